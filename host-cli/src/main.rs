@@ -1,0 +1,2 @@
+//! The `emberlm` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The oracle and the fixtures that the cross-crate tests share.
