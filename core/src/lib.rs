@@ -1,3 +1,15 @@
 //! GPT-2 inference and streaming cross-entropy over quantised weights.
 #![no_std]
 #![deny(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod blob;
+pub mod config;
+pub mod crc;
+pub mod error;
+pub mod format;
+pub mod kv_cache;
+pub mod model;
+pub mod source;

@@ -1,0 +1,24 @@
+//! The blob: a model as one file that is opened from its first bytes alone. `FORMAT.md` specifies it.
+//!
+//! [`preamble`] says where the manifest ends, [`manifest`] what the model is and where its tensors lie, [`slot`] which
+//! tensor is which, and [`open`] checks it all once.
+
+pub mod manifest;
+pub mod open;
+pub mod preamble;
+pub mod slot;
+
+pub use manifest::{Descriptor, Head, MAX_SELF_TEST_TOKENS, Section, SelfTest};
+pub use open::{OpenError, Part, TensorFault};
+pub use preamble::Preamble;
+pub use slot::{LayerSlot, Slot};
+
+/// The layout of bytes that this core reads and writes.
+pub const FORMAT_VERSION: u16 = 1;
+
+/// The arithmetic that this core computes (`FORMAT.md`, chapter Arithmetic). Blobs record the one that their
+/// self-test was computed with.
+pub const ARITHMETIC: u16 = 1;
+
+/// Sections and tensors start at multiples of this many bytes from the blob's first.
+pub const SECTION_ALIGNMENT: usize = 16;

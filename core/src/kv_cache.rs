@@ -1,0 +1,146 @@
+//! Keys and values of the positions already seen, in memory that the caller owns.
+
+use crate::config::Config;
+use crate::error::{Buffer, BufferTooSmall};
+use serde::{Deserialize, Serialize};
+
+/// How keys and values are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KvType {
+    /// IEEE 754 single precision.
+    F32,
+}
+
+impl KvType {
+    /// Every type.
+    pub const ALL: [Self; 1] = [Self::F32];
+
+    /// The name that the command line and reports use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+        }
+    }
+
+    /// 32-bit words that one layer's keys and values take for `n_ctx` positions.
+    pub const fn layer_words(self, config: &Config, n_ctx: usize) -> usize {
+        2 * n_ctx * self.row_words(config)
+    }
+
+    /// 32-bit words of one position's keys, or values.
+    pub(crate) const fn row_words(self, config: &Config) -> usize {
+        match self {
+            Self::F32 => config.n_embd as usize,
+        }
+    }
+}
+
+/// The caller's memory, by how the layers share it out.
+#[derive(Debug)]
+enum Memory<'b> {
+    /// Layer after layer in one piece.
+    Whole(&'b mut [u32]),
+    /// One piece a layer, wherever each lies.
+    PerLayer(&'b mut [&'b mut [u32]]),
+    /// One piece for all layers, each overwriting the last one's.
+    OneLayer(&'b mut [u32]),
+}
+
+/// A key and value cache for up to `n_ctx` positions.
+///
+/// A layer's memory is `[n_ctx]` rows of keys, then `[n_ctx]` rows of values; a row is `n_embd` wide.
+#[derive(Debug)]
+pub struct KvCache<'b> {
+    memory: Memory<'b>,
+    kv_type: KvType,
+    n_ctx: usize,
+    layer_words: usize,
+    row_words: usize,
+}
+
+impl<'b> KvCache<'b> {
+    /// A cache whose layers lie one after another in `words`, `n_layer * layer_words` long.
+    ///
+    /// `n_ctx` may be below the model's own: it bounds the positions that a session can take.
+    ///
+    /// # Errors
+    /// `words` is too short.
+    pub fn whole(kv_type: KvType, config: &Config, n_ctx: usize, words: &'b mut [u32]) -> Result<Self, BufferTooSmall> {
+        let need = kv_type.layer_words(config, n_ctx).saturating_mul(config.n_layer as usize);
+        BufferTooSmall::check(Buffer::KvCache, need, words.len())?;
+        Ok(Self::with(Memory::Whole(words), kv_type, config, n_ctx))
+    }
+
+    /// A cache with a piece of memory for each layer, for chips whose memories are not contiguous.
+    ///
+    /// # Errors
+    /// Pieces are missing, or one is too short.
+    pub fn per_layer(
+        kv_type: KvType,
+        config: &Config,
+        n_ctx: usize,
+        layers: &'b mut [&'b mut [u32]],
+    ) -> Result<Self, BufferTooSmall> {
+        BufferTooSmall::check(Buffer::KvLayers, config.n_layer as usize, layers.len())?;
+        let need = kv_type.layer_words(config, n_ctx);
+        let have = layers.iter().map(|words| words.len()).min().unwrap_or(0);
+        BufferTooSmall::check(Buffer::KvCache, need, have)?;
+        Ok(Self::with(Memory::PerLayer(layers), kv_type, config, n_ctx))
+    }
+
+    /// A cache of one layer that every layer uses in turn: enough to score windows layer by layer, not to continue.
+    ///
+    /// # Errors
+    /// `words` is too short.
+    pub fn one_layer(
+        kv_type: KvType,
+        config: &Config,
+        n_ctx: usize,
+        words: &'b mut [u32],
+    ) -> Result<Self, BufferTooSmall> {
+        BufferTooSmall::check(Buffer::KvCache, kv_type.layer_words(config, n_ctx), words.len())?;
+        Ok(Self::with(Memory::OneLayer(words), kv_type, config, n_ctx))
+    }
+
+    fn with(memory: Memory<'b>, kv_type: KvType, config: &Config, n_ctx: usize) -> Self {
+        let (layer_words, row_words) = (kv_type.layer_words(config, n_ctx), kv_type.row_words(config));
+        Self { memory, kv_type, n_ctx, layer_words, row_words }
+    }
+
+    /// How keys and values are stored.
+    pub const fn kv_type(&self) -> KvType {
+        self.kv_type
+    }
+
+    /// Positions that fit.
+    pub const fn n_ctx(&self) -> usize {
+        self.n_ctx
+    }
+
+    /// Whether a later call can see the positions of an earlier one.
+    pub(crate) const fn keeps_layers(&self) -> bool {
+        !matches!(self.memory, Memory::OneLayer(_))
+    }
+
+    /// Whether the cache was made for models of this shape.
+    pub(crate) fn check(&self, config: &Config) -> Result<(), BufferTooSmall> {
+        let need = self.kv_type.layer_words(config, self.n_ctx);
+        BufferTooSmall::check(Buffer::KvCache, need, self.layer_words)?;
+        let (n_layer, words) = (config.n_layer as usize, self.layer_words);
+        match &self.memory {
+            Memory::Whole(memory) => BufferTooSmall::check(Buffer::KvCache, n_layer * words, memory.len()),
+            Memory::PerLayer(layers) => BufferTooSmall::check(Buffer::KvLayers, n_layer, layers.len()),
+            Memory::OneLayer(_) => Ok(()),
+        }
+    }
+
+    /// The rows of one layer: keys `[n_ctx][row_words]`, values `[n_ctx][row_words]`.
+    pub(crate) fn layer(&mut self, layer: usize) -> (&mut [u32], &mut [u32]) {
+        let words = match &mut self.memory {
+            Memory::Whole(words) => &mut words[layer * self.layer_words..][..self.layer_words],
+            Memory::PerLayer(layers) => &mut layers[layer][..self.layer_words],
+            Memory::OneLayer(words) => &mut words[..self.layer_words],
+        };
+        words.split_at_mut(self.n_ctx * self.row_words)
+    }
+}

@@ -1,0 +1,115 @@
+//! An opened model: the checked manifest, and tensors by slot.
+
+use crate::blob::manifest::{Descriptor, Head, SelfTest};
+use crate::blob::open::{self, Layout, OpenError, Part};
+use crate::blob::slot::Slot;
+use crate::config::{Activations, Config};
+use crate::crc::Crc32;
+use crate::format::Format;
+use crate::source::{ReadError, Source};
+
+/// A tensor of an opened model: `rows` rows of `cols` weights each, `stride` bytes apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tensor {
+    /// How each row is stored.
+    pub format: Format,
+    /// Number of rows.
+    pub rows: usize,
+    /// Weights a row.
+    pub cols: usize,
+    /// The first row's first byte, counted from the blob's first.
+    pub offset: usize,
+    /// Bytes from one row to the next.
+    pub stride: usize,
+}
+
+/// A model in a blob that has been checked.
+#[derive(Debug)]
+pub struct Model<S> {
+    source: S,
+    layout: Layout,
+}
+
+impl<S: Source> Model<S> {
+    /// Checks the blob behind `source`: header and its CRC, config, every tensor's place, format and shape, the
+    /// self-test's tokens. The sections' own CRC waits for [`Model::verify_sections`].
+    ///
+    /// # Errors
+    /// The first fault found.
+    pub fn open(mut source: S) -> Result<Self, OpenError> {
+        let layout = open::open(&mut source)?;
+        Ok(Self { source, layout })
+    }
+
+    /// The model's shape.
+    pub const fn config(&self) -> &Config {
+        &self.layout.head.config
+    }
+
+    /// What matrix products round their inputs to.
+    pub const fn activations(&self) -> Activations {
+        self.layout.head.activations
+    }
+
+    /// The fixed part of the manifest.
+    pub const fn head(&self) -> &Head {
+        &self.layout.head
+    }
+
+    /// Length of the blob in bytes, the final CRC included.
+    pub const fn blob_bytes(&self) -> usize {
+        self.layout.checked.1 + 4
+    }
+
+    /// The CRC-32 of the sections as the blob states it: it tells models apart.
+    ///
+    /// # Errors
+    /// The medium failed.
+    pub fn crc32(&mut self) -> Result<u32, ReadError> {
+        let offset = self.layout.checked.1;
+        let bytes = self.source.read(offset, 4)?;
+        Ok(u32::from_le_bytes(bytes.try_into().map_err(|_| ReadError { offset })?))
+    }
+
+    /// Reads the sections through and compares their CRC-32 with the blob's.
+    ///
+    /// # Errors
+    /// [`OpenError::Checksum`], or the medium failed.
+    pub fn verify_sections(&mut self) -> Result<(), OpenError> {
+        let (start, end) = self.layout.checked;
+        let mut crc = Crc32::new();
+        open::update_crc(&mut crc, &mut self.source, start..end)?;
+        if crc.finish() == self.crc32()? { Ok(()) } else { Err(OpenError::Checksum(Part::Sections)) }
+    }
+
+    /// The tokens whose summed nll is known to the bit.
+    ///
+    /// # Errors
+    /// The medium failed.
+    pub fn self_test(&mut self) -> Result<SelfTest, OpenError> {
+        let (start, bytes) = self.layout.self_test;
+        Ok(open::decode(&mut self.source, start..start + bytes)?.0)
+    }
+
+    /// A tensor's place, `None` where the model lacks it.
+    ///
+    /// # Errors
+    /// The medium failed.
+    pub fn tensor(&mut self, slot: Slot) -> Result<Option<Tensor>, ReadError> {
+        let offset = self.layout.table + slot.descriptor_offset();
+        let descriptor: Descriptor =
+            open::decode(&mut self.source, offset..offset + Descriptor::BYTES).map_err(|_| ReadError { offset })?.0;
+        Ok(Format::from_code(descriptor.format).map(|format| Tensor {
+            format,
+            rows: descriptor.rows as usize,
+            cols: descriptor.cols as usize,
+            offset: descriptor.offset as usize,
+            stride: format.row_stride(descriptor.cols as usize),
+        }))
+    }
+
+    /// The bytes that weights are read from.
+    pub(crate) const fn source(&mut self) -> &mut S {
+        &mut self.source
+    }
+}

@@ -1,0 +1,233 @@
+//! Where the weights live: one fallible source of bytes, mapped or copied.
+
+use crate::error::{Buffer, BufferTooSmall};
+use core::fmt;
+
+/// The medium behind a source did not deliver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadError {
+    /// The first byte that was asked for, counted from the blob's first.
+    pub offset: usize,
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the weights could not be read at byte {}", self.offset)
+    }
+}
+
+impl core::error::Error for ReadError {}
+
+/// A source's memory cannot hold what the core reads from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceError {
+    /// The blob's first byte is not at a multiple of [`ALIGNMENT`].
+    Misaligned,
+    /// A copying source's buffer is smaller than [`MIN_BUFFER`].
+    Buffer(BufferTooSmall),
+}
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Misaligned => write!(f, "the memory does not start at a multiple of {ALIGNMENT} bytes"),
+            Self::Buffer(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for SourceError {}
+
+/// What the address of a mapped blob must be a multiple of.
+pub const ALIGNMENT: usize = 16;
+
+/// The smallest buffer that a copying source works with, in bytes.
+pub const MIN_BUFFER: usize = 256;
+
+/// Bytes of a blob, a block at a time.
+///
+/// Sections, tensors and rows start at multiples of 4 bytes, and whatever `read` returns for an offset that is a
+/// multiple of 4 starts at an address that is one too.
+pub trait Source {
+    /// Bytes that can be read, from the blob's first on. A flash partition may be longer than the blob in it.
+    fn len(&self) -> usize;
+
+    /// The longest `len` that one [`Source::read`] takes; at least [`MIN_BUFFER`].
+    fn max_read(&self) -> usize;
+
+    /// The `len` bytes from `offset` on.
+    ///
+    /// # Errors
+    /// The medium failed, the range leaves the source, or `len` exceeds [`Source::max_read`].
+    fn read(&mut self, offset: usize, len: usize) -> Result<&[u8], ReadError>;
+
+    /// Whether nothing can be read.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<S: Source> Source for &mut S {
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+
+    fn max_read(&self) -> usize {
+        (**self).max_read()
+    }
+
+    fn read(&mut self, offset: usize, len: usize) -> Result<&[u8], ReadError> {
+        (**self).read(offset, len)
+    }
+}
+
+/// A blob that the processor can address: flash, or a memory-mapped file. Reads copy nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Mapped<'a>(&'a [u8]);
+
+impl<'a> Mapped<'a> {
+    /// Wraps a blob's bytes; more may follow them.
+    ///
+    /// # Errors
+    /// [`SourceError::Misaligned`] unless the first byte's address is a multiple of [`ALIGNMENT`];
+    /// [`include_blob!`](crate::include_blob) and memory maps give such addresses.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, SourceError> {
+        if bytes.as_ptr().addr().is_multiple_of(ALIGNMENT) { Ok(Self(bytes)) } else { Err(SourceError::Misaligned) }
+    }
+
+    /// The bytes.
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.0
+    }
+}
+
+impl Source for Mapped<'_> {
+    #[inline]
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    #[inline]
+    fn max_read(&self) -> usize {
+        usize::MAX
+    }
+
+    #[inline]
+    fn read(&mut self, offset: usize, len: usize) -> Result<&[u8], ReadError> {
+        let end = offset.checked_add(len).ok_or(ReadError { offset })?;
+        self.0.get(offset..end).ok_or(ReadError { offset })
+    }
+}
+
+/// A medium that is read by copying: SPI flash, an SD card, a file.
+pub trait ReadAt {
+    /// Bytes that the medium holds, from the blob's first on.
+    fn len(&self) -> usize;
+
+    /// Fills `into` with the bytes from `offset` on. `offset + into.len()` is at most [`ReadAt::len`].
+    ///
+    /// # Errors
+    /// The medium failed.
+    fn read_at(&mut self, offset: usize, into: &mut [u8]) -> Result<(), ReadError>;
+
+    /// Whether the medium holds nothing.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl ReadAt for &[u8] {
+    fn len(&self) -> usize {
+        <[u8]>::len(self)
+    }
+
+    fn read_at(&mut self, offset: usize, into: &mut [u8]) -> Result<(), ReadError> {
+        let bytes = self.get(offset..).and_then(|tail| tail.get(..into.len())).ok_or(ReadError { offset })?;
+        into.copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// A blob behind a [`ReadAt`], read through a small buffer of the caller's.
+#[derive(Debug)]
+pub struct Copying<'b, R> {
+    medium: R,
+    buffer: &'b mut [u8],
+}
+
+impl<'b, R: ReadAt> Copying<'b, R> {
+    /// Wraps a medium. 1 KiB of buffer is comfortable; a larger one reads more rows at once.
+    ///
+    /// # Errors
+    /// `buffer` is shorter than [`MIN_BUFFER`], or does not start at a multiple of 4 bytes.
+    pub fn new(medium: R, buffer: &'b mut [u8]) -> Result<Self, SourceError> {
+        BufferTooSmall::check(Buffer::Source, MIN_BUFFER, buffer.len()).map_err(SourceError::Buffer)?;
+        if buffer.as_ptr().addr().is_multiple_of(4) {
+            Ok(Self { medium, buffer })
+        } else {
+            Err(SourceError::Misaligned)
+        }
+    }
+}
+
+impl<R: ReadAt> Source for Copying<'_, R> {
+    fn len(&self) -> usize {
+        self.medium.len()
+    }
+
+    fn max_read(&self) -> usize {
+        self.buffer.len()
+    }
+
+    fn read(&mut self, offset: usize, len: usize) -> Result<&[u8], ReadError> {
+        let end = offset.checked_add(len).ok_or(ReadError { offset })?;
+        let into = self.buffer.get_mut(..len).filter(|_| end <= self.medium.len()).ok_or(ReadError { offset })?;
+        self.medium.read_at(offset, into)?;
+        Ok(into)
+    }
+}
+
+/// Bytes at an address that [`Mapped`] and [`Copying`] accept: `Aligned([0; 1024])`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(16))]
+pub struct Aligned<B: ?Sized>(pub B);
+
+/// A blob included in the program, at an address that [`Mapped`] accepts (`include_bytes!` alone promises none).
+///
+/// ```ignore
+/// static MODEL: &[u8] = emberlm_core::include_blob!("model.blob");
+/// ```
+#[macro_export]
+macro_rules! include_blob {
+    ($path:expr $(,)?) => {{
+        static BLOB: &$crate::source::Aligned<[u8]> = &$crate::source::Aligned(*include_bytes!($path));
+        &BLOB.0
+    }};
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mapped_reads_stay_inside() {
+        let bytes = Aligned([7u8; 300]);
+        let mut source = Mapped::new(&bytes.0).unwrap();
+        assert_eq!(source.read(290, 10).unwrap(), [7; 10]);
+        assert_eq!(source.read(291, 10), Err(ReadError { offset: 291 }));
+        assert_eq!(source.read(usize::MAX, 2), Err(ReadError { offset: usize::MAX }));
+        assert_eq!(Mapped::new(&bytes.0[1..]).unwrap_err(), SourceError::Misaligned);
+    }
+
+    #[test]
+    fn copying_reads_stay_inside() {
+        let medium: [u8; 600] = core::array::from_fn(|i| i as u8);
+        let mut buffer = Aligned([0; MIN_BUFFER]);
+        let mut source = Copying::new(&medium[..], &mut buffer.0).unwrap();
+        assert_eq!(source.read(500, 100).unwrap(), &medium[500..]);
+        assert_eq!(source.read(501, 100), Err(ReadError { offset: 501 }));
+        assert_eq!(source.read(0, MIN_BUFFER + 1), Err(ReadError { offset: 0 }));
+        let mut small = Aligned([0; MIN_BUFFER - 1]);
+        assert!(matches!(Copying::new(&medium[..], &mut small.0), Err(SourceError::Buffer(_))));
+    }
+}
