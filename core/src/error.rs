@@ -19,6 +19,27 @@ pub enum Buffer {
     Sinks,
 }
 
+impl Buffer {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::KvCache | Self::KvLayers => "kv cache",
+            Self::ScratchFloats | Self::ScratchWords => "scratch memory",
+            Self::Source => "source buffer",
+            Self::Sinks => "list of sinks",
+        }
+    }
+
+    const fn unit(self) -> &'static str {
+        match self {
+            Self::KvCache | Self::ScratchWords => "words",
+            Self::KvLayers => "layers",
+            Self::ScratchFloats => "floats",
+            Self::Source => "bytes",
+            Self::Sinks => "sinks",
+        }
+    }
+}
+
 /// A buffer is smaller than the model needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BufferTooSmall {
@@ -39,16 +60,24 @@ impl BufferTooSmall {
 
 impl fmt::Display for BufferTooSmall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, unit) = match self.buffer {
-            Buffer::KvCache => ("kv cache", "words"),
-            Buffer::KvLayers => ("kv cache", "layers"),
-            Buffer::ScratchFloats => ("scratch", "floats"),
-            Buffer::ScratchWords => ("scratch", "words"),
-            Buffer::Source => ("source buffer", "bytes"),
-            Buffer::Sinks => ("sinks", "sinks"),
-        };
+        let (name, unit) = (self.buffer.name(), self.buffer.unit());
         write!(f, "{name} too small: need {} {unit}, have {}", self.need, self.have)
     }
 }
 
 impl core::error::Error for BufferTooSmall {}
+
+/// Memory that was shared out for a model of another shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OtherModel {
+    /// Which memory.
+    pub buffer: Buffer,
+}
+
+impl fmt::Display for OtherModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the {} was shared out for a model of another shape", self.buffer.name())
+    }
+}
+
+impl core::error::Error for OtherModel {}

@@ -123,15 +123,14 @@ impl<'b> KvCache<'b> {
     }
 
     /// Whether the cache was made for models of this shape.
-    pub(crate) fn check(&self, config: &Config) -> Result<(), BufferTooSmall> {
-        let need = self.kv_type.layer_words(config, self.n_ctx);
-        BufferTooSmall::check(Buffer::KvCache, need, self.layer_words)?;
-        let (n_layer, words) = (config.n_layer as usize, self.layer_words);
-        match &self.memory {
-            Memory::Whole(memory) => BufferTooSmall::check(Buffer::KvCache, n_layer * words, memory.len()),
-            Memory::PerLayer(layers) => BufferTooSmall::check(Buffer::KvLayers, n_layer, layers.len()),
-            Memory::OneLayer(_) => Ok(()),
-        }
+    pub(crate) fn fits(&self, config: &Config) -> bool {
+        let n_layer = config.n_layer as usize;
+        let layers = match &self.memory {
+            Memory::Whole(words) => words.len().checked_div(self.layer_words).unwrap_or(n_layer),
+            Memory::PerLayer(layers) => layers.len(),
+            Memory::OneLayer(_) => n_layer,
+        };
+        layers >= n_layer && self.row_words == self.kv_type.row_words(config)
     }
 
     /// The rows of one layer: keys `[n_ctx][row_words]`, values `[n_ctx][row_words]`.

@@ -78,9 +78,9 @@ mod tests {
 
     #[test]
     fn bad_scores_poison_and_hidden_positions_do_not() {
-        let one = bits(&[1.0]);
-        assert!(run(&[f32::NAN], &[one.clone()], &[one.clone()])[0].is_nan());
-        assert!(run(&[1.0], &[bits(&[f32::INFINITY])], &[one.clone()])[0].is_nan());
+        let one = [bits(&[1.0])];
+        assert!(run(&[f32::NAN], &one, &one)[0].is_nan());
+        assert!(run(&[1.0], &[bits(&[f32::INFINITY])], &one)[0].is_nan());
         let keys = [bits(&[-1e30]), bits(&[2.0]), bits(&[-3000.0])];
         let values = [bits(&[7.0]), bits(&[5.0]), bits(&[9.0])];
         assert_eq!(run(&[1.0], &keys, &values), [5.0]);

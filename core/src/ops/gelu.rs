@@ -17,7 +17,7 @@ pub fn gelu(x: &mut [f32], form: Gelu) {
 #[inline(always)]
 fn gelu_tanh(x: f32) -> f32 {
     /// 2 sqrt(2/pi), and that times 0.044715.
-    const LINEAR: f32 = 1.595_769_1;
+    const LINEAR: f32 = 1.595_769;
     const CUBIC: f32 = 0.071_354_814;
     /// exp(-80) is far below half a unit in the last place of 1.
     const FLAT: f32 = 80.0;

@@ -1,0 +1,127 @@
+//! The forward pass's working memory, which the caller owns.
+
+use crate::config::Config;
+use crate::error::{Buffer, BufferTooSmall};
+use crate::format::GROUP;
+use crate::ops::quantize::i16_words;
+use crate::ops::reduce::STRIPES;
+
+/// Rows of a matrix that are multiplied before their outputs are used.
+pub const BLOCK_ROWS: usize = 32;
+
+/// How many positions the working memory is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Positions that one forward call takes, whose residual streams are kept; at least `batch`.
+    pub window: usize,
+    /// Positions that go through a layer together, for which a weight is read once; at least 1.
+    pub batch: usize,
+}
+
+impl Batch {
+    /// `n` positions, through each layer together.
+    pub const fn of(n: usize) -> Self {
+        Self { window: n, batch: n }
+    }
+}
+
+/// Lengths of the two scratch buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScratchSize {
+    /// f32 elements.
+    pub floats: usize,
+    /// 32-bit words.
+    pub words: usize,
+}
+
+impl ScratchSize {
+    /// What a session over such a model needs.
+    pub const fn new(config: &Config, batch: Batch) -> Self {
+        let (n_embd, width) = (config.n_embd as usize, config.max_width());
+        let floats = batch.window * n_embd + batch.batch * (n_embd + width + BLOCK_ROWS + 1 + STRIPES);
+        let words = batch.batch * (i16_words(width) + 2) + width.div_ceil(GROUP);
+        Self { floats, words }
+    }
+
+    /// Bytes of both buffers.
+    pub const fn bytes(&self) -> usize {
+        4 * (self.floats + self.words)
+    }
+}
+
+/// The scratch buffers, shared out.
+#[derive(Debug)]
+pub struct Scratch<'b> {
+    pub(crate) size: Batch,
+    pub(crate) n_embd: usize,
+    pub(crate) width: usize,
+    /// The residual stream, `[window][n_embd]`.
+    pub(crate) residual: &'b mut [f32],
+    /// Normalised residuals, then attention's output, `[batch][n_embd]`.
+    pub(crate) normed: &'b mut [f32],
+    /// Queries `[batch][n_embd]`, then the MLP's hidden layer `[batch][n_ff]`.
+    pub(crate) hidden: &'b mut [f32],
+    /// Outputs of the rows under way, `[batch][BLOCK_ROWS]`.
+    pub(crate) block: &'b mut [f32],
+    /// A product's inputs as integers, `[batch][i16_words]`, and their scales, `[batch]`.
+    pub(crate) inputs: &'b mut [u32],
+    pub(crate) scales: &'b mut [f32],
+    pub(crate) partial: Partial<'b>,
+}
+
+/// Sums under way over a row that comes in pieces.
+#[derive(Debug)]
+pub(crate) struct Partial<'b> {
+    /// Of f32 rows, `[batch]`.
+    pub stripes: &'b mut [[f32; STRIPES]],
+    /// Of integer rows, `[batch]`: low and high words.
+    pub sums: &'b mut [[u32; 2]],
+    /// The row's integer scales, one a group.
+    pub group_scales: &'b mut [u32],
+}
+
+impl<'b> Scratch<'b> {
+    /// Shares out `floats` and `words`, at least as long as [`ScratchSize::new`] says for the same arguments.
+    /// Zero positions are taken as one, a window below the batch as the batch.
+    ///
+    /// # Errors
+    /// A buffer is too short.
+    pub fn new(
+        config: &Config,
+        batch: Batch,
+        floats: &'b mut [f32],
+        words: &'b mut [u32],
+    ) -> Result<Self, BufferTooSmall> {
+        let n = batch.batch.max(1);
+        let size = Batch { window: batch.window.max(n), batch: n };
+        let need = ScratchSize::new(config, size);
+        BufferTooSmall::check(Buffer::ScratchFloats, need.floats, floats.len())?;
+        BufferTooSmall::check(Buffer::ScratchWords, need.words, words.len())?;
+        let (n_embd, width) = (config.n_embd as usize, config.max_width());
+        let (residual, rest) = floats.split_at_mut(size.window * n_embd);
+        let (normed, rest) = rest.split_at_mut(n * n_embd);
+        let (hidden, rest) = rest.split_at_mut(n * width);
+        let (block, rest) = rest.split_at_mut(n * BLOCK_ROWS);
+        let (scales, rest) = rest.split_at_mut(n);
+        let (stripes, _) = rest.as_chunks_mut();
+        let (inputs, rest) = words.split_at_mut(n * i16_words(width));
+        let (sums, group_scales) = rest.split_at_mut(2 * n);
+        let partial = Partial { stripes, sums: sums.as_chunks_mut().0, group_scales };
+        Ok(Self { size, n_embd, width, residual, normed, hidden, block, inputs, scales, partial })
+    }
+
+    /// Whether the memory was shared out for models of this shape.
+    pub(crate) const fn fits(&self, config: &Config) -> bool {
+        self.n_embd == config.n_embd as usize && self.width == config.max_width()
+    }
+
+    /// Positions that one forward call takes.
+    pub const fn window(&self) -> usize {
+        self.size.window
+    }
+
+    /// Positions that go through a layer, or the head, together.
+    pub const fn batch(&self) -> usize {
+        self.size.batch
+    }
+}

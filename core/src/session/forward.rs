@@ -1,0 +1,272 @@
+//! Tokens to hidden states: the transformer blocks, as a machine of bounded steps.
+
+use super::product::{Product, prepare};
+use super::weights::read_row;
+use super::{ForwardError, Progress, Session, required};
+use crate::blob::slot::{LayerSlot, Slot};
+use crate::config::TokenId;
+use crate::kernel::Kernel;
+use crate::model::Tensor;
+use crate::ops::attention::attend_f32;
+use crate::ops::gelu::gelu;
+use crate::scratch::BLOCK_ROWS;
+use crate::source::{ReadError, Source};
+use core::ops::Range;
+
+/// The part of a block under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Token and position embeddings; counts positions.
+    Embed,
+    /// Queries, keys and values; counts rows.
+    Qkv,
+    /// Counts heads of positions.
+    Attend,
+    /// Attention's output projection; counts rows.
+    AttnProj,
+    /// MLP's hidden layer; counts rows.
+    Fc,
+    /// MLP's output projection; counts rows.
+    MlpProj,
+    Done,
+}
+
+/// A forward pass under way. Dropped before it is done, it leaves the session where it was.
+#[derive(Debug)]
+pub struct Forward<'p, 'b, S, K> {
+    session: &'p mut Session<'b, S, K>,
+    tokens: &'p [TokenId],
+    stage: Stage,
+    layer: u32,
+    /// The first token of the batch under way.
+    first: usize,
+    /// What the stage counts.
+    at: usize,
+}
+
+impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
+    pub(super) const fn new(session: &'p mut Session<'b, S, K>, tokens: &'p [TokenId]) -> Self {
+        Self { session, tokens, stage: Stage::Embed, layer: 0, first: 0, at: 0 }
+    }
+
+    /// Takes up to `max` rows of a matrix, heads of positions in attention, or positions in the embedding, whichever the
+    /// pass has come to; 0 counts as 1. A matrix's first step also normalises and quantises its inputs.
+    ///
+    /// # Errors
+    /// The medium failed: the pass cannot go on.
+    pub fn step(&mut self, max: usize) -> Result<Progress, ForwardError> {
+        let total = self.total();
+        if self.at == 0 {
+            self.enter()?;
+        }
+        let units = self.at..total.min(self.at.saturating_add(max.max(1)));
+        self.at = units.end;
+        match self.stage {
+            Stage::Embed => self.embed(units)?,
+            Stage::Qkv => self.qkv(units)?,
+            Stage::Attend => self.attend(units),
+            Stage::AttnProj => self.add_projection(units, LayerSlot::AttnProjWeight, LayerSlot::AttnProjBias)?,
+            Stage::Fc => self.fc(units)?,
+            Stage::MlpProj => self.add_projection(units, LayerSlot::MlpProjWeight, LayerSlot::MlpProjBias)?,
+            Stage::Done => return Ok(Progress::Done),
+        }
+        if self.at == total {
+            self.advance();
+        }
+        Ok(if self.stage == Stage::Done { Progress::Done } else { Progress::More })
+    }
+
+    /// Tokens in the batch under way.
+    fn n(&self) -> usize {
+        self.session.scratch.batch().min(self.tokens.len() - self.first)
+    }
+
+    /// Units of the stage under way.
+    fn total(&self) -> usize {
+        let config = self.session.config();
+        let n_embd = config.n_embd as usize;
+        match self.stage {
+            Stage::Embed => self.tokens.len(),
+            Stage::Qkv => 3 * n_embd,
+            Stage::Attend => self.n() * config.n_head as usize,
+            Stage::AttnProj | Stage::MlpProj => n_embd,
+            Stage::Fc => config.n_ff as usize,
+            Stage::Done => 0,
+        }
+    }
+
+    fn advance(&mut self) {
+        self.at = 0;
+        self.stage = match self.stage {
+            Stage::Embed => Stage::Qkv,
+            Stage::Qkv => Stage::Attend,
+            Stage::Attend => Stage::AttnProj,
+            Stage::AttnProj => Stage::Fc,
+            Stage::Fc => Stage::MlpProj,
+            Stage::MlpProj => {
+                self.first += self.n();
+                if self.first == self.tokens.len() {
+                    self.first = 0;
+                    self.layer += 1;
+                }
+                if self.layer == self.session.config().n_layer { Stage::Done } else { Stage::Qkv }
+            }
+            Stage::Done => Stage::Done,
+        };
+        if self.stage == Stage::Done {
+            self.session.n_past += self.tokens.len();
+            self.session.n_window = self.tokens.len();
+        }
+    }
+
+    fn slot(&self, slot: LayerSlot) -> Slot {
+        Slot::Layer(self.layer, slot)
+    }
+
+    /// Makes the inputs of a matrix's stage.
+    fn enter(&mut self) -> Result<(), ForwardError> {
+        let (n, first) = (self.n(), self.first);
+        use LayerSlot::{
+            AttnProjWeight, AttnQkvWeight, FcWeight, Ln1Bias, Ln1Weight, Ln2Bias, Ln2Weight, MlpProjWeight,
+        };
+        let (norm, matrix) = match self.stage {
+            Stage::Qkv => (Some((Ln1Weight, Ln1Bias)), AttnQkvWeight),
+            Stage::AttnProj => (None, AttnProjWeight),
+            Stage::Fc => (Some((Ln2Weight, Ln2Bias)), FcWeight),
+            Stage::MlpProj => (None, MlpProjWeight),
+            Stage::Embed | Stage::Attend | Stage::Done => return Ok(()),
+        };
+        if let Some((weight, bias)) = norm {
+            let (weight, bias) = (self.slot(weight), self.slot(bias));
+            self.session.normalize(first, n, weight, bias)?;
+        }
+        let slot = self.slot(matrix);
+        let session = &mut *self.session;
+        let matrix = required(&mut session.model, slot)?;
+        let scratch = &mut session.scratch;
+        let floats = if self.stage == Stage::MlpProj { &*scratch.hidden } else { &*scratch.normed };
+        let floats = &floats[..n * matrix.cols];
+        prepare(&session.kernel, &matrix, floats, scratch.inputs, scratch.scales);
+        Ok(())
+    }
+
+    fn embed(&mut self, positions: Range<usize>) -> Result<(), ForwardError> {
+        let session = &mut *self.session;
+        let n_embd = session.scratch.n_embd;
+        let group_scales = &mut *session.scratch.partial.group_scales;
+        let wte = required(&mut session.model, Slot::Wte)?;
+        let wpe = required(&mut session.model, Slot::Wpe)?;
+        for position in positions {
+            let x = &mut session.scratch.residual[position * n_embd..][..n_embd];
+            let (token, place) = (self.tokens[position] as usize, session.n_past + position);
+            read_row(session.model.source(), &wte, token, group_scales, |i, weight| x[i] = weight)?;
+            read_row(session.model.source(), &wpe, place, group_scales, |i, weight| x[i] += weight)?;
+        }
+        Ok(())
+    }
+
+    fn qkv(&mut self, rows: Range<usize>) -> Result<(), ForwardError> {
+        let matrix = self.matrix(LayerSlot::AttnQkvWeight, LayerSlot::AttnQkvBias)?;
+        let (n_embd, head_dim) = (self.session.scratch.n_embd, self.session.config().head_dim());
+        let query_scale = 1.0 / libm::sqrtf(head_dim as f32);
+        for block in blocks(rows, n_embd) {
+            self.product(matrix, block.clone())?;
+            let n = self.n();
+            let session = &mut *self.session;
+            let place = session.n_past + self.first;
+            let (keys, values) = session.kv.layer(self.layer as usize);
+            let (section, column) = (block.start / n_embd, block.start % n_embd);
+            for (t, outputs) in session.scratch.block.chunks_exact(BLOCK_ROWS).take(n).enumerate() {
+                let outputs = &outputs[..block.len()];
+                if section == 0 {
+                    let query = &mut session.scratch.hidden[t * n_embd + column..];
+                    query.iter_mut().zip(outputs).for_each(|(query, out)| *query = out * query_scale);
+                } else {
+                    let rows = if section == 1 { &mut *keys } else { &mut *values };
+                    let row = &mut rows[(place + t) * n_embd + column..];
+                    row.iter_mut().zip(outputs).for_each(|(word, out)| *word = out.to_bits());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Attends heads of positions, counted head by head within a position.
+    fn attend(&mut self, units: Range<usize>) {
+        let session = &mut *self.session;
+        let (n_embd, n_head) = (session.scratch.n_embd, session.model.config().n_head as usize);
+        let head_dim = n_embd / n_head;
+        let (keys, values) = session.kv.layer(self.layer as usize);
+        for unit in units {
+            let (t, column) = (unit / n_head, unit % n_head * head_dim);
+            let out = &mut session.scratch.normed[t * n_embd + column..][..head_dim];
+            let query = &session.scratch.hidden[t * n_embd + column..][..head_dim];
+            let seen = session.n_past + self.first + t + 1;
+            let rows = keys.chunks_exact(n_embd).zip(values.chunks_exact(n_embd)).take(seen);
+            attend_f32(out, query, rows.map(|(key, value)| (&key[column..][..head_dim], &value[column..][..head_dim])));
+        }
+    }
+
+    fn fc(&mut self, rows: Range<usize>) -> Result<(), ForwardError> {
+        let matrix = self.matrix(LayerSlot::FcWeight, LayerSlot::FcBias)?;
+        let config = *self.session.config();
+        let n_ff = config.n_ff as usize;
+        for block in blocks(rows, n_ff) {
+            self.product(matrix, block.clone())?;
+            let scratch = &mut self.session.scratch;
+            for (outputs, hidden) in
+                scratch.block.chunks_exact_mut(BLOCK_ROWS).zip(scratch.hidden.chunks_exact_mut(n_ff))
+            {
+                let outputs = &mut outputs[..block.len()];
+                gelu(outputs, config.gelu);
+                hidden[block.clone()].copy_from_slice(outputs);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds rows of a product to the residual stream.
+    fn add_projection(&mut self, rows: Range<usize>, weight: LayerSlot, bias: LayerSlot) -> Result<(), ForwardError> {
+        let matrix = self.matrix(weight, bias)?;
+        let n_embd = self.session.scratch.n_embd;
+        for block in blocks(rows, n_embd) {
+            self.product(matrix, block.clone())?;
+            let n = self.n();
+            let scratch = &mut self.session.scratch;
+            let residual = scratch.residual[self.first * n_embd..].chunks_exact_mut(n_embd);
+            for (residual, outputs) in residual.zip(scratch.block.chunks_exact(BLOCK_ROWS)).take(n) {
+                residual[block.clone()].iter_mut().zip(outputs).for_each(|(x, out)| *x += out);
+            }
+        }
+        Ok(())
+    }
+
+    /// A weight matrix of the layer under way, and its bias.
+    fn matrix(&mut self, weight: LayerSlot, bias: LayerSlot) -> Result<(Tensor, Option<Tensor>), ReadError> {
+        let (weight, bias) = (self.slot(weight), self.slot(bias));
+        let model = &mut self.session.model;
+        Ok((required(model, weight)?, model.tensor(bias)?))
+    }
+
+    /// Multiplies a block of rows: outputs `[n][BLOCK_ROWS]` in the scratch memory's block.
+    fn product(&mut self, (matrix, bias): (Tensor, Option<Tensor>), rows: Range<usize>) -> Result<(), ReadError> {
+        let n = self.n();
+        let session = &mut *self.session;
+        let scratch = &mut session.scratch;
+        let floats = if self.stage == Stage::MlpProj { &*scratch.hidden } else { &*scratch.normed };
+        let product = Product::new(matrix, bias, floats, (scratch.inputs, scratch.scales), n);
+        let out = &mut scratch.block[..n * BLOCK_ROWS];
+        product.rows(out, session.model.source(), &session.kernel, &mut scratch.partial, rows)
+    }
+}
+
+/// Cuts `rows` into blocks of at most [`BLOCK_ROWS`], none of which crosses a multiple of `section`.
+fn blocks(rows: Range<usize>, section: usize) -> impl Iterator<Item = Range<usize>> {
+    let mut start = rows.start;
+    core::iter::from_fn(move || {
+        let end = rows.end.min(start + BLOCK_ROWS).min((start / section + 1) * section);
+        let block = start..end;
+        start = end;
+        (!block.is_empty()).then_some(block)
+    })
+}

@@ -1,0 +1,68 @@
+//! Hidden states to logits: one walk over the output head's rows, into sinks.
+
+use super::product::{Product, prepare};
+use super::{ForwardError, Progress, Session, required};
+use crate::blob::slot::Slot;
+use crate::config::TokenId;
+use crate::kernel::Kernel;
+use crate::model::Tensor;
+use crate::scratch::BLOCK_ROWS;
+use crate::sink::LogitSink;
+use crate::source::{ReadError, Source};
+
+/// A walk over the output head under way.
+#[derive(Debug)]
+pub struct Head<'p, 'b, S, K, L> {
+    session: &'p mut Session<'b, S, K>,
+    /// The first position, within the last forward call.
+    first: usize,
+    /// One a position.
+    sinks: &'p mut [L],
+    /// The next row.
+    at: usize,
+}
+
+impl<'p, 'b, S: Source, K: Kernel, L: LogitSink> Head<'p, 'b, S, K, L> {
+    pub(super) const fn new(session: &'p mut Session<'b, S, K>, first: usize, sinks: &'p mut [L]) -> Self {
+        Self { session, first, sinks, at: 0 }
+    }
+
+    /// Pushes the logits of up to `max` tokens, 0 counting as 1. The first step also applies the final layer norm.
+    ///
+    /// # Errors
+    /// The medium failed: the walk cannot go on.
+    pub fn step(&mut self, max: usize) -> Result<Progress, ForwardError> {
+        let n = self.sinks.len();
+        let matrix = self.matrix()?;
+        let session = &mut *self.session;
+        if self.at == 0 {
+            session.normalize(self.first, n, Slot::LnFWeight, Slot::LnFBias)?;
+            let scratch = &mut session.scratch;
+            let hidden = &scratch.normed[..n * matrix.cols];
+            prepare(&session.kernel, &matrix, hidden, scratch.inputs, scratch.scales);
+        }
+        let bias = session.model.tensor(Slot::LmHeadBias)?;
+        let end = matrix.rows.min(self.at.saturating_add(max.max(1)));
+        while self.at < end {
+            let rows = self.at..end.min(self.at + BLOCK_ROWS);
+            let scratch = &mut session.scratch;
+            let product = Product::new(matrix, bias, scratch.normed, (scratch.inputs, scratch.scales), n);
+            let out = &mut scratch.block[..n * BLOCK_ROWS];
+            product.rows(out, session.model.source(), &session.kernel, &mut scratch.partial, rows.clone())?;
+            for (sink, logits) in self.sinks.iter_mut().zip(out.chunks_exact(BLOCK_ROWS)) {
+                sink.push(rows.start as TokenId, &logits[..rows.len()]);
+            }
+            self.at = rows.end;
+        }
+        Ok(if self.at == matrix.rows { Progress::Done } else { Progress::More })
+    }
+
+    /// The output head's matrix: its own, or the token embedding that it is tied to.
+    fn matrix(&mut self) -> Result<Tensor, ReadError> {
+        let model = &mut self.session.model;
+        match model.tensor(Slot::LmHead)? {
+            Some(matrix) => Ok(matrix),
+            None => required(model, Slot::Wte),
+        }
+    }
+}

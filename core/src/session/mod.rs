@@ -1,0 +1,270 @@
+//! A session: a model, a kernel, a KV cache and scratch memory, through which tokens pass. The only module that sees
+//! them all.
+//!
+//! [`Session::forward`] takes tokens to hidden states, [`Session::head`] hidden states to logits, pushed into sinks and
+//! forgotten. Both loop over bounded steps, which a caller with other work can take itself. No bit depends on the step
+//! size, on how tokens are grouped into calls and batches, on the source or on the kernel.
+
+mod forward;
+mod head;
+mod product;
+mod weights;
+
+pub use forward::Forward;
+pub use head::Head;
+
+use crate::blob::slot::Slot;
+use crate::config::{Config, TokenId};
+use crate::error::{Buffer, OtherModel};
+use crate::kernel::Kernel;
+use crate::kv_cache::{KvCache, KvType};
+use crate::model::{Model, Tensor};
+use crate::scratch::{Batch, Scratch};
+use crate::sink::LogitSink;
+use crate::source::{ReadError, Source};
+use core::fmt;
+
+/// Whether work is left after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Call again.
+    More,
+    /// The pass is complete.
+    Done,
+}
+
+/// Why a pass cannot be made or went no further. The session is as it was before the pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ForwardError {
+    /// No tokens, or no sinks.
+    Empty,
+    /// More tokens than the scratch memory has residuals for.
+    WindowTooLong {
+        /// Tokens handed in.
+        need: usize,
+        /// [`Batch::window`].
+        have: usize,
+    },
+    /// The tokens reach beyond the last position of model or KV cache.
+    ContextFull {
+        /// Positions with them.
+        need: usize,
+        /// Positions there are.
+        have: usize,
+    },
+    /// No such token.
+    TokenOutOfRange {
+        /// The id.
+        token: TokenId,
+        /// Ids there are.
+        n_vocab: u32,
+    },
+    /// A KV cache of one layer cannot continue after an earlier call: [`Session::reset`] first.
+    CacheNotKept,
+    /// The head was asked for positions that the last forward call did not take.
+    NotForwarded {
+        /// One past the last position asked for.
+        need: usize,
+        /// Positions of the last forward call.
+        have: usize,
+    },
+    /// More sinks than positions go through the head together.
+    TooManySinks {
+        /// Sinks handed in.
+        need: usize,
+        /// [`Batch::batch`].
+        have: usize,
+    },
+    /// The medium failed.
+    Read(ReadError),
+}
+
+impl From<ReadError> for ForwardError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl fmt::Display for ForwardError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Empty => f.write_str("nothing to do: no tokens or no sinks"),
+            Self::WindowTooLong { need, have } => write!(f, "too many tokens at once: need {need}, have {have}"),
+            Self::ContextFull { need, have } => write!(f, "the context is full: need {need} positions, have {have}"),
+            Self::TokenOutOfRange { token, n_vocab } => write!(f, "token {token} is not below n_vocab {n_vocab}"),
+            Self::CacheNotKept => f.write_str("a kv cache of one layer cannot continue an earlier call"),
+            Self::NotForwarded { need, have } => {
+                write!(f, "the last call took too few tokens: need {need}, have {have}")
+            }
+            Self::TooManySinks { need, have } => write!(f, "too many sinks at once: need {need}, have {have}"),
+            Self::Read(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for ForwardError {}
+
+/// A model at work.
+#[derive(Debug)]
+pub struct Session<'b, S, K> {
+    model: Model<S>,
+    kernel: K,
+    kv: KvCache<'b>,
+    scratch: Scratch<'b>,
+    n_past: usize,
+    /// Positions whose residuals the scratch memory holds: those of the last forward pass.
+    n_window: usize,
+}
+
+impl<'b, S: Source, K: Kernel> Session<'b, S, K> {
+    /// Brings the parts together.
+    ///
+    /// # Errors
+    /// The KV cache or the scratch memory was shared out for a model of another shape.
+    pub fn new(model: Model<S>, kernel: K, kv: KvCache<'b>, scratch: Scratch<'b>) -> Result<Self, OtherModel> {
+        if !kv.fits(model.config()) {
+            return Err(OtherModel { buffer: Buffer::KvCache });
+        }
+        if !scratch.fits(model.config()) {
+            return Err(OtherModel { buffer: Buffer::ScratchFloats });
+        }
+        Ok(Self { model, kernel, kv, scratch, n_past: 0, n_window: 0 })
+    }
+
+    /// The model's shape.
+    pub const fn config(&self) -> &Config {
+        self.model.config()
+    }
+
+    /// The model, for what can be read from it between passes.
+    pub const fn model(&mut self) -> &mut Model<S> {
+        &mut self.model
+    }
+
+    /// Positions taken since the last reset.
+    pub const fn n_past(&self) -> usize {
+        self.n_past
+    }
+
+    /// How many positions a call takes at most.
+    pub const fn batch(&self) -> Batch {
+        self.scratch.size
+    }
+
+    /// Positions that fit in all: the lesser of the model's and the KV cache's `n_ctx`.
+    pub fn n_ctx(&self) -> usize {
+        self.kv.n_ctx().min(self.config().n_ctx as usize)
+    }
+
+    /// How the KV cache stores keys and values.
+    pub const fn kv_type(&self) -> KvType {
+        self.kv.kv_type()
+    }
+
+    /// The most inputs that one window can have: [`Session::n_ctx`], or less where the KV cache does not keep layers.
+    pub fn longest_window(&self) -> usize {
+        if self.kv.keeps_layers() { self.n_ctx() } else { self.n_ctx().min(self.scratch.window()) }
+    }
+
+    /// Forgets every position.
+    pub const fn reset(&mut self) {
+        self.n_past = 0;
+        self.n_window = 0;
+    }
+
+    /// Takes `tokens`, 1 to [`Batch::window`] of them, after those already taken: layer by layer, in batches.
+    ///
+    /// # Errors
+    /// See [`ForwardError`].
+    pub fn forward(&mut self, tokens: &[TokenId]) -> Result<(), ForwardError> {
+        let mut pass = self.begin_forward(tokens)?;
+        while pass.step(usize::MAX)? == Progress::More {}
+        Ok(())
+    }
+
+    /// As [`Session::forward`], to be taken step by step.
+    ///
+    /// # Errors
+    /// See [`ForwardError`].
+    pub fn begin_forward<'p>(&'p mut self, tokens: &'p [TokenId]) -> Result<Forward<'p, 'b, S, K>, ForwardError> {
+        let (need, have) = (self.n_past.saturating_add(tokens.len()), self.n_ctx());
+        if tokens.is_empty() {
+            return Err(ForwardError::Empty);
+        }
+        if tokens.len() > self.scratch.window() {
+            return Err(ForwardError::WindowTooLong { need: tokens.len(), have: self.scratch.window() });
+        }
+        if need > have {
+            return Err(ForwardError::ContextFull { need, have });
+        }
+        if self.n_past > 0 && !self.kv.keeps_layers() {
+            return Err(ForwardError::CacheNotKept);
+        }
+        let n_vocab = self.config().n_vocab;
+        if let Some(&token) = tokens.iter().find(|&&token| token >= n_vocab) {
+            return Err(ForwardError::TokenOutOfRange { token, n_vocab });
+        }
+        self.n_window = 0;
+        Ok(Forward::new(self, tokens))
+    }
+
+    /// Walks the output head once for positions `first`, `first + 1`, … of the last forward call, one for each sink, at
+    /// most [`Batch::batch`].
+    ///
+    /// # Errors
+    /// See [`ForwardError`].
+    pub fn head(&mut self, first: usize, sinks: &mut [impl LogitSink]) -> Result<(), ForwardError> {
+        let mut pass = self.begin_head(first, sinks)?;
+        while pass.step(usize::MAX)? == Progress::More {}
+        Ok(())
+    }
+
+    /// As [`Session::head`], to be taken step by step.
+    ///
+    /// # Errors
+    /// See [`ForwardError`].
+    pub fn begin_head<'p, L: LogitSink>(
+        &'p mut self,
+        first: usize,
+        sinks: &'p mut [L],
+    ) -> Result<Head<'p, 'b, S, K, L>, ForwardError> {
+        let (need, have) = (first.saturating_add(sinks.len()), self.n_window);
+        if sinks.is_empty() {
+            return Err(ForwardError::Empty);
+        }
+        if sinks.len() > self.scratch.batch() {
+            return Err(ForwardError::TooManySinks { need: sinks.len(), have: self.scratch.batch() });
+        }
+        if need > have {
+            return Err(ForwardError::NotForwarded { need, have });
+        }
+        Ok(Head::new(self, first, sinks))
+    }
+
+    /// Replaces `normed` by the layer norm of residuals `first .. first + n`.
+    fn normalize(&mut self, first: usize, n: usize, weight: Slot, bias: Slot) -> Result<(), ForwardError> {
+        let n_embd = self.scratch.n_embd;
+        let epsilon = self.model.config().layer_norm_epsilon;
+        let normed = &mut self.scratch.normed[..n * n_embd];
+        let residual = &self.scratch.residual[first * n_embd..];
+        for (normed, residual) in normed.chunks_exact_mut(n_embd).zip(residual.chunks_exact(n_embd)) {
+            crate::ops::layer_norm::normalize(normed, residual, epsilon);
+        }
+        let weight = required(&mut self.model, weight)?;
+        weights::read_vector(self.model.source(), &weight, 0..n_embd, |i, weight| {
+            normed.iter_mut().skip(i).step_by(n_embd).for_each(|x| *x *= weight);
+        })?;
+        if let Some(bias) = self.model.tensor(bias)? {
+            weights::read_vector(self.model.source(), &bias, 0..n_embd, |i, bias| {
+                normed.iter_mut().skip(i).step_by(n_embd).for_each(|x| *x += bias);
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// A tensor that opening the blob made sure of.
+fn required<S: Source>(model: &mut Model<S>, slot: Slot) -> Result<Tensor, ReadError> {
+    model.tensor(slot)?.ok_or(ReadError { offset: slot.index() })
+}
