@@ -20,4 +20,5 @@ pub mod scratch;
 pub mod session;
 pub mod sink;
 pub mod source;
+pub mod tokenizer;
 pub mod window;
