@@ -134,7 +134,7 @@ pub fn run_self_test<S: Source, K: Kernel>(
 ) -> Result<SelfTestOutcome, ScoreError> {
     let test = session.model().self_test().map_err(ScoreError::Open)?;
     let kv_type = session.kv_type();
-    let Some(&(_, need)) = test.nll_bits.iter().find(|(recorded, _)| *recorded == kv_type) else {
+    let Some(need) = test.nll_bits(kv_type) else {
         return Ok(SelfTestOutcome::NotRecorded(kv_type));
     };
     let (inputs, have) = (test.tokens.len() - 1, session.longest_window());

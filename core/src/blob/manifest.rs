@@ -79,13 +79,28 @@ pub const MAX_SELF_TEST_TOKENS: usize = 32;
 pub struct SelfTest {
     /// At most `n_ctx + 1` token ids, at least two: one window, every target scored.
     pub tokens: heapless::Vec<TokenId, MAX_SELF_TEST_TOKENS>,
-    /// For each KV cache type, the bits of the f64 sum of the f32 nlls.
-    pub nll_bits: heapless::Vec<(KvType, u64), 4>,
+    /// The sum for each KV cache type.
+    pub known: heapless::Vec<KnownNll, 4>,
+}
+
+/// What the self-test's tokens come to with one type of KV cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownNll {
+    /// How keys and values are stored.
+    pub kv_type: KvType,
+    /// The bits of the f64 sum of the f32 nlls.
+    #[serde(with = "postcard::fixint::le")]
+    pub nll_bits: u64,
 }
 
 impl SelfTest {
     /// No encoded self-test is longer.
-    pub const MAX_BYTES: usize = 1 + 5 * MAX_SELF_TEST_TOKENS + 1 + 4 * 11;
+    pub const MAX_BYTES: usize = 1 + 5 * MAX_SELF_TEST_TOKENS + 1 + 4 * 9;
+
+    /// The bits of the sum with `kv_type`, where the blob records them.
+    pub fn nll_bits(&self, kv_type: KvType) -> Option<u64> {
+        self.known.iter().find(|known| known.kv_type == kv_type).map(|known| known.nll_bits)
+    }
 }
 
 #[cfg(test)]
@@ -113,7 +128,7 @@ mod tests {
         assert_eq!(postcard::to_slice(&descriptor, &mut bytes).unwrap().len(), Descriptor::BYTES);
         let full = SelfTest {
             tokens: (0..MAX_SELF_TEST_TOKENS).map(|_| u32::MAX).collect(),
-            nll_bits: (0..4).map(|_| (KvType::F32, u64::MAX)).collect(),
+            known: (0..4).map(|_| KnownNll { kv_type: KvType::F32, nll_bits: u64::MAX }).collect(),
         };
         assert!(postcard::to_slice(&full, &mut bytes).unwrap().len() <= SelfTest::MAX_BYTES);
     }

@@ -8,7 +8,7 @@ pub mod open;
 pub mod preamble;
 pub mod slot;
 
-pub use manifest::{Descriptor, Head, MAX_SELF_TEST_TOKENS, Section, SelfTest};
+pub use manifest::{Descriptor, Head, KnownNll, MAX_SELF_TEST_TOKENS, Section, SelfTest};
 pub use open::{OpenError, Part, TensorFault};
 pub use preamble::Preamble;
 pub use slot::{LayerSlot, Slot};

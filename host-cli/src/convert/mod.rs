@@ -1,0 +1,147 @@
+//! Blobs out: a checkpoint's tensors quantised, laid out and written, with a self-test computed on the result.
+
+pub mod quantize;
+pub mod section;
+pub mod writer;
+
+use crate::checkpoint::Checkpoint;
+use crate::engine::{BlobError, BlobFile, Memory};
+use crate::kernel::HostKernel;
+use crate::output::WholeFile;
+use crate::tokenizer::SectionParts;
+use emberlm_core::blob::{KnownNll, SelfTest, Slot};
+use emberlm_core::config::{Activations, Config, TokenId};
+use emberlm_core::format::Format;
+use emberlm_core::kv_cache::KvType;
+use emberlm_core::loss::{CrossEntropy, Score};
+use emberlm_core::score::{ScoreError, score_window};
+use std::borrow::Cow;
+use std::io;
+use std::path::Path;
+use writer::{Contents, WrittenTensor, Writer};
+
+/// Tokens of a self-test, the final target included.
+const SELF_TEST_TOKENS: u32 = 9;
+
+/// What a blob is to hold.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How matrices and embeddings are stored; vectors are f32.
+    pub weights: Format,
+    /// What matrix products round their inputs to.
+    pub activations: Activations,
+    /// The tokeniser, where the blob is to have one.
+    pub tokenizer: Option<SectionParts>,
+}
+
+/// A blob that was written.
+#[derive(Clone, Debug)]
+pub struct Conversion {
+    /// Its length in bytes.
+    pub blob_bytes: u64,
+    /// Its tensors, in the order of the table.
+    pub tensors: Vec<WrittenTensor>,
+    /// Length of the tokeniser section.
+    pub tokenizer_bytes: u64,
+    /// The tokens whose summed nll the blob knows, and the sums.
+    pub self_test: SelfTest,
+}
+
+impl Conversion {
+    /// Stored bits a weight over all matrices and embeddings, scales and padding included.
+    pub fn bits_per_weight(&self) -> f64 {
+        let matrices = self.tensors.iter().filter(|tensor| tensor.slot.is_matrix());
+        let (bytes, weights) = matrices.fold((0, 0), |(bytes, weights), tensor| {
+            (bytes + tensor.bytes, weights + u64::from(tensor.shape.0) * u64::from(tensor.shape.1))
+        });
+        8.0 * bytes as f64 / weights as f64
+    }
+}
+
+/// Why no blob was written.
+#[derive(Debug, thiserror::Error)]
+pub enum ConvertError {
+    /// The file cannot be written.
+    #[error("cannot write the blob: {0}")]
+    Io(#[from] io::Error),
+    /// The blob as written does not open.
+    #[error("the blob does not open: {0}")]
+    Blob(#[from] BlobError),
+    /// The model as written has no loss on the self-test's tokens.
+    #[error("the model gives no loss: {0}")]
+    SelfTest(ScoreError),
+}
+
+/// Converts `checkpoint` to a blob at `path`, telling `progress` of each tensor and its bytes before it is written.
+///
+/// # Errors
+/// See [`ConvertError`]; nothing is left at `path` then but what was there before.
+pub fn convert(
+    checkpoint: &Checkpoint,
+    options: &Options,
+    path: &Path,
+    progress: impl FnMut(Slot, u64),
+) -> Result<Conversion, ConvertError> {
+    let tokenizer = options.tokenizer.as_ref().map(section::encode).unwrap_or_default();
+    let source = Source { checkpoint, weights: options.weights, tokenizer };
+    let mut file = WholeFile::create(path)?;
+    let mut self_test = self_test(checkpoint.config());
+    let temporary = file.temporary_path().to_owned();
+    let mut writer = Writer::new(file.file(), &source, options.activations, self_test.clone());
+    let tensors = writer.write(&source, progress)?;
+    for known in &mut self_test.known {
+        known.nll_bits = nll_bits(&temporary, known.kv_type, &self_test.tokens)?;
+    }
+    writer.record_self_test(&self_test.known)?;
+    let blob_bytes = writer.blob_bytes();
+    file.finish()?;
+    Ok(Conversion { blob_bytes, tensors, tokenizer_bytes: source.tokenizer.len() as u64, self_test })
+}
+
+/// A checkpoint as the contents of a blob.
+struct Source<'c> {
+    checkpoint: &'c Checkpoint,
+    weights: Format,
+    tokenizer: Vec<u8>,
+}
+
+impl Contents for Source<'_> {
+    fn config(&self) -> &Config {
+        self.checkpoint.config()
+    }
+
+    fn format(&self, slot: Slot) -> Option<Format> {
+        let stored = self.checkpoint.has(slot) && !(slot == Slot::LmHead && self.checkpoint.is_tied());
+        stored.then_some(if slot.is_matrix() { self.weights } else { Format::F32 })
+    }
+
+    fn weights(&self, slot: Slot) -> Cow<'_, [f32]> {
+        self.checkpoint.tensor(slot).map(|tensor| tensor.data).unwrap_or_default()
+    }
+
+    fn tokenizer(&self) -> &[u8] {
+        &self.tokenizer
+    }
+}
+
+/// Tokens spread over the vocabulary, with sums still unknown.
+fn self_test(config: &Config) -> SelfTest {
+    /// A prime far from small powers of two.
+    const STEP: u64 = 1_000_003;
+    let n = SELF_TEST_TOKENS.min(config.n_ctx + 1);
+    let token = |i: u32| (u64::from(i) * STEP % u64::from(config.n_vocab)) as TokenId;
+    let known = KvType::ALL.into_iter().map(|kv_type| KnownNll { kv_type, nll_bits: 0 }).collect();
+    SelfTest { tokens: (1..=n).map(token).collect(), known }
+}
+
+/// The bits of the summed nll of `tokens`, by the blob at `path`.
+fn nll_bits(path: &Path, kv_type: KvType, tokens: &[TokenId]) -> Result<u64, ConvertError> {
+    let blob = BlobFile::open(path)?;
+    let model = blob.model()?;
+    let mut memory = Memory::layer_major(model.config(), kv_type, tokens.len(), tokens.len());
+    let mut session = memory.session(model, HostKernel::detect());
+    let mut sinks = vec![CrossEntropy::new(0); tokens.len()];
+    let mut score = Score::new();
+    score_window(&mut session, tokens, 0, &mut sinks, |nll| score.push(nll)).map_err(ConvertError::SelfTest)?;
+    Ok(score.sum().to_bits())
+}

@@ -1,0 +1,180 @@
+//! Writing a blob: the sections stream to a temporary file, the header goes in front once they are known, and the file
+//! takes its name when its self-test has run.
+
+use super::quantize::{RoundingError, append_row};
+use emberlm_core::blob::preamble::MAGIC;
+use emberlm_core::blob::{
+    ARITHMETIC, Descriptor, FORMAT_VERSION, Head, KnownNll, Preamble, SECTION_ALIGNMENT, Section, SelfTest, Slot,
+};
+use emberlm_core::config::{Activations, Config};
+use emberlm_core::crc::crc32;
+use emberlm_core::format::Format;
+use std::borrow::Cow;
+use std::io::{self, Seek, SeekFrom, Write};
+
+/// What goes into a blob.
+pub trait Contents {
+    /// The model's shape.
+    fn config(&self) -> &Config;
+
+    /// How a slot's tensor is stored; `None` for one that the model lacks.
+    fn format(&self, slot: Slot) -> Option<Format>;
+
+    /// A slot's weights, row by row.
+    fn weights(&self, slot: Slot) -> Cow<'_, [f32]>;
+
+    /// The encoded tokeniser section; empty for none.
+    fn tokenizer(&self) -> &[u8];
+}
+
+/// One tensor as it was written.
+#[derive(Clone, Debug)]
+pub struct WrittenTensor {
+    /// Which tensor.
+    pub slot: Slot,
+    /// How it is stored.
+    pub format: Format,
+    /// Rows and weights a row.
+    pub shape: (u32, u32),
+    /// Bytes of its rows.
+    pub bytes: u64,
+    /// What rounding did to it.
+    pub error: RoundingError,
+}
+
+/// A blob being written: where everything goes is settled before the first byte.
+#[derive(Debug)]
+pub struct Writer<F> {
+    file: F,
+    head: Head,
+    descriptors: Vec<(Slot, Descriptor)>,
+    self_test: SelfTest,
+    manifest_bytes: usize,
+}
+
+impl<F: Write + Seek> Writer<F> {
+    /// Lays the blob out. `tokens` are the self-test's.
+    pub fn new(file: F, contents: &impl Contents, activations: Activations, self_test: SelfTest) -> Self {
+        let config = *contents.config();
+        let none = Section { offset: 0, bytes: 0 };
+        let head = Head { arithmetic: ARITHMETIC, config, activations, tensors: none, tokenizer: none };
+        let descriptors = Slot::all(&config).map(|slot| (slot, Descriptor::ABSENT)).collect();
+        let mut writer = Self { file, head, descriptors, self_test, manifest_bytes: 0 };
+        writer.manifest_bytes = writer.manifest().len();
+        let start = align((Preamble::BYTES + writer.manifest_bytes) as u64);
+        let mut at = start;
+        for (slot, descriptor) in &mut writer.descriptors {
+            let Some(format) = contents.format(*slot) else { continue };
+            let (rows, cols) = slot.shape(&config);
+            *descriptor = Descriptor { format: format.code(), rows, cols, offset: at };
+            at = align(at + descriptor.byte_len().expect("a model that is in memory has a length"));
+        }
+        writer.head.tensors = Section { offset: start, bytes: at - start };
+        writer.head.tokenizer = Section { offset: at, bytes: contents.tokenizer().len() as u64 };
+        writer
+    }
+
+    /// Length of the whole blob.
+    pub const fn blob_bytes(&self) -> u64 {
+        self.head.tokenizer.offset + self.head.tokenizer.bytes + 4
+    }
+
+    /// Writes the sections and their CRC, telling `progress` of every tensor before it is written, then the header.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(
+        &mut self,
+        contents: &impl Contents,
+        mut progress: impl FnMut(Slot, u64),
+    ) -> io::Result<Vec<WrittenTensor>> {
+        let manifest_end = (Preamble::BYTES + self.manifest_bytes) as u64;
+        self.file.seek(SeekFrom::Start(manifest_end))?;
+        let mut sections = Sections { file: &mut self.file, crc: crc32fast::Hasher::new(), at: manifest_end };
+        let mut written = Vec::new();
+        let mut bytes = Vec::new();
+        for (slot, descriptor) in &self.descriptors {
+            let Some(format) = Format::from_code(descriptor.format) else { continue };
+            progress(*slot, descriptor.byte_len().unwrap_or(0));
+            sections.pad()?;
+            let weights = contents.weights(*slot);
+            let mut error = RoundingError::default();
+            for row in weights.chunks_exact(descriptor.cols as usize) {
+                append_row(&mut bytes, row, format, &mut error);
+                if bytes.len() > 1 << 20 {
+                    sections.write(&bytes)?;
+                    bytes.clear();
+                }
+            }
+            sections.write(&bytes)?;
+            bytes.clear();
+            let (shape, bytes) = ((descriptor.rows, descriptor.cols), descriptor.byte_len().unwrap_or(0));
+            written.push(WrittenTensor { slot: *slot, format, shape, bytes, error });
+        }
+        sections.pad()?;
+        sections.write(contents.tokenizer())?;
+        let crc = sections.crc.finalize();
+        self.file.write_all(&crc.to_le_bytes())?;
+        self.write_header()?;
+        Ok(written)
+    }
+
+    /// Records what the self-test's tokens came to, and writes the header anew.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn record_self_test(&mut self, known: &[KnownNll]) -> io::Result<()> {
+        self.self_test.known.copy_from_slice(known);
+        self.write_header()
+    }
+
+    fn write_header(&mut self) -> io::Result<()> {
+        let manifest = self.manifest();
+        let mut preamble = Preamble {
+            magic: MAGIC,
+            format_version: FORMAT_VERSION,
+            manifest_bytes: u32::try_from(manifest.len()).map_err(io::Error::other)?,
+            blob_bytes: self.blob_bytes(),
+            header_crc32: 0,
+        };
+        let checked = [&encode(&preamble)[..Preamble::CHECKED_BYTES], &manifest].concat();
+        preamble.header_crc32 = crc32(&checked);
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.write_all(&encode(&preamble))?;
+        self.file.write_all(&manifest)?;
+        self.file.flush()
+    }
+
+    fn manifest(&self) -> Vec<u8> {
+        let table: Vec<&Descriptor> = self.descriptors.iter().map(|(_, descriptor)| descriptor).collect();
+        encode(&(self.head, table, &self.self_test))
+    }
+}
+
+fn encode(message: &impl serde::Serialize) -> Vec<u8> {
+    postcard::to_stdvec(message).expect("the header's types encode")
+}
+
+const fn align(at: u64) -> u64 {
+    at.next_multiple_of(SECTION_ALIGNMENT as u64)
+}
+
+/// All between manifest and final CRC.
+struct Sections<'f, F> {
+    file: &'f mut F,
+    crc: crc32fast::Hasher,
+    at: u64,
+}
+
+impl<F: Write> Sections<'_, F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.crc.update(bytes);
+        self.at += bytes.len() as u64;
+        self.file.write_all(bytes)
+    }
+
+    fn pad(&mut self) -> io::Result<()> {
+        let gap = align(self.at) - self.at;
+        self.write(&[0; SECTION_ALIGNMENT][..gap as usize])
+    }
+}

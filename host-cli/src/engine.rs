@@ -1,0 +1,107 @@
+//! Core's sessions on the host: blobs mapped from files, and memory for sessions.
+
+use crate::mapped;
+use emberlm_core::blob::OpenError;
+use emberlm_core::config::Config;
+use emberlm_core::kernel::Kernel;
+use emberlm_core::kv_cache::{KvCache, KvType};
+use emberlm_core::model::Model;
+use emberlm_core::scratch::{Batch, Scratch, ScratchSize};
+use emberlm_core::session::Session;
+use emberlm_core::source::{Mapped, Source, SourceError};
+use memmap2::Mmap;
+use std::io;
+use std::path::Path;
+
+/// A blob's file, mapped.
+#[derive(Debug)]
+pub struct BlobFile(Mmap);
+
+/// Why a blob's file is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// It cannot be read.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// It is not a blob that this program can use.
+    #[error("{0}")]
+    Open(#[from] OpenError),
+    /// Its bytes are not where core needs them.
+    #[error("{0}")]
+    Source(#[from] SourceError),
+    /// It is longer than the blob in it.
+    #[error("{0} bytes follow the blob")]
+    Trailing(u64),
+}
+
+impl BlobFile {
+    /// Maps a file and checks the blob in it, all CRCs included.
+    ///
+    /// # Errors
+    /// See [`BlobError`].
+    pub fn open(path: &Path) -> Result<Self, BlobError> {
+        let file = Self(mapped::map(path)?);
+        let mut model = file.model()?;
+        model.verify_sections()?;
+        let trailing = file.0.len() - model.blob_bytes();
+        if trailing > 0 { Err(BlobError::Trailing(trailing as u64)) } else { Ok(file) }
+    }
+
+    /// The blob's bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The model in it.
+    ///
+    /// # Errors
+    /// None, after [`BlobFile::open`].
+    pub fn model(&self) -> Result<Model<Mapped<'_>>, BlobError> {
+        Ok(Model::open(Mapped::new(&self.0)?)?)
+    }
+}
+
+/// Memory for one session: KV cache and scratch.
+#[derive(Debug)]
+pub struct Memory {
+    kv_type: KvType,
+    n_ctx: usize,
+    one_layer: bool,
+    batch: Batch,
+    kv: Vec<u32>,
+    floats: Vec<f32>,
+    words: Vec<u32>,
+}
+
+impl Memory {
+    /// For windows of up to `window` inputs, layer by layer: the window's residuals and one layer's keys and values.
+    pub fn layer_major(config: &Config, kv_type: KvType, window: usize, batch: usize) -> Self {
+        let batch = Batch { window, batch: batch.min(window) };
+        Self::new(config, kv_type, window, true, batch)
+    }
+
+    /// For `n_ctx` positions that come `batch` at a time: every layer's keys and values.
+    pub fn token_major(config: &Config, kv_type: KvType, n_ctx: usize, batch: usize) -> Self {
+        Self::new(config, kv_type, n_ctx, false, Batch::of(batch))
+    }
+
+    fn new(config: &Config, kv_type: KvType, n_ctx: usize, one_layer: bool, batch: Batch) -> Self {
+        let layers = if one_layer { 1 } else { config.n_layer as usize };
+        let size = ScratchSize::new(config, batch);
+        let kv = vec![0; layers * kv_type.layer_words(config, n_ctx)];
+        Self { kv_type, n_ctx, one_layer, batch, kv, floats: vec![0.0; size.floats], words: vec![0; size.words] }
+    }
+
+    /// A session in this memory.
+    ///
+    /// # Panics
+    /// If `model` is not of the shape that the memory was made for.
+    pub fn session<S: Source, K: Kernel>(&mut self, model: Model<S>, kernel: K) -> Session<'_, S, K> {
+        let config = *model.config();
+        let kv = if self.one_layer { KvCache::one_layer } else { KvCache::whole };
+        let kv = kv(self.kv_type, &config, self.n_ctx, &mut self.kv).expect("the cache has its size");
+        let scratch = Scratch::new(&config, self.batch, &mut self.floats, &mut self.words);
+        let scratch = scratch.expect("the scratch memory has its size");
+        Session::new(model, kernel, kv, scratch).expect("the memory is for this model")
+    }
+}

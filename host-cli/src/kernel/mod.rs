@@ -1,0 +1,61 @@
+//! Kernels for the host's processor, chosen when the program runs. All give the portable kernel's bits.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+
+use emberlm_core::kernel::{F32Inputs, F32Rows, I16Inputs, Kernel, Portable, Q8Rows};
+
+/// The fastest kernel that this processor can run.
+#[derive(Clone, Copy, Debug)]
+pub enum HostKernel {
+    /// Any processor.
+    Portable(Portable),
+    /// x86-64 with AVX2.
+    #[cfg(target_arch = "x86_64")]
+    Avx2(avx2::Avx2),
+}
+
+impl HostKernel {
+    /// Looks at the processor.
+    pub fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(kernel) = avx2::Avx2::detect() {
+            return Self::Avx2(kernel);
+        }
+        Self::Portable(Portable)
+    }
+
+    /// The name that reports use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Portable(_) => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => "avx2",
+        }
+    }
+}
+
+/// Calls the chosen kernel's method.
+macro_rules! dispatch {
+    ($self:ident, $method:ident($($argument:expr),*)) => {
+        match $self {
+            Self::Portable(kernel) => kernel.$method($($argument),*),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(kernel) => kernel.$method($($argument),*),
+        }
+    };
+}
+
+impl Kernel for HostKernel {
+    fn arrange_i16(&self, words: &mut [u32]) {
+        dispatch!(self, arrange_i16(words));
+    }
+
+    fn matmul_f32(&self, out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: F32Rows<'_>) {
+        dispatch!(self, matmul_f32(out, out_stride, inputs, rows));
+    }
+
+    fn matmul_q8_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Q8Rows<'_>) {
+        dispatch!(self, matmul_q8_i16(out, out_stride, inputs, rows));
+    }
+}
