@@ -8,7 +8,7 @@ pub fn encode(parts: &SectionParts) -> Vec<u8> {
     let (head, words, text) = match parts {
         SectionParts::Chars(chars) => {
             let head = TokenizerHead { kind: Kind::Chars, n_tokens: count(chars.len()), n_merges: 0, text_bytes: 0 };
-            (head, chars.iter().map(|&c| u32::from(c)).collect(), Vec::new())
+            (head, chars.iter().map(|&c| u32::from(c)).collect(), Vec::<u8>::new())
         }
         SectionParts::BytePairs(pairs) => {
             let (mut words, mut text) = (vec![0], Vec::new());
