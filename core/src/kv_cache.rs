@@ -22,9 +22,9 @@ impl KvType {
         }
     }
 
-    /// 32-bit words that one layer's keys and values take for `n_ctx` positions.
+    /// 32-bit words that one layer's keys and values take for `n_ctx` positions; `usize::MAX` where that overflows.
     pub const fn layer_words(self, config: &Config, n_ctx: usize) -> usize {
-        2 * n_ctx * self.row_words(config)
+        n_ctx.saturating_mul(2 * self.row_words(config))
     }
 
     /// 32-bit words of one position's keys, or values.

@@ -35,17 +35,18 @@ pub struct ScratchSize {
 }
 
 impl ScratchSize {
-    /// What a session over such a model needs.
+    /// What a session over such a model needs; `usize::MAX` where that overflows.
     pub const fn new(config: &Config, batch: Batch) -> Self {
         let (n_embd, width) = (config.n_embd as usize, config.max_width());
-        let floats = batch.window * n_embd + batch.batch * (n_embd + width + BLOCK_ROWS + 1 + STRIPES);
-        let words = batch.batch * (i16_words(width) + 2) + width.div_ceil(GROUP);
+        let each = n_embd + width + BLOCK_ROWS + 1 + STRIPES;
+        let floats = batch.window.saturating_mul(n_embd).saturating_add(batch.batch.saturating_mul(each));
+        let words = batch.batch.saturating_mul(i16_words(width) + 2).saturating_add(width.div_ceil(GROUP));
         Self { floats, words }
     }
 
     /// Bytes of both buffers.
     pub const fn bytes(&self) -> usize {
-        4 * (self.floats + self.words)
+        self.floats.saturating_add(self.words).saturating_mul(4)
     }
 }
 
