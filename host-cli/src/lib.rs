@@ -1,1 +1,4 @@
 //! The host side of Emberlm.
+#![deny(unsafe_code)]
+
+pub mod checkpoint;
