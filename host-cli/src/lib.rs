@@ -2,3 +2,5 @@
 #![deny(unsafe_code)]
 
 pub mod checkpoint;
+mod mapped;
+pub mod reference;

@@ -1,7 +1,7 @@
 //! Named tensors of one safetensors file, or of several through a shard index.
 
 use super::error::CheckpointError;
-use super::mapped;
+use crate::mapped;
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;

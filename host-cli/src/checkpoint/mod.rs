@@ -11,11 +11,10 @@ mod derive;
 mod error;
 mod keys;
 mod layout;
-mod mapped;
 pub mod name_map;
 mod tensor;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use error::CheckpointError;
 pub use layout::{DetectedLayout, Layout};
@@ -108,6 +107,11 @@ impl Checkpoint {
     /// Whether the head shares the token embedding, by absence or because its weights are the same bits.
     pub const fn is_tied(&self) -> bool {
         self.tied
+    }
+
+    /// Whether the checkpoint has a slot's tensor: an optional one may be absent, and a tied head is.
+    pub fn has(&self, slot: Slot) -> bool {
+        self.bindings.get(slot.index()).is_some_and(Option::is_some)
     }
 
     /// A slot's tensor; `None` for one that the model lacks (a bias, a tied head) and for blocks it does not have.

@@ -1,5 +1,5 @@
 //! Small synthetic checkpoints: read in every layout, and refused one by one.
 
-mod build;
+pub(crate) mod build;
 mod layouts;
 mod refusals;

@@ -1,4 +1,4 @@
-//! Memory-mapped files, the only unsafe step of reading a checkpoint.
+//! Memory-mapped files: the one unsafe step of reading checkpoints and blobs.
 
 use memmap2::Mmap;
 use std::fs::File;
