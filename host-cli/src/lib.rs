@@ -4,3 +4,4 @@
 pub mod checkpoint;
 mod mapped;
 pub mod reference;
+pub mod tokenizer;
