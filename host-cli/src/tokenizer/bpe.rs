@@ -160,7 +160,11 @@ mod tests {
         let error = bpe.encode("ab\na\u{e9}aéz").unwrap_err();
         assert_eq!(
             error,
-            TokenizerError::Unrepresentable { c: 'z', position: Position { line: 2, column: 5, offset: 9 } }
+            TokenizerError::Unrepresentable {
+                c: 'z',
+                position: Position { line: 2, column: 5, offset: 9 },
+                text: None
+            }
         );
     }
 }

@@ -57,7 +57,7 @@ mod tests {
     fn an_unknown_character_is_named_with_its_place() {
         let chars = Chars::new(vec!['\n', 'é', 'b']).unwrap();
         let position = Position { line: 2, column: 2, offset: 5 };
-        assert_eq!(chars.encode("éb\nbx"), Err(TokenizerError::Unrepresentable { c: 'x', position }));
+        assert_eq!(chars.encode("éb\nbx"), Err(TokenizerError::Unrepresentable { c: 'x', position, text: None }));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod gpt2;
 mod hugging_face;
 pub mod select;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use bpe::Bpe;
@@ -59,14 +60,17 @@ pub struct Position {
 pub enum TokenizerError {
     /// The vocabulary has nothing for a character.
     #[error(
-        "the tokenizer has no token for {c:?} (U+{code:04X}) at line {line}, column {column} (byte {offset})",
-        code = u32::from(*.c), line = .position.line, column = .position.column, offset = .position.offset
+        "the tokenizer has no token for {c:?} (U+{code:04X}) at line {line}, column {column} (byte {offset}){text}",
+        code = u32::from(*.c), line = .position.line, column = .position.column, offset = .position.offset,
+        text = .text.as_ref().map_or_else(String::new, |name| format!(" of {name}"))
     )]
     Unrepresentable {
         /// The character.
         c: char,
         /// Where it stands.
         position: Position,
+        /// The name of the text, where it has one.
+        text: Option<String>,
     },
     /// An id without a token.
     #[error("id {id} has no token: the vocabulary of {origin} ends at {len}")]
@@ -121,10 +125,20 @@ impl TokenizerError {
         }
     }
 
+    /// The same error, of the text called `name`.
+    pub fn in_text(self, name: &str) -> Self {
+        match self {
+            Self::Unrepresentable { c, position, .. } => {
+                Self::Unrepresentable { c, position, text: Some(name.to_owned()) }
+            }
+            other => other,
+        }
+    }
+
     /// The character at byte `offset` of `text` has no token.
     fn unrepresentable(text: &str, offset: usize) -> Self {
         let c = text[offset..].chars().next().unwrap_or(char::REPLACEMENT_CHARACTER);
-        Self::Unrepresentable { c, position: Position::of(text, offset) }
+        Self::Unrepresentable { c, position: Position::of(text, offset), text: None }
     }
 }
 
@@ -235,11 +249,11 @@ impl Tokenizer {
     }
 
     /// The UTF-8 bytes that `id` stands for; `None` for an id without a token, or where tokens are not bytes.
-    pub fn token_bytes(&self, id: TokenId) -> Option<Vec<u8>> {
+    pub fn token_bytes(&self, id: TokenId) -> Option<Cow<'_, [u8]>> {
         match &self.kind {
-            Kind::Chars(chars) => chars.list().get(id as usize).map(|c| c.to_string().into_bytes()),
-            Kind::Bpe(bpe) => bpe.token_bytes(id).map(<[u8]>::to_vec),
-            Kind::Other(other) => other.token_bytes(id).map(<[u8]>::to_vec),
+            Kind::Chars(chars) => chars.list().get(id as usize).map(|c| Cow::Owned(c.to_string().into_bytes())),
+            Kind::Bpe(bpe) => bpe.token_bytes(id).map(Cow::Borrowed),
+            Kind::Other(other) => other.token_bytes(id).map(Cow::Borrowed),
         }
     }
 
@@ -260,14 +274,17 @@ impl Tokenizer {
     /// # Errors
     /// An id has no token.
     pub fn decode(&self, ids: &[TokenId]) -> Result<String, TokenizerError> {
+        let known =
+            |id| self.token_bytes(id).is_some() || matches!(&self.kind, Kind::Other(o) if o.token(id).is_some());
+        if let Some(&id) = ids.iter().find(|&&id| !known(id)) {
+            return Err(self.unknown_id(id));
+        }
         let mut bytes = Vec::new();
         for &id in ids {
             match (self.token_bytes(id), &self.kind) {
-                (Some(token), _) => bytes.extend(token),
+                (Some(token), _) => bytes.extend_from_slice(&token),
                 // Its own decoder knows what the tokens stand for, but not how much of the text each of them is.
-                (None, Kind::Other(other)) if ids.iter().all(|&id| other.token(id).is_some()) => {
-                    return other.decode(ids);
-                }
+                (None, Kind::Other(other)) => return other.decode(ids),
                 (None, _) => return Err(self.unknown_id(id)),
             }
         }
@@ -316,7 +333,7 @@ mod tests {
     fn characters_to_ids_and_back_and_through_a_section() {
         let tokenizer = Tokenizer::from_chars_json(r#"["\n", "é", "x"]"#.as_bytes(), "chars.json").unwrap();
         assert_eq!(tokenizer.encode("xé").unwrap(), [2, 1]);
-        assert_eq!(tokenizer.token_bytes(1).unwrap(), "é".as_bytes());
+        assert_eq!(tokenizer.token_bytes(1).as_deref(), Some("é".as_bytes()));
         assert_eq!(tokenizer.section_parts().unwrap(), SectionParts::Chars(vec!['\n', 'é', 'x']));
         let message = tokenizer.encode("x\nx\u{3a9}").unwrap_err().to_string();
         assert_eq!(message, "the tokenizer has no token for 'Ω' (U+03A9) at line 2, column 2 (byte 3)");
