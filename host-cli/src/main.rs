@@ -1,2 +1,7 @@
 //! The `emberlm` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    emberlm::cli::run(std::env::args_os())
+}

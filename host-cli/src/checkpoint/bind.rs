@@ -1,0 +1,147 @@
+//! Which stored tensor fills which slot, with every name, shape and head accounted for.
+
+use super::archive::{Archive, RawTensor};
+use super::error::CheckpointError;
+use super::keys::{self, ConfigFile};
+use super::layout::{Layout, Names};
+use super::name_map::{HeadAbsent, Orientation, Place};
+use super::tensor;
+use emberlm_core::blob::{LayerSlot, Slot};
+use emberlm_core::config::Config;
+use std::collections::BTreeSet;
+
+/// Each slot's place in the archive, by [`Slot::index`]; `None` for a tensor that the model lacks.
+pub type Bindings = Vec<Option<Place>>;
+
+/// Finds every slot's tensors and checks shapes, types and values.
+///
+/// # Errors
+/// A tensor is missing, has another shape or type, is not finite, or belongs to no slot.
+pub fn bind(archive: &Archive, names: &Names, config: &Config) -> Result<Bindings, CheckpointError> {
+    let mut bindings = Vec::new();
+    let mut used = BTreeSet::new();
+    for slot in Slot::all(config) {
+        let place = find(archive, names, slot)?;
+        for name in place.iter().flat_map(|place| &place.names) {
+            used.insert(name.clone());
+        }
+        if let Some(place) = &place {
+            check_shapes(archive, place, slot, config)?;
+        }
+        bindings.push(place);
+    }
+    check_blocks_alike(&bindings, names, config)?;
+    if let Some(leftover) = archive.names().find(|name| !used.contains(*name) && !names.skips(name)) {
+        return Err(CheckpointError::Leftover { tensor: leftover.to_owned() });
+    }
+    for name in &used {
+        if let Some(raw) = archive.get(name) {
+            tensor::check_finite(name, raw)?;
+        }
+    }
+    Ok(bindings)
+}
+
+/// A slot's place, if its tensors are there.
+fn find(archive: &Archive, names: &Names, slot: Slot) -> Result<Option<Place>, CheckpointError> {
+    let Some(place) = names.place(slot) else { return Ok(None) };
+    let absent = place.names.iter().find(|name| archive.get(name).is_none());
+    let Some(absent) = absent else { return Ok(Some(place)) };
+    let partly = place.names.iter().any(|name| archive.get(name).is_some());
+    if slot.is_optional() && !partly {
+        return Ok(None);
+    }
+    let hint = if partly { ", though others of query, key and value are there" } else { "" };
+    Err(CheckpointError::Missing { tensor: absent.clone(), hint: hint.to_owned() })
+}
+
+/// The shape that each of a slot's stored tensors must have.
+fn stored_shape(place: &Place, slot: Slot, config: &Config) -> Vec<usize> {
+    let (rows, cols) = slot.shape(config);
+    let parts = place.names.len();
+    let (rows, cols) = (rows as usize, cols as usize);
+    if !slot.is_matrix() {
+        vec![cols / parts]
+    } else if place.orientation == Orientation::InOut {
+        vec![cols, rows / parts]
+    } else {
+        vec![rows / parts, cols]
+    }
+}
+
+fn check_shapes(archive: &Archive, place: &Place, slot: Slot, config: &Config) -> Result<(), CheckpointError> {
+    let need = stored_shape(place, slot, config);
+    for name in &place.names {
+        let have = archive.get(name).map_or(&[][..], |raw| raw.shape);
+        if have != need {
+            let (tensor, need) = (name.clone(), format!("{need:?}"));
+            return Err(CheckpointError::Shape { tensor, need, have: have.to_vec() });
+        }
+    }
+    Ok(())
+}
+
+/// A bias that one block has and another lacks is a lost tensor, not a model without biases.
+fn check_blocks_alike(bindings: &Bindings, names: &Names, config: &Config) -> Result<(), CheckpointError> {
+    for slot in LayerSlot::ALL {
+        let at = |layer: u32| Slot::Layer(layer, slot);
+        let has = |layer: u32| bindings[at(layer).index()].is_some();
+        let Some(with) = (0..config.n_layer).find(|layer| has(*layer)) else { continue };
+        if let Some(without) = (0..config.n_layer).find(|layer| !has(*layer)) {
+            let place = names.place(at(without)).expect("block {with} has the tensor");
+            let (tensor, hint) = (place.names[0].clone(), format!(", though block {with} has it"));
+            return Err(CheckpointError::Missing { tensor, hint });
+        }
+    }
+    Ok(())
+}
+
+/// Settles whether the head is tied, and drops a head that repeats the token embedding from the bindings.
+///
+/// # Errors
+/// The configuration and the tensors disagree, or a head is missing.
+pub fn settle_head(
+    archive: &Archive,
+    names: &Names,
+    layout: &Layout,
+    file: Option<&ConfigFile>,
+    bindings: &mut Bindings,
+) -> Result<bool, CheckpointError> {
+    let said = file.map_or(Ok(None), |file| file.flag(keys::TIED))?;
+    let wte = bindings[Slot::Wte.index()].as_ref().map(|place| place.names[0].clone()).unwrap_or_default();
+    let Some(head) = bindings[Slot::LmHead.index()].clone() else {
+        let Some(place) = names.place(Slot::LmHead) else { return Ok(true) };
+        let (tied, hint) = match &said {
+            Some(said) if said.value => (true, String::new()),
+            Some(said) => (false, format!(", and `{}` is false", said.key)),
+            None if names.map().lm_head_absent == HeadAbsent::Tied => (true, String::new()),
+            None => {
+                (false, ": say \"tie_word_embeddings\": true in the config if the head is the embedding".to_owned())
+            }
+        };
+        return if tied { Ok(true) } else { Err(CheckpointError::Missing { tensor: place.names[0].clone(), hint }) };
+    };
+    let tensor = &head.names[0];
+    if let (Some(head_raw), Some(wte_raw)) = (archive.get(tensor), archive.get(&wte))
+        && head.orientation == Orientation::OutIn
+        && same_bits((tensor, head_raw), (&wte, wte_raw))?
+    {
+        bindings[Slot::LmHead.index()] = None;
+        return Ok(true);
+    }
+    let by_default = *layout == Layout::HuggingFace && file.is_some();
+    let why = match said {
+        Some(said) if said.value => format!("`{}` is true", said.key),
+        None if by_default => "the config does not say \"tie_word_embeddings\": false".to_owned(),
+        _ => return Ok(false),
+    };
+    Err(CheckpointError::HeadNotTied { tensor: tensor.clone(), wte, why })
+}
+
+fn same_bits(a: (&str, RawTensor<'_>), b: (&str, RawTensor<'_>)) -> Result<bool, CheckpointError> {
+    if a.1.dtype == b.1.dtype {
+        return Ok(a.1.bytes == b.1.bytes);
+    }
+    let (a, b) = (tensor::decode(a.0, a.1)?, tensor::decode(b.0, b.1)?);
+    Ok(a.iter().map(|x| x.to_bits()).eq(b.iter().map(|x| x.to_bits())))
+}

@@ -1,0 +1,173 @@
+//! Why a checkpoint is refused: one line that names the file, the key or the tensor.
+
+use emberlm_core::config::ConfigError;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// A checkpoint that cannot be represented exactly in meaning.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// A file could not be read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The path holds no safetensors checkpoint.
+    #[error("{}: {why}", path.display())]
+    NoCheckpoint {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was looked for.
+        why: String,
+    },
+    /// A safetensors header that is damaged or does not cover its file.
+    #[error("{}: damaged safetensors file: {source}", path.display())]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: safetensors::SafeTensorError,
+    },
+    /// A shard index that is damaged or disagrees with its shards.
+    #[error("{}: {why}", path.display())]
+    Index {
+        /// The index.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A configuration file that is not a JSON object.
+    #[error("{}: {why}", path.display())]
+    ConfigFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A configuration key whose value is unknown, unsupported or in conflict.
+    #[error("config key `{key}`: {why}")]
+    Key {
+        /// The key as the file spells it.
+        key: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Something that neither the configuration nor the shapes say.
+    #[error("`{key}` is not known: {why}")]
+    MissingKey {
+        /// Our name of the quantity.
+        key: &'static str,
+        /// Where it can be said.
+        why: String,
+    },
+    /// Counts that no model can have.
+    #[error("the checkpoint's config is invalid: {0}")]
+    Config(#[from] ConfigError),
+    /// No built-in layout has these names.
+    #[error("no known layout has a tensor named `{tensor}`: name the tensors in a map file and pass it as the layout")]
+    UnknownLayout {
+        /// A tensor that is in none of them.
+        tensor: String,
+    },
+    /// A name map that is damaged or incomplete.
+    #[error("name map {}: {why}", path.display())]
+    NameMap {
+        /// The map file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A tensor that the model needs.
+    #[error("tensor `{tensor}` is missing{hint}")]
+    Missing {
+        /// Its name in the file.
+        tensor: String,
+        /// More that helps, beginning with its own punctuation; may be empty.
+        hint: String,
+    },
+    /// A tensor of another shape.
+    #[error("tensor `{tensor}` has another shape: need {need}, have {have:?}")]
+    Shape {
+        /// Its name in the file.
+        tensor: String,
+        /// The shape, or the shapes, that it may have.
+        need: String,
+        /// The shape that it has.
+        have: Vec<usize>,
+    },
+    /// A configuration key that disagrees with a tensor's shape.
+    #[error("config key `{key}` is {value}, but tensor `{tensor}` {have}")]
+    Disagree {
+        /// The key as the file spells it.
+        key: String,
+        /// Its value.
+        value: String,
+        /// The tensor's name in the file.
+        tensor: String,
+        /// What the tensor says, as the end of a sentence.
+        have: String,
+    },
+    /// A tensor that the layout does not know.
+    #[error("tensor `{tensor}` is left over: the layout does not know it")]
+    Leftover {
+        /// Its name in the file.
+        tensor: String,
+    },
+    /// A weight that is not a number or infinite.
+    #[error("tensor `{tensor}` holds {value} at index {index}")]
+    NotFinite {
+        /// Its name in the file.
+        tensor: String,
+        /// The element, counted row-major from 0 as the file stores it.
+        index: usize,
+        /// The value.
+        value: f32,
+    },
+    /// An element type other than f32, f16 and bf16.
+    #[error("tensor `{tensor}` has unsupported type {dtype} (f32, f16 and bf16 are known)")]
+    Dtype {
+        /// Its name in the file.
+        tensor: String,
+        /// The type as safetensors spells it.
+        dtype: String,
+    },
+    /// A head that the configuration calls tied, with weights of its own.
+    #[error("tensor `{tensor}` differs from `{wte}`, but {why}")]
+    HeadNotTied {
+        /// The head's name in the file.
+        tensor: String,
+        /// The embedding's name in the file.
+        wte: String,
+        /// What calls it tied.
+        why: String,
+    },
+}
+
+impl CheckpointError {
+    /// A stable word for the kind of refusal, for reports that machines read.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "io",
+            Self::NoCheckpoint { .. } => "no_checkpoint",
+            Self::Header { .. } => "safetensors_header",
+            Self::Index { .. } => "shard_index",
+            Self::ConfigFile { .. } => "config_file",
+            Self::Key { .. } => "config_key",
+            Self::MissingKey { .. } => "config_missing",
+            Self::Config(_) => "config_invalid",
+            Self::UnknownLayout { .. } => "unknown_layout",
+            Self::NameMap { .. } => "name_map",
+            Self::Missing { .. } => "tensor_missing",
+            Self::Shape { .. } => "tensor_shape",
+            Self::Disagree { .. } => "config_disagrees",
+            Self::Leftover { .. } => "tensor_leftover",
+            Self::NotFinite { .. } => "tensor_not_finite",
+            Self::Dtype { .. } => "tensor_dtype",
+            Self::HeadNotTied { .. } => "head_not_tied",
+        }
+    }
+}

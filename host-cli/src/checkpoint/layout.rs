@@ -1,0 +1,209 @@
+//! Which layout a checkpoint is in, told from its names and from shapes that only one orientation allows.
+
+use super::archive::{Archive, RawTensor};
+use super::error::CheckpointError;
+use super::name_map::{NameMap, Place};
+use emberlm_core::blob::{LayerSlot, Slot};
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// What a checkpoint's names and orientations follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// Hugging Face's GPT-2: fused `c_attn`, `Conv1D` matrices `[in, out]`.
+    HuggingFace,
+    /// nanoGPT: the same names, `Linear` matrices `[out, in]`.
+    NanoGpt,
+    /// The from-scratch book's `GPTModel`: separate query, key and value, `Linear` matrices.
+    Scratch,
+    /// A name map file.
+    Map(PathBuf),
+}
+
+impl FromStr for Layout {
+    type Err = std::convert::Infallible;
+
+    /// `hf`, `nanogpt` and `scratch` are the built-in layouts; anything else is a name map's path.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "hf" => Self::HuggingFace,
+            "nanogpt" => Self::NanoGpt,
+            "scratch" => Self::Scratch,
+            path => Self::Map(path.into()),
+        })
+    }
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HuggingFace => f.write_str("hf"),
+            Self::NanoGpt => f.write_str("nanogpt"),
+            Self::Scratch => f.write_str("scratch"),
+            Self::Map(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl Layout {
+    /// The layout's name map.
+    ///
+    /// # Errors
+    /// A map file that cannot be read or is faulty.
+    pub fn name_map(&self) -> Result<NameMap, CheckpointError> {
+        let built_in = |text: &str| NameMap::parse(text.as_bytes()).expect("the built-in maps are tested");
+        match self {
+            Self::HuggingFace => Ok(built_in(include_str!("layouts/hf.json"))),
+            Self::NanoGpt => Ok(built_in(include_str!("layouts/nanogpt.json"))),
+            Self::Scratch => Ok(built_in(include_str!("layouts/scratch.json"))),
+            Self::Map(path) => {
+                let text = std::fs::read(path).map_err(|source| CheckpointError::Io { path: path.clone(), source })?;
+                NameMap::parse(&text).map_err(|why| CheckpointError::NameMap { path: path.clone(), why })
+            }
+        }
+    }
+}
+
+/// The layout that a checkpoint is read in, and why.
+#[derive(Clone, Debug)]
+pub struct DetectedLayout {
+    /// The layout.
+    pub layout: Layout,
+    /// What told it, for people.
+    pub evidence: String,
+}
+
+impl fmt::Display for DetectedLayout {
+    /// `hf (transformer.h.0.attn.c_attn.weight is [32, 96]: Conv1D, [in, out])`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.layout, self.evidence)
+    }
+}
+
+/// A name map applied to one archive: wrapper and prefix are settled.
+#[derive(Debug)]
+pub struct Names {
+    map: NameMap,
+    wrapper: String,
+    prefix: String,
+}
+
+/// Prefixes that training wrappers put before every name: `torch.compile`, data-parallel training, Lightning.
+const WRAPPERS: [&str; 3] = ["_orig_mod.", "module.", "model."];
+
+impl Names {
+    /// Settles the wrapper, which every name has, and the prefix under which a block is found.
+    pub fn new(map: NameMap, archive: &Archive) -> Self {
+        let mut wrappers = vec![String::new()];
+        while let Some(longer) = WRAPPERS.iter().find_map(|more| {
+            let longer = wrappers.last()?.clone() + more;
+            (!archive.is_empty() && archive.names().all(|name| name.starts_with(&longer))).then_some(longer)
+        }) {
+            wrappers.push(longer);
+        }
+        let holds_block = |wrapper: &str, prefix: &str| {
+            let mut inner = archive.names().filter_map(|name| name.strip_prefix(wrapper));
+            inner.any(|name| map.block_of(name, prefix).is_some())
+        };
+        let pairs: Vec<(String, String)> = wrappers
+            .iter()
+            .flat_map(|wrapper| map.prefixes().map(|prefix| (wrapper.clone(), prefix.to_owned())))
+            .collect();
+        let found = pairs.iter().find(|(wrapper, prefix)| holds_block(wrapper, prefix));
+        let (wrapper, prefix) = found.or(pairs.first()).cloned().unwrap_or_default();
+        Self { map, wrapper, prefix }
+    }
+
+    /// The map that the names follow.
+    pub const fn map(&self) -> &NameMap {
+        &self.map
+    }
+
+    /// The file's names of a tensor; `None` if the layout never has it.
+    pub fn place(&self, slot: Slot) -> Option<Place> {
+        let mut place = self.map.place(slot, &self.prefix)?;
+        for name in &mut place.names {
+            name.insert_str(0, &self.wrapper);
+        }
+        Some(place)
+    }
+
+    /// Whether a name is a buffer's that holds no weights.
+    pub fn skips(&self, name: &str) -> bool {
+        name.strip_prefix(&self.wrapper).is_some_and(|name| self.map.skips(name, &self.prefix))
+    }
+
+    /// The number of the highest block that has a tensor, and that tensor; `None` if there is no block.
+    pub fn last_block<'a>(&self, archive: &'a Archive) -> Option<(u32, &'a str)> {
+        let block_of = |name: &'a str| {
+            let layer = self.map.block_of(name.strip_prefix(&self.wrapper)?, &self.prefix)?;
+            Some((layer, name))
+        };
+        archive.names().filter_map(block_of).max_by_key(|(layer, _)| *layer)
+    }
+
+    /// The first of a slot's tensors.
+    fn find<'a>(&self, slot: Slot, archive: &'a Archive) -> Result<(String, RawTensor<'a>), CheckpointError> {
+        let place = self.place(slot).expect("only optional tensors may be unmapped");
+        let tensor = place.names.into_iter().next().expect("a place has a name");
+        match archive.get(&tensor) {
+            Some(raw) => Ok((tensor, raw)),
+            None => Err(CheckpointError::Missing { tensor, hint: String::new() }),
+        }
+    }
+}
+
+/// Tells the layout, or takes the caller's word for it.
+///
+/// Names tell the from-scratch layout from the other two. Those two share their names, and a square matrix does not
+/// show which way round it is stored; the fused `c_attn` is never square, so its shape decides.
+///
+/// # Errors
+/// No layout has the names, or `c_attn` has neither orientation's shape.
+pub fn detect(archive: &Archive, overruled: Option<&Layout>) -> Result<(DetectedLayout, Names), CheckpointError> {
+    if let Some(layout) = overruled {
+        let names = Names::new(layout.name_map()?, archive);
+        let detected = DetectedLayout { layout: layout.clone(), evidence: "as asked for".to_owned() };
+        return Ok((detected, names));
+    }
+    let qkv_slot = Slot::Layer(0, LayerSlot::AttnQkvWeight);
+    let scratch = Names::new(Layout::Scratch.name_map()?, archive);
+    if scratch.last_block(archive).is_some() {
+        let (name, _) = scratch.find(qkv_slot, archive)?;
+        let evidence = format!("the file has {name}: separate query, key and value, Linear, [out, in]");
+        return Ok((DetectedLayout { layout: Layout::Scratch, evidence }, scratch));
+    }
+    let names = Names::new(Layout::HuggingFace.name_map()?, archive);
+    if names.last_block(archive).is_none() {
+        return Err(CheckpointError::UnknownLayout { tensor: first_unknown(archive, &[&scratch, &names]) });
+    }
+    let (name, qkv) = names.find(qkv_slot, archive)?;
+    let (_, wpe) = names.find(Slot::Wpe, archive)?;
+    let n_embd = wpe.shape.last().copied().unwrap_or(0);
+    let fused = n_embd.saturating_mul(3);
+    if qkv.shape == [n_embd, fused] {
+        let evidence = format!("{name} is {:?}: Conv1D, [in, out]", qkv.shape);
+        Ok((DetectedLayout { layout: Layout::HuggingFace, evidence }, names))
+    } else if qkv.shape == [fused, n_embd] {
+        let evidence = format!("{name} is {:?}: Linear, [out, in]", qkv.shape);
+        let names = Names::new(Layout::NanoGpt.name_map()?, archive);
+        Ok((DetectedLayout { layout: Layout::NanoGpt, evidence }, names))
+    } else {
+        let need = format!("[{n_embd}, {fused}] (Conv1D) or [{fused}, {n_embd}] (Linear)");
+        Err(CheckpointError::Shape { tensor: name, need, have: qkv.shape.to_vec() })
+    }
+}
+
+/// A name that none of the layouts has, or the first of all.
+fn first_unknown(archive: &Archive, layouts: &[&Names]) -> String {
+    let globals = [Slot::Wte, Slot::Wpe, Slot::LnFWeight, Slot::LnFBias, Slot::LmHead, Slot::LmHeadBias];
+    let known = |name: &str| {
+        layouts.iter().any(|names| {
+            let mut places = globals.into_iter().filter_map(|slot| names.place(slot));
+            places.any(|place| place.names.iter().any(|known| known == name))
+        })
+    };
+    let first = archive.names().next().unwrap_or("wte.weight");
+    archive.names().find(|name| !known(name)).unwrap_or(first).to_owned()
+}

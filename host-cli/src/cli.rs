@@ -1,0 +1,97 @@
+//! The command line: words to a verb, a verb's end to an exit code.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::console::Console;
+use crate::error::Error;
+use crate::verbs::tokenize;
+
+/// GPT language models on microcontrollers, measured.
+#[derive(Parser)]
+#[command(
+    name = "emberlm",
+    version,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 all is well, 1 a check failed (a tolerance, a budget, unequal bits), 2 an error."
+)]
+struct Cli {
+    /// Print one JSON object with stable keys
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print details
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Turn text into token ids, or ids into text
+    Tokenize(tokenize::RawArgs),
+}
+
+/// How a verb that came to its end ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All is well.
+    Passed,
+    /// A check failed.
+    Failed,
+}
+
+impl Outcome {
+    /// Passed if `passed`.
+    pub const fn from_check(passed: bool) -> Self {
+        if passed { Self::Passed } else { Self::Failed }
+    }
+}
+
+const OK: u8 = 0;
+const CHECK_FAILED: u8 = 1;
+const ERROR: u8 = 2;
+
+/// Runs the command that `args` spell, program name first.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, args.iter().any(|arg| arg == "--json")),
+    };
+    let console = Console { json: cli.json, verbose: cli.verbose };
+    let ended = match cli.verb {
+        Verb::Tokenize(args) => tokenize::run(args, console),
+    };
+    ExitCode::from(match ended {
+        Ok(Outcome::Passed) => OK,
+        Ok(Outcome::Failed) => CHECK_FAILED,
+        Err(error) if error.is_broken_pipe() => OK,
+        Err(error) => report(console, error.kind(), &error.to_string()),
+    })
+}
+
+/// Help and version end well; everything else that clap says is an error.
+fn usage(error: &clap::Error, json: bool) -> ExitCode {
+    if json && error.use_stderr() {
+        return ExitCode::from(report(Console { json, verbose: false }, "usage", &one_line(error)));
+    }
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { ERROR } else { OK })
+}
+
+/// What clap says, without its advice on usage.
+fn one_line(error: &clap::Error) -> String {
+    let rendered = error.render().to_string();
+    let said = rendered.split("\n\nUsage:").next().unwrap_or_default();
+    said.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn report(console: Console, kind: &str, message: &str) -> u8 {
+    match console.print_error(kind, message).map_err(Error::Output) {
+        Err(error) if error.is_broken_pipe() => OK,
+        _ => ERROR,
+    }
+}

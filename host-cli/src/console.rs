@@ -1,0 +1,115 @@
+//! Where a verb's words go: its report to standard output, notes and progress to standard error.
+
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::error::Error;
+
+/// What a verb found out.
+pub trait Report: Serialize {
+    /// The report for people, lines with line ends.
+    fn text(&self) -> String;
+}
+
+/// Where a verb's words go.
+#[derive(Clone, Copy, Debug)]
+pub struct Console {
+    /// The report is one JSON object.
+    pub json: bool,
+    /// People want details.
+    pub verbose: bool,
+}
+
+/// Work under this needs no progress bar.
+const SHORT: Duration = Duration::from_secs(1);
+
+impl Console {
+    /// Prints `report` to standard output.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn print(&self, report: &impl Report) -> Result<(), Error> {
+        let text = match self.json {
+            true => json_line(report).map_err(Error::Output)?,
+            false => report.text(),
+        };
+        write_out(&text).map_err(Error::Output)
+    }
+
+    /// Prints `error` where the output's form says: an object on standard output, or a line on standard error.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn print_error(&self, kind: &str, message: &str) -> io::Result<()> {
+        if self.json {
+            return write_out(&json_line(&serde_json::json!({"error": {"kind": kind, "message": message}}))?);
+        }
+        // Nobody is left to tell where standard error is closed.
+        let _ = writeln!(io::stderr(), "error: {message}");
+        Ok(())
+    }
+
+    /// Tells people, on standard error, what was assumed or found.
+    pub fn note(&self, text: impl AsRef<str>) {
+        let _ = writeln!(io::stderr(), "{}", text.as_ref());
+    }
+
+    /// As [`Console::note`], only when details are wanted.
+    pub fn detail(&self, text: impl FnOnce() -> String) {
+        if self.verbose {
+            self.note(text());
+        }
+    }
+
+    /// A bar for `len` steps of work, which shows once the work takes over a second and standard error is a terminal.
+    pub fn progress(&self, len: u64, what: impl Into<Cow<'static, str>>) -> Progress {
+        let bar = io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(Some(len), ProgressDrawTarget::hidden());
+            let style = ProgressStyle::with_template("{msg} {wide_bar} {percent:>3}% {eta:>4}");
+            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(what)
+        });
+        Progress { bar, started: Instant::now(), shown: AtomicBool::new(false) }
+    }
+}
+
+/// A progress bar that gives way to a quick end. It clears itself.
+#[derive(Debug)]
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    started: Instant,
+    shown: AtomicBool,
+}
+
+impl Progress {
+    /// `steps` more are done. Any thread may say so.
+    pub fn advance(&self, steps: u64) {
+        let Some(bar) = &self.bar else { return };
+        if self.started.elapsed() >= SHORT && !self.shown.swap(true, Ordering::Relaxed) {
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        bar.inc(steps);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn json_line(value: &impl Serialize) -> io::Result<String> {
+    Ok(serde_json::to_string(value)? + "\n")
+}
+
+fn write_out(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}

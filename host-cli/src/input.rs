@@ -1,0 +1,324 @@
+//! What is scored: rows of token ids, from text files, from a file of ids, or from a prompt.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use emberlm_core::config::TokenId;
+use serde_json::Value;
+
+use crate::convention::Windowing;
+use crate::error::Error;
+use crate::tokenizer::Tokenizer;
+
+/// The words that name what is scored.
+#[derive(Args, Clone, Debug)]
+pub struct RawInput {
+    /// Text files, each a row of its own; `-` reads standard input
+    #[arg(long, value_name = "FILE", num_args = 1.., group = "input", required_unless_present_any = ["tokens", "prompt"])]
+    text: Vec<PathBuf>,
+    /// A JSON file of token ids: an array, or an array of arrays, each a row of its own; `-` reads standard input
+    #[arg(long, value_name = "FILE", group = "input")]
+    tokens: Option<PathBuf>,
+    /// A text to score
+    #[arg(long, value_name = "TEXT", group = "input")]
+    prompt: Option<String>,
+}
+
+/// Where the rows come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Text files.
+    Text(Vec<PathBuf>),
+    /// A file of ids.
+    Tokens(PathBuf),
+    /// A text.
+    Prompt(String),
+}
+
+/// Tokens that are scored on their own: the first is context only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// What errors call it.
+    pub name: String,
+    /// The ids.
+    pub tokens: Vec<TokenId>,
+}
+
+/// The rows to score, each id below `n_vocab`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    rows: Vec<Row>,
+}
+
+/// Why there is nothing to score.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// A file or standard input could not be read.
+    #[error("cannot read {name}: {why}")]
+    Unreadable {
+        /// The file.
+        name: String,
+        /// The system's reason.
+        why: String,
+    },
+    /// Text that is not UTF-8.
+    #[error("{name} is not UTF-8: the byte at offset {offset} is wrong")]
+    NotUtf8 {
+        /// The file.
+        name: String,
+        /// The first byte that is wrong.
+        offset: usize,
+    },
+    /// A file of ids that is not one.
+    #[error("{name} holds no token ids: {why}")]
+    NotTokens {
+        /// The file.
+        name: String,
+        /// What is wrong, and where.
+        why: String,
+    },
+    /// No tokens at all.
+    #[error("{name} is empty")]
+    Empty {
+        /// The file or row.
+        name: String,
+    },
+    /// An id that the model does not have.
+    #[error("token {id} at index {index} of {row} is out of range: n_vocab is {n_vocab}")]
+    TokenOutOfRange {
+        /// The id.
+        id: u64,
+        /// The row's name.
+        row: String,
+        /// Position in the row, from 0.
+        index: usize,
+        /// The model's vocabulary.
+        n_vocab: u32,
+    },
+    /// A row of ids that needs more than one window.
+    #[error(
+        "{row} has {len} tokens, more than the {} of one window of n_ctx {n_ctx}: name the windows with --convention",
+        n_ctx + 1
+    )]
+    RowTooLong {
+        /// The row's name.
+        row: String,
+        /// Its tokens.
+        len: usize,
+        /// The context.
+        n_ctx: usize,
+    },
+}
+
+impl InputError {
+    /// A stable name for the kind of error.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "io",
+            Self::TokenOutOfRange { .. } => "token_out_of_range",
+            _ => "input",
+        }
+    }
+}
+
+impl RawInput {
+    /// Where the rows come from.
+    pub fn source(self) -> Source {
+        match (self.tokens, self.prompt) {
+            (Some(path), _) => Source::Tokens(path),
+            (_, Some(prompt)) => Source::Prompt(prompt),
+            _ => Source::Text(self.text),
+        }
+    }
+}
+
+impl Source {
+    /// Whether the rows are text, which needs a tokenizer.
+    pub const fn is_text(&self) -> bool {
+        !matches!(self, Self::Tokens(_))
+    }
+
+    /// Reads the rows. Text goes through `tokenizer`.
+    ///
+    /// # Errors
+    /// A file cannot be read, text is empty or not representable, or an id is not below `n_vocab`.
+    pub fn read(&self, tokenizer: Option<&Tokenizer>, n_vocab: u32) -> Result<Input, Error> {
+        let encode = |name: &str, text: &str| -> Result<Row, Error> {
+            let tokenizer = tokenizer.ok_or_else(|| Error::Usage("text needs a tokenizer".into()))?;
+            let tokens = tokenizer.encode(text).map_err(|error| error.in_text(name))?;
+            Ok(Row { name: name.into(), tokens })
+        };
+        let rows = match self {
+            Self::Prompt(text) => vec![encode("the prompt", text)?],
+            Self::Text(paths) => {
+                let read = |path: &PathBuf| encode(&name_of(path), &read_text(path)?);
+                paths.iter().map(read).collect::<Result<_, _>>()?
+            }
+            Self::Tokens(path) => parse_rows(&name_of(path), &read_bytes(path)?)?,
+        };
+        for Row { name, tokens } in &rows {
+            if tokens.is_empty() {
+                return Err(InputError::Empty { name: name.clone() }.into());
+            }
+            if let Some((index, &id)) = tokens.iter().enumerate().find(|&(_, &id)| id >= n_vocab) {
+                return Err(InputError::TokenOutOfRange { id: id.into(), row: name.clone(), index, n_vocab }.into());
+            }
+        }
+        Ok(Input { rows })
+    }
+}
+
+impl Input {
+    /// The rows, in order.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Tokens in all rows.
+    pub fn n_tokens(&self) -> usize {
+        self.rows.iter().map(|row| row.tokens.len()).sum()
+    }
+
+    /// Checks that each row fits one window, as rows of ids must where no convention was named.
+    ///
+    /// # Errors
+    /// The first row that does not.
+    pub fn check_one_window(&self, n_ctx: usize) -> Result<(), InputError> {
+        match self.rows.iter().find(|row| row.tokens.len() > n_ctx + 1) {
+            Some(Row { name, tokens }) => Err(InputError::RowTooLong { row: name.clone(), len: tokens.len(), n_ctx }),
+            None => Ok(()),
+        }
+    }
+
+    /// The UTF-8 bytes of all targets that `windowing` scores; `None` where a token's bytes are not known.
+    pub fn scored_bytes(&self, windowing: &Windowing, tokenizer: &Tokenizer) -> Option<u64> {
+        let mut bytes = 0;
+        for row in &self.rows {
+            for window in windowing.windows(row.tokens.len()) {
+                for input in window.first_scored..window.n_inputs {
+                    bytes += tokenizer.token_bytes(row.tokens[window.start + input + 1])?.len() as u64;
+                }
+            }
+        }
+        Some(bytes)
+    }
+}
+
+/// The rows of a JSON array of ids, or of an array of such arrays.
+fn parse_rows(name: &str, json: &[u8]) -> Result<Vec<Row>, InputError> {
+    let not_tokens = |why: String| InputError::NotTokens { name: name.into(), why };
+    let parsed: Value = serde_json::from_slice(json).map_err(|error| not_tokens(error.to_string()))?;
+    let list = parsed.as_array().ok_or_else(|| not_tokens("it is no JSON array".into()))?;
+    if list.is_empty() {
+        return Err(InputError::Empty { name: name.into() });
+    }
+    let row = |name: String, ids: &[Value]| {
+        let id = |(index, value): (usize, &Value)| {
+            let id = value.as_u64().and_then(|id| TokenId::try_from(id).ok());
+            id.ok_or_else(|| not_tokens(format!("{value} at index {index} of {name} is no token id")))
+        };
+        let tokens = ids.iter().enumerate().map(id).collect::<Result<_, _>>()?;
+        Ok(Row { name, tokens })
+    };
+    if !list.iter().any(Value::is_array) {
+        return Ok(vec![row("row 0".into(), list)?]);
+    }
+    let rows = list.iter().enumerate().map(|(i, value)| match value {
+        Value::Array(ids) => row(format!("row {i}"), ids),
+        other => Err(not_tokens(format!("{other} at index {i} stands between rows"))),
+    });
+    rows.collect()
+}
+
+fn name_of(path: &Path) -> String {
+    if path == Path::new("-") { "standard input".into() } else { path.display().to_string() }
+}
+
+/// The text of a file, or of standard input for `-`.
+///
+/// # Errors
+/// It cannot be read, or is not UTF-8.
+pub fn read_text(path: &Path) -> Result<String, InputError> {
+    String::from_utf8(read_bytes(path)?)
+        .map_err(|error| InputError::NotUtf8 { name: name_of(path), offset: error.utf8_error().valid_up_to() })
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>, InputError> {
+    let mut bytes = Vec::new();
+    let read = match path == Path::new("-") {
+        true => std::io::stdin().read_to_end(&mut bytes),
+        false => std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)),
+    };
+    read.map_err(|error| InputError::Unreadable { name: name_of(path), why: error.to_string() })?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokenizer::SectionParts;
+    use emberlm_core::window::Convention;
+
+    fn rows(json: &str) -> Result<Vec<Vec<TokenId>>, String> {
+        let rows = parse_rows("f", json.as_bytes()).map_err(|error| error.to_string())?;
+        Ok(rows.into_iter().map(|row| row.tokens).collect())
+    }
+
+    fn tokenizer() -> Tokenizer {
+        Tokenizer::from_parts(SectionParts::Chars(vec!['a', 'é', '日', '\n']), "test").unwrap()
+    }
+
+    #[test]
+    fn an_array_is_one_row_and_arrays_are_rows() {
+        assert_eq!(rows("[1, 2, 3]"), Ok(vec![vec![1, 2, 3]]));
+        assert_eq!(rows("[[1], [2, 4294967295]]"), Ok(vec![vec![1], vec![2, 4_294_967_295]]));
+    }
+
+    #[test]
+    fn what_is_no_id_is_named_with_its_place() {
+        for (json, message) in [
+            ("[1, -2]", "f holds no token ids: -2 at index 1 of row 0 is no token id"),
+            ("[[1], [2, 1.5]]", "f holds no token ids: 1.5 at index 1 of row 1 is no token id"),
+            ("[4294967296]", "f holds no token ids: 4294967296 at index 0 of row 0 is no token id"),
+            ("[[1], 2]", "f holds no token ids: 2 at index 1 stands between rows"),
+            ("{}", "f holds no token ids: it is no JSON array"),
+            ("[]", "f is empty"),
+        ] {
+            assert_eq!(rows(json), Err(message.into()));
+        }
+        assert!(rows("[1, 2").is_err_and(|why| why.starts_with("f holds no token ids: EOF")));
+    }
+
+    #[test]
+    fn ids_must_be_of_the_model() {
+        let input = |n_vocab| Source::Prompt("aé日".into()).read(Some(&tokenizer()), n_vocab);
+        assert_eq!(input(3).unwrap().rows()[0].tokens, [0, 1, 2]);
+        let message = input(2).unwrap_err().to_string();
+        assert_eq!(message, "token 2 at index 2 of the prompt is out of range: n_vocab is 2");
+        let empty = Source::Prompt(String::new()).read(Some(&tokenizer()), 3).unwrap_err();
+        assert_eq!(empty.to_string(), "the prompt is empty");
+    }
+
+    #[test]
+    fn bytes_are_those_of_the_scored_targets() {
+        let input = Source::Prompt("aé日aé".into()).read(Some(&tokenizer()), 4).unwrap();
+        let windowing = |convention| Windowing { convention, n_ctx: 4 };
+        assert_eq!(input.scored_bytes(&windowing(Convention::Disjoint), &tokenizer()), Some(8));
+        assert_eq!(input.scored_bytes(&windowing(Convention::LlamaCpp), &tokenizer()), Some(1));
+        let gap = Tokenizer::from_parts(SectionParts::Chars(vec!['a']), "test").unwrap();
+        assert_eq!(input.scored_bytes(&windowing(Convention::Disjoint), &gap), None);
+    }
+
+    #[test]
+    fn a_row_of_one_window_needs_no_convention() {
+        let input = Source::Prompt("aaaaa".into()).read(Some(&tokenizer()), 4).unwrap();
+        assert_eq!(input.check_one_window(4), Ok(()));
+        let message = input.check_one_window(3).unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "the prompt has 5 tokens, more than the 4 of one window of n_ctx 3: name the windows with --convention"
+        );
+    }
+}

@@ -1,0 +1,169 @@
+//! The float reference: a checkpoint's own loss, computed without the core's arithmetic.
+//!
+//! A window of positions at once: matrix products in f32 ([`gemm`]), everything else in f64 ([`ops`]), and the head
+//! walked in blocks of rows ([`loss`]), so that nothing has the size of the vocabulary. Weights stay where the
+//! checkpoint has them; only half-precision tensors and split query, key and value are copied to f32. Beside the
+//! weights a window of T positions takes about `T * (8 n_embd + n_ff)` f32.
+
+mod gemm;
+mod loss;
+mod ops;
+#[cfg(test)]
+mod tests;
+
+use crate::checkpoint::{Checkpoint, StoredMatrix};
+use emberlm_core::blob::{LayerSlot, Slot};
+use emberlm_core::config::{Config, TokenId};
+use ops::{LayerNorm, Linear};
+use thiserror::Error;
+
+/// Tokens that the reference cannot score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ReferenceError {
+    /// There is no token to pass through the model.
+    #[error("no tokens")]
+    Empty,
+    /// More positions than the model knows.
+    #[error("window exceeds the model's n_ctx: need {need} positions, have {have}")]
+    WindowTooLong {
+        /// Positions of the window.
+        need: usize,
+        /// `n_ctx`.
+        have: usize,
+    },
+    /// A token id that is not in the vocabulary.
+    #[error("token {token} is outside the vocabulary of {n_vocab}")]
+    TokenOutOfRange {
+        /// The id.
+        token: TokenId,
+        /// Size of the vocabulary.
+        n_vocab: u32,
+    },
+    /// A logit that is not a number, or a loss that is infinite.
+    #[error("the loss at position {position} of its window is not finite")]
+    NotFinite {
+        /// The input's position.
+        position: usize,
+    },
+}
+
+/// One transformer block.
+#[derive(Debug)]
+struct Block<'a> {
+    ln_1: LayerNorm,
+    qkv: Linear<'a>,
+    attn_proj: Linear<'a>,
+    ln_2: LayerNorm,
+    fc: Linear<'a>,
+    mlp_proj: Linear<'a>,
+}
+
+/// A checkpoint as a float model.
+#[derive(Debug)]
+pub struct Reference<'a> {
+    config: Config,
+    /// The embedding, and the head where that is tied.
+    wte: Linear<'a>,
+    wpe: StoredMatrix<'a>,
+    blocks: Vec<Block<'a>>,
+    ln_f: LayerNorm,
+    untied_head: Option<Linear<'a>>,
+}
+
+impl<'a> Reference<'a> {
+    /// Takes the checkpoint's weights, borrowed wherever they are f32 in one piece.
+    pub fn new(checkpoint: &'a Checkpoint) -> Self {
+        let config = *checkpoint.config();
+        let weights = |slot: Slot| checkpoint.stored(slot).expect("an open checkpoint has every required tensor");
+        let vector = |slot: Slot| checkpoint.stored(slot).map(|stored| stored.data.into_owned());
+        let norm = |weight: Slot, bias: Slot| LayerNorm {
+            weight: weights(weight).data.into_owned(),
+            bias: vector(bias),
+            epsilon: f64::from(config.layer_norm_epsilon),
+        };
+        let linear = |weight: Slot, bias: Option<Slot>| {
+            let (rows, cols) = weight.shape(&config);
+            Linear::new(rows as usize, cols as usize, weights(weight), bias.and_then(vector))
+        };
+        let block = |layer: u32| {
+            let at = |slot: LayerSlot| Slot::Layer(layer, slot);
+            let matrix = |weight: LayerSlot, bias: LayerSlot| linear(at(weight), Some(at(bias)));
+            Block {
+                ln_1: norm(at(LayerSlot::Ln1Weight), at(LayerSlot::Ln1Bias)),
+                qkv: matrix(LayerSlot::AttnQkvWeight, LayerSlot::AttnQkvBias),
+                attn_proj: matrix(LayerSlot::AttnProjWeight, LayerSlot::AttnProjBias),
+                ln_2: norm(at(LayerSlot::Ln2Weight), at(LayerSlot::Ln2Bias)),
+                fc: matrix(LayerSlot::FcWeight, LayerSlot::FcBias),
+                mlp_proj: matrix(LayerSlot::MlpProjWeight, LayerSlot::MlpProjBias),
+            }
+        };
+        let tied = checkpoint.is_tied();
+        Self {
+            config,
+            wte: linear(Slot::Wte, tied.then_some(Slot::LmHeadBias)),
+            wpe: weights(Slot::Wpe),
+            blocks: (0..config.n_layer).map(block).collect(),
+            ln_f: norm(Slot::LnFWeight, Slot::LnFBias),
+            untied_head: (!tied).then(|| linear(Slot::LmHead, Some(Slot::LmHeadBias))),
+        }
+    }
+
+    /// The model's shape.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The hidden states after `ln_f` of one window: `[tokens.len(), n_embd]`, row-major.
+    ///
+    /// # Errors
+    /// The window is empty or longer than `n_ctx`, or a token is outside the vocabulary.
+    pub fn hidden(&self, tokens: &[TokenId]) -> Result<Vec<f32>, ReferenceError> {
+        self.check_window(tokens)?;
+        let (n_embd, n_head) = (self.config.n_embd as usize, self.config.n_head as usize);
+        let mut x = Vec::with_capacity(tokens.len() * n_embd);
+        for (position, token) in tokens.iter().enumerate() {
+            let token = self.wte.row(*token as usize);
+            let position = &self.wpe.data[position * n_embd..][..n_embd];
+            x.extend(token.iter().zip(position).map(|(token, position)| f64::from(*token) + f64::from(*position)));
+        }
+        let add = |x: &mut [f64], y: Vec<f32>| x.iter_mut().zip(y).for_each(|(x, y)| *x += f64::from(y));
+        for block in &self.blocks {
+            let qkv = block.qkv.apply(&block.ln_1.apply(&x));
+            add(&mut x, block.attn_proj.apply(&ops::attend(&qkv, n_embd, n_head)));
+            let mut hidden = block.fc.apply(&block.ln_2.apply(&x));
+            ops::apply_gelu(&mut hidden, self.config.gelu);
+            add(&mut x, block.mlp_proj.apply(&hidden));
+        }
+        Ok(self.ln_f.apply(&x))
+    }
+
+    /// Logits of a run of tokens: `hidden` is `[t, n_embd]`, `logits` is `[t, n]` and takes tokens
+    /// `first..first + n` for each row.
+    ///
+    /// # Panics
+    /// `hidden` or `logits` is empty or no whole number of rows, or the tokens exceed the vocabulary.
+    pub fn head_rows(&self, hidden: &[f32], first: TokenId, logits: &mut [f32]) {
+        self.untied_head.as_ref().unwrap_or(&self.wte).apply_rows(logits, hidden, first as usize);
+    }
+
+    /// Checks that a window can be passed through the model.
+    fn check_window(&self, tokens: &[TokenId]) -> Result<(), ReferenceError> {
+        let (need, have) = (tokens.len(), self.config.n_ctx as usize);
+        if need == 0 {
+            return Err(ReferenceError::Empty);
+        }
+        if need > have {
+            return Err(ReferenceError::WindowTooLong { need, have });
+        }
+        self.check_tokens(tokens)
+    }
+
+    fn check_tokens(&self, tokens: &[TokenId]) -> Result<(), ReferenceError> {
+        let n_vocab = self.config.n_vocab;
+        match tokens.iter().find(|token| **token >= n_vocab) {
+            Some(&token) => Err(ReferenceError::TokenOutOfRange { token, n_vocab }),
+            None => Ok(()),
+        }
+    }
+}

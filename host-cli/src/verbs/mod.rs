@@ -1,0 +1,3 @@
+//! One module a verb: its options, what they come to, and its report.
+
+pub mod tokenize;

@@ -1,0 +1,85 @@
+//! `emberlm tokenize`: text to ids and back.
+
+use std::io::Read;
+
+use clap::Args;
+use emberlm_core::config::TokenId;
+use serde::Serialize;
+
+use crate::cli::Outcome;
+use crate::console::{Console, Report};
+use crate::error::Error;
+use crate::input::InputError;
+use crate::tokenizer::select::Search;
+
+/// The words after `tokenize`.
+#[derive(Args, Debug)]
+pub struct RawArgs {
+    /// The text; `-` reads standard input
+    #[arg(required_unless_present = "decode", conflicts_with = "decode")]
+    text: Option<String>,
+    /// Ids to turn into text, separated by commas or spaces
+    #[arg(long, value_name = "IDS", num_args = 1.., value_delimiter = ',')]
+    decode: Vec<String>,
+    /// `gpt2`, a tokenizer.json, vocab.json, chars.json, or a folder with one of them
+    #[arg(long, value_name = "PATH", default_value = "gpt2")]
+    tokenizer: String,
+}
+
+#[derive(Serialize)]
+struct Tokens {
+    ids: Vec<TokenId>,
+    tokens: Vec<String>,
+    /// The text that ids stand for, where ids were given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    #[serde(skip)]
+    verbose: bool,
+}
+
+impl Report for Tokens {
+    fn text(&self) -> String {
+        match &self.text {
+            _ if self.verbose => {
+                self.ids.iter().zip(&self.tokens).map(|(id, token)| format!("{id:>8}  {token:?}\n")).collect()
+            }
+            Some(text) => format!("{text}\n"),
+            None => self.ids.iter().map(TokenId::to_string).collect::<Vec<_>>().join(" ") + "\n",
+        }
+    }
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// No such tokenizer, text that it cannot represent, ids that it does not have.
+pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
+    let tokenizer = Search { named: Some(&args.tokenizer), ..Search::default() }.find()?.tokenizer;
+    let (ids, text) = match args.text {
+        Some(text) => (tokenizer.encode(&given(text)?)?, None),
+        None => {
+            let ids = parse_ids(&args.decode)?;
+            let text = tokenizer.decode(&ids)?;
+            (ids, Some(text))
+        }
+    };
+    let tokens = ids.iter().map(|&id| tokenizer.token_text(id)).collect::<Result<_, _>>()?;
+    console.print(&Tokens { ids, tokens, text, verbose: console.verbose })?;
+    Ok(Outcome::Passed)
+}
+
+fn given(text: String) -> Result<String, InputError> {
+    if text != "-" {
+        return Ok(text);
+    }
+    let mut text = String::new();
+    match std::io::stdin().read_to_string(&mut text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(InputError::Unreadable { name: "standard input".into(), why: error.to_string() }),
+    }
+}
+
+fn parse_ids(words: &[String]) -> Result<Vec<TokenId>, Error> {
+    let ids = words.iter().flat_map(|word| word.split([',', ' ', '[', ']'])).filter(|word| !word.is_empty());
+    ids.map(|id| id.parse().map_err(|_| Error::Usage(format!("--decode: {id:?} is not a token id")))).collect()
+}

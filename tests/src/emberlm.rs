@@ -1,0 +1,7 @@
+//! The `emberlm` command, built for the tests.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    emberlm::cli::run(std::env::args_os())
+}
