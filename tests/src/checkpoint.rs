@@ -33,11 +33,7 @@ pub fn read(folder: &Path) -> Gpt2 {
 
 /// Hugging Face's and nanoGPT's names; `matrix` reads a weight as [out, in].
 fn gpt2(tensors: &Tensors, config: &Value, matrix: fn(&Tensors, &str) -> Matrix) -> Gpt2 {
-    let prefix = if tensors.has("wte.weight") {
-        ""
-    } else {
-        "transformer."
-    };
+    let prefix = if tensors.has("wte.weight") { "" } else { "transformer." };
     let linear = |name: &str| Linear {
         weight: matrix(tensors, &format!("{name}.weight")),
         bias: tensors.optional_vector(&format!("{name}.bias")),
@@ -59,13 +55,8 @@ fn gpt2(tensors: &Tensors, config: &Value, matrix: fn(&Tensors, &str) -> Matrix)
     };
     Gpt2 {
         n_head: number(config, "n_head") as usize,
-        layer_norm_epsilon: config
-            .get("layer_norm_epsilon")
-            .map_or(1e-5, |e| e.as_f64().unwrap()),
-        activation: match config
-            .get("activation_function")
-            .map(|name| name.as_str().unwrap())
-        {
+        layer_norm_epsilon: config.get("layer_norm_epsilon").map_or(1e-5, |e| e.as_f64().unwrap()),
+        activation: match config.get("activation_function").map(|name| name.as_str().unwrap()) {
             Some("gelu_new") => Activation::GeluTanh,
             Some("gelu") | None => Activation::GeluErf,
             Some(other) => panic!("no activation {other}"),
@@ -74,9 +65,7 @@ fn gpt2(tensors: &Tensors, config: &Value, matrix: fn(&Tensors, &str) -> Matrix)
         wpe: tensors.matrix(&format!("{prefix}wpe.weight")),
         blocks: (0..number(config, "n_layer")).map(block).collect(),
         ln_f: norm(&format!("{prefix}ln_f")),
-        lm_head: tensors
-            .has("lm_head.weight")
-            .then(|| tensors.matrix("lm_head.weight")),
+        lm_head: tensors.has("lm_head.weight").then(|| tensors.matrix("lm_head.weight")),
         lm_head_bias: tensors.optional_vector("lm_head.bias"),
     }
 }
@@ -124,9 +113,7 @@ fn from_scratch(tensors: &Tensors, config: &Value) -> Gpt2 {
 }
 
 fn number(config: &Value, key: &str) -> u64 {
-    config[key]
-        .as_u64()
-        .unwrap_or_else(|| panic!("no {key} in the config"))
+    config[key].as_u64().unwrap_or_else(|| panic!("no {key} in the config"))
 }
 
 /// Every tensor of a safetensors file, widened to f64.
@@ -136,12 +123,9 @@ impl Tensors {
     /// Reads the bytes of a safetensors file.
     pub fn parse(bytes: &[u8]) -> Self {
         let file = SafeTensors::deserialize(bytes).expect("a safetensors file");
-        let entries = file.iter().map(|(name, view)| {
-            (
-                name.to_owned(),
-                (view.shape().to_vec(), widen(view.dtype(), view.data())),
-            )
-        });
+        let entries = file
+            .iter()
+            .map(|(name, view)| (name.to_owned(), (view.shape().to_vec(), widen(view.dtype(), view.data()))));
         Self(entries.collect())
     }
 
@@ -152,19 +136,14 @@ impl Tensors {
 
     /// Shape and elements of a tensor.
     pub fn get(&self, name: &str) -> (&[usize], &[f64]) {
-        let (shape, elements) = self
-            .0
-            .get(name)
-            .unwrap_or_else(|| panic!("no tensor {name}"));
+        let (shape, elements) = self.0.get(name).unwrap_or_else(|| panic!("no tensor {name}"));
         (shape, elements)
     }
 
     /// A tensor of two dimensions, row by row.
     pub fn matrix(&self, name: &str) -> Matrix {
         let (shape, elements) = self.get(name);
-        let &[_, columns] = shape else {
-            panic!("{name} is not a matrix")
-        };
+        let &[_, columns] = shape else { panic!("{name} is not a matrix") };
         elements.chunks(columns).map(<[f64]>::to_vec).collect()
     }
 
@@ -185,31 +164,14 @@ impl Tensors {
 
 /// Rows become columns.
 pub fn transpose(matrix: &Matrix) -> Matrix {
-    (0..matrix[0].len())
-        .map(|column| matrix.iter().map(|row| row[column]).collect())
-        .collect()
+    (0..matrix[0].len()).map(|column| matrix.iter().map(|row| row[column]).collect()).collect()
 }
 
 fn widen(dtype: Dtype, data: &[u8]) -> Vec<f64> {
     match dtype {
-        Dtype::F32 => data
-            .as_chunks()
-            .0
-            .iter()
-            .map(|&b| f64::from(f32::from_le_bytes(b)))
-            .collect(),
-        Dtype::F16 => data
-            .as_chunks()
-            .0
-            .iter()
-            .map(|&b| f64::from(f16::from_le_bytes(b)))
-            .collect(),
-        Dtype::BF16 => data
-            .as_chunks()
-            .0
-            .iter()
-            .map(|&b| f64::from(bf16::from_le_bytes(b)))
-            .collect(),
+        Dtype::F32 => data.as_chunks().0.iter().map(|&b| f64::from(f32::from_le_bytes(b))).collect(),
+        Dtype::F16 => data.as_chunks().0.iter().map(|&b| f64::from(f16::from_le_bytes(b))).collect(),
+        Dtype::BF16 => data.as_chunks().0.iter().map(|&b| f64::from(bf16::from_le_bytes(b))).collect(),
         other => panic!("no reader for {other:?}"),
     }
 }

@@ -44,26 +44,19 @@ pub struct Golden {
 pub fn golden(name: &str) -> Golden {
     let folder = path(name);
     let json = fs::read_to_string(folder.join("golden.json")).expect("a readable golden.json");
-    let mut golden: Golden =
-        serde_json::from_str(&json).expect("golden.json has tokens, nll, loss, perplexity");
+    let mut golden: Golden = serde_json::from_str(&json).expect("golden.json has tokens, nll, loss, perplexity");
     let bytes = fs::read(folder.join("logits.safetensors")).expect("readable logits");
     let tensors = Tensors::parse(&bytes);
     let (shape, elements) = tensors.get("logits");
-    let &[_, n_ctx, n_vocab] = shape else {
-        panic!("the logits of {name} have shape {shape:?}")
-    };
-    golden.logits = elements
-        .chunks(n_ctx * n_vocab)
-        .map(|row| row.chunks(n_vocab).map(<[f64]>::to_vec).collect())
-        .collect();
+    let &[_, n_ctx, n_vocab] = shape else { panic!("the logits of {name} have shape {shape:?}") };
+    golden.logits =
+        elements.chunks(n_ctx * n_vocab).map(|row| row.chunks(n_vocab).map(<[f64]>::to_vec).collect()).collect();
     golden
 }
 
 /// The folder of the fixture `name`.
 pub fn path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fixtures")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
 }
 
 /// The folder of the bundled model `name`.
@@ -78,23 +71,16 @@ pub fn as_you_like_it() -> String {
 
 /// PyTorch's figures for the bundled model `name` on the bundled text: an entry of `models/reference.json`.
 pub fn reference(name: &str) -> Value {
-    let json =
-        fs::read_to_string(models().join("reference.json")).expect("a readable reference.json");
+    let json = fs::read_to_string(models().join("reference.json")).expect("a readable reference.json");
     let mut all: Value = serde_json::from_str(&json).expect("reference.json is JSON");
     all["models"][name].take()
 }
 
 /// The ids of `text` in the tokens of `shakespeare-char`.
 pub fn char_ids(text: &str) -> Vec<u32> {
-    let json = fs::read_to_string(bundled("shakespeare-char").join("chars.json"))
-        .expect("a readable chars.json");
+    let json = fs::read_to_string(bundled("shakespeare-char").join("chars.json")).expect("a readable chars.json");
     let chars: Vec<char> = serde_json::from_str(&json).expect("chars.json lists characters");
-    let id = |c| {
-        chars
-            .iter()
-            .position(|&known| known == c)
-            .expect("a character that was trained on")
-    };
+    let id = |c| chars.iter().position(|&known| known == c).expect("a character that was trained on");
     text.chars().map(|c| id(c) as u32).collect()
 }
 

@@ -82,17 +82,13 @@ impl Writer {
     }
 
     fn insert(&mut self, name: &str, shape: Vec<usize>, elements: &[f64]) {
-        let bytes = elements
-            .iter()
-            .flat_map(|&x| (x as f32).to_le_bytes())
-            .collect();
+        let bytes = elements.iter().flat_map(|&x| (x as f32).to_le_bytes()).collect();
         self.0.insert(name.to_owned(), (shape, bytes));
     }
 
     fn write(&self, path: &Path) -> io::Result<()> {
         let views = self.0.iter().map(|(name, (shape, bytes))| {
-            let view = TensorView::new(Dtype::F32, shape.clone(), bytes)
-                .expect("as many bytes as the shape says");
+            let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("as many bytes as the shape says");
             (name, view)
         });
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);

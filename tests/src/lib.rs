@@ -6,8 +6,9 @@
 //! - [`checkpoint`]: reads the three checkpoint layouts into the oracle; [`hf_writer`] writes one of them.
 //! - [`fixtures`]: the golden files in `tests/fixtures` and the bundled models.
 //! - [`models`]: tiny random models of odd shapes, from a seed.
-//! - [`quantised`]: the weights that a q8 tensor stands for, decoded from its bytes, and the rounding of activations.
+//! - [`blob_reader`]: a blob's weights as the oracle's, dequantised; [`quantised`] decodes q8, and rounds activations.
 
+pub mod blob_reader;
 pub mod checkpoint;
 pub mod fixtures;
 pub mod gelu;

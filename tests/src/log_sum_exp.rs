@@ -24,10 +24,7 @@ fn max_and_sum(logits: impl Iterator<Item = f64> + Clone) -> Option<(f64, f64)> 
     if max == f64::NEG_INFINITY {
         return Some((max, 1.0));
     }
-    Some((
-        max,
-        compensated_sum(logits.map(|logit| (logit - max).exp())),
-    ))
+    Some((max, compensated_sum(logits.map(|logit| (logit - max).exp()))))
 }
 
 /// The sum of `terms` with the rounding error of every addition carried along.
@@ -35,11 +32,7 @@ pub fn compensated_sum(terms: impl Iterator<Item = f64>) -> f64 {
     let (mut sum, mut compensation) = (0.0_f64, 0.0);
     for term in terms {
         let next = sum + term;
-        compensation += if sum.abs() >= term.abs() {
-            (sum - next) + term
-        } else {
-            (term - next) + sum
-        };
+        compensation += if sum.abs() >= term.abs() { (sum - next) + term } else { (term - next) + sum };
         sum = next;
     }
     sum + compensation

@@ -59,23 +59,10 @@ pub struct Biases {
 
 impl Biases {
     /// As Hugging Face's GPT-2: all but the head's.
-    pub const GPT2: Self = Self {
-        qkv: true,
-        attn_proj: true,
-        fc: true,
-        mlp_proj: true,
-        layer_norm: true,
-        head: false,
-    };
+    pub const GPT2: Self = Self { qkv: true, attn_proj: true, fc: true, mlp_proj: true, layer_norm: true, head: false };
     /// As nanoGPT's `bias=False`.
-    pub const NONE: Self = Self {
-        qkv: false,
-        attn_proj: false,
-        fc: false,
-        mlp_proj: false,
-        layer_norm: false,
-        head: false,
-    };
+    pub const NONE: Self =
+        Self { qkv: false, attn_proj: false, fc: false, mlp_proj: false, layer_norm: false, head: false };
 }
 
 impl Spec {
@@ -107,139 +94,52 @@ impl Spec {
     };
 
     /// The smallest that there is: one layer, one head, one column, one token.
-    pub const MINIMAL: Self = Self {
-        n_vocab: 1,
-        n_ctx: 3,
-        n_embd: 1,
-        n_head: 1,
-        n_layer: 1,
-        n_ff: 1,
-        ..Self::SMALL
-    };
+    pub const MINIMAL: Self = Self { n_vocab: 1, n_ctx: 3, n_embd: 1, n_head: 1, n_layer: 1, n_ff: 1, ..Self::SMALL };
 
     /// Rows of the MLP's second matrix that are longer than a 1 KiB buffer in every weight format.
-    pub const LONG_ROWS: Self = Self {
-        n_vocab: 33,
-        n_ctx: 8,
-        n_embd: 36,
-        n_head: 3,
-        n_layer: 1,
-        n_ff: 1100,
-        ..Self::SMALL
-    };
+    pub const LONG_ROWS: Self =
+        Self { n_vocab: 33, n_ctx: 8, n_embd: 36, n_head: 3, n_layer: 1, n_ff: 1100, ..Self::SMALL };
 
     /// The shapes above and their variations: each bias alone absent, none at all, a head with a bias, tied and untied,
     /// a large epsilon, both GELUs, an odd head width.
     pub fn catalogue() -> Vec<Self> {
-        let without = |biases| Self {
-            biases,
-            ..Self::SMALL
-        };
+        let without = |biases| Self { biases, ..Self::SMALL };
         vec![
             Self::SMALL,
             Self::RAGGED,
             Self::MINIMAL,
             Self::LONG_ROWS,
             without(Biases::NONE),
-            without(Biases {
-                qkv: false,
-                ..Biases::GPT2
-            }),
-            without(Biases {
-                attn_proj: false,
-                ..Biases::GPT2
-            }),
-            without(Biases {
-                fc: false,
-                ..Biases::GPT2
-            }),
-            without(Biases {
-                mlp_proj: false,
-                ..Biases::GPT2
-            }),
-            without(Biases {
-                layer_norm: false,
-                ..Biases::GPT2
-            }),
-            without(Biases {
-                head: true,
-                ..Biases::GPT2
-            }),
-            Self {
-                untied: true,
-                biases: Biases {
-                    head: true,
-                    ..Biases::NONE
-                },
-                ..Self::RAGGED
-            },
-            Self {
-                layer_norm_epsilon: 1e-3,
-                activation: Activation::GeluErf,
-                n_layer: 1,
-                ..Self::SMALL
-            },
-            Self {
-                n_embd: 35,
-                n_head: 5,
-                n_ff: 63,
-                n_vocab: 257,
-                ..Self::RAGGED
-            },
-            Self {
-                n_embd: 65,
-                n_head: 1,
-                n_ff: 64,
-                n_vocab: 64,
-                ..Self::SMALL
-            },
+            without(Biases { qkv: false, ..Biases::GPT2 }),
+            without(Biases { attn_proj: false, ..Biases::GPT2 }),
+            without(Biases { fc: false, ..Biases::GPT2 }),
+            without(Biases { mlp_proj: false, ..Biases::GPT2 }),
+            without(Biases { layer_norm: false, ..Biases::GPT2 }),
+            without(Biases { head: true, ..Biases::GPT2 }),
+            Self { untied: true, biases: Biases { head: true, ..Biases::NONE }, ..Self::RAGGED },
+            Self { layer_norm_epsilon: 1e-3, activation: Activation::GeluErf, n_layer: 1, ..Self::SMALL },
+            Self { n_embd: 35, n_head: 5, n_ff: 63, n_vocab: 257, ..Self::RAGGED },
+            Self { n_embd: 65, n_head: 1, n_ff: 64, n_vocab: 64, ..Self::SMALL },
         ]
     }
 
     /// Any shape, for property tests.
     pub fn any() -> impl Strategy<Value = Self> {
-        let shape = (
-            1..130_usize,
-            1..20_usize,
-            1..6_usize,
-            1..14_usize,
-            1..4_usize,
-            1..150_usize,
-        );
-        let biases =
-            any::<[bool; 6]>().prop_map(|[qkv, attn_proj, fc, mlp_proj, layer_norm, head]| {
-                Biases {
-                    qkv,
-                    attn_proj,
-                    fc,
-                    mlp_proj,
-                    layer_norm,
-                    head,
-                }
-            });
+        let shape = (1..130_usize, 1..20_usize, 1..6_usize, 1..14_usize, 1..4_usize, 1..150_usize);
+        let biases = any::<[bool; 6]>().prop_map(|[qkv, attn_proj, fc, mlp_proj, layer_norm, head]| Biases {
+            qkv,
+            attn_proj,
+            fc,
+            mlp_proj,
+            layer_norm,
+            head,
+        });
         let activation = select(vec![Activation::GeluTanh, Activation::GeluErf]);
         let epsilon = select(vec![1e-5, 1e-3, 1e-6]);
         (shape, biases, any::<bool>(), activation, epsilon).prop_map(
-            |(
-                (n_vocab, n_ctx, n_head, head_dim, n_layer, n_ff),
-                biases,
-                untied,
-                activation,
-                layer_norm_epsilon,
-            )| {
+            |((n_vocab, n_ctx, n_head, head_dim, n_layer, n_ff), biases, untied, activation, layer_norm_epsilon)| {
                 let n_embd = n_head * head_dim;
-                Self {
-                    n_vocab,
-                    n_ctx,
-                    n_embd,
-                    n_head,
-                    n_layer,
-                    n_ff,
-                    biases,
-                    untied,
-                    activation,
-                    layer_norm_epsilon,
-                }
+                Self { n_vocab, n_ctx, n_embd, n_head, n_layer, n_ff, biases, untied, activation, layer_norm_epsilon }
             },
         )
     }
@@ -247,14 +147,7 @@ impl Spec {
     /// A model of this shape; the same seed gives the same model. Every weight is exactly an f32.
     pub fn model(&self, seed: u64) -> Gpt2 {
         let mut draw = Draw(Pcg64::seed_from_u64(seed));
-        let Self {
-            n_vocab,
-            n_ctx,
-            n_embd,
-            n_ff,
-            biases,
-            ..
-        } = *self;
+        let Self { n_vocab, n_ctx, n_embd, n_ff, biases, .. } = *self;
         Gpt2 {
             n_head: self.n_head,
             layer_norm_epsilon: f64::from(self.layer_norm_epsilon),
@@ -272,20 +165,15 @@ impl Spec {
                 })
                 .collect(),
             ln_f: draw.norm(n_embd, biases.layer_norm),
-            lm_head: self
-                .untied
-                .then(|| draw.linear(n_vocab, n_embd, false).weight),
+            lm_head: self.untied.then(|| draw.linear(n_vocab, n_embd, false).weight),
             lm_head_bias: biases.head.then(|| draw.vector(n_vocab, 0.0, 0.2)),
         }
     }
 
     /// `n` token ids; the same seed gives the same ids.
     pub fn tokens(&self, n: usize, seed: u64) -> Vec<u32> {
-        let ids =
-            rand::distr::Uniform::new(0, self.n_vocab as u32).expect("a model has a vocabulary");
-        ids.sample_iter(Pcg64::seed_from_u64(seed ^ 0x746f_6b65_6e73))
-            .take(n)
-            .collect()
+        let ids = rand::distr::Uniform::new(0, self.n_vocab as u32).expect("a model has a vocabulary");
+        ids.sample_iter(Pcg64::seed_from_u64(seed ^ 0x746f_6b65_6e73)).take(n).collect()
     }
 }
 
@@ -294,9 +182,7 @@ struct Draw(Pcg64);
 impl Draw {
     fn vector(&mut self, n: usize, mean: f64, std: f64) -> Vec<f64> {
         let normal = StandardNormal.sample_iter(&mut self.0).take(n);
-        normal
-            .map(|x: f64| f64::from((mean + std * x) as f32))
-            .collect()
+        normal.map(|x: f64| f64::from((mean + std * x) as f32)).collect()
     }
 
     fn matrix(&mut self, rows: usize, columns: usize, std: f64) -> Matrix {
@@ -311,10 +197,7 @@ impl Draw {
     }
 
     fn norm(&mut self, n: usize, bias: bool) -> LayerNorm {
-        LayerNorm {
-            weight: self.vector(n, 1.0, 0.2),
-            bias: bias.then(|| self.vector(n, 0.0, 0.2)),
-        }
+        LayerNorm { weight: self.vector(n, 1.0, 0.2), bias: bias.then(|| self.vector(n, 0.0, 0.2)) }
     }
 }
 
@@ -349,10 +232,6 @@ mod tests {
         shorter[0] = (shorter[0] + 1) % 97;
         assert_ne!(changed.logits(&tokens)[5], logits[5]);
         assert_ne!(model.logits(&shorter)[5], logits[5]);
-        assert_eq!(
-            model.logits(&tokens[..3]),
-            logits[..3],
-            "a later token must not change an earlier logit"
-        );
+        assert_eq!(model.logits(&tokens[..3]), logits[..3], "a later token must not change an earlier logit");
     }
 }

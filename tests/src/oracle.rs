@@ -94,22 +94,16 @@ impl Gpt2 {
             .map(|(&token, position)| add(&self.wte[token as usize], position))
             .collect();
         for block in &self.blocks {
-            let qkv = block
-                .c_attn
-                .apply_to_rows(&self.normed(&x, &block.ln_1), &round);
+            let qkv = block.c_attn.apply_to_rows(&self.normed(&x, &block.ln_1), &round);
             let attended = self.attention(&qkv);
             add_rows(&mut x, &block.attn_proj.apply_to_rows(&attended, &round));
 
-            let mut ff = block
-                .c_fc
-                .apply_to_rows(&self.normed(&x, &block.ln_2), &round);
+            let mut ff = block.c_fc.apply_to_rows(&self.normed(&x, &block.ln_2), &round);
             ff.iter_mut().flatten().for_each(|h| *h = self.activate(*h));
             add_rows(&mut x, &block.mlp_proj.apply_to_rows(&ff, &round));
         }
-        let head = Linear {
-            weight: self.lm_head.as_ref().unwrap_or(&self.wte).clone(),
-            bias: self.lm_head_bias.clone(),
-        };
+        let head =
+            Linear { weight: self.lm_head.as_ref().unwrap_or(&self.wte).clone(), bias: self.lm_head_bias.clone() };
         head.apply_to_rows(&self.normed(&x, &self.ln_f), &round)
     }
 
@@ -119,8 +113,7 @@ impl Gpt2 {
             .iter()
             .zip(&tokens[1..])
             .map(|(logits, &target)| {
-                log_sum_exp::nll(logits.iter().copied(), target as usize)
-                    .expect("a model has a vocabulary")
+                log_sum_exp::nll(logits.iter().copied(), target as usize).expect("a model has a vocabulary")
             })
             .collect()
     }
@@ -153,16 +146,12 @@ impl Gpt2 {
         for first in (0..n_embd).step_by(head_dim) {
             let columns = |offset: usize| -> Vec<&[f64]> {
                 let start = offset * n_embd + first;
-                qkv.iter()
-                    .map(|row| &row[start..start + head_dim])
-                    .collect()
+                qkv.iter().map(|row| &row[start..start + head_dim]).collect()
             };
             let (queries, keys, values) = (columns(0), columns(1), columns(2));
             for (t, query) in queries.iter().enumerate() {
-                let scores: Vec<f64> = keys[..=t]
-                    .iter()
-                    .map(|key| dot(query, key) / (head_dim as f64).sqrt())
-                    .collect();
+                let scores: Vec<f64> =
+                    keys[..=t].iter().map(|key| dot(query, key) / (head_dim as f64).sqrt()).collect();
                 for (weight, value) in softmax(&scores).iter().zip(&values) {
                     for (o, v) in out[t][first..].iter_mut().zip(*value) {
                         *o += weight * v;
@@ -181,9 +170,7 @@ impl Gpt2 {
     }
 
     fn normed(&self, rows: &Matrix, norm: &LayerNorm) -> Matrix {
-        rows.iter()
-            .map(|row| layer_norm(row, norm, self.layer_norm_epsilon))
-            .collect()
+        rows.iter().map(|row| layer_norm(row, norm, self.layer_norm_epsilon)).collect()
     }
 }
 
@@ -207,11 +194,8 @@ fn layer_norm(x: &[f64], norm: &LayerNorm, epsilon: f64) -> Vec<f64> {
     let n = x.len() as f64;
     let mean = x.iter().sum::<f64>() / n;
     let variance = x.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
-    let scaled: Vec<f64> = x
-        .iter()
-        .zip(&norm.weight)
-        .map(|(v, weight)| (v - mean) / (variance + epsilon).sqrt() * weight)
-        .collect();
+    let scaled: Vec<f64> =
+        x.iter().zip(&norm.weight).map(|(v, weight)| (v - mean) / (variance + epsilon).sqrt() * weight).collect();
     match &norm.bias {
         Some(bias) => add(&scaled, bias),
         None => scaled,

@@ -26,10 +26,7 @@ pub fn q8_row_stride(n_in: usize) -> usize {
 pub fn decode_q8(bytes: &[u8], n_out: usize, n_in: usize) -> Matrix {
     let stride = q8_row_stride(n_in);
     assert_eq!(bytes.len(), n_out * stride);
-    bytes
-        .chunks(stride)
-        .map(|row| decode_q8_row(row, n_in))
-        .collect()
+    bytes.chunks(stride).map(|row| decode_q8_row(row, n_in)).collect()
 }
 
 fn decode_q8_row(row: &[u8], n_in: usize) -> Vec<f64> {
@@ -41,11 +38,7 @@ fn decode_q8_row(row: &[u8], n_in: usize) -> Vec<f64> {
     weights
         .chunks(GROUP)
         .zip(group_scales)
-        .flat_map(|(group, &scale)| {
-            group
-                .iter()
-                .map(move |&q| row_scale * f64::from(scale) * f64::from(q as i8))
-        })
+        .flat_map(|(group, &scale)| group.iter().map(move |&q| row_scale * f64::from(scale) * f64::from(q as i8)))
         .collect()
 }
 
@@ -54,8 +47,7 @@ pub fn round_to_a16(x: &mut [f64]) {
     let max = x.iter().fold(0.0, |max: f64, v| max.max(v.abs()));
     if max > 0.0 {
         let step = max / MAX_ACTIVATION;
-        x.iter_mut()
-            .for_each(|v| *v = (*v / step).round_ties_even() * step);
+        x.iter_mut().for_each(|v| *v = (*v / step).round_ties_even() * step);
     }
 }
 
@@ -65,15 +57,7 @@ mod tests {
 
     #[test]
     fn strides_are_multiples_of_four_with_room_for_the_scales() {
-        let cases = [
-            (1, 4),
-            (2, 8),
-            (5, 8),
-            (64, 68),
-            (65, 72),
-            (128, 132),
-            (768, 784),
-        ];
+        let cases = [(1, 4), (2, 8), (5, 8), (64, 68), (65, 72), (128, 132), (768, 784)];
         for (n_in, stride) in cases {
             assert_eq!(q8_row_stride(n_in), stride, "{n_in}");
         }
@@ -91,10 +75,7 @@ mod tests {
         row[70..].copy_from_slice(&bf16::from_f32(0.5).to_le_bytes());
         let weights = &decode_q8(&row, 1, 66)[0];
         assert_eq!(weights.len(), 66);
-        assert_eq!(
-            (weights[0], weights[1], weights[2]),
-            (12_700.0, -12_700.0, 0.0)
-        );
+        assert_eq!((weights[0], weights[1], weights[2]), (12_700.0, -12_700.0, 0.0));
         assert_eq!((weights[64], weights[65]), (15.0, -10.0));
     }
 

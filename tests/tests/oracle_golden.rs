@@ -14,9 +14,7 @@ fn logits_and_nll_agree_on_every_fixture() {
         let model = checkpoint::read(&fixtures::path(name));
         let golden = fixtures::golden(name);
         let mut all_nll = Vec::new();
-        for ((tokens, golden_logits), golden_nll) in
-            golden.tokens.iter().zip(&golden.logits).zip(&golden.nll)
-        {
+        for ((tokens, golden_logits), golden_nll) in golden.tokens.iter().zip(&golden.logits).zip(&golden.nll) {
             let logits = model.logits(&tokens[..tokens.len() - 1]);
             assert_eq!(logits.len(), golden_logits.len());
             for (row, golden_row) in logits.iter().zip(golden_logits) {
@@ -30,19 +28,13 @@ fn logits_and_nll_agree_on_every_fixture() {
             let nll = model.nll(tokens);
             assert_eq!(nll.len(), golden_nll.len());
             for (&nll, &expected) in nll.iter().zip(golden_nll) {
-                assert!(
-                    (nll - expected).abs() <= MAX_NLL_ERROR,
-                    "{name}: {nll} for {expected}"
-                );
+                assert!((nll - expected).abs() <= MAX_NLL_ERROR, "{name}: {nll} for {expected}");
             }
             all_nll.extend(nll);
         }
         let loss = all_nll.iter().sum::<f64>() / all_nll.len() as f64;
         assert!((loss - golden.loss).abs() <= MAX_NLL_ERROR, "{name}");
-        assert!(
-            (loss.exp() / golden.perplexity - 1.0).abs() <= MAX_NLL_ERROR,
-            "{name}"
-        );
+        assert!((loss.exp() / golden.perplexity - 1.0).abs() <= MAX_NLL_ERROR, "{name}");
     }
 }
 
@@ -56,10 +48,7 @@ fn first_nll_of_the_bundled_models_agree() {
         let nll = model.nll(&ids);
         assert!(expected.len() <= nll.len() && !expected.is_empty());
         for (nll, expected) in nll.iter().zip(&expected) {
-            assert!(
-                (nll - expected).abs() <= MAX_NLL_ERROR,
-                "{name}: {nll} for {expected}"
-            );
+            assert!((nll - expected).abs() <= MAX_NLL_ERROR, "{name}: {nll} for {expected}");
         }
     }
 }
