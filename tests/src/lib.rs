@@ -1,1 +1,24 @@
-//! The oracle and the fixtures that the cross-crate tests share.
+//! What the cross-crate tests share: an oracle, golden files, models to feed them, and ways through the core.
+//!
+//! - [`oracle`]: GPT-2's forward pass in f64, naive on purpose. It shares no arithmetic with `emberlm-core`
+//!   nor with the float reference of `emberlm`; PyTorch's golden logits vouch for it.
+//! - [`gelu`], [`log_sum_exp`]: its two transcendental pieces, which other tests use on their own.
+//! - [`checkpoint`]: reads the three checkpoint layouts into the oracle; [`hf_writer`] writes one of them.
+//! - [`blob_reader`]: reads a blob's weights into the oracle, dequantised; [`blob_writer`] writes one.
+//!   [`quantised`] decodes q8 rows and rounds activations, [`aligned`] holds bytes where the core maps them.
+//! - [`fixtures`]: the golden files in `tests/fixtures` and the bundled models.
+//! - [`models`]: tiny random models of odd shapes, from a seed.
+//! - [`passes`]: a window of tokens through the core, in all the ways that must give the same bits.
+
+pub mod aligned;
+pub mod blob_reader;
+pub mod blob_writer;
+pub mod checkpoint;
+pub mod fixtures;
+pub mod gelu;
+pub mod hf_writer;
+pub mod log_sum_exp;
+pub mod models;
+pub mod oracle;
+pub mod passes;
+pub mod quantised;

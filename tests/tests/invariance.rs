@@ -1,0 +1,104 @@
+//! One model and one window of tokens have one set of bits: whatever the source, the cache's memory, the number of
+//! tokens a call and a batch, the step size and the kernel.
+
+use emberlm_core::config::TokenId;
+use emberlm_core::kernel::{Kernel, Portable};
+use emberlm_core::loss::CrossEntropy;
+use emberlm_core::sink::Dense;
+use emberlm_tests::blob_writer::{self, Storage};
+use emberlm_tests::models::Spec;
+use emberlm_tests::passes::{self, Memory, Way, Weights};
+use proptest::prelude::*;
+use proptest::sample::select;
+use rayon::prelude::*;
+
+const BATCHES: [usize; 5] = [1, 2, 3, 7, 16];
+const SOURCES: [Weights; 3] = [Weights::Mapped, Weights::Through256, Weights::Through1024];
+const MEMORIES: [Memory; 3] = [Memory::Whole, Memory::PerLayer, Memory::OneLayer];
+const STEPS: [Option<usize>; 6] = [None, Some(1), Some(2), Some(5), Some(33), Some(1000)];
+const STORAGES: [Storage; 2] = [Storage::F32, Storage::Q8];
+
+/// One token at a time, as a device generates.
+const TOKEN_BY_TOKEN: Way = Way { tokens_a_call: 1, batch: 1, ..Way::PLAIN };
+
+/// The bits of every logit and of every nll.
+fn bits(blob: &[u8], kernel: impl Kernel, tokens: &[TokenId], way: Way) -> (Vec<Vec<u32>>, Vec<Option<u32>>) {
+    let inputs = &tokens[..tokens.len() - 1];
+    let n_vocab = passes::n_vocab(blob).expect("a sound blob");
+    let mut rows = vec![vec![0.0; n_vocab]; inputs.len()];
+    let sinks = rows.iter_mut().zip(&tokens[1..]);
+    let mut sinks: Vec<_> = sinks.map(|(row, &target)| (Dense(row), CrossEntropy::new(target))).collect();
+    passes::pass(blob, kernel, inputs, &mut sinks, way).expect("a pass to the end");
+    let nll = sinks.iter().map(|(_, cross_entropy)| cross_entropy.nll().expect("logits").map(f32::to_bits)).collect();
+    let logits = rows.iter().map(|row| row.iter().map(|logit| logit.to_bits()).collect()).collect();
+    (logits, nll)
+}
+
+/// Tokens for every position that the model has, and the last one's target.
+fn full_window(spec: &Spec, seed: u64) -> Vec<TokenId> {
+    spec.tokens(spec.n_ctx + 1, seed)
+}
+
+#[test]
+fn every_shape_in_every_batch_from_every_source_into_every_memory() {
+    Spec::catalogue().par_iter().enumerate().for_each(|(seed, spec)| {
+        let tokens = full_window(spec, seed as u64);
+        for storage in STORAGES {
+            let blob = blob_writer::write(&spec.model(seed as u64), storage, &[]);
+            let expected = bits(&blob, Portable, &tokens, TOKEN_BY_TOKEN);
+            for batch in BATCHES {
+                for weights in SOURCES {
+                    for memory in MEMORIES {
+                        let way = Way { weights, memory, batch, ..Way::PLAIN };
+                        assert!(bits(&blob, Portable, &tokens, way) == expected, "{way:?} of {storage:?} {spec:?}");
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn every_step_size() {
+    let specs = [Spec::SMALL, Spec::RAGGED, Spec::LONG_ROWS];
+    specs.par_iter().for_each(|spec| {
+        let tokens = full_window(spec, 5);
+        for storage in STORAGES {
+            let blob = blob_writer::write(&spec.model(5), storage, &[]);
+            let expected = bits(&blob, Portable, &tokens, TOKEN_BY_TOKEN);
+            for step in STEPS {
+                for (weights, memory, batch) in
+                    [(Weights::Mapped, Memory::Whole, 3), (Weights::Through1024, Memory::OneLayer, 7)]
+                {
+                    let way = Way { weights, memory, batch, step, ..Way::PLAIN };
+                    assert!(bits(&blob, Portable, &tokens, way) == expected, "{way:?} of {storage:?} {spec:?}");
+                }
+            }
+        }
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn any_shape_in_any_way(
+        spec in Spec::any(),
+        seed in any::<u64>(),
+        storage in select(STORAGES.to_vec()),
+        n_inputs in 1..20_usize,
+        weights in select(SOURCES.to_vec()),
+        memory in select(MEMORIES.to_vec()),
+        tokens_a_call in 1..20_usize,
+        batch in 1..18_usize,
+        step in prop_oneof![Just(None), (1..100_usize).prop_map(Some)],
+    ) {
+        let tokens = spec.tokens(n_inputs.min(spec.n_ctx) + 1, seed);
+        let blob = blob_writer::write(&spec.model(seed), storage, &[]);
+        let way = Way { weights, memory, tokens_a_call, batch, step };
+        let (logits, nll) = bits(&blob, Portable, &tokens, way);
+        let (expected_logits, expected_nll) = bits(&blob, Portable, &tokens, TOKEN_BY_TOKEN);
+        prop_assert_eq!(nll, expected_nll);
+        prop_assert!(logits == expected_logits);
+    }
+}
