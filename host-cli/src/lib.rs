@@ -1,1 +1,3 @@
 //! The host side of Emberlm.
+
+pub mod device;
