@@ -6,6 +6,7 @@ pub mod cli;
 pub mod console;
 pub mod convention;
 pub mod convert;
+pub mod device;
 pub mod engine;
 pub mod error;
 pub mod input;

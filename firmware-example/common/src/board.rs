@@ -1,0 +1,24 @@
+use core::fmt;
+
+/// What a program needs of the board that it runs on. [`fmt::Write`] is its console.
+pub trait Board: fmt::Write {
+    /// The board's name, as the host's table of boards has it.
+    const NAME: &'static str;
+
+    /// Instructions that the emulator executes between two ticks of [`Board::ticks`].
+    ///
+    /// On silicon a tick is one cycle of the core's clock, and counts of instructions are no more than an estimate.
+    const INSTRUCTIONS_PER_TICK: u64;
+
+    /// Ticks since the board started.
+    fn ticks(&self) -> u64;
+
+    /// Bytes of everything linked into RAM, static buffers included, the stack and the heap's pool excluded.
+    fn static_bytes(&self) -> usize;
+
+    /// The most bytes that the stack has held so far.
+    fn stack_bytes(&self) -> usize;
+
+    /// Bytes of the heap that are free.
+    fn heap_free(&self) -> usize;
+}

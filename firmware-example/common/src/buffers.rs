@@ -1,0 +1,120 @@
+use alloc::vec::Vec;
+
+use emberlm_core::config::{Config, TokenId};
+use emberlm_core::kv_cache::KvType;
+use emberlm_core::loss::CrossEntropy;
+use emberlm_core::scratch::{Batch, ScratchSize};
+
+use crate::ProgramError;
+
+/// Positions that go through a layer together: a weight is read once for so many.
+pub const BATCH: usize = 8;
+
+/// The type of the KV cache.
+pub(crate) const KV_TYPE: KvType = KvType::F32;
+
+/// The memory of one scoring run.
+#[derive(Debug)]
+pub struct Buffers<'b> {
+    /// The KV cache, in 32-bit words.
+    pub kv: &'b mut [u32],
+    /// The scratch memory's floats.
+    pub floats: &'b mut [f32],
+    /// The scratch memory's 32-bit words.
+    pub words: &'b mut [u32],
+    /// The inputs of a window and its last target.
+    pub tokens: &'b mut [TokenId],
+    /// One sink a position of a batch.
+    pub sinks: &'b mut [CrossEntropy; BATCH],
+}
+
+impl Buffers<'_> {
+    /// The same memory, lent for a shorter time.
+    pub(crate) fn reborrow(&mut self) -> Buffers<'_> {
+        let Self { kv, floats, words, tokens, sinks } = self;
+        Buffers { kv, floats, words, tokens, sinks }
+    }
+
+    /// Bytes of all buffers.
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.kv)
+            + size_of_val(self.floats)
+            + size_of_val(self.words)
+            + size_of_val(self.tokens)
+            + size_of_val(self.sinks)
+    }
+}
+
+/// The order in which a window goes through the model. Both give the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// The whole window through one layer, then the next: one layer's keys and values, and every position's residual.
+    LayerMajor,
+    /// A batch of positions through all layers, then the next: every layer's keys and values.
+    TokenMajor,
+}
+
+/// What a run of windows of up to `n_ctx` inputs takes, in elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Need {
+    pub kv_words: usize,
+    pub batch: Batch,
+    pub scratch: ScratchSize,
+    pub tokens: usize,
+}
+
+impl Need {
+    pub fn new(config: &Config, n_ctx: usize, order: Order) -> Self {
+        let layer_words = KV_TYPE.layer_words(config, n_ctx);
+        let n = BATCH.min(n_ctx);
+        let (kv_words, batch) = match order {
+            Order::LayerMajor => (layer_words, Batch { window: n_ctx, batch: n }),
+            Order::TokenMajor => (layer_words.saturating_mul(config.n_layer as usize), Batch::of(n)),
+        };
+        Self { kv_words, batch, scratch: ScratchSize::new(config, batch), tokens: n_ctx + 1 }
+    }
+
+    pub fn kv_bytes(&self) -> usize {
+        size_of::<u32>() * self.kv_words
+    }
+
+    /// Bytes of everything, the sinks included.
+    pub fn bytes(&self) -> usize {
+        self.kv_bytes() + self.scratch.bytes() + size_of::<TokenId>() * self.tokens + size_of::<[CrossEntropy; BATCH]>()
+    }
+}
+
+/// The memory of one scoring run, from the heap.
+pub(crate) struct HeapBuffers {
+    kv: Vec<u32>,
+    floats: Vec<f32>,
+    words: Vec<u32>,
+    tokens: Vec<TokenId>,
+    sinks: [CrossEntropy; BATCH],
+}
+
+impl HeapBuffers {
+    /// Allocates exactly what is needed; `free` is what the heap has.
+    pub fn new(need: &Need, free: usize) -> Result<Self, ProgramError> {
+        let full = ProgramError::Heap { need: need.bytes(), have: free };
+        Ok(Self {
+            kv: zeros(need.kv_words).ok_or(full)?,
+            floats: zeros(need.scratch.floats).ok_or(full)?,
+            words: zeros(need.scratch.words).ok_or(full)?,
+            tokens: zeros(need.tokens).ok_or(full)?,
+            sinks: [CrossEntropy::new(0); BATCH],
+        })
+    }
+
+    pub fn buffers(&mut self) -> Buffers<'_> {
+        let Self { kv, floats, words, tokens, sinks } = self;
+        Buffers { kv, floats, words, tokens, sinks }
+    }
+}
+
+fn zeros<T: Clone + Default>(len: usize) -> Option<Vec<T>> {
+    let mut vec = Vec::new();
+    vec.try_reserve_exact(len).ok()?;
+    vec.resize(len, T::default());
+    Some(vec)
+}

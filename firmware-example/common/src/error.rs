@@ -1,0 +1,135 @@
+use core::fmt;
+
+use emberlm_core::blob::OpenError;
+use emberlm_core::error::{BufferTooSmall, OtherModel};
+use emberlm_core::score::{ScoreError, SelfTestOutcome};
+use emberlm_core::source::SourceError;
+use emberlm_request::RequestError;
+
+/// Why a program did not come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProgramError {
+    /// The model's memory cannot be read in place.
+    Source(SourceError),
+    /// There is no usable model.
+    Open(OpenError),
+    /// There is no usable request.
+    Request(RequestError),
+    /// The request's context is longer than the model's.
+    Context {
+        /// Positions that the request asks for.
+        need: usize,
+        /// Positions that the model knows.
+        have: usize,
+    },
+    /// A static buffer is too small for this model and context.
+    Buffer(BufferTooSmall),
+    /// The buffer for a window's tokens is too small.
+    Tokens {
+        /// Ids of a window: its inputs and the last target.
+        need: usize,
+        /// Ids that fit.
+        have: usize,
+    },
+    /// The heap is too small for this model and context.
+    Heap {
+        /// Bytes that the run takes.
+        need: usize,
+        /// Bytes that are free.
+        have: usize,
+    },
+    /// Buffers were shared out for another model.
+    OtherModel(OtherModel),
+    /// The self-test did not pass, or the blob has none for this KV cache.
+    SelfTest(SelfTestOutcome),
+    /// The self-test could not be run.
+    SelfTestScore(ScoreError),
+    /// A window could not be scored.
+    Score {
+        /// The row, from 0.
+        row: usize,
+        /// The window's first token, counted from the row's.
+        start: usize,
+        /// Why.
+        error: ScoreError,
+    },
+    /// Static buffers and buffers from the heap gave different bits.
+    Unequal {
+        /// The sum of nlls, in bits, with static buffers.
+        fixed: u64,
+        /// And with buffers from the heap.
+        heap: u64,
+    },
+    /// The console does not take what is printed.
+    Console,
+}
+
+impl From<SourceError> for ProgramError {
+    fn from(error: SourceError) -> Self {
+        Self::Source(error)
+    }
+}
+
+impl From<OpenError> for ProgramError {
+    fn from(error: OpenError) -> Self {
+        Self::Open(error)
+    }
+}
+
+impl From<RequestError> for ProgramError {
+    fn from(error: RequestError) -> Self {
+        Self::Request(error)
+    }
+}
+
+impl From<BufferTooSmall> for ProgramError {
+    fn from(error: BufferTooSmall) -> Self {
+        Self::Buffer(error)
+    }
+}
+
+impl From<OtherModel> for ProgramError {
+    fn from(error: OtherModel) -> Self {
+        Self::OtherModel(error)
+    }
+}
+
+impl From<fmt::Error> for ProgramError {
+    fn from(_: fmt::Error) -> Self {
+        Self::Console
+    }
+}
+
+impl fmt::Display for ProgramError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Source(error) => write!(f, "model: {error}"),
+            Self::Open(error) => write!(f, "model: {error}"),
+            Self::Request(error) => error.fmt(f),
+            Self::Context { need, have } => write!(f, "the model's context is too short: need {need}, have {have}"),
+            Self::Buffer(error) => error.fmt(f),
+            Self::Tokens { need, have } => write!(f, "token buffer too small: need {need} ids, have {have}"),
+            Self::Heap { need, have } => write!(f, "heap too small: need {need} bytes, have {have}"),
+            Self::OtherModel(error) => error.fmt(f),
+            Self::SelfTest(SelfTestOutcome::Passed) => f.write_str("self-test passed"),
+            Self::SelfTest(SelfTestOutcome::Failed { need, have }) => {
+                write!(f, "self-test failed: need nll bits {need:016x}, have {have:016x}")
+            }
+            Self::SelfTest(SelfTestOutcome::NotRecorded(kv)) => {
+                write!(f, "the model has no self-test for a {} kv cache", kv.name())
+            }
+            Self::SelfTest(SelfTestOutcome::NoRoom { need, have }) => {
+                write!(f, "the self-test needs {need} positions, have {have}")
+            }
+            Self::SelfTestScore(error) => write!(f, "self-test: {error}"),
+            Self::Score { row, start, error } => write!(f, "row {row}, window at token {start}: {error}"),
+            Self::Unequal { fixed, heap } => {
+                write!(f, "nll bits differ: {fixed:016x} with static buffers, {heap:016x} with the heap's")
+            }
+            Self::Console => f.write_str("the console failed"),
+        }
+    }
+}
+
+impl core::error::Error for ProgramError {}

@@ -1,0 +1,26 @@
+//! The programs of the example firmware.
+//!
+//! They run on any [`Board`]; a board package adds memory, a clock, a console and the entry point. What they print is
+//! made of lines `key: value` and ends with `done: ok` or `done: failed`; the board's exit code says the same.
+//!
+//! [`score`] serves a request, [`self_test`] needs none.
+#![no_std]
+#![deny(unsafe_code)]
+
+extern crate alloc;
+
+mod board;
+mod buffers;
+mod error;
+mod report;
+mod run;
+mod score;
+mod self_test;
+mod stack;
+
+pub use board::Board;
+pub use buffers::{BATCH, Buffers};
+pub use error::ProgramError;
+pub use score::{Partitions, score};
+pub use self_test::self_test;
+pub use stack::PaintedStack;

@@ -1,0 +1,75 @@
+//! One run over a request, with one set of buffers.
+
+use emberlm_core::config::TokenId;
+use emberlm_core::kernel::{Kernel, Portable};
+use emberlm_core::kv_cache::KvCache;
+use emberlm_core::loss::{CrossEntropy, Score};
+use emberlm_core::model::Model;
+use emberlm_core::score::{SelfTestOutcome, run_self_test, score_window};
+use emberlm_core::scratch::Scratch;
+use emberlm_core::session::Session;
+use emberlm_core::source::{Mapped, Source};
+use emberlm_request::Request;
+
+use crate::buffers::{BATCH, KV_TYPE, Need, Order};
+use crate::{Buffers, ProgramError};
+
+/// A session and what it scores with.
+pub(crate) struct Run<'b, S, K> {
+    session: Session<'b, S, K>,
+    tokens: &'b mut [TokenId],
+    sinks: &'b mut [CrossEntropy; BATCH],
+}
+
+impl<'b> Run<'b, Mapped<'b>, Portable> {
+    /// A run over windows of up to `n_ctx` inputs.
+    pub fn new(
+        model: Model<Mapped<'b>>,
+        n_ctx: usize,
+        order: Order,
+        buffers: Buffers<'b>,
+    ) -> Result<Self, ProgramError> {
+        let config = *model.config();
+        let need = Need::new(&config, n_ctx, order);
+        if buffers.tokens.len() < need.tokens {
+            return Err(ProgramError::Tokens { need: need.tokens, have: buffers.tokens.len() });
+        }
+        let kv = match order {
+            Order::LayerMajor => KvCache::one_layer(KV_TYPE, &config, n_ctx, buffers.kv)?,
+            Order::TokenMajor => KvCache::whole(KV_TYPE, &config, n_ctx, buffers.kv)?,
+        };
+        let scratch = Scratch::new(&config, need.batch, buffers.floats, buffers.words)?;
+        let session = Session::new(model, Portable, kv, scratch)?;
+        Ok(Self { session, tokens: buffers.tokens, sinks: buffers.sinks })
+    }
+}
+
+impl<S: Source, K: Kernel> Run<'_, S, K> {
+    /// Scores the tokens that the blob knows the sum of.
+    pub fn self_test(&mut self) -> Result<(), ProgramError> {
+        match run_self_test(&mut self.session, self.sinks).map_err(ProgramError::SelfTestScore)? {
+            SelfTestOutcome::Passed => Ok(()),
+            outcome => Err(ProgramError::SelfTest(outcome)),
+        }
+    }
+
+    /// Scores every window of every row; `progress` hears how many tokens are scored after each window.
+    pub fn score(
+        &mut self,
+        request: &Request<'_>,
+        mut progress: impl FnMut(u64) -> Result<(), ProgramError>,
+    ) -> Result<Score, ProgramError> {
+        let header = request.header();
+        let mut score = Score::new();
+        for (index, row) in request.rows().enumerate() {
+            for window in header.convention.windows(row.len(), header.n_ctx) {
+                let tokens = &mut self.tokens[..=window.n_inputs];
+                row.read(window.start, tokens);
+                score_window(&mut self.session, tokens, window.first_scored, self.sinks, |nll| score.push(nll))
+                    .map_err(|error| ProgramError::Score { row: index, start: window.start, error })?;
+                progress(score.n())?;
+            }
+        }
+        Ok(score)
+    }
+}

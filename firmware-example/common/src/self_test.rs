@@ -1,0 +1,41 @@
+use emberlm_core::blob::OpenError;
+use emberlm_core::model::Model;
+use emberlm_core::source::Mapped;
+
+use crate::buffers::Order;
+use crate::report::print_end;
+use crate::run::Run;
+use crate::{Board, Buffers, ProgramError};
+
+/// Checks the model's bytes and scores the tokens whose sum it knows; says whether the bits are the recorded ones.
+pub fn self_test<B: Board>(board: &mut B, blob: &[u8], buffers: Buffers<'_>) -> bool {
+    let result = run(board, blob, buffers);
+    print_end(board, result)
+}
+
+fn run<B: Board>(board: &mut B, blob: &[u8], buffers: Buffers<'_>) -> Result<(), ProgramError> {
+    writeln!(board, "board: {}", B::NAME)?;
+    let start = board.ticks();
+    let model = tested_model(board, blob, buffers)?;
+    let ticks = board.ticks() - start;
+    writeln!(board, "blob_bytes: {}", model.blob_bytes())?;
+    writeln!(board, "stack_bytes: {}", board.stack_bytes())?;
+    writeln!(board, "instructions: {}", ticks * B::INSTRUCTIONS_PER_TICK)?;
+    Ok(())
+}
+
+/// Opens the model at the front of `blob`, checks the CRC of its sections and runs its self-test.
+pub(crate) fn tested_model<'a, B: Board>(
+    board: &mut B,
+    blob: &'a [u8],
+    buffers: Buffers<'_>,
+) -> Result<Model<Mapped<'a>>, ProgramError> {
+    let source = Mapped::new(blob)?;
+    let mut model = Model::open(source)?;
+    model.verify_sections()?;
+    writeln!(board, "model_crc32: {:08x}", model.crc32().map_err(OpenError::from)?)?;
+    let n_ctx = model.self_test()?.tokens.len() - 1;
+    Run::new(model, n_ctx, Order::LayerMajor, buffers)?.self_test()?;
+    writeln!(board, "self_test: passed")?;
+    Ok(Model::open(source)?)
+}

@@ -1,0 +1,105 @@
+//! Finding the firmware's source and building it.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+
+use super::{Board, DeviceError};
+
+/// The program that scores.
+const PROGRAM: &str = "score";
+
+/// Builds the board's scoring program and returns the ELF file. Quick when nothing has changed.
+///
+/// # Errors
+/// No source is found, or it does not build.
+pub fn build(board: &Board) -> Result<PathBuf, DeviceError> {
+    let source = find_source(board.package, starts()).ok_or(DeviceError::NoFirmware { package: board.package })?;
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let output = Command::new(cargo)
+        .current_dir(&source)
+        .args(["build", "--release", "--message-format=json-render-diagnostics"])
+        .args(["--bin", PROGRAM, "--target", board.target])
+        // Meant for the host's own build, when this process was started by one.
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(DeviceError::NoCargo)?;
+    let failed = |stderr: String| DeviceError::Build { target: board.target, stderr };
+    if !output.status.success() {
+        return Err(failed(String::from_utf8_lossy(&output.stderr).trim_end().into()));
+    }
+    executable(&output.stdout).ok_or_else(|| failed(format!("it names no program {PROGRAM}")))
+}
+
+/// The folder of the package, looked for in the folders above each of `starts`.
+fn find_source(package: &str, starts: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
+    let place = Path::new("firmware-example").join(package);
+    starts.into_iter().find_map(|start| {
+        let mut found = start.ancestors().map(|folder| folder.join(&place));
+        found.find(|folder| folder.join("Cargo.toml").is_file())
+    })
+}
+
+/// Where a checkout may be: above the current folder, the package that cargo runs, this program.
+fn starts() -> impl Iterator<Item = PathBuf> {
+    let package = || env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let places: [fn() -> Option<PathBuf>; 2] = [|| env::current_dir().ok(), || env::current_exe().ok()];
+    places.into_iter().filter_map(|place| place()).chain(package())
+}
+
+#[derive(Deserialize)]
+struct Message {
+    target: Option<Target>,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+/// The program's file, from cargo's messages.
+fn executable(messages: &[u8]) -> Option<PathBuf> {
+    let messages = messages.split(|&byte| byte == b'\n');
+    let mut artifacts = messages.filter_map(|line| serde_json::from_slice::<Message>(line).ok());
+    artifacts.find_map(|message| message.executable.filter(|_| message.target.is_some_and(|t| t.name == PROGRAM)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn the_source_is_found_from_below() {
+        let root = tempfile::tempdir().unwrap();
+        let package = root.path().join("firmware-example/some-board");
+        let below = root.path().join("a/b/c");
+        fs::create_dir_all(&package).unwrap();
+        fs::create_dir_all(&below).unwrap();
+        assert_eq!(find_source("some-board", [below.clone()]), None);
+        fs::write(package.join("Cargo.toml"), "").unwrap();
+        assert_eq!(find_source("some-board", [below]), Some(package));
+    }
+
+    #[test]
+    fn the_executable_is_the_scoring_programs() {
+        let messages = concat!(
+            r#"{"reason":"compiler-artifact","target":{"name":"emberlm_core"},"executable":null}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"included"},"executable":"/x/included"}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"score"},"executable":"/x/score"}"#,
+            "\n",
+            r#"{"reason":"build-finished","success":true}"#,
+            "\n",
+        );
+        assert_eq!(executable(messages.as_bytes()), Some(PathBuf::from("/x/score")));
+        assert_eq!(executable(br#"{"reason":"build-finished","success":true}"#), None);
+    }
+}

@@ -1,0 +1,229 @@
+//! Reading what the firmware prints.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use super::emulator::Run;
+use super::{Board, DeviceError};
+
+/// What a board found out.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DeviceReport {
+    /// Targets that have a loss.
+    pub tokens_scored: u64,
+    /// Tokens that are nobody's target, or dropped by the convention.
+    pub tokens_skipped: u64,
+    /// Mean nats a token.
+    pub loss: Option<f64>,
+    /// `exp(loss)`.
+    pub perplexity: Option<f64>,
+    /// Mean bits a token.
+    pub bits_per_token: Option<f64>,
+    /// Bits a UTF-8 byte of the text scored, where its length was known.
+    pub bits_per_byte: Option<f64>,
+    /// Standard error of the loss.
+    pub loss_stderr: Option<f64>,
+    /// The f64 sum of the f32 nlls: its bits as 16 hex digits.
+    pub nll_bits: String,
+    /// How rows were cut into windows.
+    pub convention: String,
+    /// Tokens of context.
+    pub n_ctx: u64,
+    /// Tokens from one window's start to the next's.
+    pub stride: u64,
+    /// Type of the KV cache.
+    pub kv: String,
+    /// Type of the activations.
+    pub activations: String,
+    /// Version of the arithmetic.
+    pub arithmetic: u16,
+    /// CRC-32 of the model's sections: 8 hex digits.
+    pub model_crc32: String,
+    /// The board.
+    pub board: String,
+    /// Instructions that scoring took.
+    pub instructions: u64,
+    /// Bytes of variables and buffers in use while scoring, without the stack.
+    pub ram_bytes: u64,
+    /// The most bytes that the stack held.
+    pub stack_bytes: u64,
+    /// Bytes of the KV cache, of `ram_bytes`.
+    pub kv_bytes: u64,
+    /// Bytes of the scratch memory, of `ram_bytes`.
+    pub scratch_bytes: u64,
+}
+
+/// A line's key and value.
+pub fn key_value(line: &str) -> Option<(&str, &str)> {
+    line.split_once(": ")
+}
+
+/// Reads a whole report, of which nothing may be missing, doubled or unknown.
+///
+/// # Errors
+/// The program reported an error, panicked or faulted, or what it printed is no report.
+pub fn parse(run: &Run, board: &Board) -> Result<DeviceReport, DeviceError> {
+    let mut fields = Fields::read(&run.lines)?;
+    if fields.0.is_empty() {
+        return Err(DeviceError::Output(format!("it is empty ({}) {}", run.status, run.stderr).trim_end().into()));
+    }
+    if let Some(message) = fields.0.remove("panic") {
+        return Err(DeviceError::Panic(message.into()));
+    }
+    if let Some(message) = fields.0.remove("fault") {
+        return Err(DeviceError::Fault(message.into()));
+    }
+    if let Some(message) = fields.0.remove("error") {
+        return Err(DeviceError::Reported(message.into()));
+    }
+    if run.lines.last().map(String::as_str) != Some("done: ok") {
+        let reason = format!("it does not end with done: ok ({}) {}", run.status, run.stderr);
+        return Err(DeviceError::Output(reason.trim_end().into()));
+    }
+    if !run.status.success() {
+        return Err(DeviceError::Output(format!("it is complete, but the emulator ended with {}", run.status)));
+    }
+    let report = fields.report()?;
+    if report.board != board.name {
+        return Err(DeviceError::Output(format!("it is from {}, not {}", report.board, board.name)));
+    }
+    Ok(report)
+}
+
+/// The values by key.
+struct Fields<'a>(BTreeMap<&'a str, &'a str>);
+
+impl<'a> Fields<'a> {
+    fn read(lines: &'a [String]) -> Result<Self, DeviceError> {
+        let mut fields = BTreeMap::new();
+        for line in lines.iter().filter(|line| !line.is_empty()) {
+            let (key, value) = key_value(line).ok_or_else(|| DeviceError::Output(format!("{line:?} has no key")))?;
+            if key != "progress" && fields.insert(key, value).is_some() {
+                return Err(DeviceError::Output(format!("{key} is there twice")));
+            }
+        }
+        Ok(Self(fields))
+    }
+
+    fn report(mut self) -> Result<DeviceReport, DeviceError> {
+        let report = DeviceReport {
+            tokens_scored: self.take("tokens_scored")?,
+            tokens_skipped: self.take("tokens_skipped")?,
+            loss: self.take_figure("loss")?,
+            perplexity: self.take_figure("perplexity")?,
+            bits_per_token: self.take_figure("bits_per_token")?,
+            bits_per_byte: self.take_figure("bits_per_byte")?,
+            loss_stderr: self.take_figure("loss_stderr")?,
+            nll_bits: self.take_hex("nll_bits", 16)?,
+            convention: self.take("convention")?,
+            n_ctx: self.take("n_ctx")?,
+            stride: self.take("stride")?,
+            kv: self.take("kv")?,
+            activations: self.take("activations")?,
+            arithmetic: self.take("arithmetic")?,
+            model_crc32: self.take_hex("model_crc32", 8)?,
+            board: self.take("board")?,
+            instructions: self.take("instructions")?,
+            ram_bytes: self.take("ram_bytes")?,
+            stack_bytes: self.take("stack_bytes")?,
+            kv_bytes: self.take("kv_bytes")?,
+            scratch_bytes: self.take("scratch_bytes")?,
+        };
+        for key in ["self_test", "tokens_to_score", "heap_bytes", "ticks", "done"] {
+            self.take::<String>(key)?;
+        }
+        match self.0.keys().next() {
+            Some(key) => Err(DeviceError::Output(format!("{key} is unknown"))),
+            None => Ok(report),
+        }
+    }
+
+    fn take<T: FromStr>(&mut self, key: &str) -> Result<T, DeviceError> {
+        let value = self.0.remove(key).ok_or_else(|| DeviceError::Output(format!("{key} is missing")))?;
+        value.parse().map_err(|_| bad(key, value))
+    }
+
+    /// A number that there may be none of.
+    fn take_figure(&mut self, key: &str) -> Result<Option<f64>, DeviceError> {
+        let value: String = self.take(key)?;
+        match value.as_str() {
+            "none" => Ok(None),
+            value => value.parse().map(Some).map_err(|_| bad(key, value)),
+        }
+    }
+
+    fn take_hex(&mut self, key: &str, digits: usize) -> Result<String, DeviceError> {
+        let value: String = self.take(key)?;
+        let is_hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
+        if value.len() == digits && value.bytes().all(is_hex) { Ok(value) } else { Err(bad(key, &value)) }
+    }
+}
+
+fn bad(key: &str, value: &str) -> DeviceError {
+    DeviceError::Output(format!("{key} cannot be {value:?}"))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::device::BOARDS;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    const GOOD: &str = "board: mps2-an386\nmodel_crc32: 00c0ffee\nself_test: passed\narithmetic: 1\nactivations: i16\n\
+        kv: f32\nconvention: disjoint\nn_ctx: 128\nstride: 128\ntokens_to_score: 5\nprogress: 3\nprogress: 5\n\
+        tokens_scored: 5\ntokens_skipped: 1\nloss: 1.5\nperplexity: 4.481689070338065\nbits_per_token: 2.1640425613334453\n\
+        bits_per_byte: none\nloss_stderr: 0.25\nnll_bits: 401e000000000000\nkv_bytes: 131072\nscratch_bytes: 90000\n\
+        ram_bytes: 222000\nheap_bytes: 600000\nstack_bytes: 1200\nticks: 25\ninstructions: 1000\ndone: ok";
+
+    fn run(text: &str, code: i32) -> Run {
+        let lines = text.lines().map(str::to_owned).collect();
+        Run { lines, status: ExitStatus::from_raw(code << 8), stderr: String::new() }
+    }
+
+    fn refusal(text: &str, code: i32) -> String {
+        parse(&run(text, code), &BOARDS[0]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_report_is_read() {
+        let report = parse(&run(GOOD, 0), &BOARDS[0]).unwrap();
+        assert_eq!((report.tokens_scored, report.loss, report.bits_per_byte), (5, Some(1.5), None));
+        assert_eq!((report.nll_bits.as_str(), report.instructions), ("401e000000000000", 1000));
+    }
+
+    #[test]
+    fn every_missing_or_doubled_line_is_refused() {
+        let lines: Vec<&str> = GOOD.lines().collect();
+        for (i, line) in lines.iter().enumerate().filter(|(_, line)| !line.starts_with("progress")) {
+            let mut missing = lines.clone();
+            missing.remove(i);
+            assert!(parse(&run(&missing.join("\n"), 0), &BOARDS[0]).is_err(), "without {line}");
+            let mut doubled = lines.clone();
+            doubled.insert(i, line);
+            assert!(refusal(&doubled.join("\n"), 0).contains("twice"), "{line} twice");
+        }
+    }
+
+    #[test]
+    fn what_is_no_report_is_refused() {
+        assert!(refusal("", 0).contains("empty"));
+        assert!(refusal(&GOOD.replace("loss: 1.5", "loss: one"), 0).contains("loss cannot be"));
+        assert!(refusal(&GOOD.replace("401e", "401E"), 0).contains("nll_bits"));
+        assert!(refusal(&GOOD.replace("kv: f32", "kv: f32\nspeed: 9"), 0).contains("speed is unknown"));
+        assert!(refusal(&GOOD.replace("mps2-an386", "mps2-an500"), 0).contains("not mps2-an386"));
+        assert!(refusal(&format!("{GOOD}\nboard"), 0).contains("has no key"));
+        assert!(refusal(&format!("{GOOD}\nextra: 1"), 0).contains("does not end with"));
+        assert!(refusal(GOOD, 1).contains("ended with"));
+    }
+
+    #[test]
+    fn what_the_firmware_says_of_its_end_comes_first() {
+        let ended = |text: &str| parse(&run(&format!("board: mps2-an386\n{text}\ndone: failed"), 1), &BOARDS[0]);
+        assert!(matches!(ended("panic: no at x.rs:1"), Err(DeviceError::Panic(why)) if why == "no at x.rs:1"));
+        assert!(matches!(ended("fault: at 0x10"), Err(DeviceError::Fault(_))));
+        assert!(matches!(ended("error: model: a: b"), Err(DeviceError::Reported(why)) if why == "model: a: b"));
+    }
+}
