@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::console::Console;
 use crate::error::Error;
-use crate::verbs::tokenize;
+use crate::verbs::{eval, tokenize};
 
 /// GPT language models on microcontrollers, measured.
 #[derive(Parser)]
@@ -30,6 +30,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Measure the loss and perplexity of a model on a text
+    Eval(eval::RawArgs),
     /// Turn text into token ids, or ids into text
     Tokenize(tokenize::RawArgs),
 }
@@ -63,12 +65,14 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let console = Console { json: cli.json, verbose: cli.verbose };
     let ended = match cli.verb {
+        Verb::Eval(args) => eval::run(args, console),
         Verb::Tokenize(args) => tokenize::run(args, console),
     };
     ExitCode::from(match ended {
         Ok(Outcome::Passed) => OK,
         Ok(Outcome::Failed) => CHECK_FAILED,
         Err(error) if error.is_broken_pipe() => OK,
+        Err(Error::Reported(_)) if console.json => ERROR,
         Err(error) => report(console, error.kind(), &error.to_string()),
     })
 }

@@ -1,9 +1,31 @@
 //! What can end a verb early.
 
 use std::io;
+use std::path::PathBuf;
 
+use serde::Serialize;
+
+use crate::checkpoint::CheckpointError;
+use crate::engine::BlobError;
+use crate::evaluate::NoLoss;
 use crate::input::InputError;
 use crate::tokenizer::TokenizerError;
+
+/// An error as machines read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// A stable name for the kind of error.
+    pub kind: String,
+    /// One line for people.
+    pub message: String,
+}
+
+impl Fault {
+    /// An error of that kind.
+    pub fn new(kind: &str, message: impl Into<String>) -> Self {
+        Self { kind: kind.into(), message: message.into() }
+    }
+}
 
 /// What ended a verb early: exit code 2, one line on stderr, or an object on stdout with `--json`.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +40,23 @@ pub enum Error {
     /// The tokens to score cannot be had.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// A checkpoint is refused.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A blob is refused.
+    #[error("{}: {source}", path.display())]
+    Blob {
+        /// The blob's file.
+        path: PathBuf,
+        /// Why.
+        source: BlobError,
+    },
+    /// A window has no loss.
+    #[error(transparent)]
+    NoLoss(#[from] NoLoss),
+    /// A report was printed that holds this in place of its number.
+    #[error("{}", .0.message)]
+    Reported(Fault),
     /// Standard output could not be written.
     #[error("cannot write the output: {0}")]
     Output(#[source] io::Error),
@@ -25,11 +64,16 @@ pub enum Error {
 
 impl Error {
     /// A stable name for the kind of error, the `kind` of JSON's `error`.
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &str {
         match self {
             Self::Usage(_) => "usage",
             Self::Tokenizer(error) => error.kind(),
             Self::Input(error) => error.kind(),
+            Self::Checkpoint(error) => error.kind(),
+            Self::Blob { source: BlobError::Io(_), .. } => "io",
+            Self::Blob { .. } => "blob",
+            Self::Reported(fault) => &fault.kind,
+            Self::NoLoss(_) => "no_loss",
             Self::Output(_) => "output",
         }
     }

@@ -10,6 +10,7 @@ pub mod byte_pairs;
 mod chars;
 mod gpt2;
 mod hugging_face;
+pub mod section;
 pub mod select;
 
 use std::borrow::Cow;

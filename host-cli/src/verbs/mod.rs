@@ -1,3 +1,4 @@
 //! One module a verb: its options, what they come to, and its report.
 
+pub mod eval;
 pub mod tokenize;

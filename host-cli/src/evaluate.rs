@@ -1,0 +1,113 @@
+//! The loss of rows of tokens: by a blob in canonical arithmetic, or by a checkpoint's float reference.
+
+use emberlm_core::config::Config;
+use emberlm_core::kv_cache::KvType;
+use emberlm_core::loss::{CrossEntropy, Score};
+use emberlm_core::score::{ScoreError, score_window};
+use emberlm_core::scratch::{Batch, ScratchSize};
+use rayon::prelude::*;
+
+use crate::console::Progress;
+use crate::engine::Memory;
+use crate::error::Error;
+use crate::jobs::Job;
+use crate::kernel::HostKernel;
+use crate::model_file::Blob;
+use crate::reference::{Reference, ReferenceError};
+use crate::workers::{self, map_in_order};
+
+/// Positions that go through a layer together. More of them amortise the reading of weights over more work; the bits do
+/// not depend on it.
+pub const BATCH: usize = 64;
+
+/// Bytes that the working memory of all threads may take, beyond what one needs.
+const MEMORY_BYTES: usize = 32 << 20;
+
+/// A window that has no loss.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {why}")]
+pub struct NoLoss {
+    /// Which window.
+    pub place: String,
+    /// What went wrong.
+    pub why: String,
+}
+
+impl NoLoss {
+    fn new(job: &Job<'_>, why: impl ToString) -> Self {
+        Self { place: job.to_string(), why: why.to_string() }
+    }
+
+    /// Of the core.
+    pub fn of_core(job: &Job<'_>, error: ScoreError) -> Self {
+        Self::new(job, error)
+    }
+
+    /// Of the reference.
+    pub fn of_reference(job: &Job<'_>, error: ReferenceError) -> Self {
+        Self::new(job, error)
+    }
+}
+
+/// How many threads may score at once: as many as asked for, else as many as the machine has and memory allows.
+pub fn n_workers(asked: Option<usize>, worker_bytes: usize) -> usize {
+    asked.unwrap_or_else(|| workers::available().min(MEMORY_BYTES / worker_bytes.max(1))).max(1)
+}
+
+/// Scores `jobs` with a blob, windows in parallel by up to `threads` threads, layer by layer within each.
+///
+/// The sum is taken in scored order: its bits do not depend on `threads`.
+///
+/// # Errors
+/// The first window, by order, whose losses are not numbers.
+pub fn score_blob(blob: &Blob, jobs: &[Job<'_>], threads: Option<usize>, bar: &Progress) -> Result<Score, Error> {
+    let config = *blob.model()?.config();
+    let memory = || memory(&config, Job::longest(jobs));
+    let score = |memory: &mut Memory, job: &Job<'_>| -> Result<Vec<f32>, Error> {
+        let mut session = memory.session(blob.model()?, HostKernel::detect());
+        let mut sinks = [CrossEntropy::new(0); BATCH];
+        let mut nlls = Vec::with_capacity(job.window.n_scored());
+        score_window(&mut session, job.tokens(), job.window.first_scored, &mut sinks, |nll| nlls.push(nll))
+            .map_err(|error| NoLoss::of_core(job, error))?;
+        bar.advance(nlls.len() as u64);
+        Ok(nlls)
+    };
+    let n_workers = n_workers(threads, memory_bytes(&config, Job::longest(jobs)));
+    Ok(sum(&map_in_order(jobs, n_workers, memory, score)?))
+}
+
+/// Working memory for windows of up to `window` inputs.
+pub fn memory(config: &Config, window: usize) -> Memory {
+    Memory::layer_major(config, KvType::F32, window.max(1), BATCH)
+}
+
+/// Bytes of such working memory.
+pub fn memory_bytes(config: &Config, window: usize) -> usize {
+    let window = window.max(1);
+    let scratch = ScratchSize::new(config, Batch { window, batch: BATCH.min(window) });
+    scratch.bytes() + 4 * KvType::F32.layer_words(config, window)
+}
+
+/// Scores `jobs` with a checkpoint's float reference, in parallel. Each loss is rounded to f32, as a blob's is.
+///
+/// # Errors
+/// A window whose losses are not numbers.
+pub fn score_reference(reference: &Reference<'_>, jobs: &[Job<'_>], bar: &Progress) -> Result<Score, Error> {
+    let score = |job: &Job<'_>| -> Result<Vec<f32>, NoLoss> {
+        let mut nlls = Vec::with_capacity(job.window.n_scored());
+        reference
+            .nll(job.tokens(), job.window.first_scored, |nll| nlls.push(nll as f32))
+            .map_err(|error| NoLoss::of_reference(job, error))?;
+        bar.advance(nlls.len() as u64);
+        Ok(nlls)
+    };
+    let nlls = jobs.par_iter().map(score).collect::<Result<Vec<_>, _>>()?;
+    Ok(sum(&nlls))
+}
+
+/// The sum of every window's losses, in scored order.
+fn sum(nlls: &[Vec<f32>]) -> Score {
+    let mut total = Score::new();
+    nlls.iter().flatten().for_each(|&nll| total.push(nll));
+    total
+}

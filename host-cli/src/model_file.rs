@@ -1,0 +1,167 @@
+//! The model that a verb is given: a blob, or a checkpoint.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use emberlm_core::config::Config;
+use emberlm_core::model::Model;
+use emberlm_core::source::Mapped;
+
+use crate::checkpoint::{Checkpoint, Layout, Options};
+use crate::console::Console;
+use crate::engine::{BlobError, BlobFile};
+use crate::error::Error;
+use crate::tokenizer::select::{Found, Search};
+use crate::tokenizer::{SectionParts, Tokenizer, section};
+
+/// The words that say what a checkpoint's files do not.
+#[derive(Args, Clone, Debug, Default)]
+pub struct RawCheckpoint {
+    /// The checkpoint's layout: hf, nanogpt, scratch, or a name map file [default: detected]
+    #[arg(long, value_name = "LAYOUT")]
+    layout: Option<Layout>,
+    /// The checkpoint's config.json [default: the one beside the tensors]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Number of heads, where no config says it
+    #[arg(long, value_name = "N")]
+    n_head: Option<u32>,
+}
+
+impl RawCheckpoint {
+    /// What the words come to.
+    pub fn options(&self) -> Options {
+        Options { layout: self.layout.clone(), config: self.config.clone(), n_head: self.n_head }
+    }
+
+    /// Opens the checkpoint at `path`, telling people what was detected and assumed.
+    ///
+    /// # Errors
+    /// It is not a checkpoint that can be represented exactly.
+    pub fn open(&self, path: &Path, console: Console) -> Result<Checkpoint, Error> {
+        let checkpoint = Checkpoint::open(path, &self.options())?;
+        let detected = checkpoint.layout();
+        console.note(format!("layout {}: {}", detected.layout, detected.evidence));
+        checkpoint.notes().iter().for_each(|note| console.note(note));
+        Ok(checkpoint)
+    }
+}
+
+/// The model that a verb is given.
+#[derive(Debug)]
+pub enum ModelFile {
+    /// Canonical arithmetic.
+    Blob(Blob),
+    /// The float reference.
+    Checkpoint(Box<Checkpoint>),
+}
+
+/// An open blob.
+#[derive(Debug)]
+pub struct Blob {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its bytes, all CRCs checked.
+    pub file: BlobFile,
+}
+
+/// Whether `path` is a checkpoint, by its name: a folder, a safetensors file or an index of such.
+fn is_checkpoint(path: &Path) -> bool {
+    path.is_dir() || path.extension().is_some_and(|extension| extension == "safetensors" || extension == "json")
+}
+
+impl ModelFile {
+    /// Opens a folder, a safetensors file or an index of such as a checkpoint, anything else as a blob.
+    ///
+    /// # Errors
+    /// It is neither.
+    pub fn open(path: &Path, checkpoint: &RawCheckpoint, console: Console) -> Result<Self, Error> {
+        if is_checkpoint(path) {
+            return Ok(Self::Checkpoint(Box::new(checkpoint.open(path, console)?)));
+        }
+        Ok(Self::Blob(Blob::open(path)?))
+    }
+
+    /// The model's shape.
+    ///
+    /// # Errors
+    /// None, after [`ModelFile::open`].
+    pub fn config(&self) -> Result<Config, Error> {
+        match self {
+            Self::Blob(blob) => Ok(*blob.model()?.config()),
+            Self::Checkpoint(checkpoint) => Ok(*checkpoint.config()),
+        }
+    }
+
+    /// The tokenizer in a blob's tokeniser section.
+    ///
+    /// # Errors
+    /// The section is damaged.
+    pub fn section(&self) -> Result<Option<SectionParts>, Error> {
+        match self {
+            Self::Blob(blob) => blob.section(),
+            Self::Checkpoint(_) => Ok(None),
+        }
+    }
+}
+
+impl Blob {
+    /// Opens the blob at `path`, all CRCs checked.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no blob of this version.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let file = BlobFile::open(path).map_err(|source| Error::Blob { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// The model in it.
+    ///
+    /// # Errors
+    /// None, after [`Blob::open`].
+    pub fn model(&self) -> Result<Model<Mapped<'_>>, Error> {
+        self.file.model().map_err(|source| Error::Blob { path: self.path.clone(), source })
+    }
+
+    /// The tokenizer in its tokeniser section.
+    ///
+    /// # Errors
+    /// The section is damaged.
+    pub fn section(&self) -> Result<Option<SectionParts>, Error> {
+        let opened = self.model()?.tokenizer().map_err(|error| section::broken(&error))?;
+        Ok(opened.map(|tokenizer| section::parts(&tokenizer)).transpose()?)
+    }
+
+    /// The CRC-32 that tells models apart, in 8 hex digits.
+    ///
+    /// # Errors
+    /// None, after [`Blob::open`].
+    pub fn crc32(&self) -> Result<String, Error> {
+        let crc = self.model()?.crc32().map_err(|error| self.fault(BlobError::Open(error.into())))?;
+        Ok(format!("{crc:08x}"))
+    }
+
+    /// An error in reading it.
+    pub fn fault(&self, source: BlobError) -> Error {
+        Error::Blob { path: self.path.clone(), source }
+    }
+}
+
+/// Finds the tokenizer for rows of text, or of ids where it only serves to count their bytes: then one that is not
+/// there, or would be assumed, is left out.
+///
+/// # Errors
+/// Text has no tokenizer, or the one that was named is broken.
+pub fn find_tokenizer(search: Search<'_>, is_text: bool, console: Console) -> Result<Option<Tokenizer>, Error> {
+    let optional = !is_text && search.named.is_none();
+    match search.find() {
+        Ok(Found { assumed: true, .. }) if optional => Ok(None),
+        Err(_) if optional => Ok(None),
+        Err(error) => Err(error.into()),
+        Ok(Found { tokenizer, assumed }) => {
+            let why = if assumed { ", assumed because n_vocab is 50257" } else { "" };
+            console.note(format!("tokenizer {}{why}", tokenizer.origin()));
+            Ok(Some(tokenizer))
+        }
+    }
+}

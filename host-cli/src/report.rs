@@ -1,0 +1,152 @@
+//! What verbs report of a loss, for machines and for people.
+
+use std::fmt::Write;
+
+use emberlm_core::loss::Score;
+use serde::Serialize;
+
+use crate::console::Report;
+use crate::convention::Windowing;
+use crate::error::{Error, Fault};
+use crate::input::Input;
+
+/// A loss and all that it takes to reproduce it: the keys that `eval` and `device score` share.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LossReport {
+    /// Targets scored.
+    pub tokens_scored: u64,
+    /// Tokens that were context only, or dropped by the convention.
+    pub tokens_skipped: u64,
+    /// Mean nats a token.
+    pub loss: Option<f64>,
+    /// `exp(loss)`.
+    pub perplexity: Option<f64>,
+    /// Mean bits a token.
+    pub bits_per_token: Option<f64>,
+    /// Bits over the UTF-8 bytes of the scored tokens, where these are known.
+    pub bits_per_byte: Option<f64>,
+    /// Standard error of the loss, tokens taken as independent.
+    pub loss_stderr: Option<f64>,
+    /// The bits of the f64 sum of the f32 losses, in 16 hex digits; only canonical arithmetic has them.
+    pub nll_bits: Option<String>,
+    /// How texts were cut.
+    pub convention: &'static str,
+    /// Context.
+    pub n_ctx: usize,
+    /// Tokens from one window to the next.
+    pub stride: usize,
+    /// How keys and values were stored.
+    pub kv: Option<&'static str>,
+    /// What matrix products rounded their inputs to.
+    pub activations: Option<&'static str>,
+    /// Version of the arithmetic.
+    pub arithmetic: Option<u16>,
+    /// The blob's CRC-32, in 8 hex digits.
+    pub model_crc32: Option<String>,
+    /// Why there is no number where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Fault>,
+}
+
+/// What canonical arithmetic depends on beyond blob, tokens and windows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Canonical {
+    /// How keys and values were stored.
+    pub kv: &'static str,
+    /// What matrix products rounded their inputs to.
+    pub activations: &'static str,
+    /// Version of the arithmetic.
+    pub arithmetic: u16,
+    /// The blob's CRC-32, in 8 hex digits.
+    pub model_crc32: String,
+}
+
+impl LossReport {
+    /// The report of `score` over `input`; `bytes` is the length of the text scored, where that is known, and
+    /// `canonical` what the arithmetic was, where it was canonical.
+    pub fn new(
+        score: &Score,
+        input: &Input,
+        windowing: &Windowing,
+        bytes: Option<u64>,
+        canonical: Option<Canonical>,
+    ) -> Self {
+        let loss = finite(score.mean());
+        let perplexity = finite(score.perplexity());
+        let error = match (score.n(), loss, perplexity) {
+            (0, ..) => Some(nothing_to_score(input)),
+            (_, None, _) => Some(Fault::new("no_loss", "the loss is not finite")),
+            (_, _, None) => Some(Fault::new("no_loss", "the perplexity is beyond any f64")),
+            _ => None,
+        };
+        let bits = canonical.as_ref().map(|_| format!("{:016x}", score.sum().to_bits()));
+        Self {
+            tokens_scored: score.n(),
+            tokens_skipped: input.n_tokens() as u64 - score.n(),
+            loss,
+            perplexity,
+            bits_per_token: finite(score.bits_per_token()),
+            bits_per_byte: finite(bytes.and_then(|bytes| score.bits_per_byte(bytes))),
+            loss_stderr: finite(score.stderr()),
+            nll_bits: bits,
+            convention: windowing.convention.name(),
+            n_ctx: windowing.n_ctx,
+            stride: windowing.stride(),
+            kv: canonical.as_ref().map(|canonical| canonical.kv),
+            activations: canonical.as_ref().map(|canonical| canonical.activations),
+            arithmetic: canonical.as_ref().map(|canonical| canonical.arithmetic),
+            model_crc32: canonical.map(|canonical| canonical.model_crc32),
+            error,
+        }
+    }
+}
+
+impl Report for LossReport {
+    fn text(&self) -> String {
+        let mut text = String::new();
+        let mut line = |name: &str, value: Option<String>| {
+            let value = value.unwrap_or_else(|| "unknown".into());
+            writeln!(text, "{name:<15} {value}").expect("a string can be written to");
+        };
+        let spread = self.loss_stderr.map_or_else(String::new, |stderr| format!(" ± {stderr:.6}"));
+        line("loss", self.loss.map(|loss| format!("{loss:.6}{spread} nats a token")));
+        line("perplexity", self.perplexity.map(|perplexity| format!("{perplexity:.4}")));
+        line("bits per token", self.bits_per_token.map(|bits| format!("{bits:.6}")));
+        line("bits per byte", self.bits_per_byte.map(|bits| format!("{bits:.6}")));
+        line("scored", Some(format!("{} tokens, {} skipped", self.tokens_scored, self.tokens_skipped)));
+        let windows = format!("{}, n_ctx {}, stride {}", self.convention, self.n_ctx, self.stride);
+        line("windows", Some(windows));
+        match (&self.nll_bits, self.arithmetic, self.activations, self.kv, &self.model_crc32) {
+            (Some(bits), Some(arithmetic), Some(activations), Some(kv), Some(crc)) => {
+                line("nll bits", Some(bits.clone()));
+                let parts = format!("canonical, version {arithmetic}, activations {activations}, kv cache {kv}");
+                line("arithmetic", Some(parts));
+                line("model crc32", Some(crc.clone()));
+            }
+            _ => line("arithmetic", Some("float reference".into())),
+        }
+        text
+    }
+}
+
+/// Why no target was scored.
+fn nothing_to_score(input: &Input) -> Fault {
+    let why = match input.rows() {
+        [row] if row.tokens.len() == 1 => format!("{} is one token: there is nothing to predict", row.name),
+        _ => "no window has a target to score".into(),
+    };
+    Fault::new("nothing_to_score", why)
+}
+
+/// JSON has no number for what is not finite.
+pub fn finite(value: Option<f64>) -> Option<f64> {
+    value.filter(|value| value.is_finite())
+}
+
+/// How a verb whose report may lack its number ends.
+///
+/// # Errors
+/// The fault, told to people on standard error; the report holds it for machines.
+pub fn check(fault: Option<&Fault>) -> Result<(), Error> {
+    fault.map_or(Ok(()), |fault| Err(Error::Reported(fault.clone())))
+}
