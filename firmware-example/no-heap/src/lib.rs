@@ -1,0 +1,59 @@
+//! Core, linked without a heap.
+//!
+//! A static library has to be complete: when any crate in it uses `alloc` and none provides an allocator, rustc refuses
+//! to build it. So this one builds for a target only as long as core and the request need neither `std` nor a heap.
+#![no_std]
+
+use core::panic::PanicInfo;
+
+use emberlm_core::config::TokenId;
+use emberlm_core::kernel::Portable;
+use emberlm_core::kv_cache::{KvCache, KvType};
+use emberlm_core::loss::{CrossEntropy, Score};
+use emberlm_core::model::Model;
+use emberlm_core::score::score_window;
+use emberlm_core::scratch::{Batch, Scratch};
+use emberlm_core::session::Session;
+use emberlm_core::source::{Copying, Mapped, Source};
+use emberlm_request::Request;
+
+/// The summed nll in nats of the request's first row, one window, by a model that is read in place.
+pub fn nll_mapped(blob: &[u8], request: &[u8], memory: Memory<'_>) -> Option<f64> {
+    nll(Mapped::new(blob).ok()?, request, memory)
+}
+
+/// The same by a model that is read through a buffer.
+pub fn nll_copied(blob: &[u8], buffer: &mut [u8], request: &[u8], memory: Memory<'_>) -> Option<f64> {
+    nll(Copying::new(blob, buffer).ok()?, request, memory)
+}
+
+/// The buffers of a session, and of a window's tokens.
+pub struct Memory<'b> {
+    /// The KV cache.
+    pub kv: &'b mut [u32],
+    /// The scratch memory's floats.
+    pub floats: &'b mut [f32],
+    /// The scratch memory's words.
+    pub words: &'b mut [u32],
+    /// The inputs and the last target.
+    pub tokens: &'b mut [TokenId],
+}
+
+fn nll(source: impl Source, request: &[u8], memory: Memory<'_>) -> Option<f64> {
+    let model = Model::open(source).ok()?;
+    let request = Request::decode(request).ok()?;
+    let config = *model.config();
+    let n = request.rows().next()?.read(0, memory.tokens);
+    let tokens = memory.tokens.get(..n)?;
+    let kv = KvCache::whole(KvType::F32, &config, n, memory.kv).ok()?;
+    let scratch = Scratch::new(&config, Batch::of(1), memory.floats, memory.words).ok()?;
+    let mut session = Session::new(model, Portable, kv, scratch).ok()?;
+    let mut score = Score::new();
+    score_window(&mut session, tokens, 0, &mut [CrossEntropy::new(0)], |nll| score.push(nll)).ok()?;
+    Some(score.sum())
+}
+
+#[panic_handler]
+fn panic(_: &PanicInfo) -> ! {
+    loop {}
+}
