@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::console::Console;
 use crate::error::Error;
-use crate::verbs::{eval, tokenize};
+use crate::verbs::{convert, eval, tokenize};
 
 /// GPT language models on microcontrollers, measured.
 #[derive(Parser)]
@@ -30,6 +30,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Turn a checkpoint into a blob for the device
+    Convert(convert::RawArgs),
     /// Measure the loss and perplexity of a model on a text
     Eval(eval::RawArgs),
     /// Turn text into token ids, or ids into text
@@ -65,6 +67,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let console = Console { json: cli.json, verbose: cli.verbose };
     let ended = match cli.verb {
+        Verb::Convert(args) => convert::run(&args, console),
         Verb::Eval(args) => eval::run(args, console),
         Verb::Tokenize(args) => tokenize::run(args, console),
     };

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::checkpoint::CheckpointError;
+use crate::convert::ConvertError;
 use crate::engine::BlobError;
 use crate::evaluate::NoLoss;
 use crate::input::InputError;
@@ -51,6 +52,14 @@ pub enum Error {
         /// Why.
         source: BlobError,
     },
+    /// No blob was written.
+    #[error("{}: {source}", path.display())]
+    Convert {
+        /// The blob's file.
+        path: PathBuf,
+        /// Why.
+        source: ConvertError,
+    },
     /// A window has no loss.
     #[error(transparent)]
     NoLoss(#[from] NoLoss),
@@ -70,7 +79,8 @@ impl Error {
             Self::Tokenizer(error) => error.kind(),
             Self::Input(error) => error.kind(),
             Self::Checkpoint(error) => error.kind(),
-            Self::Blob { source: BlobError::Io(_), .. } => "io",
+            Self::Blob { source: BlobError::Io(_), .. } | Self::Convert { source: ConvertError::Io(_), .. } => "io",
+            Self::Convert { .. } => "convert",
             Self::Blob { .. } => "blob",
             Self::Reported(fault) => &fault.kind,
             Self::NoLoss(_) => "no_loss",

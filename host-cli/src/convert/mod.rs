@@ -1,14 +1,13 @@
 //! Blobs out: a checkpoint's tensors quantised, laid out and written, with a self-test computed on the result.
 
 pub mod quantize;
-pub mod section;
 pub mod writer;
 
 use crate::checkpoint::Checkpoint;
 use crate::engine::{BlobError, BlobFile, Memory};
 use crate::kernel::HostKernel;
 use crate::output::WholeFile;
-use crate::tokenizer::SectionParts;
+use crate::tokenizer::{SectionParts, section};
 use emberlm_core::blob::{KnownNll, SelfTest, Slot};
 use emberlm_core::config::{Activations, Config, TokenId};
 use emberlm_core::format::Format;
@@ -18,7 +17,7 @@ use emberlm_core::score::{ScoreError, score_window};
 use std::borrow::Cow;
 use std::io;
 use std::path::Path;
-use writer::{Contents, WrittenTensor, Writer};
+use writer::{Contents, Writer, WrittenTensor};
 
 /// Tokens of a self-test, the final target included.
 const SELF_TEST_TOKENS: u32 = 9;
@@ -72,7 +71,7 @@ pub enum ConvertError {
     SelfTest(ScoreError),
 }
 
-/// Converts `checkpoint` to a blob at `path`, telling `progress` of each tensor and its bytes before it is written.
+/// Converts `checkpoint` to a blob at `path`, telling `progress` of each tensor once it is written.
 ///
 /// # Errors
 /// See [`ConvertError`]; nothing is left at `path` then but what was there before.
@@ -80,7 +79,7 @@ pub fn convert(
     checkpoint: &Checkpoint,
     options: &Options,
     path: &Path,
-    progress: impl FnMut(Slot, u64),
+    progress: impl FnMut(Slot),
 ) -> Result<Conversion, ConvertError> {
     let tokenizer = options.tokenizer.as_ref().map(section::encode).unwrap_or_default();
     let source = Source { checkpoint, weights: options.weights, tokenizer };

@@ -79,14 +79,14 @@ impl<F: Write + Seek> Writer<F> {
         self.head.tokenizer.offset + self.head.tokenizer.bytes + 4
     }
 
-    /// Writes the sections and their CRC, telling `progress` of every tensor before it is written, then the header.
+    /// Writes the sections and their CRC, telling `progress` of every tensor once it is written, then the header.
     ///
     /// # Errors
     /// The file cannot be written.
     pub fn write(
         &mut self,
         contents: &impl Contents,
-        mut progress: impl FnMut(Slot, u64),
+        mut progress: impl FnMut(Slot),
     ) -> io::Result<Vec<WrittenTensor>> {
         let manifest_end = (Preamble::BYTES + self.manifest_bytes) as u64;
         self.file.seek(SeekFrom::Start(manifest_end))?;
@@ -95,7 +95,6 @@ impl<F: Write + Seek> Writer<F> {
         let mut bytes = Vec::new();
         for (slot, descriptor) in &self.descriptors {
             let Some(format) = Format::from_code(descriptor.format) else { continue };
-            progress(*slot, descriptor.byte_len().unwrap_or(0));
             sections.pad()?;
             let weights = contents.weights(*slot);
             let mut error = RoundingError::default();
@@ -109,6 +108,7 @@ impl<F: Write + Seek> Writer<F> {
             sections.write(&bytes)?;
             bytes.clear();
             let (shape, bytes) = ((descriptor.rows, descriptor.cols), descriptor.byte_len().unwrap_or(0));
+            progress(*slot);
             written.push(WrittenTensor { slot: *slot, format, shape, bytes, error });
         }
         sections.pad()?;

@@ -1,11 +1,46 @@
-//! The tokenizer in a blob's tokeniser section, as parts that encode text.
+//! A blob's tokeniser section: the parts that encode text, to its bytes and back.
 
-use emberlm_core::tokenizer as core;
+use emberlm_core::tokenizer::{self as core, TokenizerHead};
 
 use super::byte_pairs::BytePairs;
 use super::{SectionParts, TokenizerError};
 
 const ORIGIN: &str = "the blob's tokeniser section";
+
+/// The bytes of the section that holds `parts`.
+pub fn encode(parts: &SectionParts) -> Vec<u8> {
+    let (head, words, text) = match parts {
+        SectionParts::Chars(chars) => {
+            let head =
+                TokenizerHead { kind: core::Kind::Chars, n_tokens: count(chars.len()), n_merges: 0, text_bytes: 0 };
+            (head, chars.iter().map(|&c| u32::from(c)).collect(), Vec::<u8>::new())
+        }
+        SectionParts::BytePairs(pairs) => {
+            let (mut words, mut text) = (vec![0], Vec::new());
+            for token in pairs.tokens() {
+                text.extend(token);
+                words.push(count(text.len()));
+            }
+            words.extend(pairs.merges().iter().flat_map(|&(left, right)| [left, right]));
+            let head = TokenizerHead {
+                kind: core::Kind::ByteBpe,
+                n_tokens: count(pairs.tokens().len()),
+                n_merges: count(pairs.merges().len()),
+                text_bytes: count(text.len()),
+            };
+            (head, words, text)
+        }
+    };
+    let mut bytes = postcard::to_stdvec(&head).expect("a head of integers encodes");
+    bytes.resize(TokenizerHead::BYTES, 0);
+    bytes.extend(words.iter().flat_map(|word: &u32| word.to_le_bytes()));
+    bytes.extend(text);
+    bytes
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).expect("a vocabulary has fewer than 2^32 bytes")
+}
 
 /// What the section holds.
 ///
@@ -33,7 +68,6 @@ pub fn broken(error: &dyn std::error::Error) -> TokenizerError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::convert::section::encode;
     use crate::tokenizer::Tokenizer;
 
     fn back(parts: &SectionParts) -> SectionParts {

@@ -1,4 +1,5 @@
 //! One module a verb: its options, what they come to, and its report.
 
+pub mod convert;
 pub mod eval;
 pub mod tokenize;

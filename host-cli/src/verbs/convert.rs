@@ -1,0 +1,196 @@
+//! `emberlm convert`: a checkpoint to a blob.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use emberlm_core::blob::ARITHMETIC;
+use emberlm_core::config::{Activations, TokenId};
+use emberlm_core::format::Format;
+use serde::Serialize;
+
+use crate::checkpoint::Checkpoint;
+use crate::cli::Outcome;
+use crate::console::{Console, Report};
+use crate::convert::{Conversion, Options, convert};
+use crate::error::Error;
+use crate::model_file::{Blob, RawCheckpoint};
+use crate::tokenizer::select::Search;
+use crate::tokenizer::{SectionParts, TokenizerError};
+
+/// The words after `convert`.
+#[derive(Args, Debug)]
+pub struct RawArgs {
+    /// The checkpoint: a folder, a .safetensors file, or an index of shards
+    checkpoint: PathBuf,
+    /// The blob to write
+    #[arg(short, long, value_name = "BLOB")]
+    output: PathBuf,
+    /// How matrices and embeddings are stored
+    #[arg(long, value_name = "FORMAT", default_value = "q8", value_parser = parse_format)]
+    weights: Format,
+    #[command(flatten)]
+    layout: RawCheckpoint,
+    /// `gpt2`, a tokenizer.json, vocab.json, chars.json, or a folder with one of them [default: the checkpoint's own]
+    #[arg(long, value_name = "PATH", conflicts_with = "no_tokenizer")]
+    tokenizer: Option<String>,
+    /// Leave the tokenizer out of the blob
+    #[arg(long)]
+    no_tokenizer: bool,
+}
+
+fn parse_format(name: &str) -> Result<Format, String> {
+    let names = || Format::ALL.map(Format::name).join(", ");
+    Format::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| format!("formats are {}", names()))
+}
+
+#[derive(Serialize)]
+struct Converted {
+    checkpoint: String,
+    layout: String,
+    blob: String,
+    bytes: u64,
+    bits_per_weight: f64,
+    weights: &'static str,
+    activations: &'static str,
+    arithmetic: u16,
+    model_crc32: String,
+    /// Bytes of the tokeniser section.
+    tokenizer_bytes: u64,
+    tensors: Vec<ConvertedTensor>,
+    self_test: SelfTestRecord,
+}
+
+#[derive(Serialize)]
+struct ConvertedTensor {
+    name: String,
+    format: &'static str,
+    rows: u32,
+    cols: u32,
+    bytes: u64,
+    /// Root mean square of the rounding errors over that of the weights.
+    relative_error: f64,
+    /// Root mean square of the rounding errors.
+    rms_error: f64,
+    /// The largest rounding error.
+    max_error: f64,
+}
+
+#[derive(Serialize)]
+struct SelfTestRecord {
+    tokens: Vec<TokenId>,
+    /// By KV cache type, 16 hex digits each.
+    nll_bits: Vec<(&'static str, String)>,
+}
+
+impl Converted {
+    fn new(args: &RawArgs, checkpoint: &Checkpoint, conversion: &Conversion, model_crc32: String) -> Self {
+        let tensor = |tensor: &crate::convert::writer::WrittenTensor| ConvertedTensor {
+            name: tensor.slot.to_string(),
+            format: tensor.format.name(),
+            rows: tensor.shape.0,
+            cols: tensor.shape.1,
+            bytes: tensor.bytes,
+            relative_error: tensor.error.relative(),
+            rms_error: tensor.error.rms(),
+            max_error: tensor.error.max(),
+        };
+        let known = &conversion.self_test.known;
+        Self {
+            checkpoint: args.checkpoint.display().to_string(),
+            layout: checkpoint.layout().layout.to_string(),
+            blob: args.output.display().to_string(),
+            bytes: conversion.blob_bytes,
+            bits_per_weight: conversion.bits_per_weight(),
+            weights: args.weights.name(),
+            activations: Activations::I16.name(),
+            arithmetic: ARITHMETIC,
+            model_crc32,
+            tokenizer_bytes: conversion.tokenizer_bytes,
+            tensors: conversion.tensors.iter().map(tensor).collect(),
+            self_test: SelfTestRecord {
+                tokens: conversion.self_test.tokens.to_vec(),
+                nll_bits: known.iter().map(|k| (k.kv_type.name(), format!("{:016x}", k.nll_bits))).collect(),
+            },
+        }
+    }
+}
+
+impl Report for Converted {
+    fn text(&self) -> String {
+        let mut text = String::from(
+            "tensor                     format         shape      bytes  rms error  of weights   largest\n",
+        );
+        for tensor in &self.tensors {
+            let shape = format!("{}x{}", tensor.rows, tensor.cols);
+            let _ = writeln!(
+                text,
+                "{:<26} {:<6} {shape:>13} {:>10} {:>10.2e} {:>10.3}% {:>9.2e}",
+                tensor.name,
+                tensor.format,
+                tensor.bytes,
+                tensor.rms_error,
+                100.0 * tensor.relative_error,
+                tensor.max_error
+            );
+        }
+        let _ = writeln!(
+            text,
+            "{}: {} bytes, {:.2} bits a weight in matrices and embeddings, tokenizer {} bytes, crc32 {}",
+            self.blob, self.bytes, self.bits_per_weight, self.tokenizer_bytes, self.model_crc32
+        );
+        text
+    }
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// The checkpoint is refused, its tokenizer cannot live in a blob, or the blob cannot be written.
+pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
+    let checkpoint = args.layout.open(&args.checkpoint, console)?;
+    let tokenizer = if args.no_tokenizer { None } else { tokenizer(args, &checkpoint, console)? };
+    let options = Options { weights: args.weights, activations: Activations::I16, tokenizer };
+    let config = checkpoint.config();
+    let weights = emberlm_core::blob::Slot::all(config).filter(|&slot| checkpoint.has(slot)).map(|slot| {
+        let (rows, cols) = slot.shape(config);
+        u64::from(rows) * u64::from(cols)
+    });
+    let bar = console.progress(weights.sum(), "converting");
+    let converted = convert(&checkpoint, &options, &args.output, |slot| {
+        let (rows, cols) = slot.shape(config);
+        bar.advance(u64::from(rows) * u64::from(cols));
+    });
+    drop(bar);
+    let failed = |source| Error::Convert { path: args.output.clone(), source };
+    let conversion = converted.map_err(failed)?;
+    let crc32 = Blob::open(&args.output)?.crc32()?;
+    console.print(&Converted::new(args, &checkpoint, &conversion, crc32))?;
+    Ok(Outcome::Passed)
+}
+
+/// What the blob's tokeniser section is to hold.
+fn tokenizer(args: &RawArgs, checkpoint: &Checkpoint, console: Console) -> Result<Option<SectionParts>, Error> {
+    let n_vocab = Some(checkpoint.config().n_vocab);
+    let search =
+        Search { named: args.tokenizer.as_deref(), checkpoint: Some(&args.checkpoint), section: None, n_vocab };
+    let found = match search.find() {
+        Err(TokenizerError::Missing(_)) if args.tokenizer.is_none() => {
+            console.note("no tokenizer beside the checkpoint: the blob has none");
+            return Ok(None);
+        }
+        Ok(found) if found.assumed => {
+            console.note("no tokenizer beside the checkpoint: the blob has none (`--tokenizer gpt2` adds GPT-2's)");
+            return Ok(None);
+        }
+        found => found?,
+    };
+    let origin = found.tokenizer.origin().to_owned();
+    match found.tokenizer.section_parts() {
+        Ok(parts) => {
+            console.note(format!("tokenizer {origin}"));
+            Ok(Some(parts))
+        }
+        Err(error) => Err(Error::Usage(format!("{error}; --no-tokenizer leaves it out of the blob"))),
+    }
+}
