@@ -10,6 +10,7 @@ pub mod device;
 pub mod engine;
 pub mod error;
 pub mod evaluate;
+pub mod init;
 pub mod input;
 pub mod jobs;
 pub mod kernel;

@@ -1,15 +1,15 @@
 //! Checkpoints in: a safetensors checkpoint in any of the known layouts, as one set of canonical tensors.
 //!
-//! [`Checkpoint::open`] maps the file or its shards ([`archive`]), tells the layout ([`layout`], [`name_map`]), works
-//! out the configuration ([`keys`], [`derive`]), and finds every tensor's slot ([`bind`]). What it cannot represent
+//! [`Checkpoint::open`] maps the file or its shards (`archive`), tells the layout (`layout`, [`name_map`]), works
+//! out the configuration (`keys`, `derive`), and finds every tensor's slot (`bind`). What it cannot represent
 //! exactly in meaning it refuses with one line that names the tensor or key. [`Checkpoint::tensor`] then gives any
-//! slot's tensor in f32 and canonical form ([`tensor`]).
+//! slot's tensor in f32 and canonical form (`tensor`).
 
 mod archive;
 mod bind;
 mod derive;
 mod error;
-mod keys;
+pub(crate) mod keys;
 mod layout;
 pub mod name_map;
 mod tensor;
@@ -24,7 +24,7 @@ use archive::Archive;
 use bind::Bindings;
 use emberlm_core::blob::Slot;
 use emberlm_core::config::Config;
-use keys::ConfigFile;
+pub(crate) use keys::ConfigFile;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 

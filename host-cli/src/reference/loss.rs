@@ -52,26 +52,6 @@ impl Reference<'_> {
         Ok(())
     }
 
-    /// The losses of several windows, in parallel: each window as [`Reference::nll`] takes it, results in order.
-    ///
-    /// `done` is called with the number of losses of each finished window, from whichever thread finished it.
-    ///
-    /// # Errors
-    /// As [`Reference::nll`].
-    pub fn nll_of_windows(
-        &self,
-        windows: &[(&[TokenId], usize)],
-        done: impl Fn(usize) + Sync,
-    ) -> Result<Vec<Vec<f64>>, ReferenceError> {
-        let score = |(tokens, first_scored): &(&[TokenId], usize)| {
-            let mut nlls = Vec::new();
-            self.nll(tokens, *first_scored, |nll| nlls.push(nll))?;
-            done(nlls.len());
-            Ok(nlls)
-        };
-        windows.par_iter().map(score).collect()
-    }
-
     /// The loss of each row of `hidden` `[t, n_embd]` against its target; NaN where a logit is NaN.
     fn nll_of_hidden(&self, hidden: &[f32], targets: &[TokenId]) -> Vec<f64> {
         let (n_vocab, n_embd) = (self.config.n_vocab as usize, self.config.n_embd as usize);

@@ -1,7 +1,7 @@
 //! The float reference: a checkpoint's own loss, computed without the core's arithmetic.
 //!
-//! A window of positions at once: matrix products in f32 ([`gemm`]), everything else in f64 ([`ops`]), and the head
-//! walked in blocks of rows ([`loss`]), so that nothing has the size of the vocabulary. Weights stay where the
+//! A window of positions at once: matrix products in f32 (`gemm`), everything else in f64 (`ops`), and the head
+//! walked in blocks of rows (`loss`), so that nothing has the size of the vocabulary. Weights stay where the
 //! checkpoint has them; only half-precision tensors and split query, key and value are copied to f32. Beside the
 //! weights a window of T positions takes about `T * (8 n_embd + n_ff)` f32.
 

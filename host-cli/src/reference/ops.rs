@@ -97,7 +97,8 @@ impl LayerNorm {
 pub fn apply_gelu(x: &mut [f32], gelu: Gelu) {
     const SQRT_2_OVER_PI: f64 = std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;
     let of = |x: f64| match gelu {
-        Gelu::Tanh => 0.5 * x * (1.0 + (SQRT_2_OVER_PI * (x + 0.044715 * x.powi(3))).tanh()),
+        // 0.5 (1 + tanh y) is 1 / (1 + exp(-2 y)), for one exponential.
+        Gelu::Tanh => x / (1.0 + (-2.0 * SQRT_2_OVER_PI * (x + 0.044715 * x.powi(3))).exp()),
         Gelu::Erf => 0.5 * x * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2)),
     };
     x.par_iter_mut().with_min_len(1 << 12).for_each(|x| *x = of(f64::from(*x)) as f32);
@@ -143,12 +144,16 @@ fn attend_head(qkv: &[f32], n_embd: usize, head_dim: usize, head: usize) -> Vec<
     out
 }
 
-/// `softmax(scale * x)` in place, computed in f64.
+/// `softmax(scale * x)` in place: exponentials rounded to f32, their sum and the division in f64.
 fn softmax(x: &mut [f32], scale: f64) {
     let max = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exponential = |x: f32| ((f64::from(x) - f64::from(max)) * scale).exp();
-    let sum: f64 = x.iter().map(|x| exponential(*x)).sum();
-    x.iter_mut().for_each(|x| *x = (exponential(*x) / sum) as f32);
+    let mut sum = 0.0;
+    for x in x.iter_mut() {
+        let exponential = ((f64::from(*x) - f64::from(max)) * scale).exp();
+        sum += exponential;
+        *x = exponential as f32;
+    }
+    x.iter_mut().for_each(|x| *x = (f64::from(*x) / sum) as f32);
 }
 
 #[cfg(test)]
