@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::console::Console;
 use crate::error::Error;
-use crate::verbs::{convert, eval, tokenize};
+use crate::verbs::{convert, device, eval, tokenize};
 
 /// GPT language models on microcontrollers, measured.
 #[derive(Parser)]
@@ -34,6 +34,8 @@ enum Verb {
     Convert(convert::RawArgs),
     /// Measure the loss and perplexity of a model on a text
     Eval(eval::RawArgs),
+    /// Run firmware on a board
+    Device(device::RawArgs),
     /// Turn text into token ids, or ids into text
     Tokenize(tokenize::RawArgs),
 }
@@ -69,6 +71,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let ended = match cli.verb {
         Verb::Convert(args) => convert::run(&args, console),
         Verb::Eval(args) => eval::run(args, console),
+        Verb::Device(args) => device::run(args, console),
         Verb::Tokenize(args) => tokenize::run(args, console),
     };
     ExitCode::from(match ended {

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::checkpoint::CheckpointError;
 use crate::convert::ConvertError;
+use crate::device::DeviceError;
 use crate::engine::BlobError;
 use crate::evaluate::NoLoss;
 use crate::input::InputError;
@@ -63,6 +64,9 @@ pub enum Error {
     /// A window has no loss.
     #[error(transparent)]
     NoLoss(#[from] NoLoss),
+    /// A board has no score.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// A report was printed that holds this in place of its number.
     #[error("{}", .0.message)]
     Reported(Fault),
@@ -84,6 +88,7 @@ impl Error {
             Self::Blob { .. } => "blob",
             Self::Reported(fault) => &fault.kind,
             Self::NoLoss(_) => "no_loss",
+            Self::Device(error) => error.kind(),
             Self::Output(_) => "output",
         }
     }

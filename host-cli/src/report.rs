@@ -130,7 +130,7 @@ impl Report for LossReport {
 }
 
 /// Why no target was scored.
-fn nothing_to_score(input: &Input) -> Fault {
+pub fn nothing_to_score(input: &Input) -> Fault {
     let why = match input.rows() {
         [row] if row.tokens.len() == 1 => format!("{} is one token: there is nothing to predict", row.name),
         _ => "no window has a target to score".into(),

@@ -1,5 +1,10 @@
 //! The boards that firmware is there for.
 
+use std::fs;
+use std::path::Path;
+
+use super::DeviceError;
+
 /// Memory that the host fills before a program starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
@@ -49,5 +54,15 @@ impl Board {
     /// The board of that name.
     pub fn named(name: &str) -> Option<&'static Self> {
         BOARDS.iter().find(|board| board.name == name)
+    }
+
+    /// Checks that the blob of that name fits the model's partition.
+    ///
+    /// # Errors
+    /// It does not, or cannot be read.
+    pub fn check_blob(&self, blob: &Path) -> Result<(), DeviceError> {
+        let file = fs::metadata(blob).map_err(|source| DeviceError::Unreadable { path: blob.into(), source })?;
+        let (need, have) = (file.len(), self.model.bytes);
+        if need > have { Err(DeviceError::BlobTooLarge { board: self.name, need, have }) } else { Ok(()) }
     }
 }

@@ -9,7 +9,6 @@ pub mod error;
 pub mod firmware;
 pub mod report;
 
-use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -61,7 +60,7 @@ pub enum Progress {
 /// Whatever kept the board from a complete report. [`DeviceError::is_failed_run`] tells a run that went wrong from one
 /// that could not be started.
 pub fn score(job: &Job<'_>, mut progress: impl FnMut(Progress)) -> Result<DeviceReport, DeviceError> {
-    check_blob(job)?;
+    job.board.check_blob(job.blob)?;
     let request = write_request(job)?;
     let built;
     let program = match job.firmware {
@@ -82,16 +81,6 @@ pub fn score(job: &Job<'_>, mut progress: impl FnMut(Progress)) -> Result<Device
         _ => {}
     })?;
     report::parse(&run, job.board)
-}
-
-fn check_blob(job: &Job<'_>) -> Result<(), DeviceError> {
-    let read = |source| DeviceError::Unreadable { path: job.blob.into(), source };
-    let file = fs::metadata(job.blob).map_err(read)?;
-    let (need, have) = (file.len(), job.board.model.bytes);
-    if need > have {
-        return Err(DeviceError::BlobTooLarge { board: job.board.name, need, have });
-    }
-    Ok(())
 }
 
 fn write_request(job: &Job<'_>) -> Result<NamedTempFile, DeviceError> {

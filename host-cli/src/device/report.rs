@@ -7,40 +7,13 @@ use serde::Serialize;
 
 use super::emulator::Run;
 use super::{Board, DeviceError};
+use crate::convention::Windowing;
+use crate::error::Fault;
+use crate::report::{Canonical, LossReport, finite};
 
-/// What a board found out.
+/// What a board found out. What is not part of the board itself waits for [`DeviceReport::loss`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DeviceReport {
-    /// Targets that have a loss.
-    pub tokens_scored: u64,
-    /// Tokens that are nobody's target, or dropped by the convention.
-    pub tokens_skipped: u64,
-    /// Mean nats a token.
-    pub loss: Option<f64>,
-    /// `exp(loss)`.
-    pub perplexity: Option<f64>,
-    /// Mean bits a token.
-    pub bits_per_token: Option<f64>,
-    /// Bits a UTF-8 byte of the text scored, where its length was known.
-    pub bits_per_byte: Option<f64>,
-    /// Standard error of the loss.
-    pub loss_stderr: Option<f64>,
-    /// The f64 sum of the f32 nlls: its bits as 16 hex digits.
-    pub nll_bits: String,
-    /// How rows were cut into windows.
-    pub convention: String,
-    /// Tokens of context.
-    pub n_ctx: u64,
-    /// Tokens from one window's start to the next's.
-    pub stride: u64,
-    /// Type of the KV cache.
-    pub kv: String,
-    /// Type of the activations.
-    pub activations: String,
-    /// Version of the arithmetic.
-    pub arithmetic: u16,
-    /// CRC-32 of the model's sections: 8 hex digits.
-    pub model_crc32: String,
     /// The board.
     pub board: String,
     /// Instructions that scoring took.
@@ -50,9 +23,86 @@ pub struct DeviceReport {
     /// The most bytes that the stack held.
     pub stack_bytes: u64,
     /// Bytes of the KV cache, of `ram_bytes`.
+    #[serde(skip)]
     pub kv_bytes: u64,
     /// Bytes of the scratch memory, of `ram_bytes`.
+    #[serde(skip)]
     pub scratch_bytes: u64,
+    /// The f64 sum of the f32 nlls: its bits as 16 hex digits.
+    #[serde(skip)]
+    pub nll_bits: String,
+    #[serde(skip)]
+    figures: Figures,
+    #[serde(skip)]
+    conditions: Conditions,
+}
+
+/// What follows from the losses.
+#[derive(Clone, Debug, PartialEq)]
+struct Figures {
+    tokens_scored: u64,
+    tokens_skipped: u64,
+    loss: Option<f64>,
+    perplexity: Option<f64>,
+    bits_per_token: Option<f64>,
+    bits_per_byte: Option<f64>,
+    loss_stderr: Option<f64>,
+}
+
+/// What the board says that it scored, and how.
+#[derive(Clone, Debug, PartialEq)]
+struct Conditions {
+    convention: String,
+    n_ctx: u64,
+    stride: u64,
+    kv: String,
+    activations: String,
+    arithmetic: u16,
+    model_crc32: String,
+}
+
+impl DeviceReport {
+    /// The loss, once it is sure that the board speaks of these windows and this model.
+    ///
+    /// # Errors
+    /// [`DeviceError::Output`] if it does not.
+    pub fn loss(&self, windowing: &Windowing, canonical: Canonical) -> Result<LossReport, DeviceError> {
+        let scored = Conditions {
+            convention: windowing.convention.name().into(),
+            n_ctx: windowing.n_ctx as u64,
+            stride: windowing.stride() as u64,
+            kv: canonical.kv.into(),
+            activations: canonical.activations.into(),
+            arithmetic: canonical.arithmetic,
+            model_crc32: canonical.model_crc32.clone(),
+        };
+        if self.conditions != scored {
+            let why = format!("it is about something else: {:?}, not {scored:?}", self.conditions);
+            return Err(DeviceError::Output(why));
+        }
+        let Figures { tokens_scored, tokens_skipped, loss, perplexity, bits_per_token, bits_per_byte, loss_stderr } =
+            self.figures;
+        let (loss, perplexity) = (finite(loss), finite(perplexity));
+        let is_whole = loss.is_some() && perplexity.is_some();
+        Ok(LossReport {
+            tokens_scored,
+            tokens_skipped,
+            loss,
+            perplexity,
+            bits_per_token: finite(bits_per_token),
+            bits_per_byte: finite(bits_per_byte),
+            loss_stderr: finite(loss_stderr),
+            nll_bits: Some(self.nll_bits.clone()),
+            convention: windowing.convention.name(),
+            n_ctx: windowing.n_ctx,
+            stride: windowing.stride(),
+            kv: Some(canonical.kv),
+            activations: Some(canonical.activations),
+            arithmetic: Some(canonical.arithmetic),
+            model_crc32: Some(canonical.model_crc32),
+            error: (!is_whole).then(|| Fault::new("no_loss", "the loss or its exponential is not finite")),
+        })
+    }
 }
 
 /// A line's key and value.
@@ -109,27 +159,31 @@ impl<'a> Fields<'a> {
 
     fn report(mut self) -> Result<DeviceReport, DeviceError> {
         let report = DeviceReport {
-            tokens_scored: self.take("tokens_scored")?,
-            tokens_skipped: self.take("tokens_skipped")?,
-            loss: self.take_figure("loss")?,
-            perplexity: self.take_figure("perplexity")?,
-            bits_per_token: self.take_figure("bits_per_token")?,
-            bits_per_byte: self.take_figure("bits_per_byte")?,
-            loss_stderr: self.take_figure("loss_stderr")?,
-            nll_bits: self.take_hex("nll_bits", 16)?,
-            convention: self.take("convention")?,
-            n_ctx: self.take("n_ctx")?,
-            stride: self.take("stride")?,
-            kv: self.take("kv")?,
-            activations: self.take("activations")?,
-            arithmetic: self.take("arithmetic")?,
-            model_crc32: self.take_hex("model_crc32", 8)?,
             board: self.take("board")?,
             instructions: self.take("instructions")?,
             ram_bytes: self.take("ram_bytes")?,
             stack_bytes: self.take("stack_bytes")?,
             kv_bytes: self.take("kv_bytes")?,
             scratch_bytes: self.take("scratch_bytes")?,
+            nll_bits: self.take_hex("nll_bits", 16)?,
+            figures: Figures {
+                tokens_scored: self.take("tokens_scored")?,
+                tokens_skipped: self.take("tokens_skipped")?,
+                loss: self.take_figure("loss")?,
+                perplexity: self.take_figure("perplexity")?,
+                bits_per_token: self.take_figure("bits_per_token")?,
+                bits_per_byte: self.take_figure("bits_per_byte")?,
+                loss_stderr: self.take_figure("loss_stderr")?,
+            },
+            conditions: Conditions {
+                convention: self.take("convention")?,
+                n_ctx: self.take("n_ctx")?,
+                stride: self.take("stride")?,
+                kv: self.take("kv")?,
+                activations: self.take("activations")?,
+                arithmetic: self.take("arithmetic")?,
+                model_crc32: self.take_hex("model_crc32", 8)?,
+            },
         };
         for key in ["self_test", "tokens_to_score", "heap_bytes", "ticks", "done"] {
             self.take::<String>(key)?;
@@ -169,6 +223,7 @@ fn bad(key: &str, value: &str) -> DeviceError {
 mod tests {
     use super::*;
     use crate::device::BOARDS;
+    use emberlm_core::window::Convention;
     use std::os::unix::process::ExitStatusExt;
     use std::process::ExitStatus;
 
@@ -177,6 +232,12 @@ mod tests {
         tokens_scored: 5\ntokens_skipped: 1\nloss: 1.5\nperplexity: 4.481689070338065\nbits_per_token: 2.1640425613334453\n\
         bits_per_byte: none\nloss_stderr: 0.25\nnll_bits: 401e000000000000\nkv_bytes: 131072\nscratch_bytes: 90000\n\
         ram_bytes: 222000\nheap_bytes: 600000\nstack_bytes: 1200\nticks: 25\ninstructions: 1000\ndone: ok";
+
+    const WINDOWING: Windowing = Windowing { convention: Convention::Disjoint, n_ctx: 128 };
+
+    fn canonical(crc32: &str) -> Canonical {
+        Canonical { kv: "f32", activations: "i16", arithmetic: 1, model_crc32: crc32.into() }
+    }
 
     fn run(text: &str, code: i32) -> Run {
         let lines = text.lines().map(str::to_owned).collect();
@@ -190,8 +251,27 @@ mod tests {
     #[test]
     fn a_report_is_read() {
         let report = parse(&run(GOOD, 0), &BOARDS[0]).unwrap();
-        assert_eq!((report.tokens_scored, report.loss, report.bits_per_byte), (5, Some(1.5), None));
         assert_eq!((report.nll_bits.as_str(), report.instructions), ("401e000000000000", 1000));
+        let loss = report.loss(&WINDOWING, canonical("00c0ffee")).unwrap();
+        assert_eq!((loss.tokens_scored, loss.loss, loss.bits_per_byte, loss.error), (5, Some(1.5), None, None));
+    }
+
+    #[test]
+    fn a_report_about_something_else_is_refused() {
+        let report = parse(&run(GOOD, 0), &BOARDS[0]).unwrap();
+        let error = report.loss(&WINDOWING, canonical("00c0ffef")).unwrap_err().to_string();
+        assert!(error.contains("00c0ffee") && error.contains("00c0ffef"), "{error}");
+        let shorter = Windowing { n_ctx: 64, ..WINDOWING };
+        assert!(report.loss(&shorter, canonical("00c0ffee")).is_err());
+    }
+
+    #[test]
+    fn a_loss_that_is_no_number_is_a_fault() {
+        for (figure, text) in [("loss: 1.5", "loss: inf"), ("perplexity: 4.48", "perplexity: inf")] {
+            let text = GOOD.replace(figure, text).replace("inf1689070338065", "inf");
+            let loss = parse(&run(&text, 0), &BOARDS[0]).unwrap().loss(&WINDOWING, canonical("00c0ffee")).unwrap();
+            assert_eq!(loss.error.unwrap().kind, "no_loss");
+        }
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
 }
 
 /// What a blob's arithmetic depends on.
-fn canonical(blob: &Blob) -> Result<Canonical, Error> {
+pub(super) fn canonical(blob: &Blob) -> Result<Canonical, Error> {
     let model = blob.model()?;
     Ok(Canonical {
         kv: KvType::F32.name(),

@@ -1,5 +1,6 @@
 //! One module a verb: its options, what they come to, and its report.
 
 pub mod convert;
+pub mod device;
 pub mod eval;
 pub mod tokenize;

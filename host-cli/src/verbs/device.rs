@@ -1,0 +1,176 @@
+//! `emberlm device score`: the loss of a blob, computed by firmware on a board.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
+use emberlm_core::config::TokenId;
+use emberlm_request::Header;
+use serde::Serialize;
+
+use super::eval::canonical;
+use crate::cli::Outcome;
+use crate::console::{Console, Progress as Bar, Report};
+use crate::convention::{RawWindowing, Windowing};
+use crate::device::{self, BOARDS, Board, DeviceError, DeviceReport, Progress};
+use crate::error::Error;
+use crate::evaluate::score_blob;
+use crate::input::{Input, RawInput};
+use crate::jobs::Job;
+use crate::model_file::{Blob, find_tokenizer};
+use crate::report::{self, LossReport};
+use crate::tokenizer::select::Search;
+
+/// The words after `device`.
+#[derive(Args, Debug)]
+pub struct RawArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Measure the loss and perplexity of a blob on a board
+    Score(Box<ScoreArgs>),
+}
+
+/// The words after `device score`.
+#[derive(Args, Debug)]
+struct ScoreArgs {
+    /// The blob
+    blob: PathBuf,
+    /// The board
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(BOARDS.iter().map(|board| board.name)))]
+    board: String,
+    #[command(flatten)]
+    input: RawInput,
+    /// `gpt2`, a tokenizer.json, vocab.json, chars.json, or a folder with one of them [default: the blob's own]
+    #[arg(long, value_name = "PATH")]
+    tokenizer: Option<String>,
+    #[command(flatten)]
+    windowing: RawWindowing,
+    /// Compare with the host's bits
+    #[arg(long)]
+    check: bool,
+    /// How long the board may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
+    /// The board's program [default: built from the source of this checkout]
+    #[arg(long, value_name = "ELF")]
+    firmware: Option<PathBuf>,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// Blob, tokenizer or input cannot be had, or the board cannot be started.
+pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
+    let Verb::Score(args) = args.verb;
+    match score(*args, console) {
+        Err(Error::Device(error)) if error.is_failed_run() => {
+            console.print_error(error.kind(), &error.to_string()).map_err(Error::Output)?;
+            Ok(Outcome::Failed)
+        }
+        ended => ended,
+    }
+}
+
+fn score(args: ScoreArgs, console: Console) -> Result<Outcome, Error> {
+    let board = Board::named(&args.board).ok_or_else(|| Error::Usage(format!("no board {}", args.board)))?;
+    board.check_blob(&args.blob)?;
+    let blob = Blob::open(&args.blob)?;
+    let config = *blob.model()?.config();
+    let windowing = args.windowing.resolve(config.n_ctx)?;
+    let source = args.input.source();
+    let search = Search {
+        named: args.tokenizer.as_deref(),
+        checkpoint: None,
+        section: blob.section()?,
+        n_vocab: Some(config.n_vocab),
+    };
+    let tokenizer = find_tokenizer(search, source.is_text(), console)?;
+    let input = source.read(tokenizer.as_ref(), config.n_vocab)?;
+    if !source.is_text() && !args.windowing.is_named() {
+        input.check_one_window(windowing.n_ctx)?;
+    }
+    let bytes = tokenizer.and_then(|tokenizer| input.scored_bytes(&windowing, &tokenizer));
+
+    let Windowing { convention, n_ctx } = windowing;
+    let rows: Vec<&[TokenId]> = input.rows().iter().map(|row| row.tokens.as_slice()).collect();
+    let job = device::Job {
+        board,
+        blob: &args.blob,
+        header: Header { n_ctx, convention, n_bytes: bytes },
+        rows: &rows,
+        firmware: args.firmware.as_deref(),
+        timeout: Duration::from_secs(args.timeout),
+    };
+    let device = score_on_board(&job, console)?;
+    let mut loss = device.loss(&windowing, canonical(&blob)?)?;
+    if loss.tokens_scored == 0 {
+        loss.error = Some(report::nothing_to_score(&input));
+    }
+    let host_nll_bits = args.check.then(|| host_nll_bits(&blob, &input, &windowing, console)).transpose()?;
+    let equals_host = host_nll_bits.as_ref().map(|bits| *bits == device.nll_bits);
+    let report = Scored { loss, device, host_nll_bits, equals_host };
+    console.print(&report)?;
+    report::check(report.loss.error.as_ref())?;
+    Ok(Outcome::from_check(equals_host != Some(false)))
+}
+
+fn score_on_board(job: &device::Job<'_>, console: Console) -> Result<DeviceReport, DeviceError> {
+    let mut bar: Option<(Bar, u64)> = None;
+    device::score(job, |progress| match progress {
+        Progress::Building => console.detail(|| format!("building the firmware of {}", job.board.name)),
+        Progress::Running => console.detail(|| format!("running {}", job.board.emulator)),
+        Progress::Scored { done, total } => {
+            let name = job.board.name;
+            let (bar, shown) = bar.get_or_insert_with(|| (console.progress(total, format!("scoring on {name}")), 0));
+            bar.advance(done.saturating_sub(*shown));
+            *shown = done;
+        }
+    })
+}
+
+fn host_nll_bits(blob: &Blob, input: &Input, windowing: &Windowing, console: Console) -> Result<String, Error> {
+    let jobs = Job::all(input, windowing);
+    let bar = console.progress(Job::n_scored(&jobs), "scoring on the host");
+    Ok(format!("{:016x}", score_blob(blob, &jobs, None, &bar)?.sum().to_bits()))
+}
+
+/// A board's report, and what became of the check.
+#[derive(Serialize)]
+struct Scored {
+    #[serde(flatten)]
+    loss: LossReport,
+    #[serde(flatten)]
+    device: DeviceReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host_nll_bits: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    equals_host: Option<bool>,
+}
+
+impl Report for Scored {
+    fn text(&self) -> String {
+        let mut text = self.loss.text();
+        let mut line = |name: &str, value: String| {
+            writeln!(text, "{name:<15} {value}").expect("a string can be written to");
+        };
+        let device = &self.device;
+        line("board", device.board.clone());
+        let per_token = device.instructions / self.loss.tokens_scored.max(1);
+        line("instructions", format!("{} ({per_token} a token)", device.instructions));
+        let (kv, scratch) = (device.kv_bytes, device.scratch_bytes);
+        line("ram", format!("{} bytes, of which kv cache {kv}, scratch {scratch}", device.ram_bytes));
+        line("stack", format!("{} bytes", device.stack_bytes));
+        match (self.equals_host, &self.host_nll_bits) {
+            (Some(true), _) => line("check", "passed: the host's nll bits are the same".into()),
+            (Some(false), Some(bits)) => line("check", format!("FAILED: the host's nll bits are {bits}")),
+            _ => {}
+        }
+        text
+    }
+}
