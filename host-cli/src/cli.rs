@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::console::Console;
 use crate::error::Error;
-use crate::verbs::{convert, device, eval, tokenize};
+use crate::verbs::{convert, device, eval, init, tokenize};
 
 /// GPT language models on microcontrollers, measured.
 #[derive(Parser)]
@@ -34,6 +34,8 @@ enum Verb {
     Convert(convert::RawArgs),
     /// Measure the loss and perplexity of a model on a text
     Eval(eval::RawArgs),
+    /// Write a randomly initialised checkpoint
+    Init(init::RawArgs),
     /// Run firmware on a board
     Device(device::RawArgs),
     /// Turn text into token ids, or ids into text
@@ -71,6 +73,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let ended = match cli.verb {
         Verb::Convert(args) => convert::run(&args, console),
         Verb::Eval(args) => eval::run(args, console),
+        Verb::Init(args) => init::run(&args, console),
         Verb::Device(args) => device::run(args, console),
         Verb::Tokenize(args) => tokenize::run(args, console),
     };

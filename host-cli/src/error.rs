@@ -10,6 +10,7 @@ use crate::convert::ConvertError;
 use crate::device::DeviceError;
 use crate::engine::BlobError;
 use crate::evaluate::NoLoss;
+use crate::init::InitError;
 use crate::input::InputError;
 use crate::tokenizer::TokenizerError;
 
@@ -53,6 +54,9 @@ pub enum Error {
         /// Why.
         source: BlobError,
     },
+    /// No checkpoint was written.
+    #[error(transparent)]
+    Init(#[from] InitError),
     /// No blob was written.
     #[error("{}: {source}", path.display())]
     Convert {
@@ -85,6 +89,7 @@ impl Error {
             Self::Checkpoint(error) => error.kind(),
             Self::Blob { source: BlobError::Io(_), .. } | Self::Convert { source: ConvertError::Io(_), .. } => "io",
             Self::Convert { .. } => "convert",
+            Self::Init(_) => "init",
             Self::Blob { .. } => "blob",
             Self::Reported(fault) => &fault.kind,
             Self::NoLoss(_) => "no_loss",

@@ -3,4 +3,5 @@
 pub mod convert;
 pub mod device;
 pub mod eval;
+pub mod init;
 pub mod tokenize;
