@@ -4,8 +4,12 @@
 //! kernel gives its bits, which property tests show. Kernels know rows of weights and positions of activations, never
 //! models.
 
+#[cfg(all(target_arch = "arm", feature = "cortex-m-dsp"))]
+mod cortex_m_dsp;
 mod portable;
 
+#[cfg(all(target_arch = "arm", feature = "cortex-m-dsp"))]
+pub use cortex_m_dsp::CortexMDsp;
 pub use portable::{Portable, finish_q8};
 
 use crate::format::{Format, GROUP};

@@ -1,9 +1,14 @@
 use core::fmt;
 
+use emberlm_core::kernel::Kernel;
+
 /// What a program needs of the board that it runs on. [`fmt::Write`] is its console.
 pub trait Board: fmt::Write {
     /// The board's name, as the host's table of boards has it.
     const NAME: &'static str;
+
+    /// The fastest kernel that the core can run.
+    type Kernel: Kernel + Default;
 
     /// Instructions that the emulator executes between two ticks of [`Board::ticks`].
     ///

@@ -1,7 +1,7 @@
 //! One run over a request, with one set of buffers.
 
 use emberlm_core::config::TokenId;
-use emberlm_core::kernel::{Kernel, Portable};
+use emberlm_core::kernel::Kernel;
 use emberlm_core::kv_cache::KvCache;
 use emberlm_core::loss::{CrossEntropy, Score};
 use emberlm_core::model::Model;
@@ -21,7 +21,7 @@ pub(crate) struct Run<'b, S, K> {
     sinks: &'b mut [CrossEntropy; BATCH],
 }
 
-impl<'b> Run<'b, Mapped<'b>, Portable> {
+impl<'b, K: Kernel + Default> Run<'b, Mapped<'b>, K> {
     /// A run over windows of up to `n_ctx` inputs.
     pub fn new(
         model: Model<Mapped<'b>>,
@@ -39,7 +39,7 @@ impl<'b> Run<'b, Mapped<'b>, Portable> {
             Order::TokenMajor => KvCache::whole(KV_TYPE, &config, n_ctx, buffers.kv)?,
         };
         let scratch = Scratch::new(&config, need.batch, buffers.floats, buffers.words)?;
-        let session = Session::new(model, Portable, kv, scratch)?;
+        let session = Session::new(model, K::default(), kv, scratch)?;
         Ok(Self { session, tokens: buffers.tokens, sinks: buffers.sinks })
     }
 }

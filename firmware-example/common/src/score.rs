@@ -47,7 +47,7 @@ fn run<B: Board>(board: &mut B, partitions: Partitions<'_>, mut buffers: Buffers
     writeln!(board, "tokens_to_score: {}", request.rows().map(|row| n_to_score(row.len())).sum::<u64>())?;
 
     let start = board.ticks();
-    let score = Run::new(model, n_ctx, Order::LayerMajor, buffers)?.score(&request, |n| {
+    let score = Run::<_, B::Kernel>::new(model, n_ctx, Order::LayerMajor, buffers)?.score(&request, |n| {
         writeln!(board, "progress: {n}")?;
         Ok(())
     })?;
@@ -57,7 +57,7 @@ fn run<B: Board>(board: &mut B, partitions: Partitions<'_>, mut buffers: Buffers
     let on_heap = Need::new(&config, n_ctx, Order::TokenMajor);
     let mut heap = HeapBuffers::new(&on_heap, board.heap_free())?;
     let model = Model::open(Mapped::new(partitions.model)?)?;
-    let again = Run::new(model, n_ctx, Order::TokenMajor, heap.buffers())?.score(&request, |_| Ok(()))?;
+    let again = Run::<_, B::Kernel>::new(model, n_ctx, Order::TokenMajor, heap.buffers())?.score(&request, |_| Ok(()))?;
     let (fixed, heap) = (score.sum().to_bits(), again.sum().to_bits());
     if fixed != heap {
         return Err(ProgramError::Unequal { fixed, heap });

@@ -35,7 +35,7 @@ pub(crate) fn tested_model<'a, B: Board>(
     model.verify_sections()?;
     writeln!(board, "model_crc32: {:08x}", model.crc32().map_err(OpenError::from)?)?;
     let n_ctx = model.self_test()?.tokens.len() - 1;
-    Run::new(model, n_ctx, Order::LayerMajor, buffers)?.self_test()?;
+    Run::<_, B::Kernel>::new(model, n_ctx, Order::LayerMajor, buffers)?.self_test()?;
     writeln!(board, "self_test: passed")?;
     Ok(Model::open(source)?)
 }

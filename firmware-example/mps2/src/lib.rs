@@ -12,6 +12,7 @@ pub use memory::{model_partition, request_partition};
 use core::fmt;
 
 use cortex_m_semihosting::hio::{self, HostStream};
+use emberlm_core::kernel::CortexMDsp;
 use emberlm_firmware::{Board, Buffers};
 
 /// A running MPS2 board whose console is semihosting.
@@ -37,6 +38,8 @@ impl fmt::Write for Mps2 {
 
 impl Board for Mps2 {
     const NAME: &'static str = "mps2-an386";
+
+    type Kernel = CortexMDsp;
 
     /// QEMU's `-icount shift=0` executes an instruction a nanosecond; the core's clock has 25 MHz.
     const INSTRUCTIONS_PER_TICK: u64 = 40;
