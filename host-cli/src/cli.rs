@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::console::Console;
 use crate::error::Error;
-use crate::verbs::{convert, device, eval, tokenize};
+use crate::verbs::{convert, device, eval, inspect, tokenize, verify};
 
 /// GPT language models on microcontrollers, measured.
 #[derive(Parser)]
@@ -34,8 +34,12 @@ enum Verb {
     Convert(convert::RawArgs),
     /// Measure the loss and perplexity of a model on a text
     Eval(eval::RawArgs),
+    /// Compare blobs with the checkpoint that they were made from
+    Verify(verify::RawArgs),
     /// Run firmware on a board
     Device(device::RawArgs),
+    /// Show what is in a blob
+    Inspect(inspect::RawArgs),
     /// Turn text into token ids, or ids into text
     Tokenize(tokenize::RawArgs),
 }
@@ -71,6 +75,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let ended = match cli.verb {
         Verb::Convert(args) => convert::run(&args, console),
         Verb::Eval(args) => eval::run(args, console),
+        Verb::Verify(args) => verify::run(args, console),
+        Verb::Inspect(args) => inspect::run(&args, console),
         Verb::Device(args) => device::run(args, console),
         Verb::Tokenize(args) => tokenize::run(args, console),
     };

@@ -79,7 +79,7 @@ impl LossReport {
             (_, _, None) => Some(Fault::new("no_loss", "the perplexity is beyond any f64")),
             _ => None,
         };
-        let bits = canonical.as_ref().map(|_| format!("{:016x}", score.sum().to_bits()));
+        let bits = canonical.as_ref().filter(|_| score.n() > 0).map(|_| format!("{:016x}", score.sum().to_bits()));
         Self {
             tokens_scored: score.n(),
             tokens_skipped: input.n_tokens() as u64 - score.n(),
@@ -116,9 +116,9 @@ impl Report for LossReport {
         line("scored", Some(format!("{} tokens, {} skipped", self.tokens_scored, self.tokens_skipped)));
         let windows = format!("{}, n_ctx {}, stride {}", self.convention, self.n_ctx, self.stride);
         line("windows", Some(windows));
-        match (&self.nll_bits, self.arithmetic, self.activations, self.kv, &self.model_crc32) {
-            (Some(bits), Some(arithmetic), Some(activations), Some(kv), Some(crc)) => {
-                line("nll bits", Some(bits.clone()));
+        match (self.arithmetic, self.activations, self.kv, &self.model_crc32) {
+            (Some(arithmetic), Some(activations), Some(kv), Some(crc)) => {
+                line("nll bits", self.nll_bits.clone());
                 let parts = format!("canonical, version {arithmetic}, activations {activations}, kv cache {kv}");
                 line("arithmetic", Some(parts));
                 line("model crc32", Some(crc.clone()));

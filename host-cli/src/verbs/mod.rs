@@ -3,4 +3,6 @@
 pub mod convert;
 pub mod device;
 pub mod eval;
+pub mod inspect;
 pub mod tokenize;
+pub mod verify;
