@@ -19,10 +19,10 @@ use crate::verbs::{convert, device, eval, inspect, tokenize, verify};
 )]
 struct Cli {
     /// Print one JSON object with stable keys
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 100)]
     json: bool,
     /// Print details
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 101)]
     verbose: bool,
     #[command(subcommand)]
     verb: Verb,
