@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::console::Console;
 use crate::error::Error;
-use crate::verbs::{convert, device, eval, inspect, tokenize, verify};
+use crate::verbs::{convert, device, eval, init, inspect, tokenize, verify};
 
 /// GPT language models on microcontrollers, measured.
 #[derive(Parser)]
@@ -40,6 +40,8 @@ enum Verb {
     Device(device::RawArgs),
     /// Show what is in a blob
     Inspect(inspect::RawArgs),
+    /// Write a randomly initialised checkpoint
+    Init(init::RawArgs),
     /// Turn text into token ids, or ids into text
     Tokenize(tokenize::RawArgs),
 }
@@ -78,6 +80,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Verify(args) => verify::run(args, console),
         Verb::Inspect(args) => inspect::run(&args, console),
         Verb::Device(args) => device::run(args, console),
+        Verb::Init(args) => init::run(args, console),
         Verb::Tokenize(args) => tokenize::run(args, console),
     };
     ExitCode::from(match ended {

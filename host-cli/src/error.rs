@@ -10,6 +10,7 @@ use crate::convert::ConvertError;
 use crate::device::DeviceError;
 use crate::engine::BlobError;
 use crate::evaluate::NoLoss;
+use crate::init::InitError;
 use crate::input::InputError;
 use crate::tokenizer::TokenizerError;
 
@@ -61,6 +62,9 @@ pub enum Error {
         /// Why.
         source: ConvertError,
     },
+    /// No checkpoint was written.
+    #[error(transparent)]
+    Init(#[from] InitError),
     /// A window has no loss.
     #[error(transparent)]
     NoLoss(#[from] NoLoss),
@@ -85,6 +89,9 @@ impl Error {
             Self::Checkpoint(error) => error.kind(),
             Self::Blob { source: BlobError::Io(_), .. } | Self::Convert { source: ConvertError::Io(_), .. } => "io",
             Self::Convert { .. } => "convert",
+            Self::Init(InitError::Config(error)) => error.kind(),
+            Self::Init(InitError::Io { .. }) => "io",
+            Self::Init(_) => "init",
             Self::Blob { .. } => "blob",
             Self::Reported(fault) => &fault.kind,
             Self::NoLoss(_) => "no_loss",

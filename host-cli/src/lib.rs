@@ -22,6 +22,7 @@ pub mod output;
 mod peak;
 pub mod reference;
 pub mod report;
+pub mod task;
 pub mod tokenizer;
 pub mod verbs;
 pub mod workers;

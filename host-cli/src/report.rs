@@ -6,9 +6,9 @@ use emberlm_core::loss::Score;
 use serde::Serialize;
 
 use crate::console::Report;
-use crate::convention::Windowing;
 use crate::error::{Error, Fault};
 use crate::input::Input;
+use crate::task::Task;
 
 /// A loss and all that it takes to reproduce it: the keys that `eval` and `device score` share.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -62,15 +62,9 @@ pub struct Canonical {
 }
 
 impl LossReport {
-    /// The report of `score` over `input`; `bytes` is the length of the text scored, where that is known, and
-    /// `canonical` what the arithmetic was, where it was canonical.
-    pub fn new(
-        score: &Score,
-        input: &Input,
-        windowing: &Windowing,
-        bytes: Option<u64>,
-        canonical: Option<Canonical>,
-    ) -> Self {
+    /// The report of `score` over all of `task`; `canonical` is what the arithmetic was, where it was canonical.
+    pub fn new(score: &Score, task: &Task, canonical: Option<Canonical>) -> Self {
+        let Task { input, windowing, bytes } = task;
         let loss = finite(score.mean());
         let perplexity = finite(score.perplexity());
         let error = match (score.n(), loss, perplexity) {
@@ -86,7 +80,7 @@ impl LossReport {
             loss,
             perplexity,
             bits_per_token: finite(score.bits_per_token()),
-            bits_per_byte: finite(bytes.and_then(|bytes| score.bits_per_byte(bytes))),
+            bits_per_byte: finite((*bytes).and_then(|bytes| score.bits_per_byte(bytes))),
             loss_stderr: finite(score.stderr()),
             nll_bits: bits,
             convention: windowing.convention.name(),

@@ -8,16 +8,15 @@ use serde::Serialize;
 
 use crate::cli::Outcome;
 use crate::console::{Console, Report};
-use crate::convention::{RawWindowing, Windowing};
+use crate::convention::Windowing;
 use crate::crosscheck::{Summary, crosscheck};
 use crate::error::{Error, Fault};
-use crate::input::RawInput;
 use crate::inspect;
 use crate::jobs::Job;
-use crate::model_file::{Blob, RawCheckpoint, find_tokenizer};
+use crate::model_file::{Blob, RawCheckpoint};
 use crate::reference::Reference;
 use crate::report;
-use crate::tokenizer::select::Search;
+use crate::task::RawTask;
 
 /// The words after `verify`.
 #[derive(Args, Debug)]
@@ -28,12 +27,7 @@ pub struct RawArgs {
     #[arg(required = true)]
     blobs: Vec<PathBuf>,
     #[command(flatten)]
-    input: RawInput,
-    /// `gpt2`, a tokenizer.json, vocab.json, chars.json, or a folder with one of them [default: the model's own]
-    #[arg(long, value_name = "PATH")]
-    tokenizer: Option<String>,
-    #[command(flatten)]
-    windowing: RawWindowing,
+    task: RawTask,
     #[command(flatten)]
     layout: RawCheckpoint,
     #[command(flatten)]
@@ -162,21 +156,8 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
             return Err(Error::Usage(format!("{} is a blob of another model's shape", blob.path.display())));
         }
     }
-    let windowing = args.windowing.resolve(config.n_ctx)?;
-    let source = args.input.source();
-    let search = Search {
-        named: args.tokenizer.as_deref(),
-        checkpoint: Some(&args.checkpoint),
-        section: blobs[0].section()?,
-        n_vocab: Some(config.n_vocab),
-    };
-    let tokenizer = if source.is_text() { find_tokenizer(search, true, console)? } else { None };
-    let input = source.read(tokenizer.as_ref(), config.n_vocab)?;
-    drop(tokenizer);
-    if !source.is_text() && !args.windowing.is_named() {
-        input.check_one_window(windowing.n_ctx)?;
-    }
-    let jobs = Job::all(&input, &windowing);
+    let task = args.task.resolve(&config, Some(&args.checkpoint), blobs[0].section()?, console)?;
+    let jobs = task.jobs();
     let tokens_scored = Job::n_scored(&jobs);
     let bar = console.progress(tokens_scored, "comparing");
     let reference = Reference::new(&checkpoint);
@@ -190,9 +171,9 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
         tokens_scored,
         results,
         passed,
-        error: (tokens_scored == 0).then(|| report::nothing_to_score(&input)),
-        windowing,
-        tokens_skipped: input.n_tokens() as u64 - tokens_scored,
+        error: (tokens_scored == 0).then(|| report::nothing_to_score(&task.input)),
+        windowing: task.windowing,
+        tokens_skipped: task.input.n_tokens() as u64 - tokens_scored,
         tolerances: args.tolerances,
     };
     console.print(&verification)?;
