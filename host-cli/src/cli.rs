@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::console::Console;
 use crate::error::Error;
-use crate::verbs::{convert, device, eval, init, tokenize};
+use crate::verbs::{convert, device, eval, init, inspect, tokenize, verify};
 
 /// GPT language models on microcontrollers, measured.
 #[derive(Parser)]
@@ -19,10 +19,10 @@ use crate::verbs::{convert, device, eval, init, tokenize};
 )]
 struct Cli {
     /// Print one JSON object with stable keys
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 100)]
     json: bool,
     /// Print details
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 101)]
     verbose: bool,
     #[command(subcommand)]
     verb: Verb,
@@ -34,10 +34,14 @@ enum Verb {
     Convert(convert::RawArgs),
     /// Measure the loss and perplexity of a model on a text
     Eval(eval::RawArgs),
-    /// Write a randomly initialised checkpoint
-    Init(init::RawArgs),
+    /// Compare blobs with the checkpoint that they were made from
+    Verify(verify::RawArgs),
     /// Run firmware on a board
     Device(device::RawArgs),
+    /// Show what is in a blob
+    Inspect(inspect::RawArgs),
+    /// Write a randomly initialised checkpoint
+    Init(init::RawArgs),
     /// Turn text into token ids, or ids into text
     Tokenize(tokenize::RawArgs),
 }
@@ -73,8 +77,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let ended = match cli.verb {
         Verb::Convert(args) => convert::run(&args, console),
         Verb::Eval(args) => eval::run(args, console),
-        Verb::Init(args) => init::run(&args, console),
+        Verb::Verify(args) => verify::run(args, console),
+        Verb::Inspect(args) => inspect::run(&args, console),
         Verb::Device(args) => device::run(args, console),
+        Verb::Init(args) => init::run(args, console),
         Verb::Tokenize(args) => tokenize::run(args, console),
     };
     ExitCode::from(match ended {

@@ -54,9 +54,6 @@ pub enum Error {
         /// Why.
         source: BlobError,
     },
-    /// No checkpoint was written.
-    #[error(transparent)]
-    Init(#[from] InitError),
     /// No blob was written.
     #[error("{}: {source}", path.display())]
     Convert {
@@ -65,6 +62,9 @@ pub enum Error {
         /// Why.
         source: ConvertError,
     },
+    /// No checkpoint was written.
+    #[error(transparent)]
+    Init(#[from] InitError),
     /// A window has no loss.
     #[error(transparent)]
     NoLoss(#[from] NoLoss),
@@ -89,6 +89,8 @@ impl Error {
             Self::Checkpoint(error) => error.kind(),
             Self::Blob { source: BlobError::Io(_), .. } | Self::Convert { source: ConvertError::Io(_), .. } => "io",
             Self::Convert { .. } => "convert",
+            Self::Init(InitError::Config(error)) => error.kind(),
+            Self::Init(InitError::Io { .. }) => "io",
             Self::Init(_) => "init",
             Self::Blob { .. } => "blob",
             Self::Reported(fault) => &fault.kind,

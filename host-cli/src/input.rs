@@ -13,15 +13,16 @@ use crate::tokenizer::Tokenizer;
 
 /// The words that name what is scored.
 #[derive(Args, Clone, Debug)]
+#[group(required = true, multiple = false)]
 pub struct RawInput {
     /// Text files, each a row of its own; `-` reads standard input
-    #[arg(long, value_name = "FILE", num_args = 1.., group = "input", required_unless_present_any = ["tokens", "prompt"])]
+    #[arg(long, value_name = "FILE", num_args = 1..)]
     text: Vec<PathBuf>,
     /// A JSON file of token ids: an array, or an array of arrays, each a row of its own; `-` reads standard input
-    #[arg(long, value_name = "FILE", group = "input")]
+    #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
     /// A text to score
-    #[arg(long, value_name = "TEXT", group = "input")]
+    #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
 }
 

@@ -11,8 +11,7 @@ use crate::checkpoint::{Checkpoint, Layout, Options};
 use crate::console::Console;
 use crate::engine::{BlobError, BlobFile};
 use crate::error::Error;
-use crate::tokenizer::select::{Found, Search};
-use crate::tokenizer::{SectionParts, Tokenizer, section};
+use crate::tokenizer::{SectionParts, section};
 
 /// The words that say what a checkpoint's files do not.
 #[derive(Args, Clone, Debug, Default)]
@@ -144,24 +143,5 @@ impl Blob {
     /// An error in reading it.
     pub fn fault(&self, source: BlobError) -> Error {
         Error::Blob { path: self.path.clone(), source }
-    }
-}
-
-/// Finds the tokenizer for rows of text, or of ids where it only serves to count their bytes: then one that is not
-/// there, or would be assumed, is left out.
-///
-/// # Errors
-/// Text has no tokenizer, or the one that was named is broken.
-pub fn find_tokenizer(search: Search<'_>, is_text: bool, console: Console) -> Result<Option<Tokenizer>, Error> {
-    let optional = !is_text && search.named.is_none();
-    match search.find() {
-        Ok(Found { assumed: true, .. }) if optional => Ok(None),
-        Err(_) if optional => Ok(None),
-        Err(error) => Err(error.into()),
-        Ok(Found { tokenizer, assumed }) => {
-            let why = if assumed { ", assumed because n_vocab is 50257" } else { "" };
-            console.note(format!("tokenizer {}{why}", tokenizer.origin()));
-            Ok(Some(tokenizer))
-        }
     }
 }

@@ -6,9 +6,9 @@ use emberlm_core::loss::Score;
 use serde::Serialize;
 
 use crate::console::Report;
-use crate::convention::Windowing;
 use crate::error::{Error, Fault};
 use crate::input::Input;
+use crate::task::Task;
 
 /// A loss and all that it takes to reproduce it: the keys that `eval` and `device score` share.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -62,15 +62,9 @@ pub struct Canonical {
 }
 
 impl LossReport {
-    /// The report of `score` over `input`; `bytes` is the length of the text scored, where that is known, and
-    /// `canonical` what the arithmetic was, where it was canonical.
-    pub fn new(
-        score: &Score,
-        input: &Input,
-        windowing: &Windowing,
-        bytes: Option<u64>,
-        canonical: Option<Canonical>,
-    ) -> Self {
+    /// The report of `score` over all of `task`; `canonical` is what the arithmetic was, where it was canonical.
+    pub fn new(score: &Score, task: &Task, canonical: Option<Canonical>) -> Self {
+        let Task { input, windowing, bytes } = task;
         let loss = finite(score.mean());
         let perplexity = finite(score.perplexity());
         let error = match (score.n(), loss, perplexity) {
@@ -79,14 +73,14 @@ impl LossReport {
             (_, _, None) => Some(Fault::new("no_loss", "the perplexity is beyond any f64")),
             _ => None,
         };
-        let bits = canonical.as_ref().map(|_| format!("{:016x}", score.sum().to_bits()));
+        let bits = canonical.as_ref().filter(|_| score.n() > 0).map(|_| format!("{:016x}", score.sum().to_bits()));
         Self {
             tokens_scored: score.n(),
             tokens_skipped: input.n_tokens() as u64 - score.n(),
             loss,
             perplexity,
             bits_per_token: finite(score.bits_per_token()),
-            bits_per_byte: finite(bytes.and_then(|bytes| score.bits_per_byte(bytes))),
+            bits_per_byte: finite((*bytes).and_then(|bytes| score.bits_per_byte(bytes))),
             loss_stderr: finite(score.stderr()),
             nll_bits: bits,
             convention: windowing.convention.name(),
@@ -116,9 +110,9 @@ impl Report for LossReport {
         line("scored", Some(format!("{} tokens, {} skipped", self.tokens_scored, self.tokens_skipped)));
         let windows = format!("{}, n_ctx {}, stride {}", self.convention, self.n_ctx, self.stride);
         line("windows", Some(windows));
-        match (&self.nll_bits, self.arithmetic, self.activations, self.kv, &self.model_crc32) {
-            (Some(bits), Some(arithmetic), Some(activations), Some(kv), Some(crc)) => {
-                line("nll bits", Some(bits.clone()));
+        match (self.arithmetic, self.activations, self.kv, &self.model_crc32) {
+            (Some(arithmetic), Some(activations), Some(kv), Some(crc)) => {
+                line("nll bits", self.nll_bits.clone());
                 let parts = format!("canonical, version {arithmetic}, activations {activations}, kv cache {kv}");
                 line("arithmetic", Some(parts));
                 line("model crc32", Some(crc.clone()));

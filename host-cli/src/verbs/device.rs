@@ -13,15 +13,14 @@ use serde::Serialize;
 use super::eval::canonical;
 use crate::cli::Outcome;
 use crate::console::{Console, Progress as Bar, Report};
-use crate::convention::{RawWindowing, Windowing};
+use crate::convention::Windowing;
 use crate::device::{self, BOARDS, Board, DeviceError, DeviceReport, Progress};
 use crate::error::Error;
 use crate::evaluate::score_blob;
-use crate::input::{Input, RawInput};
 use crate::jobs::Job;
-use crate::model_file::{Blob, find_tokenizer};
+use crate::model_file::Blob;
 use crate::report::{self, LossReport};
-use crate::tokenizer::select::Search;
+use crate::task::RawTask;
 
 /// The words after `device`.
 #[derive(Args, Debug)]
@@ -45,12 +44,7 @@ struct ScoreArgs {
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(BOARDS.iter().map(|board| board.name)))]
     board: String,
     #[command(flatten)]
-    input: RawInput,
-    /// `gpt2`, a tokenizer.json, vocab.json, chars.json, or a folder with one of them [default: the blob's own]
-    #[arg(long, value_name = "PATH")]
-    tokenizer: Option<String>,
-    #[command(flatten)]
-    windowing: RawWindowing,
+    task: RawTask,
     /// Compare with the host's bits
     #[arg(long)]
     check: bool,
@@ -82,37 +76,24 @@ fn score(args: ScoreArgs, console: Console) -> Result<Outcome, Error> {
     board.check_blob(&args.blob)?;
     let blob = Blob::open(&args.blob)?;
     let config = *blob.model()?.config();
-    let windowing = args.windowing.resolve(config.n_ctx)?;
-    let source = args.input.source();
-    let search = Search {
-        named: args.tokenizer.as_deref(),
-        checkpoint: None,
-        section: blob.section()?,
-        n_vocab: Some(config.n_vocab),
-    };
-    let tokenizer = find_tokenizer(search, source.is_text(), console)?;
-    let input = source.read(tokenizer.as_ref(), config.n_vocab)?;
-    if !source.is_text() && !args.windowing.is_named() {
-        input.check_one_window(windowing.n_ctx)?;
-    }
-    let bytes = tokenizer.and_then(|tokenizer| input.scored_bytes(&windowing, &tokenizer));
+    let task = args.task.resolve(&config, None, blob.section()?, console)?;
 
-    let Windowing { convention, n_ctx } = windowing;
-    let rows: Vec<&[TokenId]> = input.rows().iter().map(|row| row.tokens.as_slice()).collect();
+    let Windowing { convention, n_ctx } = task.windowing;
+    let rows: Vec<&[TokenId]> = task.input.rows().iter().map(|row| row.tokens.as_slice()).collect();
     let job = device::Job {
         board,
         blob: &args.blob,
-        header: Header { n_ctx, convention, n_bytes: bytes },
+        header: Header { n_ctx, convention, n_bytes: task.bytes },
         rows: &rows,
         firmware: args.firmware.as_deref(),
         timeout: Duration::from_secs(args.timeout),
     };
     let device = score_on_board(&job, console)?;
-    let mut loss = device.loss(&windowing, canonical(&blob)?)?;
+    let mut loss = device.loss(&task.windowing, canonical(&blob)?)?;
     if loss.tokens_scored == 0 {
-        loss.error = Some(report::nothing_to_score(&input));
+        loss.error = Some(report::nothing_to_score(&task.input));
     }
-    let host_nll_bits = args.check.then(|| host_nll_bits(&blob, &input, &windowing, console)).transpose()?;
+    let host_nll_bits = args.check.then(|| host_nll_bits(&blob, &task.jobs(), console)).transpose()?;
     let equals_host = host_nll_bits.as_ref().map(|bits| *bits == device.nll_bits);
     let report = Scored { loss, device, host_nll_bits, equals_host };
     console.print(&report)?;
@@ -134,10 +115,9 @@ fn score_on_board(job: &device::Job<'_>, console: Console) -> Result<DeviceRepor
     })
 }
 
-fn host_nll_bits(blob: &Blob, input: &Input, windowing: &Windowing, console: Console) -> Result<String, Error> {
-    let jobs = Job::all(input, windowing);
-    let bar = console.progress(Job::n_scored(&jobs), "scoring on the host");
-    Ok(format!("{:016x}", score_blob(blob, &jobs, None, &bar)?.sum().to_bits()))
+fn host_nll_bits(blob: &Blob, jobs: &[Job<'_>], console: Console) -> Result<String, Error> {
+    let bar = console.progress(Job::n_scored(jobs), "scoring on the host");
+    Ok(format!("{:016x}", score_blob(blob, jobs, None, &bar)?.sum().to_bits()))
 }
 
 /// A board's report, and what became of the check.

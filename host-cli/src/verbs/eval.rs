@@ -7,16 +7,14 @@ use emberlm_core::kv_cache::KvType;
 
 use crate::cli::Outcome;
 use crate::console::Console;
-use crate::convention::RawWindowing;
 use crate::error::Error;
 use crate::evaluate::{score_blob, score_reference};
-use crate::input::RawInput;
 use crate::jobs::Job;
-use crate::model_file::{Blob, ModelFile, RawCheckpoint, find_tokenizer};
+use crate::model_file::{Blob, ModelFile, RawCheckpoint};
 use crate::peak;
 use crate::reference::Reference;
 use crate::report::{self, Canonical, LossReport};
-use crate::tokenizer::select::Search;
+use crate::task::RawTask;
 
 /// The words after `eval`.
 #[derive(Args, Debug)]
@@ -24,12 +22,7 @@ pub struct RawArgs {
     /// A blob, or a checkpoint: a folder, a .safetensors file, or an index of shards
     model: PathBuf,
     #[command(flatten)]
-    input: RawInput,
-    /// `gpt2`, a tokenizer.json, vocab.json, chars.json, or a folder with one of them [default: the model's own]
-    #[arg(long, value_name = "PATH")]
-    tokenizer: Option<String>,
-    #[command(flatten)]
-    windowing: RawWindowing,
+    task: RawTask,
     #[command(flatten)]
     checkpoint: RawCheckpoint,
     /// Threads that score a blob's windows [default: as many as processors and memory allow]
@@ -44,21 +37,9 @@ pub struct RawArgs {
 pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let model = ModelFile::open(&args.model, &args.checkpoint, console)?;
     let config = model.config()?;
-    let windowing = args.windowing.resolve(config.n_ctx)?;
-    let source = args.input.source();
-    let search = Search {
-        named: args.tokenizer.as_deref(),
-        checkpoint: matches!(model, ModelFile::Checkpoint(_)).then_some(args.model.as_path()),
-        section: model.section()?,
-        n_vocab: Some(config.n_vocab),
-    };
-    let tokenizer = find_tokenizer(search, source.is_text(), console)?;
-    let input = source.read(tokenizer.as_ref(), config.n_vocab)?;
-    if !source.is_text() && !args.windowing.is_named() {
-        input.check_one_window(windowing.n_ctx)?;
-    }
-    let bytes = tokenizer.and_then(|tokenizer| input.scored_bytes(&windowing, &tokenizer));
-    let jobs = Job::all(&input, &windowing);
+    let beside = matches!(model, ModelFile::Checkpoint(_)).then_some(args.model.as_path());
+    let task = args.task.resolve(&config, beside, model.section()?, console)?;
+    let jobs = task.jobs();
     console.detail(|| {
         format!("logits (windows, inputs, n_vocab): ({}, {}, {})", jobs.len(), Job::longest(&jobs), config.n_vocab)
     });
@@ -71,7 +52,7 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
         ModelFile::Checkpoint(checkpoint) => (score_reference(&Reference::new(checkpoint), &jobs, &bar)?, None),
     };
     drop(bar);
-    let loss = LossReport::new(&score, &input, &windowing, bytes, canonical);
+    let loss = LossReport::new(&score, &task, canonical);
     console.print(&loss)?;
     if let Some(bytes) = peak::resident_bytes() {
         console.detail(|| format!("peak memory: {:.1} MiB", bytes as f64 / f64::from(1 << 20)));

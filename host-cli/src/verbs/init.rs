@@ -9,61 +9,77 @@ use crate::cli::Outcome;
 use crate::console::{Console, Report};
 use crate::error::Error;
 use crate::init::{self, InitConfig};
+use crate::inspect::ConfigContents;
 
 /// The words after `init`.
 #[derive(Args, Debug)]
 pub struct RawArgs {
-    /// A size by name (gpt2-124m, gpt2-medium, gpt2-large, gpt2-xl, gpt-mini, gpt-micro, gpt-nano, nano-char,
-    /// nano-bpe512), or a JSON file
+    /// A size by name, as gpt2-124m, gpt2-medium or nano-char, or a JSON file in the keys of any layout
     #[arg(long, value_name = "NAME|FILE")]
     config: String,
-    /// The folder to write model.safetensors and config.json into [default: the name, or the file's]
+    /// The folder to write [default: the config's name]
     #[arg(short, long, value_name = "FOLDER")]
     output: Option<PathBuf>,
-    /// What the weights are drawn from: the same seed gives the same weights everywhere
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    /// Every seed is another model
+    #[arg(long, default_value_t = 0)]
     seed: u64,
 }
 
 #[derive(Serialize)]
 struct Initialised {
     checkpoint: String,
-    config: serde_json::Value,
     seed: u64,
     bytes: u64,
+    config: ConfigContents,
+    qkv_bias: bool,
+    tied_head: bool,
 }
 
 impl Report for Initialised {
     fn text(&self) -> String {
-        format!("{}: {} bytes of weights, seed {}\n", self.checkpoint, self.bytes, self.seed)
+        let c = &self.config;
+        format!(
+            "{}: {} layers, {} heads, n_embd {}, n_ff {}, {} tokens, context {}, {} bytes, seed {}\n",
+            self.checkpoint, c.n_layer, c.n_head, c.n_embd, c.n_ff, c.n_vocab, c.n_ctx, self.bytes, self.seed
+        )
     }
 }
 
 /// Runs the verb.
 ///
 /// # Errors
-/// No such configuration, or the folder cannot be written.
-pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
-    let path = Path::new(&args.config);
-    let (config, name) = match InitConfig::named(&args.config) {
-        Some(config) => (config, args.config.as_str()),
-        None if path.is_file() => {
-            (InitConfig::read(path)?, path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("checkpoint"))
-        }
-        None => {
-            let names = InitConfig::names().collect::<Vec<_>>().join(", ");
-            return Err(Error::Usage(format!("--config {}: neither a file nor one of {names}", args.config)));
-        }
-    };
-    let folder = args.output.clone().unwrap_or_else(|| PathBuf::from(name));
-    let (mut bar, mut written) = (None, 0);
-    init::write(&config, args.seed, &folder, &mut |done, total| {
-        let bar = bar.get_or_insert_with(|| console.progress(total, "initialising"));
-        bar.advance(done - written);
-        written = done;
+/// No such config, or the checkpoint cannot be written.
+pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
+    let (config, name) = config(&args.config)?;
+    let folder = args.output.unwrap_or_else(|| name.into());
+    let mut bar = None;
+    let (mut shown, mut bytes) = (0, 0);
+    init::write(&config, args.seed, &folder, &mut |written, total| {
+        bar.get_or_insert_with(|| console.progress(total, "initialising")).advance(written - shown);
+        (shown, bytes) = (written, total);
     })?;
     drop(bar);
-    let checkpoint = folder.display().to_string();
-    console.print(&Initialised { checkpoint, config: config.to_json(), seed: args.seed, bytes: written })?;
+    console.print(&Initialised {
+        checkpoint: folder.display().to_string(),
+        seed: args.seed,
+        bytes,
+        config: (&config.model).into(),
+        qkv_bias: config.qkv_bias,
+        tied_head: config.tied,
+    })?;
     Ok(Outcome::Passed)
+}
+
+/// The config that is called, or lies at, `name`, and what to call a folder of it.
+fn config(name: &str) -> Result<(InitConfig, String), Error> {
+    if let Some(config) = InitConfig::named(name) {
+        return Ok((config, name.to_owned()));
+    }
+    let path = Path::new(name);
+    if !path.is_file() {
+        let names = InitConfig::names().collect::<Vec<_>>().join(", ");
+        return Err(Error::Usage(format!("--config {name} is neither a file nor one of {names}")));
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    Ok((InitConfig::read(path)?, format!("{stem}-checkpoint")))
 }

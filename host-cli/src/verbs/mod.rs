@@ -4,4 +4,6 @@ pub mod convert;
 pub mod device;
 pub mod eval;
 pub mod init;
+pub mod inspect;
 pub mod tokenize;
+pub mod verify;

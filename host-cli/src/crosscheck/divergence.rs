@@ -1,0 +1,158 @@
+//! How two distributions over the vocabulary differ, from blocks of their logits, in f64.
+
+use emberlm_core::config::TokenId;
+
+/// How one position's two distributions differ.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Difference {
+    /// The reference's loss in nats.
+    pub nll: f64,
+    /// Kullback-Leibler divergence of the other distribution from the reference's, in nats.
+    pub kl: f64,
+    /// Whether both find the same token most likely, the first of several.
+    pub same_top: bool,
+    /// The largest difference of a logit.
+    pub max_logit_error: f64,
+}
+
+/// The difference of two distributions, under way.
+#[derive(Clone, Copy, Debug)]
+pub struct Divergence {
+    target: TokenId,
+    target_logit: f64,
+    reference: Side,
+    other: Side,
+    /// The sum of `exp(a - max) (a - b)` over logits `a` of the reference, whose largest is `max`, and `b` of the other.
+    weighted: f64,
+    max_logit_error: f64,
+}
+
+/// One distribution: the largest logit, its token, and the sum of `exp(logit - max)`.
+#[derive(Clone, Copy, Debug)]
+struct Side {
+    max: f64,
+    top: TokenId,
+    sum: f64,
+}
+
+impl Side {
+    const EMPTY: Self = Self { max: f64::NEG_INFINITY, top: 0, sum: 0.0 };
+
+    /// Moves the maximum up to that of `logits`. Returns what sums relative to the old one are to be multiplied by.
+    fn raise(&mut self, first: TokenId, logits: &[f32]) -> f64 {
+        let old = self.max;
+        for (token, &logit) in (first..).zip(logits) {
+            if f64::from(logit) > self.max {
+                (self.max, self.top) = (logit.into(), token);
+            }
+        }
+        let shrink = if old == self.max { 1.0 } else { (old - self.max).exp() };
+        self.sum *= shrink;
+        shrink
+    }
+
+    fn log_sum_exp(&self) -> f64 {
+        self.max + self.sum.ln()
+    }
+}
+
+impl Divergence {
+    /// Before any logit; the reference's loss will be that of `target`.
+    pub const fn new(target: TokenId) -> Self {
+        let (reference, other) = (Side::EMPTY, Side::EMPTY);
+        Self { target, target_logit: f64::NAN, reference, other, weighted: 0.0, max_logit_error: 0.0 }
+    }
+
+    /// Takes both distributions' logits of tokens `first`, `first + 1`, …
+    pub fn push(&mut self, first: TokenId, reference: &[f32], other: &[f32]) {
+        self.weighted *= self.reference.raise(first, reference);
+        self.other.raise(first, other);
+        for (&a, &b) in reference.iter().zip(other) {
+            let (a, b) = (f64::from(a), f64::from(b));
+            let weight = (a - self.reference.max).exp();
+            self.reference.sum += weight;
+            self.weighted += weight * (a - b);
+            self.other.sum += (b - self.other.max).exp();
+            let error = (a - b).abs();
+            // `max` would drop what is not a number.
+            if error.is_nan() || error > self.max_logit_error {
+                self.max_logit_error = error;
+            }
+        }
+        if let Some(&logit) = self.target.checked_sub(first).and_then(|index| reference.get(index as usize)) {
+            self.target_logit = logit.into();
+        }
+    }
+
+    /// The difference once every token has come; `None` where a logit was not finite or the target did not come.
+    pub fn finish(&self) -> Option<Difference> {
+        let (a, b) = (self.reference.log_sum_exp(), self.other.log_sum_exp());
+        let kl = self.weighted / self.reference.sum - (a - b);
+        let nll = a - self.target_logit;
+        let finite = kl.is_finite() && nll.is_finite() && self.max_logit_error.is_finite();
+        finite.then_some(Difference {
+            nll,
+            // Rounding can take it below the least value that it has.
+            kl: kl.max(0.0),
+            same_top: self.reference.top == self.other.top,
+            max_logit_error: self.max_logit_error,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The definition, with every probability at hand.
+    fn naive(reference: &[f32], other: &[f32], target: usize) -> (f64, f64) {
+        let softmax = |logits: &[f32]| {
+            let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let terms: Vec<f64> = logits.iter().map(|&x| f64::from(x - max).exp()).collect();
+            let sum: f64 = terms.iter().sum();
+            terms.into_iter().map(|term| term / sum).collect::<Vec<_>>()
+        };
+        let (p, q) = (softmax(reference), softmax(other));
+        (p.iter().zip(&q).map(|(p, q)| p * (p / q).ln()).sum(), -p[target].ln())
+    }
+
+    fn streamed(reference: &[f32], other: &[f32], target: TokenId, block: usize) -> Option<Difference> {
+        let mut divergence = Divergence::new(target);
+        for (i, (a, b)) in reference.chunks(block).zip(other.chunks(block)).enumerate() {
+            divergence.push((i * block) as TokenId, a, b);
+        }
+        divergence.finish()
+    }
+
+    #[test]
+    fn blocks_of_any_size_agree_with_the_definition() {
+        // Ascending, so that the maximum rises in every block.
+        let reference: Vec<f32> = (0..100).map(|i| i as f32 * 0.17 + (i as f32).sin()).collect();
+        let other: Vec<f32> = (0..100).map(|i| i as f32 * 0.16 - 40.0 + (i as f32).cos()).collect();
+        let (kl, nll) = naive(&reference, &other, 90);
+        for block in [1, 7, 32, 100] {
+            let difference = streamed(&reference, &other, 90, block).unwrap();
+            assert!((difference.kl - kl).abs() < 1e-12 && (difference.nll - nll).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn a_shift_of_all_logits_is_no_divergence_but_an_error_of_logits() {
+        let reference = [1.0, 3.0, 2.0];
+        let other = reference.map(|logit| logit - 0.5);
+        let difference = streamed(&reference, &other, 0, 2).unwrap();
+        assert!(difference.kl < 1e-15 && difference.same_top);
+        assert_eq!(difference.max_logit_error, 0.5);
+        assert!(!streamed(&reference, &[3.0, 1.0, 2.0], 0, 2).unwrap().same_top);
+    }
+
+    #[test]
+    fn what_is_not_finite_has_no_difference() {
+        for (reference, other) in
+            [([1.0, f32::NAN], [1.0, 1.0]), ([1.0, 1.0], [f32::NAN, 1.0]), ([f32::INFINITY, 0.0], [1.0, 1.0])]
+        {
+            assert_eq!(streamed(&reference, &other, 0, 1), None);
+        }
+        assert_eq!(streamed(&[1.0, 2.0], &[1.0, 2.0], 2, 1), None);
+    }
+}

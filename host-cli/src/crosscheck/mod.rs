@@ -1,0 +1,174 @@
+//! The cross-check of blobs against their checkpoint: both on the same tokens, position by position.
+//!
+//! A window's hidden states are computed by the reference and by each blob; then both heads are walked side by side
+//! ([`beside`]), so that no more than a block of a position's logits exists at a time, and each position's two
+//! distributions leave a [`Difference`].
+
+mod beside;
+mod divergence;
+
+use std::cell::RefCell;
+
+use emberlm_core::loss::{CrossEntropy, Score};
+use emberlm_core::score::ScoreError;
+use emberlm_core::sink::LogitError;
+use serde::Serialize;
+
+use crate::console::Progress;
+use crate::engine::Memory;
+use crate::error::Error;
+use crate::evaluate::{BATCH, NoLoss, memory, memory_bytes, n_workers};
+use crate::jobs::Job;
+use crate::kernel::HostKernel;
+use crate::model_file::Blob;
+use crate::reference::Reference;
+use crate::workers::map_in_order;
+use beside::{Beside, ReferenceBlock};
+pub use divergence::Difference;
+
+/// One target: the blob's loss in nats, and how its distribution differs from the reference's.
+#[derive(Clone, Copy, Debug)]
+struct Scored {
+    nll: f32,
+    difference: Difference,
+}
+
+/// What a blob's cross-check comes to, over all targets. `None` where there are too few of them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Summary {
+    /// The reference's mean loss in nats.
+    pub loss_checkpoint: Option<f64>,
+    /// The blob's, the same bits as [`score_blob`](crate::evaluate::score_blob) gives.
+    pub loss_blob: Option<f64>,
+    /// Mean of the blob's loss minus the reference's.
+    pub delta_nll: Option<f64>,
+    /// Standard error of that mean, targets taken as independent pairs.
+    pub delta_nll_stderr: Option<f64>,
+    /// Kullback-Leibler divergence of the blob from the reference: mean, in nats.
+    pub kl_mean: Option<f64>,
+    /// The least divergence that 99 of 100 targets do not exceed.
+    pub kl_p99: Option<f64>,
+    /// The largest.
+    pub kl_max: Option<f64>,
+    /// Share of targets where both find the same token most likely.
+    pub top1_agreement: Option<f64>,
+    /// The largest difference of a logit.
+    pub max_logit_error: Option<f64>,
+}
+
+/// Scores `jobs` with `reference` and each of `blobs`, windows in parallel; one summary a blob.
+///
+/// # Errors
+/// The first window, by order, whose losses are not numbers.
+pub fn crosscheck(
+    reference: &Reference<'_>,
+    blobs: &[Blob],
+    jobs: &[Job<'_>],
+    threads: Option<usize>,
+    bar: &Progress,
+) -> Result<Vec<Summary>, Error> {
+    let (config, longest) = (reference.config(), Job::longest(jobs));
+    let check = |memory: &mut Memory, job: &Job<'_>| -> Result<Vec<Vec<Scored>>, Error> {
+        let tokens = job.tokens();
+        let hidden =
+            reference.hidden(&tokens[..job.window.n_inputs]).map_err(|error| NoLoss::of_reference(job, error))?;
+        let scored = blobs.iter().map(|blob| check_window(reference, &hidden, blob, memory, job)).collect();
+        bar.advance(job.window.n_scored() as u64);
+        scored
+    };
+    let n_workers = n_workers(threads, memory_bytes(config, longest));
+    let windows = map_in_order(jobs, n_workers, || memory(config, longest), check)?;
+    let of_blob = |blob: usize| summarize(windows.iter().flat_map(|window| &window[blob]));
+    Ok((0..blobs.len()).map(of_blob).collect())
+}
+
+/// One window of one blob, given the reference's hidden states `[n_inputs, n_embd]`.
+fn check_window(
+    reference: &Reference<'_>,
+    hidden: &[f32],
+    blob: &Blob,
+    memory: &mut Memory,
+    job: &Job<'_>,
+) -> Result<Vec<Scored>, Error> {
+    let n_embd = reference.config().n_embd as usize;
+    let (tokens, n_inputs) = (job.tokens(), job.window.n_inputs);
+    let failed = |error: ScoreError| NoLoss::of_core(job, error);
+    let mut session = memory.session(blob.model()?, HostKernel::detect());
+    session.forward(&tokens[..n_inputs]).map_err(|error| failed(error.into()))?;
+    let mut scored = Vec::with_capacity(job.window.n_scored());
+    for first in (job.window.first_scored..n_inputs).step_by(BATCH) {
+        let end = n_inputs.min(first + BATCH);
+        let block = RefCell::new(ReferenceBlock::new(reference, &hidden[first * n_embd..end * n_embd]));
+        let sink = |(position, &target)| (CrossEntropy::new(target), Beside::new(&block, position, target));
+        let mut sinks: Vec<_> = tokens[first + 1..=end].iter().enumerate().map(sink).collect();
+        session.head(first, &mut sinks).map_err(|error| failed(error.into()))?;
+        for (input, (cross_entropy, beside)) in (first..).zip(&sinks) {
+            let of_input = |error| failed(ScoreError::Logit { input, error });
+            let nll = cross_entropy.nll().and_then(|nll| nll.ok_or(LogitError::NoTarget)).map_err(of_input)?;
+            let difference = beside.finish().ok_or_else(|| of_input(LogitError::NotANumber))?;
+            scored.push(Scored { nll, difference });
+        }
+    }
+    Ok(scored)
+}
+
+/// What the targets come to, in order.
+fn summarize<'s>(scored: impl Iterator<Item = &'s Scored> + Clone) -> Summary {
+    let n = scored.clone().count();
+    if n == 0 {
+        return Summary::default();
+    }
+    let mean = |of: &dyn Fn(&Scored) -> f64| scored.clone().map(of).sum::<f64>() / n as f64;
+    let delta = |scored: &Scored| f64::from(scored.nll) - scored.difference.nll;
+    let delta_nll = mean(&delta);
+    let variance = mean(&|scored| (delta(scored) - delta_nll).powi(2));
+    let mut kl: Vec<f64> = scored.clone().map(|scored| scored.difference.kl).collect();
+    kl.sort_unstable_by(f64::total_cmp);
+    let mut score = Score::new();
+    scored.clone().for_each(|scored| score.push(scored.nll));
+    Summary {
+        loss_checkpoint: Some(mean(&|scored| scored.difference.nll)),
+        loss_blob: score.mean(),
+        delta_nll: Some(delta_nll),
+        delta_nll_stderr: (n > 1).then(|| (variance / (n - 1) as f64).sqrt()),
+        kl_mean: Some(mean(&|scored| scored.difference.kl)),
+        kl_p99: Some(kl[(99 * n).div_ceil(100) - 1]),
+        kl_max: Some(kl[n - 1]),
+        top1_agreement: Some(mean(&|scored| f64::from(u8::from(scored.difference.same_top)))),
+        max_logit_error: scored.map(|scored| scored.difference.max_logit_error).reduce(f64::max),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_targets_come_to() {
+        let scored: Vec<Scored> = (0..200)
+            .map(|i| Scored {
+                nll: if i % 2 == 0 { 2.5 } else { 1.5 },
+                difference: Difference {
+                    nll: if i % 2 == 0 { 2.0 } else { 1.5 },
+                    kl: f64::from(i),
+                    same_top: i % 4 != 0,
+                    max_logit_error: f64::from(i % 7),
+                },
+            })
+            .collect();
+        let summary = summarize(scored.iter());
+        assert_eq!((summary.loss_checkpoint, summary.loss_blob), (Some(1.75), Some(2.0)));
+        assert_eq!(summary.delta_nll, Some(0.25));
+        assert_eq!(summary.delta_nll_stderr, Some(0.25 / 199f64.sqrt()));
+        assert_eq!((summary.kl_mean, summary.kl_p99, summary.kl_max), (Some(99.5), Some(197.0), Some(199.0)));
+        assert_eq!((summary.top1_agreement, summary.max_logit_error), (Some(0.75), Some(6.0)));
+    }
+
+    #[test]
+    fn nothing_comes_to_nothing() {
+        assert_eq!(summarize([].iter()), Summary::default());
+        let difference = Difference { nll: 1.0, kl: 0.5, same_top: true, max_logit_error: 0.0 };
+        let one = summarize([Scored { nll: 1.0, difference }].iter());
+        assert_eq!((one.delta_nll, one.delta_nll_stderr, one.kl_p99), (Some(0.0), None, Some(0.5)));
+    }
+}

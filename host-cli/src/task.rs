@@ -1,0 +1,85 @@
+//! What is scored, and how: the options that every verb with a loss shares.
+
+use std::path::Path;
+
+use clap::Args;
+use emberlm_core::config::Config;
+
+use crate::console::Console;
+use crate::convention::{RawWindowing, Windowing};
+use crate::error::Error;
+use crate::input::{Input, RawInput};
+use crate::jobs::Job;
+use crate::tokenizer::select::{Found, Search};
+use crate::tokenizer::{SectionParts, Tokenizer};
+
+/// The words that say what is scored, and how.
+#[derive(Args, Clone, Debug)]
+pub struct RawTask {
+    #[command(flatten)]
+    input: RawInput,
+    /// `gpt2`, a tokenizer.json, vocab.json, chars.json, or a folder with one of them [default: the model's own]
+    #[arg(long, value_name = "PATH")]
+    tokenizer: Option<String>,
+    #[command(flatten)]
+    windowing: RawWindowing,
+}
+
+/// What is scored, and how.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// The rows.
+    pub input: Input,
+    /// How they are cut.
+    pub windowing: Windowing,
+    /// UTF-8 bytes of the targets, where they are known.
+    pub bytes: Option<u64>,
+}
+
+impl RawTask {
+    /// Reads the rows for a model of shape `config`. Its tokenizer may be beside `checkpoint`, or in a blob's `section`.
+    ///
+    /// # Errors
+    /// The input cannot be read or is not of the model, there is no tokenizer for text, or the windows make no sense.
+    pub fn resolve(
+        self,
+        config: &Config,
+        checkpoint: Option<&Path>,
+        section: Option<SectionParts>,
+        console: Console,
+    ) -> Result<Task, Error> {
+        let windowing = self.windowing.resolve(config.n_ctx)?;
+        let source = self.input.source();
+        let named = self.tokenizer.as_deref();
+        let search = Search { named, checkpoint, section, n_vocab: Some(config.n_vocab) };
+        let tokenizer = find_tokenizer(search, source.is_text(), console)?;
+        let input = source.read(tokenizer.as_ref(), config.n_vocab)?;
+        if !source.is_text() && !self.windowing.is_named() {
+            input.check_one_window(windowing.n_ctx)?;
+        }
+        let bytes = tokenizer.and_then(|tokenizer| input.scored_bytes(&windowing, &tokenizer));
+        Ok(Task { input, windowing, bytes })
+    }
+}
+
+impl Task {
+    /// Every window, rows in order.
+    pub fn jobs(&self) -> Vec<Job<'_>> {
+        Job::all(&self.input, &self.windowing)
+    }
+}
+
+/// Finds the tokenizer for rows of text, or of ids where it only serves to count their bytes: then one that is not
+/// there, or would be assumed, is left out.
+fn find_tokenizer(search: Search<'_>, is_text: bool, console: Console) -> Result<Option<Tokenizer>, Error> {
+    let optional = !is_text && search.named.is_none();
+    match search.find() {
+        Ok(Found { assumed: true, .. }) | Err(_) if optional => Ok(None),
+        Err(error) => Err(error.into()),
+        Ok(Found { tokenizer, assumed }) => {
+            let why = if assumed { ", assumed because n_vocab is 50257" } else { "" };
+            console.note(format!("tokenizer {}{why}", tokenizer.origin()));
+            Ok(Some(tokenizer))
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! `emberlm verify`: blobs against the checkpoint that they were made from.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::Outcome;
+use crate::console::{Console, Report};
+use crate::convention::Windowing;
+use crate::crosscheck::{Summary, crosscheck};
+use crate::error::{Error, Fault};
+use crate::inspect;
+use crate::jobs::Job;
+use crate::model_file::{Blob, RawCheckpoint};
+use crate::reference::Reference;
+use crate::report;
+use crate::task::RawTask;
+
+/// The words after `verify`.
+#[derive(Args, Debug)]
+pub struct RawArgs {
+    /// The checkpoint: a folder, a .safetensors file, or an index of shards
+    checkpoint: PathBuf,
+    /// Blobs that were made from it
+    #[arg(required = true)]
+    blobs: Vec<PathBuf>,
+    #[command(flatten)]
+    task: RawTask,
+    #[command(flatten)]
+    layout: RawCheckpoint,
+    #[command(flatten)]
+    tolerances: Tolerances,
+    /// Threads that compare windows [default: as many as processors and memory allow]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+}
+
+/// What a blob may differ by.
+#[derive(Args, Clone, Copy, Debug)]
+struct Tolerances {
+    /// Most nats by which the mean loss may differ, either way
+    #[arg(long, value_name = "NATS", default_value_t = 0.01)]
+    max_delta_nll: f64,
+    /// Most nats of mean Kullback-Leibler divergence
+    #[arg(long, value_name = "NATS", default_value_t = 0.005)]
+    max_kl: f64,
+    /// Least share of targets where both find the same token most likely
+    #[arg(long, value_name = "SHARE", default_value_t = 0.98)]
+    min_top1: f64,
+}
+
+impl Tolerances {
+    /// Whether a blob is within them. What was not measured is not.
+    fn allow(&self, summary: &Summary) -> bool {
+        summary.delta_nll.is_some_and(|delta| delta.abs() <= self.max_delta_nll)
+            && summary.kl_mean.is_some_and(|kl| kl <= self.max_kl)
+            && summary.top1_agreement.is_some_and(|share| share >= self.min_top1)
+    }
+}
+
+#[derive(Serialize)]
+struct Verification {
+    checkpoint: String,
+    tokens_scored: u64,
+    results: Vec<BlobResult>,
+    passed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Fault>,
+    #[serde(skip)]
+    windowing: Windowing,
+    #[serde(skip)]
+    tokens_skipped: u64,
+    #[serde(skip)]
+    tolerances: Tolerances,
+}
+
+#[derive(Serialize)]
+struct BlobResult {
+    blob: String,
+    bits_per_weight: f64,
+    bytes: u64,
+    #[serde(flatten)]
+    summary: Summary,
+    passed: bool,
+}
+
+impl BlobResult {
+    fn new(blob: &Blob, summary: Summary, tolerances: &Tolerances) -> Result<Self, Error> {
+        Ok(Self {
+            blob: blob.path.display().to_string(),
+            bits_per_weight: inspect::bits_per_weight(&inspect::tensors(blob)?),
+            bytes: blob.file.bytes().len() as u64,
+            passed: tolerances.allow(&summary),
+            summary,
+        })
+    }
+}
+
+impl Report for Verification {
+    fn text(&self) -> String {
+        let Windowing { convention, n_ctx } = self.windowing;
+        let mut text = format!(
+            "{}: {} tokens scored, {} skipped; {}, n_ctx {n_ctx}, stride {}\n",
+            self.checkpoint,
+            self.tokens_scored,
+            self.tokens_skipped,
+            convention.name(),
+            self.windowing.stride()
+        );
+        for BlobResult { blob, bits_per_weight, bytes, summary, passed } in &self.results {
+            let mut line = |name: &str, value: String| {
+                let _ = writeln!(text, "  {name:<16} {value}");
+            };
+            line("blob", format!("{blob}, {bytes} bytes, {bits_per_weight:.4} bits a weight"));
+            let losses = (number(summary.loss_checkpoint), number(summary.loss_blob));
+            line("loss", format!("{} checkpoint, {} blob", losses.0, losses.1));
+            let delta = (number(summary.delta_nll), number(summary.delta_nll_stderr));
+            line("delta nll", format!("{} ± {}", delta.0, delta.1));
+            let kl = (number(summary.kl_mean), number(summary.kl_p99), number(summary.kl_max));
+            line("kl divergence", format!("{} mean, {} at 99 %, {} largest", kl.0, kl.1, kl.2));
+            line("top-1 agreement", number(summary.top1_agreement));
+            line("max logit error", number(summary.max_logit_error));
+            line("", if *passed { "passed" } else { "FAILED" }.into());
+        }
+        let Tolerances { max_delta_nll, max_kl, min_top1 } = self.tolerances;
+        let _ = writeln!(
+            text,
+            "tolerances: delta nll within ±{max_delta_nll}, mean kl divergence at most {max_kl}, top-1 agreement at \
+             least {min_top1}"
+        );
+        text
+    }
+}
+
+/// A number for people: what six decimals would hide is in scientific notation.
+fn number(value: Option<f64>) -> String {
+    match value {
+        None => "unknown".into(),
+        Some(value) if value != 0.0 && value.abs() < 1e-3 => format!("{value:.2e}"),
+        Some(value) => format!("{value:.6}"),
+    }
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// Models, tokenizer or input cannot be had, or do not belong together, or there is nothing to compare.
+pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
+    let checkpoint = args.layout.open(&args.checkpoint, console)?;
+    let config = *checkpoint.config();
+    let blobs = args.blobs.iter().map(|path| Blob::open(path)).collect::<Result<Vec<_>, _>>()?;
+    for blob in &blobs {
+        if *blob.model()?.config() != config {
+            return Err(Error::Usage(format!("{} is a blob of another model's shape", blob.path.display())));
+        }
+    }
+    let task = args.task.resolve(&config, Some(&args.checkpoint), blobs[0].section()?, console)?;
+    let jobs = task.jobs();
+    let tokens_scored = Job::n_scored(&jobs);
+    let bar = console.progress(tokens_scored, "comparing");
+    let reference = Reference::new(&checkpoint);
+    let summaries = crosscheck(&reference, &blobs, &jobs, args.threads.map(usize::from), &bar)?;
+    drop(bar);
+    let results = blobs.iter().zip(summaries).map(|(blob, summary)| BlobResult::new(blob, summary, &args.tolerances));
+    let results = results.collect::<Result<Vec<_>, _>>()?;
+    let passed = results.iter().all(|result| result.passed);
+    let verification = Verification {
+        checkpoint: args.checkpoint.display().to_string(),
+        tokens_scored,
+        results,
+        passed,
+        error: (tokens_scored == 0).then(|| report::nothing_to_score(&task.input)),
+        windowing: task.windowing,
+        tokens_skipped: task.input.n_tokens() as u64 - tokens_scored,
+        tolerances: args.tolerances,
+    };
+    console.print(&verification)?;
+    report::check(verification.error.as_ref())?;
+    Ok(Outcome::from_check(passed))
+}
