@@ -1,7 +1,7 @@
 //! Reads a checkpoint folder (model.safetensors, config.json) into the oracle.
 //!
 //! The layout shows in the names and in the config: `tok_emb` is the from-scratch book's, `block_size` nanoGPT's,
-//! and anything else Hugging Face's, whose matrices are [in, out] and have to be transposed.
+//! and anything else Hugging Face's, whose matrices are `[in, out]` and have to be transposed.
 
 use std::collections::HashMap;
 use std::fs;
@@ -31,7 +31,7 @@ pub fn read(folder: &Path) -> Gpt2 {
     }
 }
 
-/// Hugging Face's and nanoGPT's names; `matrix` reads a weight as [out, in].
+/// Hugging Face's and nanoGPT's names; `matrix` reads a weight as `[out, in]`.
 fn gpt2(tensors: &Tensors, config: &Value, matrix: fn(&Tensors, &str) -> Matrix) -> Gpt2 {
     let prefix = if tensors.has("wte.weight") { "" } else { "transformer." };
     let linear = |name: &str| Linear {

@@ -27,15 +27,15 @@ pub const BUNDLED: [&str; 2] = ["shakespeare-char", "shakespeare-bpe512"];
 /// What PyTorch computed in float64 for one fixture.
 #[derive(Debug, Deserialize)]
 pub struct Golden {
-    /// [batch, n_ctx + 1] token ids.
+    /// `[batch, n_ctx + 1]` token ids.
     pub tokens: Vec<Vec<u32>>,
-    /// [batch, n_ctx] nats: `nll[b][t]` is of `tokens[b][t + 1]`.
+    /// `[batch, n_ctx]` nats: `nll[b][t]` is of `tokens[b][t + 1]`.
     pub nll: Vec<Vec<f64>>,
     /// Their mean.
     pub loss: f64,
     /// Its exponential.
     pub perplexity: f64,
-    /// [batch, n_ctx, n_vocab], rounded to float32.
+    /// `[batch, n_ctx, n_vocab]`, rounded to float32.
     #[serde(skip)]
     pub logits: Vec<Matrix>,
 }

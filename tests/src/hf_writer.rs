@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::checkpoint::transpose;
 use crate::oracle::{Activation, Gpt2, LayerNorm, Linear, Matrix};
 
-/// Writes `model.safetensors` (f32, Conv1D weights [in, out]) and `config.json` into `folder`.
+/// Writes `model.safetensors` (f32, Conv1D weights `[in, out]`) and `config.json` into `folder`.
 ///
 /// A bias that the model lacks is left out; Hugging Face's own writer always has all of them but the head's.
 pub fn write(model: &Gpt2, folder: &Path) -> io::Result<()> {

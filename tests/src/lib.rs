@@ -4,6 +4,7 @@
 //!   nor with the float reference of `emberlm`; PyTorch's golden logits vouch for it.
 //! - [`gelu`], [`log_sum_exp`]: its two transcendental pieces, which other tests use on their own.
 //! - [`checkpoint`]: reads the three checkpoint layouts into the oracle; [`hf_writer`] writes one of them.
+//! - [`blobs`]: blobs as the converter writes them, in memory.
 //! - [`blob_reader`]: reads a blob's weights into the oracle, dequantised; [`blob_writer`] writes one.
 //!   [`quantised`] decodes q8 rows and rounds activations, [`aligned`] holds bytes where the core maps them.
 //! - [`fixtures`]: the golden files in `tests/fixtures` and the bundled models.
@@ -13,6 +14,7 @@
 pub mod aligned;
 pub mod blob_reader;
 pub mod blob_writer;
+pub mod blobs;
 pub mod checkpoint;
 pub mod fixtures;
 pub mod gelu;

@@ -9,7 +9,7 @@ pub fn log_sum_exp(logits: impl Iterator<Item = f64> + Clone) -> Option<f64> {
     Some(max + sum.ln())
 }
 
-/// The nll in nats of `target`, ln(sum of exp(logit)) - logits[target].
+/// The nll in nats of `target`, `ln(sum of exp(logit)) - logits[target]`.
 ///
 /// The logit at the maximum is subtracted before the logarithm is added: where the target is nearly certain,
 /// nothing cancels.

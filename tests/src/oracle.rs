@@ -18,21 +18,21 @@ pub enum Activation {
     GeluErf,
 }
 
-/// y = W x + b, W [n_out, n_in].
+/// y = W x + b, W `[n_out, n_in]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Linear {
-    /// [n_out, n_in].
+    /// `[n_out, n_in]`.
     pub weight: Matrix,
-    /// [n_out].
+    /// `[n_out]`.
     pub bias: Option<Vec<f64>>,
 }
 
 /// Normalisation to mean 0 and variance 1, then a scale and a shift for each element.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerNorm {
-    /// [n_embd].
+    /// `[n_embd]`.
     pub weight: Vec<f64>,
-    /// [n_embd].
+    /// `[n_embd]`.
     pub bias: Option<Vec<f64>>,
 }
 
@@ -41,15 +41,15 @@ pub struct LayerNorm {
 pub struct Block {
     /// Before attention.
     pub ln_1: LayerNorm,
-    /// [3 n_embd, n_embd]: queries, keys, values.
+    /// `[3 n_embd, n_embd]`: queries, keys, values.
     pub c_attn: Linear,
-    /// [n_embd, n_embd].
+    /// `[n_embd, n_embd]`.
     pub attn_proj: Linear,
     /// Before the MLP.
     pub ln_2: LayerNorm,
-    /// [n_ff, n_embd].
+    /// `[n_ff, n_embd]`.
     pub c_fc: Linear,
-    /// [n_embd, n_ff].
+    /// `[n_embd, n_ff]`.
     pub mlp_proj: Linear,
 }
 
@@ -62,22 +62,22 @@ pub struct Gpt2 {
     pub layer_norm_epsilon: f64,
     /// The MLP's.
     pub activation: Activation,
-    /// [n_vocab, n_embd].
+    /// `[n_vocab, n_embd]`.
     pub wte: Matrix,
-    /// [n_ctx, n_embd].
+    /// `[n_ctx, n_embd]`.
     pub wpe: Matrix,
-    /// [n_layer].
+    /// `[n_layer]`.
     pub blocks: Vec<Block>,
     /// Before the head.
     pub ln_f: LayerNorm,
-    /// [n_vocab, n_embd]; `None` if `wte` is the head.
+    /// `[n_vocab, n_embd]`; `None` if `wte` is the head.
     pub lm_head: Option<Matrix>,
-    /// [n_vocab].
+    /// `[n_vocab]`.
     pub lm_head_bias: Option<Vec<f64>>,
 }
 
 impl Gpt2 {
-    /// The logits [tokens.len(), n_vocab] of the token after each position.
+    /// The logits `[tokens.len(), n_vocab]` of the token after each position.
     ///
     /// # Panics
     /// If there are more tokens than n_ctx, or one is n_vocab or more.
@@ -107,7 +107,7 @@ impl Gpt2 {
         head.apply_to_rows(&self.normed(&x, &self.ln_f), &round)
     }
 
-    /// The nll in nats of every token but the first, given those before it: [tokens.len() - 1].
+    /// The nll in nats of every token but the first, given those before it: `[tokens.len() - 1]`.
     pub fn nll(&self, tokens: &[u32]) -> Vec<f64> {
         self.logits(&tokens[..tokens.len() - 1])
             .iter()
@@ -138,7 +138,7 @@ impl Gpt2 {
         self.blocks[0].c_fc.weight.len()
     }
 
-    /// Causal softmax attention over qkv [T, 3 n_embd]: [T, n_embd].
+    /// Causal softmax attention over qkv `[T, 3 n_embd]`: `[T, n_embd]`.
     fn attention(&self, qkv: &Matrix) -> Matrix {
         let n_embd = self.n_embd();
         let head_dim = n_embd / self.n_head;

@@ -83,7 +83,7 @@ pub fn nll<K: Kernel>(blob: &[u8], kernel: K, tokens: &[TokenId], way: Way) -> R
     sinks.into_iter().map(nll).collect()
 }
 
-/// The logits after every one of `inputs`: [inputs.len(), n_vocab].
+/// The logits after every one of `inputs`: `[inputs.len(), n_vocab]`.
 pub fn logits<K: Kernel>(blob: &[u8], kernel: K, inputs: &[TokenId], way: Way) -> Result<Vec<Vec<f32>>, PassError> {
     let mut rows = vec![vec![f32::NAN; n_vocab(blob)?]; inputs.len()];
     let mut sinks: Vec<_> = rows.iter_mut().map(|row| Dense(row)).collect();

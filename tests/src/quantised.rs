@@ -19,7 +19,7 @@ pub fn q8_row_stride(n_in: usize) -> usize {
     (n_in + n_in.div_ceil(GROUP) + 2).next_multiple_of(4)
 }
 
-/// The weights [n_out, n_in] of a q8 tensor.
+/// The weights `[n_out, n_in]` of a q8 tensor.
 ///
 /// # Panics
 /// If `bytes` is not n_out rows.

@@ -1,0 +1,34 @@
+//! Blobs as the converter writes them.
+
+use std::fs;
+use std::path::Path;
+
+use emberlm::checkpoint::{self, Checkpoint};
+use emberlm::convert::{self, convert};
+use emberlm::tokenizer::SectionParts;
+use emberlm_core::config::Activations;
+use emberlm_core::format::Format;
+
+use crate::aligned::AlignedBytes;
+use crate::hf_writer;
+use crate::oracle::Gpt2;
+
+/// The blob of the checkpoint in `folder`, its layout detected.
+///
+/// # Panics
+/// If the checkpoint is refused, or the blob cannot be written.
+pub fn of_checkpoint(folder: &Path, weights: Format, tokenizer: Option<SectionParts>) -> AlignedBytes {
+    let checkpoint = Checkpoint::open(folder, &checkpoint::Options::default()).expect("a checkpoint");
+    let options = convert::Options { weights, activations: Activations::I16, tokenizer };
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let path = out.path().join("model.blob");
+    convert(&checkpoint, &options, &path, |_| ()).expect("a blob");
+    AlignedBytes::new(&fs::read(path).expect("the blob that was written"))
+}
+
+/// The blob of `model`, by way of a checkpoint in Hugging Face's layout.
+pub fn of_model(model: &Gpt2, weights: Format, tokenizer: Option<SectionParts>) -> AlignedBytes {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    hf_writer::write(model, folder.path()).expect("a checkpoint that can be written");
+    of_checkpoint(folder.path(), weights, tokenizer)
+}

@@ -1,0 +1,118 @@
+//! The golden fixtures and the bundled models as blobs: what conversion and the core's arithmetic cost.
+
+use std::fs;
+
+use emberlm::kernel::HostKernel;
+use emberlm::tokenizer::Tokenizer;
+use emberlm_core::config::TokenId;
+use emberlm_core::format::Format;
+use emberlm_core::kernel::Portable;
+use emberlm_core::loss::Score;
+use emberlm_core::window::{Convention, Window};
+use emberlm_tests::blobs;
+use emberlm_tests::fixtures::{self, BUNDLED, NAMES};
+use emberlm_tests::passes::{self, Way};
+use rayon::prelude::*;
+
+/// Nats between the mean loss of an f32 blob and PyTorch's.
+const MAX_F32_LOSS_ERROR: f64 = 1e-4;
+/// Between any logit of an f32 blob and PyTorch's, as a share of the largest of those.
+const MAX_F32_LOGIT_ERROR: f64 = 1e-3;
+/// Nats between the mean loss of a q8 blob and PyTorch's, where weights are large and random.
+const MAX_Q8_LOSS_ERROR: f64 = 0.03;
+/// The same where weights are trained.
+const MAX_Q8_LOSS_ERROR_TRAINED: f64 = 0.002;
+
+fn loss_of_fixture(blob: &[u8], golden: &fixtures::Golden) -> f64 {
+    let mut score = Score::new();
+    for tokens in &golden.tokens {
+        let nll = passes::nll(blob, Portable, tokens, Way::PLAIN).expect("a pass to the end");
+        nll.into_iter().for_each(|nll| score.push(nll));
+    }
+    score.mean().expect("a fixture has tokens")
+}
+
+#[test]
+fn f32_blobs_of_the_fixtures() {
+    for name in NAMES {
+        let golden = fixtures::golden(name);
+        let blob = blobs::of_checkpoint(&fixtures::path(name), Format::F32, None);
+        let error = (loss_of_fixture(&blob, &golden) - golden.loss).abs();
+        println!("{name} f32: loss off by {error:.2e}");
+        assert!(error <= MAX_F32_LOSS_ERROR, "{name}: loss off by {error}");
+        for (tokens, expected) in golden.tokens.iter().zip(&golden.logits) {
+            let inputs = &tokens[..tokens.len() - 1];
+            let logits = passes::logits(&blob, Portable, inputs, Way::PLAIN).expect("a pass to the end");
+            let largest = expected.iter().flatten().fold(0.0, |max: f64, x| max.max(x.abs()));
+            for (&logit, &expected) in logits.iter().flatten().zip(expected.iter().flatten()) {
+                let error = (f64::from(logit) - expected).abs();
+                assert!(error <= MAX_F32_LOGIT_ERROR * largest, "{name}: {logit} for {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn q8_blobs_of_the_fixtures() {
+    for name in NAMES {
+        let golden = fixtures::golden(name);
+        let blob = blobs::of_checkpoint(&fixtures::path(name), Format::Q8, None);
+        let error = (loss_of_fixture(&blob, &golden) - golden.loss).abs();
+        println!("{name} q8: loss off by {error:.2e}");
+        assert!(error <= MAX_Q8_LOSS_ERROR, "{name}: loss off by {error}");
+    }
+}
+
+/// The bundled text in the bundled model's tokens.
+fn ids_of_the_text(name: &str) -> Vec<TokenId> {
+    let read = |file| fs::read(fixtures::bundled(name).join(file));
+    let tokenizer = match read("tokenizer.json") {
+        Ok(json) => Tokenizer::from_tokenizer_json(&json, name),
+        Err(_) => Tokenizer::from_chars_json(&read("chars.json").expect("a vocabulary"), name),
+    };
+    let ids = tokenizer.and_then(|tokenizer| tokenizer.encode(&fixtures::as_you_like_it())).expect("ids");
+    let first: Vec<TokenId> = serde_json::from_value(fixtures::reference(name)["first_ids"].clone()).expect("ids");
+    assert_eq!(ids[..first.len()], first);
+    ids
+}
+
+/// The mean loss of `tokens` in disjoint windows, and how many were scored.
+fn loss_of_text(blob: &[u8], tokens: &[TokenId], n_ctx: usize) -> (f64, u64) {
+    let windows: Vec<_> = Convention::Disjoint.windows(tokens.len(), n_ctx).collect();
+    let nll_of = |window: Window| {
+        let tokens = &tokens[window.start..=window.start + window.n_inputs];
+        passes::nll(blob, HostKernel::detect(), tokens, Way::PLAIN).expect("a pass to the end")
+    };
+    let nll: Vec<f32> = windows.into_par_iter().flat_map_iter(nll_of).collect();
+    let mut score = Score::new();
+    nll.into_iter().for_each(|nll| score.push(nll));
+    (score.mean().expect("windows"), score.n())
+}
+
+#[test]
+fn f32_blobs_of_the_bundled_models() {
+    for name in BUNDLED {
+        let reference = fixtures::reference(name);
+        let n_ctx = reference["n_ctx"].as_u64().unwrap() as usize;
+        let expected = reference["first_2048_tokens_scored"]["loss"].as_f64().unwrap();
+        let blob = blobs::of_checkpoint(&fixtures::bundled(name), Format::F32, None);
+        let (loss, _) = loss_of_text(&blob, &ids_of_the_text(name)[..2049], n_ctx);
+        let error = (loss - expected).abs();
+        println!("{name} f32: loss off by {error:.2e}");
+        assert!(error <= MAX_F32_LOSS_ERROR, "{name}: loss off by {error}");
+    }
+}
+
+#[test]
+fn q8_blobs_of_the_bundled_models_on_the_whole_text() {
+    for name in BUNDLED {
+        let reference = fixtures::reference(name);
+        let n_ctx = reference["n_ctx"].as_u64().unwrap() as usize;
+        let blob = blobs::of_checkpoint(&fixtures::bundled(name), Format::Q8, None);
+        let (loss, n_scored) = loss_of_text(&blob, &ids_of_the_text(name), n_ctx);
+        assert_eq!(n_scored, reference["tokens_scored"].as_u64().unwrap());
+        let error = (loss - reference["loss"].as_f64().unwrap()).abs();
+        println!("{name} q8: loss off by {error:.2e}");
+        assert!(error <= MAX_Q8_LOSS_ERROR_TRAINED, "{name}: loss off by {error}");
+    }
+}
