@@ -57,7 +57,8 @@ fn run<B: Board>(board: &mut B, partitions: Partitions<'_>, mut buffers: Buffers
     let on_heap = Need::new(&config, n_ctx, Order::TokenMajor);
     let mut heap = HeapBuffers::new(&on_heap, board.heap_free())?;
     let model = Model::open(Mapped::new(partitions.model)?)?;
-    let again = Run::<_, B::Kernel>::new(model, n_ctx, Order::TokenMajor, heap.buffers())?.score(&request, |_| Ok(()))?;
+    let again =
+        Run::<_, B::Kernel>::new(model, n_ctx, Order::TokenMajor, heap.buffers())?.score(&request, |_| Ok(()))?;
     let (fixed, heap) = (score.sum().to_bits(), again.sum().to_bits());
     if fixed != heap {
         return Err(ProgramError::Unequal { fixed, heap });

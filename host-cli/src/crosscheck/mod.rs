@@ -1,7 +1,7 @@
 //! The cross-check of blobs against their checkpoint: both on the same tokens, position by position.
 //!
 //! A window's hidden states are computed by the reference and by each blob; then both heads are walked side by side
-//! ([`beside`]), so that no more than a block of a position's logits exists at a time, and each position's two
+//! (`beside`), so that no more than a block of a position's logits exists at a time, and each position's two
 //! distributions leave a [`Difference`].
 
 mod beside;

@@ -123,8 +123,9 @@ mod tests {
 
     #[test]
     fn each_fault_is_named() {
+        type Case<'a> = (&'a [&'a str], &'a [(TokenId, TokenId)], BytePairsError);
         use BytePairsError::*;
-        let cases: [(&[&str], &[(TokenId, TokenId)], BytePairsError); 6] = [
+        let cases: [Case<'_>; 6] = [
             (&["a", "b", "a"], &[], DuplicateToken { first: 0, second: 2 }),
             (&["a", "b"], &[(0, 2)], UnknownToken { rank: 0, id: 2 }),
             (&["a", "", "aa"], &[(0, 0), (1, 0)], UnknownToken { rank: 1, id: 1 }),

@@ -1,7 +1,7 @@
 //! Text to token ids and back.
 //!
-//! Four kinds: single characters ([`chars`]), byte-level BPE by GPT-2's scheme ([`byte_pairs`], [`bpe`]) from Hugging
-//! Face's files ([`hugging_face`]), from GPT-2's own table ([`gpt2`]) or from a blob, and any other `tokenizer.json`.
+//! Four kinds: single characters (`chars`), byte-level BPE by GPT-2's scheme ([`byte_pairs`], `bpe`) from Hugging
+//! Face's files (`hugging_face`), from GPT-2's own table (`gpt2`) or from a blob, and any other `tokenizer.json`.
 //! Which one serves a model: [`select`].
 
 mod bpe;
