@@ -29,7 +29,8 @@ impl CrossEntropy {
             return Ok(None);
         }
         let nll = self.log_sum_exp.nll(self.target_logit.ok_or(LogitError::NoTarget)?)?;
-        if nll.is_some_and(f32::is_nan) { Err(LogitError::NotANumber) } else { Ok(nll) }
+        // Rounding may leave a certain target a hair below 0, which no likelihood is.
+        if nll.is_some_and(f32::is_nan) { Err(LogitError::NotANumber) } else { Ok(nll.map(|nll| nll.max(0.0))) }
     }
 }
 
@@ -61,6 +62,15 @@ mod tests {
                 }
                 assert!((f64::from(sink.nll().unwrap().unwrap()) - want(target)).abs() < 1e-6);
             }
+        }
+    }
+
+    #[test]
+    fn no_likelihood_exceeds_one() {
+        for logit in [-30.0, -1.0, 0.1, 1.0, 7.3, 5000.0] {
+            let mut sink = CrossEntropy::new(0);
+            sink.push(0, &[logit]);
+            assert!((0.0..1e-7).contains(&sink.nll().unwrap().unwrap()), "{logit}");
         }
     }
 
