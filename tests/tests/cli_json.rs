@@ -1,27 +1,9 @@
-//! Every verb's JSON against its checked-in schema, and the exit codes.
+//! The command line as machines see it: JSON, exit codes, and what becomes of mistakes. `tokenize` is the example.
 
-use std::path::Path;
+mod common;
 
-use assert_cmd::Command;
-use serde_json::{Value, json};
-
-/// Runs the command with `--json`; its standard output must be one line that `schema` accepts.
-fn run(schema: &str, code: i32, args: &[&str]) -> Value {
-    let output = command().args(args).arg("--json").assert().code(code).get_output().clone();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(text.lines().count(), 1, "{text}");
-    let value: Value = serde_json::from_str(&text).unwrap();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema").join(schema).with_extension("json");
-    let schema: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let faults: Vec<String> =
-        jsonschema::validator_for(&schema).unwrap().iter_errors(&value).map(|error| error.to_string()).collect();
-    assert!(faults.is_empty(), "{faults:?} in {text}");
-    value
-}
-
-fn command() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_emberlm-under-test"))
-}
+use common::{command, run};
+use serde_json::json;
 
 const FOX: &str = "The quick brown fox jumps over the lazy dog";
 const FOX_IDS: [u32; 9] = [464, 2068, 7586, 21831, 18045, 625, 262, 16931, 3290];
