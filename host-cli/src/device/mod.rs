@@ -67,7 +67,7 @@ pub fn score(job: &Job<'_>, mut progress: impl FnMut(Progress)) -> Result<Device
         Some(program) => program,
         None => {
             progress(Progress::Building);
-            built = firmware::build(job.board)?;
+            built = firmware::build(job.board, firmware::SCORE)?;
             &built
         }
     };
