@@ -46,6 +46,7 @@ impl Write for Liar {
 
 impl Board for Liar {
     const NAME: &'static str = Mps2::NAME;
+    type Kernel = <Mps2 as Board>::Kernel;
     const INSTRUCTIONS_PER_TICK: u64 = Mps2::INSTRUCTIONS_PER_TICK;
 
     fn ticks(&self) -> u64 {
