@@ -24,8 +24,8 @@ pub struct Buffers<'b> {
     pub words: &'b mut [u32],
     /// The inputs of a window and its last target.
     pub tokens: &'b mut [TokenId],
-    /// One sink a position of a batch.
-    pub sinks: &'b mut [CrossEntropy; BATCH],
+    /// One sink a position of a batch, [`BATCH`] of them.
+    pub sinks: &'b mut [CrossEntropy],
 }
 
 impl Buffers<'_> {
@@ -61,6 +61,7 @@ pub(crate) struct Need {
     pub batch: Batch,
     pub scratch: ScratchSize,
     pub tokens: usize,
+    pub sinks: usize,
 }
 
 impl Need {
@@ -71,16 +72,17 @@ impl Need {
             Order::LayerMajor => (layer_words, Batch { window: n_ctx, batch: n }),
             Order::TokenMajor => (layer_words.saturating_mul(config.n_layer as usize), Batch::of(n)),
         };
-        Self { kv_words, batch, scratch: ScratchSize::new(config, batch), tokens: n_ctx + 1 }
+        Self { kv_words, batch, scratch: ScratchSize::new(config, batch), tokens: n_ctx + 1, sinks: n }
     }
 
     pub fn kv_bytes(&self) -> usize {
         size_of::<u32>() * self.kv_words
     }
 
-    /// Bytes of everything, the sinks included.
+    /// Bytes of everything.
     pub fn bytes(&self) -> usize {
-        self.kv_bytes() + self.scratch.bytes() + size_of::<TokenId>() * self.tokens + size_of::<[CrossEntropy; BATCH]>()
+        let (tokens, sinks) = (size_of::<TokenId>() * self.tokens, size_of::<CrossEntropy>() * self.sinks);
+        self.kv_bytes() + self.scratch.bytes() + tokens + sinks
     }
 }
 
@@ -90,7 +92,7 @@ pub(crate) struct HeapBuffers {
     floats: Vec<f32>,
     words: Vec<u32>,
     tokens: Vec<TokenId>,
-    sinks: [CrossEntropy; BATCH],
+    sinks: Vec<CrossEntropy>,
 }
 
 impl HeapBuffers {
@@ -98,11 +100,11 @@ impl HeapBuffers {
     pub fn new(need: &Need, free: usize) -> Result<Self, ProgramError> {
         let full = ProgramError::Heap { need: need.bytes(), have: free };
         Ok(Self {
-            kv: zeros(need.kv_words).ok_or(full)?,
-            floats: zeros(need.scratch.floats).ok_or(full)?,
-            words: zeros(need.scratch.words).ok_or(full)?,
-            tokens: zeros(need.tokens).ok_or(full)?,
-            sinks: [CrossEntropy::new(0); BATCH],
+            kv: filled(need.kv_words, 0).ok_or(full)?,
+            floats: filled(need.scratch.floats, 0.0).ok_or(full)?,
+            words: filled(need.scratch.words, 0).ok_or(full)?,
+            tokens: filled(need.tokens, 0).ok_or(full)?,
+            sinks: filled(need.sinks, CrossEntropy::new(0)).ok_or(full)?,
         })
     }
 
@@ -112,9 +114,9 @@ impl HeapBuffers {
     }
 }
 
-fn zeros<T: Clone + Default>(len: usize) -> Option<Vec<T>> {
+fn filled<T: Clone>(len: usize, value: T) -> Option<Vec<T>> {
     let mut vec = Vec::new();
     vec.try_reserve_exact(len).ok()?;
-    vec.resize(len, T::default());
+    vec.resize(len, value);
     Some(vec)
 }

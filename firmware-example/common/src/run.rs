@@ -11,14 +11,14 @@ use emberlm_core::session::Session;
 use emberlm_core::source::{Mapped, Source};
 use emberlm_request::Request;
 
-use crate::buffers::{BATCH, KV_TYPE, Need, Order};
+use crate::buffers::{KV_TYPE, Need, Order};
 use crate::{Buffers, ProgramError};
 
 /// A session and what it scores with.
 pub(crate) struct Run<'b, S, K> {
     session: Session<'b, S, K>,
     tokens: &'b mut [TokenId],
-    sinks: &'b mut [CrossEntropy; BATCH],
+    sinks: &'b mut [CrossEntropy],
 }
 
 impl<'b, K: Kernel + Default> Run<'b, Mapped<'b>, K> {

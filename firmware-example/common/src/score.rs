@@ -43,22 +43,21 @@ fn run<B: Board>(board: &mut B, partitions: Partitions<'_>, mut buffers: Buffers
     writeln!(board, "convention: {}", header.convention.name())?;
     writeln!(board, "n_ctx: {n_ctx}")?;
     writeln!(board, "stride: {}", header.convention.stride(n_ctx))?;
-    let n_to_score = |n_tokens| header.convention.windows(n_tokens, n_ctx).n_scored() as u64;
-    writeln!(board, "tokens_to_score: {}", request.rows().map(|row| n_to_score(row.len())).sum::<u64>())?;
 
+    let n_to_score = |n_tokens| header.convention.windows(n_tokens, n_ctx).n_scored() as u64;
+    let in_both_runs = 2 * request.rows().map(|row| n_to_score(row.len())).sum::<u64>();
     let start = board.ticks();
-    let score = Run::<_, B::Kernel>::new(model, n_ctx, Order::LayerMajor, buffers)?.score(&request, |n| {
-        writeln!(board, "progress: {n}")?;
-        Ok(())
-    })?;
+    let score = Run::<_, B::Kernel>::new(model, n_ctx, Order::LayerMajor, buffers)?
+        .score(&request, |n| Ok(writeln!(board, "progress: {n} of {in_both_runs}")?))?;
     let ticks = board.ticks() - start;
     let stack_bytes = board.stack_bytes();
 
     let on_heap = Need::new(&config, n_ctx, Order::TokenMajor);
     let mut heap = HeapBuffers::new(&on_heap, board.heap_free())?;
     let model = Model::open(Mapped::new(partitions.model)?)?;
-    let again =
-        Run::<_, B::Kernel>::new(model, n_ctx, Order::TokenMajor, heap.buffers())?.score(&request, |_| Ok(()))?;
+    let before = score.n();
+    let again = Run::<_, B::Kernel>::new(model, n_ctx, Order::TokenMajor, heap.buffers())?
+        .score(&request, |n| Ok(writeln!(board, "progress: {} of {in_both_runs}", before + n)?))?;
     let (fixed, heap) = (score.sum().to_bits(), again.sum().to_bits());
     if fixed != heap {
         return Err(ProgramError::Unequal { fixed, heap });

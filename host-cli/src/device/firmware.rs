@@ -10,19 +10,19 @@ use serde::Deserialize;
 use super::{Board, DeviceError};
 
 /// The program that scores.
-const PROGRAM: &str = "score";
+pub const SCORE: &str = "score";
 
-/// Builds the board's scoring program and returns the ELF file. Quick when nothing has changed.
+/// Builds a program of the board's package and returns the ELF file. Quick when nothing has changed.
 ///
 /// # Errors
 /// No source is found, or it does not build.
-pub fn build(board: &Board) -> Result<PathBuf, DeviceError> {
+pub fn build(board: &Board, program: &str) -> Result<PathBuf, DeviceError> {
     let source = find_source(board.package, starts()).ok_or(DeviceError::NoFirmware { package: board.package })?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let output = Command::new(cargo)
         .current_dir(&source)
         .args(["build", "--release", "--message-format=json-render-diagnostics"])
-        .args(["--bin", PROGRAM, "--target", board.target])
+        .args(["--bin", program, "--target", board.target])
         // Meant for the host's own build, when this process was started by one.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
@@ -33,7 +33,7 @@ pub fn build(board: &Board) -> Result<PathBuf, DeviceError> {
     if !output.status.success() {
         return Err(failed(String::from_utf8_lossy(&output.stderr).trim_end().into()));
     }
-    executable(&output.stdout).ok_or_else(|| failed(format!("it names no program {PROGRAM}")))
+    executable(&output.stdout, program).ok_or_else(|| failed(format!("it names no program {program}")))
 }
 
 /// The folder of the package, looked for in the folders above each of `starts`.
@@ -64,10 +64,10 @@ struct Target {
 }
 
 /// The program's file, from cargo's messages.
-fn executable(messages: &[u8]) -> Option<PathBuf> {
+fn executable(messages: &[u8], program: &str) -> Option<PathBuf> {
     let messages = messages.split(|&byte| byte == b'\n');
     let mut artifacts = messages.filter_map(|line| serde_json::from_slice::<Message>(line).ok());
-    artifacts.find_map(|message| message.executable.filter(|_| message.target.is_some_and(|t| t.name == PROGRAM)))
+    artifacts.find_map(|message| message.executable.filter(|_| message.target.is_some_and(|t| t.name == program)))
 }
 
 #[cfg(test)]
@@ -99,7 +99,7 @@ mod tests {
             r#"{"reason":"build-finished","success":true}"#,
             "\n",
         );
-        assert_eq!(executable(messages.as_bytes()), Some(PathBuf::from("/x/score")));
-        assert_eq!(executable(br#"{"reason":"build-finished","success":true}"#), None);
+        assert_eq!(executable(messages.as_bytes(), SCORE), Some(PathBuf::from("/x/score")));
+        assert_eq!(executable(br#"{"reason":"build-finished","success":true}"#, SCORE), None);
     }
 }

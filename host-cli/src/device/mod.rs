@@ -45,11 +45,11 @@ pub enum Progress {
     Building,
     /// The firmware runs.
     Running,
-    /// So many tokens are scored.
+    /// So many tokens are scored, each of them twice by the end: in static buffers and in the heap's.
     Scored {
         /// Tokens scored so far.
         done: u64,
-        /// Tokens to score in all.
+        /// Tokens to score.
         total: u64,
     },
 }
@@ -67,18 +67,17 @@ pub fn score(job: &Job<'_>, mut progress: impl FnMut(Progress)) -> Result<Device
         Some(program) => program,
         None => {
             progress(Progress::Building);
-            built = firmware::build(job.board)?;
+            built = firmware::build(job.board, firmware::SCORE)?;
             &built
         }
     };
     let loads = [(job.blob, job.board.model.address), (request.path(), job.board.request.address)];
     let command = emulator::command(job.board, program, &loads)?;
     progress(Progress::Running);
-    let mut total = 0;
-    let run = emulator::run(command, job.timeout, |line| match report::key_value(line) {
-        Some(("tokens_to_score", n)) => total = n.parse().unwrap_or(0),
-        Some(("progress", n)) => progress(Progress::Scored { done: n.parse().unwrap_or(0), total }),
-        _ => {}
+    let run = emulator::run(command, job.timeout, |line| {
+        if let Some((done, total)) = report::progress(line) {
+            progress(Progress::Scored { done, total });
+        }
     })?;
     report::parse(&run, job.board)
 }

@@ -105,9 +105,10 @@ impl DeviceReport {
     }
 }
 
-/// A line's key and value.
-pub fn key_value(line: &str) -> Option<(&str, &str)> {
-    line.split_once(": ")
+/// Tokens scored, and tokens to score, where the line says so.
+pub fn progress(line: &str) -> Option<(u64, u64)> {
+    let (done, total) = line.strip_prefix("progress: ")?.split_once(" of ")?;
+    Some((done.parse().ok()?, total.parse().ok()?))
 }
 
 /// Reads a whole report, of which nothing may be missing, doubled or unknown.
@@ -149,7 +150,8 @@ impl<'a> Fields<'a> {
     fn read(lines: &'a [String]) -> Result<Self, DeviceError> {
         let mut fields = BTreeMap::new();
         for line in lines.iter().filter(|line| !line.is_empty()) {
-            let (key, value) = key_value(line).ok_or_else(|| DeviceError::Output(format!("{line:?} has no key")))?;
+            let (key, value) =
+                line.split_once(": ").ok_or_else(|| DeviceError::Output(format!("{line:?} has no key")))?;
             if key != "progress" && fields.insert(key, value).is_some() {
                 return Err(DeviceError::Output(format!("{key} is there twice")));
             }
@@ -185,7 +187,7 @@ impl<'a> Fields<'a> {
                 model_crc32: self.take_hex("model_crc32", 8)?,
             },
         };
-        for key in ["self_test", "tokens_to_score", "heap_bytes", "ticks", "done"] {
+        for key in ["self_test", "heap_bytes", "ticks", "done"] {
             self.take::<String>(key)?;
         }
         match self.0.keys().next() {
@@ -228,7 +230,7 @@ mod tests {
     use std::process::ExitStatus;
 
     const GOOD: &str = "board: mps2-an386\nmodel_crc32: 00c0ffee\nself_test: passed\narithmetic: 1\nactivations: i16\n\
-        kv: f32\nconvention: disjoint\nn_ctx: 128\nstride: 128\ntokens_to_score: 5\nprogress: 3\nprogress: 5\n\
+        kv: f32\nconvention: disjoint\nn_ctx: 128\nstride: 128\nprogress: 3 of 10\nprogress: 10 of 10\n\
         tokens_scored: 5\ntokens_skipped: 1\nloss: 1.5\nperplexity: 4.481689070338065\nbits_per_token: 2.1640425613334453\n\
         bits_per_byte: none\nloss_stderr: 0.25\nnll_bits: 401e000000000000\nkv_bytes: 131072\nscratch_bytes: 90000\n\
         ram_bytes: 222000\nheap_bytes: 600000\nstack_bytes: 1200\nticks: 25\ninstructions: 1000\ndone: ok";
@@ -254,6 +256,13 @@ mod tests {
         assert_eq!((report.nll_bits.as_str(), report.instructions), ("401e000000000000", 1000));
         let loss = report.loss(&WINDOWING, canonical("00c0ffee")).unwrap();
         assert_eq!((loss.tokens_scored, loss.loss, loss.bits_per_byte, loss.error), (5, Some(1.5), None, None));
+    }
+
+    #[test]
+    fn progress_is_read() {
+        assert_eq!(progress("progress: 128 of 598"), Some((128, 598)));
+        assert_eq!(progress("loss: 1 of 2"), None);
+        assert_eq!(progress("progress: 128"), None);
     }
 
     #[test]
