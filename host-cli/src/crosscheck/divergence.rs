@@ -107,8 +107,8 @@ mod tests {
     /// The definition, with every probability at hand.
     fn naive(reference: &[f32], other: &[f32], target: usize) -> (f64, f64) {
         let softmax = |logits: &[f32]| {
-            let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let terms: Vec<f64> = logits.iter().map(|&x| f64::from(x - max).exp()).collect();
+            let max = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+            let terms: Vec<f64> = logits.iter().map(|&x| (f64::from(x) - max).exp()).collect();
             let sum: f64 = terms.iter().sum();
             terms.into_iter().map(|term| term / sum).collect::<Vec<_>>()
         };

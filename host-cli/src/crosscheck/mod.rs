@@ -159,7 +159,7 @@ mod tests {
         let summary = summarize(scored.iter());
         assert_eq!((summary.loss_checkpoint, summary.loss_blob), (Some(1.75), Some(2.0)));
         assert_eq!(summary.delta_nll, Some(0.25));
-        assert_eq!(summary.delta_nll_stderr, Some(0.25 / 199f64.sqrt()));
+        assert!((summary.delta_nll_stderr.unwrap() - 0.25 / 199f64.sqrt()).abs() < 1e-15);
         assert_eq!((summary.kl_mean, summary.kl_p99, summary.kl_max), (Some(99.5), Some(197.0), Some(199.0)));
         assert_eq!((summary.top1_agreement, summary.max_logit_error), (Some(0.75), Some(6.0)));
     }
