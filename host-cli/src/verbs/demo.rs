@@ -117,7 +117,8 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     let search = Search { checkpoint: Some(&checkpoint_path), ..Search::default() };
     let tokenizer = search.find()?.tokenizer;
     let task = task(args, &checkpoint, &tokenizer, &text_path)?;
-    let folder = tempfile::tempdir().map_err(|error| Error::Usage(format!("no temporary folder: {error}")))?;
+    let no_folder = |error: std::io::Error| Error::Convert { path: std::env::temp_dir(), source: error.into() };
+    let folder = tempfile::tempdir().map_err(no_folder)?;
 
     let blob = make_blob(&checkpoint, &tokenizer, &folder.path().join(format!("{MODEL}.blob")))?;
     let (name, bytes) = (checkpoint_path.display(), blob.file.bytes().len());
