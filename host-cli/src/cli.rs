@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::console::Console;
 use crate::error::Error;
-use crate::verbs::{convert, device, eval, init, inspect, tokenize, verify};
+use crate::verbs::{convert, demo, device, eval, init, inspect, tokenize, verify};
 
 /// GPT language models on microcontrollers, measured.
 #[derive(Parser)]
@@ -40,6 +40,8 @@ enum Verb {
     Device(device::RawArgs),
     /// Show what is in a blob
     Inspect(inspect::RawArgs),
+    /// Tell the whole story on a bundled model, in under a minute
+    Demo(demo::RawArgs),
     /// Write a randomly initialised checkpoint
     Init(init::RawArgs),
     /// Turn text into token ids, or ids into text
@@ -80,6 +82,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Verify(args) => verify::run(args, console),
         Verb::Inspect(args) => inspect::run(&args, console),
         Verb::Device(args) => device::run(args, console),
+        Verb::Demo(args) => demo::run(&args, console),
         Verb::Init(args) => init::run(args, console),
         Verb::Tokenize(args) => tokenize::run(args, console),
     };
@@ -88,14 +91,14 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Outcome::Failed) => CHECK_FAILED,
         Err(error) if error.is_broken_pipe() => OK,
         Err(Error::Reported(_)) if console.json => ERROR,
-        Err(error) => report(console, error.kind(), &error.to_string()),
+        Err(error) => report(console, &error),
     })
 }
 
 /// Help and version end well; everything else that clap says is an error.
 fn usage(error: &clap::Error, json: bool) -> ExitCode {
     if json && error.use_stderr() {
-        return ExitCode::from(report(Console { json, verbose: false }, "usage", &one_line(error)));
+        return ExitCode::from(report(Console { json, verbose: false }, &Error::Usage(one_line(error))));
     }
     let _ = error.print();
     ExitCode::from(if error.use_stderr() { ERROR } else { OK })
@@ -108,9 +111,11 @@ fn one_line(error: &clap::Error) -> String {
     said.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn report(console: Console, kind: &str, message: &str) -> u8 {
-    match console.print_error(kind, message).map_err(Error::Output) {
+/// Says what went wrong, and returns the exit code.
+fn report(console: Console, error: &Error) -> u8 {
+    match console.print_error(error.kind(), &error.to_string()).map_err(Error::Output) {
         Err(error) if error.is_broken_pipe() => OK,
+        _ if error.is_failed_check() => CHECK_FAILED,
         _ => ERROR,
     }
 }

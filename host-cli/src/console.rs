@@ -41,6 +41,14 @@ impl Console {
         write_out(&text).map_err(Error::Output)
     }
 
+    /// Prints lines for people to standard output, as a verb goes along.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn tell(&self, text: impl AsRef<str>) -> Result<(), Error> {
+        if self.json { Ok(()) } else { write_out(&format!("{}\n", text.as_ref())).map_err(Error::Output) }
+    }
+
     /// Prints `error` where the output's form says: an object on standard output, or a line on standard error.
     ///
     /// # Errors

@@ -100,6 +100,11 @@ impl Error {
         }
     }
 
+    /// Whether this is the outcome of a check, exit code 1: a board that ran and failed.
+    pub fn is_failed_check(&self) -> bool {
+        matches!(self, Self::Device(error) if error.is_failed_run())
+    }
+
     /// Whether the reader of standard output went away, as `head` does: no error at all.
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)

@@ -1,6 +1,7 @@
 //! The host side of Emberlm.
 #![deny(unsafe_code)]
 
+mod checkout;
 pub mod checkpoint;
 pub mod cli;
 pub mod console;

@@ -262,3 +262,22 @@ fn details_name_the_shape_of_the_logits() {
     let details = String::from_utf8(output.stderr).unwrap();
     assert!(details.contains("logits (windows, inputs, n_vocab): (1, 4, 65)"), "{details}");
 }
+
+#[test]
+fn the_demo_tells_its_story_without_a_board() {
+    let models = text(fixtures::bundled("shakespeare-char").parent().unwrap());
+    let args = ["demo", "--no-board", "--tokens", "300", "--models", &models];
+    let value = run("demo", 0, &args);
+    common::check("eval", &value["reference"]);
+    common::check("eval", &value["blob"]);
+    let verified = json!({"checkpoint": "", "tokens_scored": 300, "results": [value["verify"]], "passed": true});
+    common::check("verify", &verified);
+    assert_eq!((&value["device"], &value["passed"]), (&Value::Null, &json!(true)));
+    assert_eq!(value["blob"]["loss"], value["verify"]["loss_blob"]);
+    let output = command().args(args).assert().success().get_output().clone();
+    let story = String::from_utf8(output.stdout).unwrap();
+    let bits = value["blob"]["nll_bits"].as_str().unwrap();
+    assert_eq!(story.lines().filter(|line| line.contains(bits)).count(), 2, "{story}");
+    let error = run("error", 2, &["demo", "--models", "no-such-folder"]);
+    assert_eq!(error["error"]["kind"], json!("io"));
+}

@@ -1,7 +1,7 @@
 //! `emberlm device score`: the loss of a blob, computed by firmware on a board.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
@@ -14,13 +14,13 @@ use super::eval::canonical;
 use crate::cli::Outcome;
 use crate::console::{Console, Progress as Bar, Report};
 use crate::convention::Windowing;
-use crate::device::{self, BOARDS, Board, DeviceError, DeviceReport, Progress};
+use crate::device::{self, BOARDS, Board, DeviceReport, Progress};
 use crate::error::Error;
 use crate::evaluate::score_blob;
 use crate::jobs::Job;
 use crate::model_file::Blob;
 use crate::report::{self, LossReport};
-use crate::task::RawTask;
+use crate::task::{RawTask, Task};
 
 /// The words after `device`.
 #[derive(Args, Debug)]
@@ -62,34 +62,13 @@ struct ScoreArgs {
 /// Blob, tokenizer or input cannot be had, or the board cannot be started.
 pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let Verb::Score(args) = args.verb;
-    match score(*args, console) {
-        Err(Error::Device(error)) if error.is_failed_run() => {
-            console.print_error(error.kind(), &error.to_string()).map_err(Error::Output)?;
-            Ok(Outcome::Failed)
-        }
-        ended => ended,
-    }
-}
-
-fn score(args: ScoreArgs, console: Console) -> Result<Outcome, Error> {
     let board = Board::named(&args.board).ok_or_else(|| Error::Usage(format!("no board {}", args.board)))?;
     board.check_blob(&args.blob)?;
     let blob = Blob::open(&args.blob)?;
     let config = *blob.model()?.config();
     let task = args.task.resolve(&config, None, blob.section()?, console)?;
-
-    let Windowing { convention, n_ctx } = task.windowing;
-    let rows: Vec<&[TokenId]> = task.input.rows().iter().map(|row| row.tokens.as_slice()).collect();
-    let job = device::Job {
-        board,
-        blob: &args.blob,
-        header: Header { n_ctx, convention, n_bytes: task.bytes },
-        rows: &rows,
-        firmware: args.firmware.as_deref(),
-        timeout: Duration::from_secs(args.timeout),
-    };
-    let device = score_on_board(&job, console)?;
-    let mut loss = device.loss(&task.windowing, canonical(&blob)?)?;
+    let run = Run { board, firmware: args.firmware.as_deref(), timeout: Duration::from_secs(args.timeout) };
+    let (mut loss, device) = score_on_board(&run, &blob, &task, console)?;
     if loss.tokens_scored == 0 {
         loss.error = Some(report::nothing_to_score(&task.input));
     }
@@ -101,18 +80,39 @@ fn score(args: ScoreArgs, console: Console) -> Result<Outcome, Error> {
     Ok(Outcome::from_check(equals_host != Some(false)))
 }
 
-fn score_on_board(job: &device::Job<'_>, console: Console) -> Result<DeviceReport, DeviceError> {
+/// Where a blob is to be scored.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run<'a> {
+    pub board: &'static Board,
+    /// The board's program, where it is not to be built.
+    pub firmware: Option<&'a Path>,
+    pub timeout: Duration,
+}
+
+/// Scores `task` on a board.
+pub(super) fn score_on_board(
+    run: &Run<'_>,
+    blob: &Blob,
+    task: &Task,
+    console: Console,
+) -> Result<(LossReport, DeviceReport), Error> {
+    let Windowing { convention, n_ctx } = task.windowing;
+    let rows: Vec<&[TokenId]> = task.input.rows().iter().map(|row| row.tokens.as_slice()).collect();
+    let header = Header { n_ctx, convention, n_bytes: task.bytes };
+    let &Run { board, firmware, timeout } = run;
+    let job = device::Job { board, blob: &blob.path, header, rows: &rows, firmware, timeout };
     let mut bar: Option<(Bar, u64)> = None;
-    device::score(job, |progress| match progress {
-        Progress::Building => console.detail(|| format!("building the firmware of {}", job.board.name)),
-        Progress::Running => console.detail(|| format!("running {}", job.board.emulator)),
+    let report = device::score(&job, |progress| match progress {
+        Progress::Building => console.detail(|| format!("building the firmware of {}", board.name)),
+        Progress::Running => console.detail(|| format!("running {}", board.emulator)),
         Progress::Scored { done, total } => {
-            let name = job.board.name;
+            let name = board.name;
             let (bar, shown) = bar.get_or_insert_with(|| (console.progress(total, format!("scoring on {name}")), 0));
             bar.advance(done.saturating_sub(*shown));
             *shown = done;
         }
-    })
+    })?;
+    Ok((report.loss(&task.windowing, canonical(blob)?)?, report))
 }
 
 fn host_nll_bits(blob: &Blob, jobs: &[Job<'_>], console: Console) -> Result<String, Error> {

@@ -1,6 +1,7 @@
 //! One module a verb: its options, what they come to, and its report.
 
 pub mod convert;
+pub mod demo;
 pub mod device;
 pub mod eval;
 pub mod init;

@@ -39,19 +39,21 @@ pub struct RawArgs {
 
 /// What a blob may differ by.
 #[derive(Args, Clone, Copy, Debug)]
-struct Tolerances {
+pub(super) struct Tolerances {
     /// Most nats by which the mean loss may differ, either way
-    #[arg(long, value_name = "NATS", default_value_t = 0.01)]
+    #[arg(long, value_name = "NATS", default_value_t = Self::DEFAULT.max_delta_nll)]
     max_delta_nll: f64,
     /// Most nats of mean Kullback-Leibler divergence
-    #[arg(long, value_name = "NATS", default_value_t = 0.005)]
+    #[arg(long, value_name = "NATS", default_value_t = Self::DEFAULT.max_kl)]
     max_kl: f64,
     /// Least share of targets where both find the same token most likely
-    #[arg(long, value_name = "SHARE", default_value_t = 0.98)]
+    #[arg(long, value_name = "SHARE", default_value_t = Self::DEFAULT.min_top1)]
     min_top1: f64,
 }
 
 impl Tolerances {
+    pub(super) const DEFAULT: Self = Self { max_delta_nll: 0.01, max_kl: 0.005, min_top1: 0.98 };
+
     /// Whether a blob is within them. What was not measured is not.
     fn allow(&self, summary: &Summary) -> bool {
         summary.delta_nll.is_some_and(|delta| delta.abs() <= self.max_delta_nll)
@@ -76,18 +78,19 @@ struct Verification {
     tolerances: Tolerances,
 }
 
+/// How a blob compares with its checkpoint.
 #[derive(Serialize)]
-struct BlobResult {
+pub(super) struct BlobResult {
     blob: String,
     bits_per_weight: f64,
     bytes: u64,
     #[serde(flatten)]
     summary: Summary,
-    passed: bool,
+    pub passed: bool,
 }
 
 impl BlobResult {
-    fn new(blob: &Blob, summary: Summary, tolerances: &Tolerances) -> Result<Self, Error> {
+    pub fn new(blob: &Blob, summary: Summary, tolerances: &Tolerances) -> Result<Self, Error> {
         Ok(Self {
             blob: blob.path.display().to_string(),
             bits_per_weight: inspect::bits_per_weight(&inspect::tensors(blob)?),
@@ -95,6 +98,25 @@ impl BlobResult {
             passed: tolerances.allow(&summary),
             summary,
         })
+    }
+
+    /// How they compare, for people, indented lines with line ends.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let mut line = |name: &str, value: String| {
+            let _ = writeln!(text, "  {name:<16} {value}");
+        };
+        let summary = &self.summary;
+        let losses = (number(summary.loss_checkpoint), number(summary.loss_blob));
+        line("loss", format!("{} checkpoint, {} blob", losses.0, losses.1));
+        let delta = (number(summary.delta_nll), number(summary.delta_nll_stderr));
+        line("delta nll", format!("{} ± {}", delta.0, delta.1));
+        let kl = (number(summary.kl_mean), number(summary.kl_p99), number(summary.kl_max));
+        line("kl divergence", format!("{} mean, {} at 99 %, {} largest", kl.0, kl.1, kl.2));
+        line("top-1 agreement", number(summary.top1_agreement));
+        line("max logit error", number(summary.max_logit_error));
+        line("", if self.passed { "passed" } else { "FAILED" }.into());
+        text
     }
 }
 
@@ -109,20 +131,13 @@ impl Report for Verification {
             convention.name(),
             self.windowing.stride()
         );
-        for BlobResult { blob, bits_per_weight, bytes, summary, passed } in &self.results {
-            let mut line = |name: &str, value: String| {
-                let _ = writeln!(text, "  {name:<16} {value}");
-            };
-            line("blob", format!("{blob}, {bytes} bytes, {bits_per_weight:.4} bits a weight"));
-            let losses = (number(summary.loss_checkpoint), number(summary.loss_blob));
-            line("loss", format!("{} checkpoint, {} blob", losses.0, losses.1));
-            let delta = (number(summary.delta_nll), number(summary.delta_nll_stderr));
-            line("delta nll", format!("{} ± {}", delta.0, delta.1));
-            let kl = (number(summary.kl_mean), number(summary.kl_p99), number(summary.kl_max));
-            line("kl divergence", format!("{} mean, {} at 99 %, {} largest", kl.0, kl.1, kl.2));
-            line("top-1 agreement", number(summary.top1_agreement));
-            line("max logit error", number(summary.max_logit_error));
-            line("", if *passed { "passed" } else { "FAILED" }.into());
+        for result in &self.results {
+            let _ = writeln!(
+                text,
+                "  {:<16} {}, {} bytes, {:.4} bits a weight",
+                "blob", result.blob, result.bytes, result.bits_per_weight
+            );
+            text += &result.text();
         }
         let Tolerances { max_delta_nll, max_kl, min_top1 } = self.tolerances;
         let _ = writeln!(

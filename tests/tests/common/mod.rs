@@ -15,11 +15,16 @@ pub fn run(schema: &str, code: i32, args: &[&str]) -> Value {
     let output = command().args(args).arg("--json").assert().code(code).get_output().clone();
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(text.lines().count(), 1, "{text}");
-    let value: Value = serde_json::from_str(&text).unwrap();
+    let value = serde_json::from_str(&text).unwrap();
+    check(schema, &value);
+    value
+}
+
+/// Checks that `schema` accepts `value`.
+pub fn check(schema: &str, value: &Value) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema").join(schema).with_extension("json");
     let schema: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let faults: Vec<String> =
-        jsonschema::validator_for(&schema).unwrap().iter_errors(&value).map(|error| error.to_string()).collect();
-    assert!(faults.is_empty(), "{faults:?} in {text}");
-    value
+        jsonschema::validator_for(&schema).unwrap().iter_errors(value).map(|error| error.to_string()).collect();
+    assert!(faults.is_empty(), "{faults:?} in {value}");
 }

@@ -1,0 +1,196 @@
+//! `emberlm demo`: the whole story on a bundled model.
+//!
+//! A checkpoint becomes a blob, and the loss of a text is measured by the float reference, by the blob on this machine,
+//! and by firmware on an emulated board. The last two are equal to the bit.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use emberlm_core::config::Activations;
+use emberlm_core::format::Format;
+use emberlm_core::window::Convention;
+use serde::Serialize;
+
+use super::device::{Run, score_on_board};
+use super::eval::canonical;
+use super::verify::{BlobResult, Tolerances};
+use crate::checkout;
+use crate::checkpoint::{self, Checkpoint};
+use crate::cli::Outcome;
+use crate::console::{Console, Report};
+use crate::convention::Windowing;
+use crate::convert::{self, convert};
+use crate::crosscheck::crosscheck;
+use crate::device::{Board, DeviceReport};
+use crate::error::Error;
+use crate::evaluate::{score_blob, score_reference};
+use crate::input::{Source, read_text};
+use crate::jobs::Job;
+use crate::model_file::Blob;
+use crate::reference::Reference;
+use crate::report::LossReport;
+use crate::task::Task;
+use crate::tokenizer::Tokenizer;
+use crate::tokenizer::select::Search;
+
+const MODEL: &str = "shakespeare-char";
+const TEXT: &str = "as-you-like-it.txt";
+const BOARD: &str = "mps2-an386";
+
+/// The words after `demo`.
+#[derive(Args, Debug)]
+pub struct RawArgs {
+    /// The folder of the bundled models [default: that of this checkout]
+    #[arg(long, value_name = "FOLDER")]
+    models: Option<PathBuf>,
+    /// Characters of the bundled play to score
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u16).range(2..))]
+    tokens: u16,
+    /// Leave the board out
+    #[arg(long)]
+    no_board: bool,
+    /// The board's program [default: built from the source of this checkout]
+    #[arg(long, value_name = "ELF")]
+    firmware: Option<PathBuf>,
+    /// How long the board may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
+}
+
+/// The story, for machines.
+#[derive(Serialize)]
+struct Story {
+    checkpoint: String,
+    text: String,
+    reference: LossReport,
+    blob: LossReport,
+    verify: BlobResult,
+    /// `None` where the board was left out.
+    device: Option<OnBoard>,
+    /// Whether the board gave this machine's bits.
+    equals_host: Option<bool>,
+    passed: bool,
+}
+
+#[derive(Serialize)]
+struct OnBoard {
+    #[serde(flatten)]
+    loss: LossReport,
+    #[serde(flatten)]
+    device: DeviceReport,
+}
+
+impl Report for Story {
+    /// The story's end: its chapters are told as they happen.
+    fn text(&self) -> String {
+        let mut text = format!("{:<34} {:<9} bits of the summed losses\n", "", "loss");
+        let mut line = |name: &str, loss: &LossReport| {
+            let nats = loss.loss.map_or_else(|| "unknown".into(), |loss| format!("{loss:.6}"));
+            let _ = writeln!(text, "{name:<34} {nats:<9} {}", loss.nll_bits.as_deref().unwrap_or("-"));
+        };
+        line("checkpoint, f32, float reference", &self.reference);
+        line("blob, q8, this machine", &self.blob);
+        if let Some(board) = &self.device {
+            line("blob, q8, emulated Cortex-M4F", &board.loss);
+        }
+        text += match self.equals_host {
+            Some(true) => "The board gives this machine's number, bit for bit.\n",
+            Some(false) => "FAILED: the board gives another number than this machine.\n",
+            None => "The board was left out.\n",
+        };
+        text
+    }
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// The bundled model is not found, or the board cannot be started.
+pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
+    let models = args.models.clone().or_else(|| checkout::find("models")).ok_or_else(|| {
+        Error::Usage("no bundled models in or above this folder: run in a checkout, or name them with --models".into())
+    })?;
+    let (checkpoint_path, text_path) = (models.join(MODEL), models.join(TEXT));
+    let checkpoint = Checkpoint::open(&checkpoint_path, &checkpoint::Options::default())?;
+    let search = Search { checkpoint: Some(&checkpoint_path), ..Search::default() };
+    let tokenizer = search.find()?.tokenizer;
+    let task = task(args, &checkpoint, &tokenizer, &text_path)?;
+    let no_folder = |error: std::io::Error| Error::Convert { path: std::env::temp_dir(), source: error.into() };
+    let folder = tempfile::tempdir().map_err(no_folder)?;
+
+    let blob = make_blob(&checkpoint, &tokenizer, &folder.path().join(format!("{MODEL}.blob")))?;
+    let (name, bytes) = (checkpoint_path.display(), blob.file.bytes().len());
+    console.tell(format!("1. convert: {name} becomes a blob of {bytes} bytes, q8\n"))?;
+
+    let (jobs, name) = (task.jobs(), text_path.display());
+    let n = Job::n_scored(&jobs);
+    console.tell(format!("2. evaluate: {n} characters of {name}, which the model never saw"))?;
+    let bar = console.progress(3 * n, "scoring on this machine");
+    let reference = Reference::new(&checkpoint);
+    let of_reference = LossReport::new(&score_reference(&reference, &jobs, &bar)?, &task, None);
+    console.tell(format!("the checkpoint's float reference:\n{}", indented(&of_reference.text())))?;
+    let score = score_blob(&blob, &jobs, None, &bar)?;
+    let of_blob = LossReport::new(&score, &task, Some(canonical(&blob)?));
+    console.tell(format!("the blob in canonical arithmetic:\n{}", indented(&of_blob.text())))?;
+
+    let blobs = [blob];
+    let summaries = crosscheck(&reference, &blobs, &jobs, None, &bar)?;
+    drop(bar);
+    let [blob] = blobs;
+    let summary = summaries.into_iter().next().unwrap_or_default();
+    let verify = BlobResult::new(&blob, summary, &Tolerances::DEFAULT)?;
+    console.tell(format!("3. verify: the blob against its checkpoint, position by position\n{}", verify.text()))?;
+
+    let device = if args.no_board { None } else { Some(score_by_firmware(args, &blob, &task, console)?) };
+    let equals_host = device.as_ref().map(|board| board.loss.nll_bits == of_blob.nll_bits);
+    let passed = verify.passed && equals_host != Some(false);
+    let (checkpoint, text) = (checkpoint_path.display().to_string(), text_path.display().to_string());
+    console.print(&Story {
+        checkpoint,
+        text,
+        reference: of_reference,
+        blob: of_blob,
+        verify,
+        device,
+        equals_host,
+        passed,
+    })?;
+    Ok(Outcome::from_check(passed))
+}
+
+/// The beginning of the text, in disjoint windows of the model's whole context.
+fn task(args: &RawArgs, checkpoint: &Checkpoint, tokenizer: &Tokenizer, text: &Path) -> Result<Task, Error> {
+    let beginning: String = read_text(text)?.chars().take(usize::from(args.tokens) + 1).collect();
+    let config = checkpoint.config();
+    let input = Source::Prompt(beginning).read(Some(tokenizer), config.n_vocab)?;
+    let windowing = Windowing { convention: Convention::Disjoint, n_ctx: config.n_ctx as usize };
+    let bytes = input.scored_bytes(&windowing, tokenizer);
+    Ok(Task { input, windowing, bytes })
+}
+
+fn make_blob(checkpoint: &Checkpoint, tokenizer: &Tokenizer, path: &Path) -> Result<Blob, Error> {
+    let tokenizer = Some(tokenizer.section_parts()?);
+    let options = convert::Options { weights: Format::Q8, activations: Activations::I16, tokenizer };
+    convert(checkpoint, &options, path, |_| {}).map_err(|source| Error::Convert { path: path.to_owned(), source })?;
+    Blob::open(path)
+}
+
+fn score_by_firmware(args: &RawArgs, blob: &Blob, task: &Task, console: Console) -> Result<OnBoard, Error> {
+    let board = Board::named(BOARD).ok_or_else(|| Error::Usage(format!("no board {BOARD}")))?;
+    console.tell(format!("4. device: firmware on {}, emulated by {}", board.about, board.emulator))?;
+    let run = Run { board, firmware: args.firmware.as_deref(), timeout: Duration::from_secs(args.timeout) };
+    let (loss, device) = score_on_board(&run, blob, task, console)?;
+    let per_token = device.instructions / loss.tokens_scored.max(1);
+    let ram = device.ram_bytes + device.stack_bytes;
+    console.tell(format!(
+        "  {per_token} instructions a token, {ram} bytes of RAM and stack\n{}",
+        indented(&loss.text())
+    ))?;
+    Ok(OnBoard { loss, device })
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
+}
