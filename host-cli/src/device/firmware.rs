@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use serde::Deserialize;
 
 use super::{Board, DeviceError};
+use crate::checkout;
 
 /// The program that scores.
 pub const SCORE: &str = "score";
@@ -17,7 +18,8 @@ pub const SCORE: &str = "score";
 /// # Errors
 /// No source is found, or it does not build.
 pub fn build(board: &Board, program: &str) -> Result<PathBuf, DeviceError> {
-    let source = find_source(board.package, starts()).ok_or(DeviceError::NoFirmware { package: board.package })?;
+    let source = checkout::find(Path::new("firmware-example").join(board.package));
+    let source = source.ok_or(DeviceError::NoFirmware { package: board.package })?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let output = Command::new(cargo)
         .current_dir(&source)
@@ -34,22 +36,6 @@ pub fn build(board: &Board, program: &str) -> Result<PathBuf, DeviceError> {
         return Err(failed(String::from_utf8_lossy(&output.stderr).trim_end().into()));
     }
     executable(&output.stdout, program).ok_or_else(|| failed(format!("it names no program {program}")))
-}
-
-/// The folder of the package, looked for in the folders above each of `starts`.
-fn find_source(package: &str, starts: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
-    let place = Path::new("firmware-example").join(package);
-    starts.into_iter().find_map(|start| {
-        let mut found = start.ancestors().map(|folder| folder.join(&place));
-        found.find(|folder| folder.join("Cargo.toml").is_file())
-    })
-}
-
-/// Where a checkout may be: above the current folder, the package that cargo runs, this program.
-fn starts() -> impl Iterator<Item = PathBuf> {
-    let package = || env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-    let places: [fn() -> Option<PathBuf>; 2] = [|| env::current_dir().ok(), || env::current_exe().ok()];
-    places.into_iter().filter_map(|place| place()).chain(package())
 }
 
 #[derive(Deserialize)]
@@ -73,19 +59,6 @@ fn executable(messages: &[u8], program: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
-
-    #[test]
-    fn the_source_is_found_from_below() {
-        let root = tempfile::tempdir().unwrap();
-        let package = root.path().join("firmware-example/some-board");
-        let below = root.path().join("a/b/c");
-        fs::create_dir_all(&package).unwrap();
-        fs::create_dir_all(&below).unwrap();
-        assert_eq!(find_source("some-board", [below.clone()]), None);
-        fs::write(package.join("Cargo.toml"), "").unwrap();
-        assert_eq!(find_source("some-board", [below]), Some(package));
-    }
 
     #[test]
     fn the_executable_is_the_scoring_programs() {
