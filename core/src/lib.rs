@@ -1,4 +1,20 @@
-//! GPT-2 inference and streaming cross-entropy over quantised weights.
+//! GPT-2 inference and streaming cross-entropy over quantised weights, without std and without a heap.
+//!
+//! The same blob, tokens, window plan and KV cache type give the same bits on every processor; `FORMAT.md` specifies
+//! them. Everything sized by the model lives in memory that the caller owns.
+//!
+//! # One token's way
+//!
+//! * [`source`]: weights come as blocks of bytes, mapped or copied. [`blob`] says where each tensor lies and checks it
+//!   all once; [`model`] hands tensors out by name.
+//! * [`kernel`]: the one place where a weight is multiplied. [`ops`]: layer norm, attention, GELU, on slices.
+//! * [`session`]: brings a model, a kernel, a [`kv_cache`] and [`scratch`] memory together. `forward` takes tokens to
+//!   hidden states, in steps of any size; `head` walks the output head once and pushes blocks of logits into sinks.
+//! * [`sink`]: what becomes of logits. An arg-max, a dense buffer, a pair of sinks, or from [`loss`] the negative
+//!   log-likelihood of a target.
+//! * [`score`]: windows of a text, as [`window`] plans them, to losses; and the blob's self-test.
+//!
+//! Nothing imports upward: numbers know no models, models no sessions, and losses only logits.
 #![no_std]
 #![deny(unsafe_code)]
 
