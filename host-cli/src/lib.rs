@@ -2,7 +2,7 @@
 //!
 //! * In: [`checkpoint`] reads safetensors of any known layout, [`tokenizer`] and [`input`] turn texts into rows of ids.
 //! * Out: [`convert`] quantises and writes blobs, [`init`] writes checkpoints.
-//! * Losses: [`reference`] scores a checkpoint in floats, [`engine`] and [`kernel`] run core on a blob, [`evaluate`]
+//! * Losses: [`reference`](mod@reference) scores a checkpoint in floats, [`engine`] and [`kernel`] run core on a blob, [`evaluate`]
 //!   scores windows on all threads, [`crosscheck`] compares the two, [`device`] has a board score.
 //! * The command: [`cli`], one module a verb in [`verbs`], what they print in [`report`] and [`console`].
 #![deny(unsafe_code)]
