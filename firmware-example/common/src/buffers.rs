@@ -96,9 +96,12 @@ pub(crate) struct HeapBuffers {
 }
 
 impl HeapBuffers {
-    /// Allocates exactly what is needed; `free` is what the heap has.
+    /// Allocates exactly what is needed; `free` is what the heap has, perhaps not in pieces that are large enough.
     pub fn new(need: &Need, free: usize) -> Result<Self, ProgramError> {
         let full = ProgramError::Heap { need: need.bytes(), have: free };
+        if need.bytes() > free {
+            return Err(full);
+        }
         Ok(Self {
             kv: filled(need.kv_words, 0).ok_or(full)?,
             floats: filled(need.scratch.floats, 0.0).ok_or(full)?,
