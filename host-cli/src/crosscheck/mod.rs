@@ -11,6 +11,7 @@ use std::cell::RefCell;
 
 use emberlm_core::loss::{CrossEntropy, Score};
 use emberlm_core::score::ScoreError;
+use emberlm_core::scratch::BLOCK_ROWS;
 use emberlm_core::sink::LogitError;
 use serde::Serialize;
 
@@ -96,8 +97,10 @@ fn check_window(
     let mut session = memory.session(blob.model()?, HostKernel::detect());
     session.forward(&tokens[..n_inputs]).map_err(|error| failed(error.into()))?;
     let mut scored = Vec::with_capacity(job.window.n_scored());
-    for first in (job.window.first_scored..n_inputs).step_by(BATCH) {
-        let end = n_inputs.min(first + BATCH);
+    // Blocks of logits for so many positions are together no more than one position's row.
+    let together = (reference.config().n_vocab as usize / BLOCK_ROWS).clamp(1, BATCH);
+    for first in (job.window.first_scored..n_inputs).step_by(together) {
+        let end = n_inputs.min(first + together);
         let block = RefCell::new(ReferenceBlock::new(reference, &hidden[first * n_embd..end * n_embd]));
         let sink = |(position, &target)| (CrossEntropy::new(target), Beside::new(&block, position, target));
         let mut sinks: Vec<_> = tokens[first + 1..=end].iter().enumerate().map(sink).collect();

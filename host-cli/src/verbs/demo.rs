@@ -85,7 +85,7 @@ struct OnBoard {
 impl Report for Story {
     /// The story's end: its chapters are told as they happen.
     fn text(&self) -> String {
-        let mut text = format!("{:<34} {:<9} bits of the summed losses\n", "", "loss");
+        let mut text = format!("{:<34} {:<9} bits of the summed losses\n", "loss, nats a token (disjoint)", "mean");
         let mut line = |name: &str, loss: &LossReport| {
             let nats = loss.loss.map_or_else(|| "unknown".into(), |loss| format!("{loss:.6}"));
             let _ = writeln!(text, "{name:<34} {nats:<9} {}", loss.nll_bits.as_deref().unwrap_or("-"));
