@@ -71,6 +71,7 @@ impl<'a> Product<'a> {
                         kernel.matmul_f32(out, BLOCK_ROWS, inputs, F32Rows { bytes, n_in });
                     }
                     Format::Q8 => kernel.matmul_q8_i16(out, BLOCK_ROWS, self.integers, Q8Rows { bytes, n_in }),
+                    _ => unimplemented!(),
                 }
             }
         }
@@ -121,6 +122,7 @@ impl<'a> Product<'a> {
                     *out = finish_q8(wide(*sum), n_in, row_scale, scale);
                 }
             }
+            _ => unimplemented!(),
         }
         Ok(())
     }

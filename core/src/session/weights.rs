@@ -39,6 +39,7 @@ pub(super) fn read_row(
             }
             Ok(())
         }
+        _ => unimplemented!(),
     }
 }
 

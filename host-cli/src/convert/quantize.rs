@@ -50,6 +50,7 @@ pub fn append_row(out: &mut Vec<u8>, row: &[f32], format: Format, error: &mut Ro
             row.iter().for_each(|&weight| error.push(weight, f64::from(weight)));
         }
         Format::Q8 => append_q8(out, row, error),
+        _ => unimplemented!(),
     }
     debug_assert_eq!(out.len() - start, format.row_stride(row.len()));
 }
