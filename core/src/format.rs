@@ -14,10 +14,8 @@
 //! `k`, `k + w`, `k + 2w`, …, from the lowest bits up: a mask and a shift take weights out of many bytes at once, and
 //! those of neighbouring bytes are neighbours. The first plane holds a weight's low bits, the second those above.
 
-/// Weights that share one integer scale in [`Format::Q8`], the most of any format.
-pub const MAX_GROUP: usize = 64;
-/// STUB
-pub const GROUP: usize = 64;
+/// The fewest weights that share one integer scale in any format.
+pub const MIN_GROUP: usize = 32;
 
 /// The storage of one tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -131,11 +129,11 @@ impl Format {
     pub const fn packing(self) -> Option<Packing> {
         let (bits, group, planes) = match self {
             Self::F32 | Self::F16 => return None,
-            Self::Q8 => (8, MAX_GROUP, (8, 0)),
-            Self::Q6 => (6, 32, (4, 2)),
-            Self::Q5 => (5, 32, (4, 1)),
-            Self::Q4 => (4, 32, (4, 0)),
-            Self::Q3 => (3, 32, (2, 1)),
+            Self::Q8 => (8, 64, (8, 0)),
+            Self::Q6 => (6, MIN_GROUP, (4, 2)),
+            Self::Q5 => (5, MIN_GROUP, (4, 1)),
+            Self::Q4 => (4, MIN_GROUP, (4, 0)),
+            Self::Q3 => (3, MIN_GROUP, (2, 1)),
         };
         Some(Packing { bits, group, planes })
     }
