@@ -25,9 +25,6 @@ pub struct ScaleDistance {
     pub end: isize,
 }
 
-/// [`bytes_by_rows`] or [`nibbles_by_rows`].
-pub type ByRows = unsafe extern "C" fn(*mut i64, *const u8, usize, *const u32, ScaleDistance);
-
 /// What a loop over three rows has in common with the other: `eight` is a macro's body, eight columns of a row at
 /// `\row` into the sum `\sum` with the activations in r4 to r7, the first product added to `\from`.
 ///

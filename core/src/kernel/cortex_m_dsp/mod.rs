@@ -7,7 +7,7 @@
 
 mod loops;
 
-use super::{I16Inputs, Kernel, PackedRow, Rows, Unpacked, finish, signed_bytes};
+use super::{I16Inputs, Kernel, PackedRow, Rows, Unpacked, finish, row_scale, signed_bytes};
 use crate::format::Packing;
 use crate::ops::quantize::i16_words;
 use loops::{ScaleDistance, smlad, sxtb16, sxtb16_rotated};
@@ -37,12 +37,14 @@ impl Kernel for CortexMDsp {
     }
 
     fn matmul_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>) {
-        let Some(packing) = rows.format.packing() else { return };
-        let product = Product { packing, rows, inputs };
-        let (n_rows, n) = (rows.iter().len(), inputs.scales.len());
-        let mut put = |r: usize, t: usize, sum: i64| out[t * out_stride + r] = product.finish(sum, r, t);
+        let Some(product) = Product::new(inputs, rows) else { return };
+        let (n_rows, n) = (rows.bytes.len() / product.stride, inputs.scales.len());
+        let mut put = |r: usize, t: usize, sum: i64| {
+            let row_end = &rows.bytes[..(r + 1) * product.stride];
+            out[t * out_stride + r] = finish(sum, product.packing, rows.n_in, row_scale(row_end), inputs.scales[t]);
+        };
         let mut t = 0;
-        while packing.bits == 8 && t + POSITIONS <= n {
+        while product.packing.bits == 8 && t + POSITIONS <= n {
             for r in 0..n_rows {
                 (t..).zip(product.by_positions(r, t)).for_each(|(t, sum)| put(r, t, sum));
             }
@@ -50,14 +52,15 @@ impl Kernel for CortexMDsp {
         }
         for t in t..n {
             if n_rows < ROWS {
-                (0..n_rows).for_each(|r| put(r, t, product.by_rows([r; ROWS], t)[0]));
+                (0..n_rows).for_each(|r| put(r, t, product.by_rows(r, 0, t)[0]));
                 continue;
             }
-            for first in (0..n_rows).step_by(ROWS) {
+            let mut next = 0;
+            while next < n_rows {
                 // The last three may overlap those before them.
-                let first = first.min(n_rows - ROWS);
-                let rows = [first, first + 1, first + 2];
-                rows.into_iter().zip(product.by_rows(rows, t)).for_each(|(r, sum)| put(r, t, sum));
+                let first = next.min(n_rows - ROWS);
+                (first..).zip(product.by_rows(first, 1, t)).for_each(|(r, sum)| put(r, t, sum));
+                next = first + ROWS;
             }
         }
     }
@@ -82,87 +85,92 @@ fn arrange_for_nibbles(words: &mut [u32], n_in: usize) {
     }
 }
 
-/// One product's parts.
+/// One product's parts, and what follows from their shape.
 struct Product<'a> {
-    packing: Packing,
     rows: Rows<'a>,
     inputs: I16Inputs<'a>,
+    packing: Packing,
+    /// Bytes from row to row, and words from position to position.
+    stride: usize,
+    words: usize,
+    /// Full groups of a row, where the loops find their scales, and the words of activations under them.
+    full: usize,
+    scales: ScaleDistance,
+    full_words: usize,
 }
 
 impl<'a> Product<'a> {
-    fn row(&self, r: usize) -> PackedRow<'a> {
-        let stride = self.rows.format.row_stride(self.rows.n_in);
-        PackedRow::new(&self.rows.bytes[r * stride..][..stride], self.packing, self.rows.n_in)
-    }
-
-    fn position(&self, t: usize) -> &'a [u32] {
-        let words = i16_words(self.rows.n_in);
-        &self.inputs.words[t * words..][..words]
-    }
-
-    fn finish(&self, sum: i64, r: usize, t: usize) -> f32 {
-        finish(sum, self.packing, self.rows.n_in, self.row(r).row_scale, self.inputs.scales[t])
-    }
-
-    /// How many full groups a row has, and where the loops find their scales.
-    fn full_groups(&self) -> (usize, ScaleDistance) {
-        let n = self.rows.n_in / self.packing.group;
-        let bytes = self.packing.group_bytes(self.packing.group) as isize;
-        let first = self.packing.row_bytes(self.rows.n_in) as isize - bytes;
-        (n, ScaleDistance { first, end: first - n as isize * (bytes - 1) })
-    }
-
-    /// The sums of three rows, `rows[0] + i` or all the same, with one position.
-    fn by_rows(&self, rows: [usize; ROWS], t: usize) -> [i64; ROWS] {
-        let x = self.position(t);
-        let (full, scales) = self.full_groups();
-        let (run, words): (loops::ByRows, _) = match self.packing.bits {
-            8 => (loops::bytes_by_rows, BYTES_WORDS),
-            4 => (loops::nibbles_by_rows, NIBBLES_WORDS),
-            _ => return rows.map(|r| self.from_group(0, r, x)),
+    #[inline(never)]
+    fn new(inputs: I16Inputs<'a>, rows: Rows<'a>) -> Option<Self> {
+        let (packing, n_in) = (rows.format.packing()?, rows.n_in);
+        let (full, full_words) = match packing.bits {
+            8 => (n_in / 64, n_in / 64 * BYTES_WORDS),
+            4 => (n_in / 32, n_in / 32 * NIBBLES_WORDS),
+            _ => (0, 0),
         };
-        let mut sums = [0; ROWS];
-        if full > 0 {
-            let stride = self.rows.format.row_stride(self.rows.n_in);
-            let first = self.row(rows[0]).integers.as_ptr();
-            // SAFETY: rows and activations lie at multiples of 4, and `full` groups of both are there.
-            unsafe { run(sums.as_mut_ptr(), first, stride * (rows[1] - rows[0]), x.as_ptr(), scales) };
-        }
-        if !self.rows.n_in.is_multiple_of(self.packing.group) {
-            let rest = &x[full * words..];
-            sums.iter_mut().zip(rows).for_each(|(sum, r)| *sum += self.from_group(full, r, rest));
-        }
-        sums
+        let bytes = packing.group_bytes(packing.group) as isize;
+        let first = packing.row_bytes(n_in) as isize - bytes;
+        let scales = ScaleDistance { first, end: first - full as isize * (bytes - 1) };
+        let (stride, words) = (rows.format.row_stride(n_in), i16_words(n_in));
+        Some(Self { rows, inputs, packing, stride, words, full, scales, full_words })
     }
 
-    /// The sums of one row of bytes with positions `t`, `t + 1`, …
-    fn by_positions(&self, r: usize, t: usize) -> [i64; POSITIONS] {
-        let (full, scales) = self.full_groups();
-        let mut sums = [0; POSITIONS];
-        if full > 0 {
-            let (row, x) = (self.row(r).integers.as_ptr(), self.inputs.words[t * i16_words(self.rows.n_in)..].as_ptr());
-            // SAFETY: row and activations lie at multiples of 4, and `full` groups of both are there.
-            unsafe { loops::bytes_by_positions(sums.as_mut_ptr(), row, 4 * i16_words(self.rows.n_in), x, scales) };
+    /// Whether full groups are not all there is.
+    #[inline(always)]
+    const fn is_ragged(&self) -> bool {
+        self.full * self.packing.group != self.rows.n_in
+    }
+
+    /// The sums of rows `first`, `first + step` and `first + 2 step` with one position.
+    #[inline(always)]
+    fn by_rows(&self, first: usize, step: usize, t: usize) -> [i64; ROWS] {
+        let mut sums = [0; ROWS];
+        let x = &self.inputs.words[t * self.words..][..self.words];
+        let rows = &self.rows.bytes[first * self.stride..(first + 2 * step + 1) * self.stride];
+        if self.full > 0 {
+            let run = if self.packing.bits == 8 { loops::bytes_by_rows } else { loops::nibbles_by_rows };
+            // SAFETY: rows and activations lie at multiples of 4, and `full` groups of both are there.
+            unsafe { run(sums.as_mut_ptr(), rows.as_ptr(), step * self.stride, x.as_ptr(), self.scales) };
         }
-        if !self.rows.n_in.is_multiple_of(self.packing.group) {
-            for (t, sum) in (t..).zip(&mut sums) {
-                *sum += self.from_group(full, r, &self.position(t)[full * BYTES_WORDS..]);
+        if self.is_ragged() {
+            for (i, sum) in sums.iter_mut().enumerate() {
+                *sum += self.rest(&rows[i * step * self.stride..], x);
             }
         }
         sums
     }
 
-    /// The sum of a row's groups from `first` on with the activations `x` under them.
+    /// The sums of one row of bytes with positions `t`, `t + 1`, …
+    #[inline(always)]
+    fn by_positions(&self, r: usize, t: usize) -> [i64; POSITIONS] {
+        let mut sums = [0; POSITIONS];
+        let x = &self.inputs.words[t * self.words..][..POSITIONS * self.words];
+        let row = &self.rows.bytes[r * self.stride..][..self.stride];
+        if self.full > 0 {
+            // SAFETY: row and activations lie at multiples of 4, and `full` groups of both are there.
+            unsafe {
+                loops::bytes_by_positions(sums.as_mut_ptr(), row.as_ptr(), 4 * self.words, x.as_ptr(), self.scales)
+            };
+        }
+        if self.is_ragged() {
+            sums.iter_mut().zip(x.chunks_exact(self.words)).for_each(|(sum, x)| *sum += self.rest(row, x));
+        }
+        sums
+    }
+
+    /// The sum of what the loops leave of the row at the front of `rows` with one position's activations.
     #[inline(never)]
-    fn from_group(&self, first: usize, r: usize, x: &[u32]) -> i64 {
-        let Packing { group, .. } = self.packing;
+    fn rest(&self, rows: &[u8], x: &[u32]) -> i64 {
+        let (group, n_in) = (self.packing.group, self.rows.n_in);
+        let row = PackedRow::new(&rows[..self.stride], self.packing, n_in);
         let mut buffer: Unpacked = [0; 32];
-        let groups = self.row(r).groups(self.packing).skip(first);
-        let dot = |((bytes, scale), (x, start)): ((&[u8], i32), (&[u32], usize))| {
-            let integers = signed_bytes(self.packing, bytes, group.min(self.rows.n_in - start), &mut buffer);
+        let groups = row.groups(self.packing).skip(self.full);
+        let starts = (self.full * group..n_in).step_by(group);
+        let dot = |(((bytes, scale), x), start): (((&[u8], i32), &[u32]), usize)| {
+            let integers = signed_bytes(self.packing, bytes, group.min(n_in - start), &mut buffer);
             i64::from(dot(integers, x)) * i64::from(scale)
         };
-        groups.zip(x.chunks(group / 2).zip((first * group..self.rows.n_in).step_by(group))).map(dot).sum()
+        groups.zip(x[self.full_words..].chunks(group / 2)).zip(starts).map(dot).sum()
     }
 }
 
