@@ -3,11 +3,11 @@
 /// The largest magnitude of a quantised activation.
 pub const MAX: f32 = 32767.0;
 
-/// Below it a position's activations count as zero: `MAX / LEAST` still is a finite number.
-const LEAST: f32 = 1e-30;
+/// Below it what shares a scale counts as zero: `MAX / LEAST` still is a finite number.
+pub(super) const LEAST: f32 = 1e-30;
 
 /// Adding it rounds a number of less than 2^22 to the nearest integer, ties to even.
-const ROUND: f32 = 12_582_912.0;
+pub(super) const ROUND: f32 = 12_582_912.0;
 
 /// 32-bit words that `n` activations take: two a word, padded with zeros to an even number of words.
 pub const fn i16_words(n: usize) -> usize {
