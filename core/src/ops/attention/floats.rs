@@ -2,8 +2,8 @@
 
 use super::{Softmax, scale};
 use crate::ops::exp::exp_parts;
+use crate::ops::pack::unpack_f16;
 use crate::ops::reduce::{STRIPES, fold};
-use half::f16;
 
 /// `out = softmax(query . keys) values` of one head.
 ///
@@ -16,10 +16,18 @@ pub fn attend_f32<'a>(out: &mut [f32], query: &[f32], positions: impl Iterator<I
 
 /// As [`attend_f32`] over keys and values that [`pack_f16`](crate::ops::pack::pack_f16) packed.
 pub fn attend_f16<'a>(out: &mut [f32], query: &[f32], positions: impl Iterator<Item = (&'a [u32], &'a [u32])>) {
-    let float = |half: u32| f16::from_bits(half as u16).to_f32_const();
     attend(out, query, positions, |words: [u32; STRIPES / 2]| {
         let [a, b, c, d] = words;
-        [float(a), float(a >> 16), float(b), float(b >> 16), float(c), float(c >> 16), float(d), float(d >> 16)]
+        [
+            unpack_f16(a),
+            unpack_f16(a >> 16),
+            unpack_f16(b),
+            unpack_f16(b >> 16),
+            unpack_f16(c),
+            unpack_f16(c >> 16),
+            unpack_f16(d),
+            unpack_f16(d >> 16),
+        ]
     });
 }
 
@@ -93,6 +101,7 @@ fn padded<const WORDS: usize>(tail: &[u32]) -> [u32; WORDS] {
 mod tests {
     use super::*;
     use crate::ops::pack::pack_f16;
+    use half::f16;
     use std::vec::Vec;
 
     fn bits(row: &[f32]) -> Vec<u32> {
