@@ -13,11 +13,11 @@ pub const I8_GROUP: usize = 32;
 const MAX_I8: i32 = 127;
 const MAX_I8_SCALED: f32 = 127.0 * 255.0;
 
-/// Below it a position's activations count as zero: `MAX_I16 / LEAST` still is a finite number.
-const LEAST: f32 = 1e-30;
+/// Below it what shares a scale counts as zero: `MAX_I16 / LEAST` still is a finite number.
+pub(super) const LEAST: f32 = 1e-30;
 
 /// Adding it rounds a number of less than 2^22 to the nearest integer, ties to even.
-const ROUND: f32 = 12_582_912.0;
+pub(super) const ROUND: f32 = 12_582_912.0;
 
 /// 32-bit words that `n` 16-bit activations take: two a word, padded with zeros to an even number of words, and a spare
 /// word for each group of weights, for what a kernel may want to know of the activations under it.
