@@ -1,6 +1,6 @@
 //! One head of a position's keys or values, packed into words as the cache keeps it.
 
-use super::quantize::{LEAST, ROUND};
+use super::quantize::{LEAST, peak, round};
 use half::{bf16, f16};
 
 /// The largest magnitude of an 8-bit key or value.
@@ -38,19 +38,16 @@ pub fn unpack_f16(half: u32) -> f32 {
 /// The scale is the least bf16 that is not below `max |x| / 127`; it is 0 where all of `x` is (nearly) zero, and not a
 /// number where `x` holds one that is not finite.
 pub fn pack_i8(words: &mut [u32], x: &[f32]) -> bf16 {
-    let peak = f32::from_bits(x.iter().map(|v| v.to_bits() & 0x7FFF_FFFF).max().unwrap_or(0));
+    let peak = peak(x);
     if !(LEAST..=f32::MAX).contains(&peak) {
         words.fill(0);
         return if peak < LEAST { bf16::ZERO } else { bf16::NAN };
     }
     let scale = bf16::from_bits(((peak / MAX).to_bits() + 0xFFFF >> 16) as u16);
     let inverse = 1.0 / scale.to_f32();
-    let round = |v: &f32| {
-        let integer = (v * inverse + ROUND).to_bits().wrapping_sub(ROUND.to_bits()) as i32;
-        integer.clamp(-127, 127) as u8
-    };
+    let byte = |v: &f32| round(v * inverse).clamp(-127, 127) as u8;
     for (word, four) in words.iter_mut().zip(x.chunks(4)) {
-        *word = u32::from_le_bytes(core::array::from_fn(|i| four.get(i).map_or(0, round)));
+        *word = u32::from_le_bytes(core::array::from_fn(|i| four.get(i).map_or(0, byte)));
     }
     scale
 }

@@ -17,7 +17,7 @@ const MAX_I8_SCALED: f32 = 127.0 * 255.0;
 pub(super) const LEAST: f32 = 1e-30;
 
 /// Adding it rounds a number of less than 2^22 to the nearest integer, ties to even.
-pub(super) const ROUND: f32 = 12_582_912.0;
+const ROUND: f32 = 12_582_912.0;
 
 /// 32-bit words that `n` 16-bit activations take: two a word, padded with zeros to an even number of words, and a spare
 /// word for each group of weights, for what a kernel may want to know of the activations under it.
@@ -32,14 +32,14 @@ pub const fn i8_words(n: usize) -> usize {
 }
 
 /// The largest magnitude in `x`; what is not finite comes out above every number.
-fn peak(x: &[f32]) -> f32 {
+pub(super) fn peak(x: &[f32]) -> f32 {
     // Magnitudes order like their bits.
     f32::from_bits(x.iter().map(|v| v.to_bits() & 0x7FFF_FFFF).max().unwrap_or(0))
 }
 
 /// The integer nearest to `v`, of magnitude below 2^22; ties go to the even one.
 #[inline(always)]
-fn round(v: f32) -> i32 {
+pub(super) fn round(v: f32) -> i32 {
     (v + ROUND).to_bits().wrapping_sub(ROUND.to_bits()) as i32
 }
 

@@ -5,7 +5,7 @@
 
 use super::{Softmax, scale};
 use crate::ops::exp::{NONE, exp_parts, pow2};
-use crate::ops::quantize::{LEAST, ROUND};
+use crate::ops::quantize::{LEAST, peak, round};
 
 /// Positions whose values are summed before the sums become floats.
 const BLOCK: usize = 32;
@@ -126,15 +126,13 @@ fn add_weighted(out: &mut [f32], weights: &[f32; BLOCK], values: I8Head<'_>) {
 /// number, the unit is none.
 #[inline(always)]
 fn quantize(weights: &[f32; BLOCK]) -> ([i32; BLOCK], f32) {
-    let peak = weights.iter().map(|weight| weight.to_bits() & 0x7FFF_FFFF).max().unwrap_or(0);
-    let exponent = (peak >> 23) as i32 - 127;
-    let peak = f32::from_bits(peak);
+    let peak = peak(weights);
+    let exponent = (peak.to_bits() >> 23) as i32 - 127;
     if !(LEAST..=f32::MAX).contains(&peak) {
         return ([0; BLOCK], if peak < LEAST { 0.0 } else { f32::NAN });
     }
     let inverse = pow2(14 - exponent);
-    let round = |weight: f32| (weight * inverse + ROUND).to_bits().wrapping_sub(ROUND.to_bits()) as i32;
-    (weights.map(|weight| round(weight).min(MAX_WEIGHT)), pow2(exponent - 14))
+    (weights.map(|weight| round(weight * inverse).min(MAX_WEIGHT)), pow2(exponent - 14))
 }
 
 #[cfg(test)]
