@@ -215,7 +215,7 @@ mod tests {
             }
         }
         let large = std::vec![3e38; 3];
-        assert!(run(&large, &[large.clone()], &[one]).iter().all(|out| out.is_nan()));
+        assert!(run(&large, std::slice::from_ref(&large), &[one]).iter().all(|out| out.is_nan()));
     }
 
     #[test]
