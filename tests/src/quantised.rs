@@ -4,7 +4,7 @@
 //! shorter), then zeros, and in the last two bytes of the row a scale for the whole row, a bfloat16.
 //! A row takes a multiple of 4 bytes. The weight is row scale * group scale * byte, and exact in f64.
 
-use half::bf16;
+use half::{bf16, f16};
 
 use crate::oracle::Matrix;
 
@@ -51,6 +51,23 @@ pub fn round_to_a16(x: &mut [f64]) {
     }
 }
 
+/// Rounds keys or values to half precision.
+pub fn round_to_f16(x: &mut [f64]) {
+    x.iter_mut().for_each(|v| *v = f64::from(f16::from_f64(*v)));
+}
+
+/// Rounds one head's keys or values to the 8-bit grid under the least bf16 scale that reaches the largest of them.
+pub fn round_to_i8(x: &mut [f64]) {
+    let least = x.iter().fold(0.0, |max: f64, v| max.max(v.abs())) / 127.0;
+    let mut scale = bf16::from_f64(least);
+    if f64::from(scale) < least {
+        scale = bf16::from_bits(scale.to_bits() + 1);
+    }
+    if f64::from(scale) > 0.0 {
+        x.iter_mut().for_each(|v| *v = (*v / f64::from(scale)).round_ties_even() * f64::from(scale));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,8 +105,15 @@ mod tests {
             assert!((a - b).abs() <= 0.5001 * 3.0 / MAX_ACTIVATION);
         }
         assert_ne!(original, rounded);
+        round_to_i8(&mut rounded);
+        let coarse: Vec<f64> = rounded.iter().map(|v| (v * 127.0 / 3.0).round()).collect();
+        assert!(coarse.iter().all(|v| v.abs() <= 127.0) && coarse.contains(&126.0));
+        for (a, b) in original.iter().zip(&rounded) {
+            assert!((a - b).abs() <= 0.504 * 3.0 / 127.0);
+        }
         let mut zeros = [0.0; 4];
         round_to_a16(&mut zeros);
+        round_to_i8(&mut zeros);
         assert_eq!(zeros, [0.0; 4]);
     }
 }

@@ -1,9 +1,10 @@
-//! One model and one window of tokens have one set of bits: whatever the source, the cache's memory, the number of
-//! tokens a call and a batch, the step size and the kernel.
+//! One model, one window of tokens and one type of KV cache have one set of bits: whatever the source, the cache's
+//! memory, the number of tokens a call and a batch, the step size and the kernel.
 
 use emberlm::kernel::HostKernel;
 use emberlm_core::config::TokenId;
 use emberlm_core::kernel::{Kernel, Portable};
+use emberlm_core::kv_cache::KvType;
 use emberlm_core::loss::CrossEntropy;
 use emberlm_core::sink::Dense;
 use emberlm_tests::blob_writer::{self, Storage};
@@ -42,6 +43,11 @@ fn same_bits(blob: &[u8], tokens: &[TokenId], way: Way, expected: &Bits) -> bool
     bits(blob, Portable, tokens, way) == *expected && bits(blob, HostKernel::detect(), tokens, way) == *expected
 }
 
+/// How matrices and how keys and values are stored: every pair.
+fn storages_and_caches() -> impl Iterator<Item = (Storage, KvType)> {
+    STORAGES.into_iter().flat_map(|storage| KvType::ALL.map(|kv_type| (storage, kv_type)))
+}
+
 /// Tokens for every position that the model has, and the last one's target.
 fn full_window(spec: &Spec, seed: u64) -> Vec<TokenId> {
     spec.tokens(spec.n_ctx + 1, seed)
@@ -49,15 +55,16 @@ fn full_window(spec: &Spec, seed: u64) -> Vec<TokenId> {
 
 #[test]
 fn every_shape_in_every_batch_from_every_source_into_every_memory() {
-    Spec::catalogue().par_iter().enumerate().for_each(|(seed, spec)| {
-        let tokens = full_window(spec, seed as u64);
-        for storage in STORAGES {
-            let blob = blob_writer::write(&spec.model(seed as u64), storage, &[]);
-            let expected = bits(&blob, Portable, &tokens, TOKEN_BY_TOKEN);
+    let with_seeds: Vec<_> = (0..).zip(Spec::catalogue()).collect();
+    with_seeds.par_iter().for_each(|(seed, spec)| {
+        let tokens = full_window(spec, *seed);
+        for (storage, kv_type) in storages_and_caches() {
+            let blob = blob_writer::write(&spec.model(*seed), storage, &[]);
+            let expected = bits(&blob, Portable, &tokens, Way { kv_type, ..TOKEN_BY_TOKEN });
             for batch in BATCHES {
                 for weights in SOURCES {
                     for memory in MEMORIES {
-                        let way = Way { weights, memory, batch, ..Way::PLAIN };
+                        let way = Way { weights, kv_type, memory, batch, ..Way::PLAIN };
                         assert!(same_bits(&blob, &tokens, way, &expected), "{way:?} of {storage:?} {spec:?}");
                     }
                 }
@@ -68,17 +75,17 @@ fn every_shape_in_every_batch_from_every_source_into_every_memory() {
 
 #[test]
 fn every_step_size() {
-    let specs = [Spec::SMALL, Spec::RAGGED, Spec::LONG_ROWS];
+    let specs = [Spec::SMALL, Spec::RAGGED, Spec::LONG_ROWS, Spec::LONG_CONTEXT];
     specs.par_iter().for_each(|spec| {
         let tokens = full_window(spec, 5);
-        for storage in STORAGES {
+        for (storage, kv_type) in storages_and_caches() {
             let blob = blob_writer::write(&spec.model(5), storage, &[]);
-            let expected = bits(&blob, Portable, &tokens, TOKEN_BY_TOKEN);
+            let expected = bits(&blob, Portable, &tokens, Way { kv_type, ..TOKEN_BY_TOKEN });
             for step in STEPS {
                 for (weights, memory, batch) in
                     [(Weights::Mapped, Memory::Whole, 3), (Weights::Through1024, Memory::OneLayer, 7)]
                 {
-                    let way = Way { weights, memory, batch, step, ..Way::PLAIN };
+                    let way = Way { weights, kv_type, memory, batch, step, ..Way::PLAIN };
                     assert!(same_bits(&blob, &tokens, way, &expected), "{way:?} of {storage:?} {spec:?}");
                 }
             }
@@ -96,6 +103,7 @@ proptest! {
         storage in select(STORAGES.to_vec()),
         n_inputs in 1..20_usize,
         weights in select(SOURCES.to_vec()),
+        kv_type in select(KvType::ALL.to_vec()),
         memory in select(MEMORIES.to_vec()),
         tokens_a_call in 1..20_usize,
         batch in 1..18_usize,
@@ -103,8 +111,8 @@ proptest! {
     ) {
         let tokens = spec.tokens(n_inputs.min(spec.n_ctx) + 1, seed);
         let blob = blob_writer::write(&spec.model(seed), storage, &[]);
-        let way = Way { weights, memory, tokens_a_call, batch, step };
-        let expected = bits(&blob, Portable, &tokens, TOKEN_BY_TOKEN);
+        let way = Way { weights, kv_type, memory, tokens_a_call, batch, step };
+        let expected = bits(&blob, Portable, &tokens, Way { kv_type, ..TOKEN_BY_TOKEN });
         prop_assert!(same_bits(&blob, &tokens, way, &expected));
     }
 }
