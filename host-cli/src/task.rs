@@ -23,6 +23,9 @@ pub struct RawTask {
     tokenizer: Option<String>,
     #[command(flatten)]
     windowing: RawWindowing,
+    /// Score no more than the first N windows
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_windows: Option<u32>,
 }
 
 /// What is scored, and how.
@@ -53,9 +56,12 @@ impl RawTask {
         let named = self.tokenizer.as_deref();
         let search = Search { named, checkpoint, section, n_vocab: Some(config.n_vocab) };
         let tokenizer = find_tokenizer(search, source.is_text(), console)?;
-        let input = source.read(tokenizer.as_ref(), config.n_vocab)?;
+        let mut input = source.read(tokenizer.as_ref(), config.n_vocab)?;
         if !source.is_text() && !self.windowing.is_named() {
             input.check_one_window(windowing.n_ctx)?;
+        }
+        if let Some(n_windows) = self.max_windows {
+            input.keep_windows(n_windows as usize, &windowing);
         }
         let bytes = tokenizer.and_then(|tokenizer| input.scored_bytes(&windowing, &tokenizer));
         Ok(Task { input, windowing, bytes })

@@ -55,6 +55,9 @@ pub struct Summary {
     pub top1_agreement: Option<f64>,
     /// The largest difference of a logit.
     pub max_logit_error: Option<f64>,
+    /// Root mean square of the blob's probability of the target minus the reference's.
+    #[serde(skip)]
+    pub target_probability_rms: Option<f64>,
 }
 
 /// Scores `jobs` with `reference` and each of `blobs`, windows in parallel; one summary a blob.
@@ -138,7 +141,8 @@ fn summarize<'s>(scored: impl Iterator<Item = &'s Scored> + Clone) -> Summary {
         kl_p99: Some(kl[(99 * n).div_ceil(100) - 1]),
         kl_max: Some(kl[n - 1]),
         top1_agreement: Some(mean(&|scored| f64::from(u8::from(scored.difference.same_top)))),
-        max_logit_error: scored.map(|scored| scored.difference.max_logit_error).reduce(f64::max),
+        max_logit_error: scored.clone().map(|scored| scored.difference.max_logit_error).reduce(f64::max),
+        target_probability_rms: Some(mean(&|scored| scored.difference.target_probability.powi(2)).sqrt()),
     }
 }
 
@@ -156,6 +160,7 @@ mod tests {
                     kl: f64::from(i),
                     same_top: i % 4 != 0,
                     max_logit_error: f64::from(i % 7),
+                    target_probability: if i % 2 == 0 { -0.25 } else { 0.25 },
                 },
             })
             .collect();
@@ -165,12 +170,14 @@ mod tests {
         assert!((summary.delta_nll_stderr.unwrap() - 0.25 / 199f64.sqrt()).abs() < 1e-15);
         assert_eq!((summary.kl_mean, summary.kl_p99, summary.kl_max), (Some(99.5), Some(197.0), Some(199.0)));
         assert_eq!((summary.top1_agreement, summary.max_logit_error), (Some(0.75), Some(6.0)));
+        assert_eq!(summary.target_probability_rms, Some(0.25));
     }
 
     #[test]
     fn nothing_comes_to_nothing() {
         assert_eq!(summarize([].iter()), Summary::default());
-        let difference = Difference { nll: 1.0, kl: 0.5, same_top: true, max_logit_error: 0.0 };
+        let difference =
+            Difference { nll: 1.0, kl: 0.5, same_top: true, max_logit_error: 0.0, target_probability: 0.0 };
         let one = summarize([Scored { nll: 1.0, difference }].iter());
         assert_eq!((one.delta_nll, one.delta_nll_stderr, one.kl_p99), (Some(0.0), None, Some(0.5)));
     }

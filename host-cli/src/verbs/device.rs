@@ -112,7 +112,9 @@ pub(super) fn score_on_board(
             *shown = done;
         }
     })?;
-    Ok((report.loss(&task.windowing, canonical(blob)?)?, report))
+    let mut loss = report.loss(&task.windowing, canonical(blob)?)?;
+    loss.tokens_skipped += task.input.n_left_out() as u64;
+    Ok((loss, report))
 }
 
 fn host_nll_bits(blob: &Blob, jobs: &[Job<'_>], console: Console) -> Result<String, Error> {
