@@ -14,20 +14,30 @@ pub enum Gelu {
     Erf,
 }
 
-/// What a matrix product's input is rounded to before it meets quantised weights.
+/// What a matrix product's input is rounded to before it meets weights that are integers.
 ///
-/// Weights stored as f32 always meet f32 activations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Weights that are floats always meet f32 activations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Activations {
     /// 16-bit integers, one f32 scale a position.
     I16,
+    /// Nothing: the integers are turned into floats instead. Slow; it shows what rounding activations costs.
+    F32,
+    /// 8-bit integers under an integer scale for each 32, and one f32 scale a position; but 16-bit ones for the MLP's
+    /// output projection, whose inputs, behind a GELU, have long tails.
+    I8,
 }
 
 impl Activations {
-    /// The name that reports use.
+    /// Every choice, the default first.
+    pub const ALL: [Self; 3] = [Self::I16, Self::I8, Self::F32];
+
+    /// The name that the command line and reports use.
     pub const fn name(self) -> &'static str {
         match self {
             Self::I16 => "i16",
+            Self::F32 => "f32",
+            Self::I8 => "i8",
         }
     }
 }

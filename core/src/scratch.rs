@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::error::{Buffer, BufferTooSmall};
-use crate::format::GROUP;
+use crate::format::MIN_GROUP;
 use crate::ops::quantize::i16_words;
 use crate::ops::reduce::STRIPES;
 
@@ -40,7 +40,7 @@ impl ScratchSize {
         let (n_embd, width) = (config.n_embd as usize, config.max_width());
         let each = n_embd + width + BLOCK_ROWS + 1 + STRIPES;
         let floats = batch.window.saturating_mul(n_embd).saturating_add(batch.batch.saturating_mul(each));
-        let words = batch.batch.saturating_mul(i16_words(width) + 2).saturating_add(width.div_ceil(GROUP));
+        let words = batch.batch.saturating_mul(i16_words(width) + 2).saturating_add(width.div_ceil(MIN_GROUP));
         Self { floats, words }
     }
 
@@ -64,7 +64,8 @@ pub struct Scratch<'b> {
     pub(crate) hidden: &'b mut [f32],
     /// Outputs of the rows under way, `[batch][BLOCK_ROWS]`.
     pub(crate) block: &'b mut [f32],
-    /// A product's inputs as integers, `[batch][i16_words]`, and their scales, `[batch]`.
+    /// A product's inputs as integers, `[batch][i16_words]`, which is room for 8-bit ones too, and their scales,
+    /// `[batch]`.
     pub(crate) inputs: &'b mut [u32],
     pub(crate) scales: &'b mut [f32],
     pub(crate) partial: Partial<'b>,

@@ -47,6 +47,7 @@ impl Reader<'_> {
         Some(match tensor.format {
             Format::F32 => decode_f32(bytes, tensor.cols),
             Format::Q8 => quantised::decode_q8(bytes, tensor.rows, tensor.cols),
+            _ => unimplemented!(),
         })
     }
 

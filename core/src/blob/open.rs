@@ -215,7 +215,7 @@ fn check_tensors(
             }
             continue;
         }
-        let allowed = |format: &Format| *format == Format::F32 || slot.is_matrix();
+        let allowed = |format: &Format| format.packing().is_none() || slot.is_matrix();
         if Format::from_code(descriptor.format).filter(allowed).is_none() {
             return Err(fault(TensorFault::Format(descriptor.format)));
         }

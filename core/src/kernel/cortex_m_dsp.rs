@@ -4,9 +4,8 @@
 //! the same order once a product. Several rows, or several positions, share what is loaded and unpacked.
 #![allow(unsafe_code)]
 
-use super::portable::finish_q8;
-use super::{I16Inputs, Kernel, Q8Row, Q8Rows};
-use crate::format::{Format, GROUP};
+use super::{I16Inputs, Kernel, PackedRow, Rows, Unpacked, finish, signed_bytes};
+use crate::format::Packing;
 use crate::ops::quantize::i16_words;
 use core::arch::asm;
 
@@ -16,27 +15,28 @@ pub struct CortexMDsp;
 
 impl Kernel for CortexMDsp {
     /// Each four activations `a b | c d` become `a c | b d`.
-    fn arrange_i16(&self, words: &mut [u32]) {
+    fn arrange_i16(&self, words: &mut [u32], _packing: Packing) {
         for [low, high] in words.as_chunks_mut::<2>().0 {
             (*low, *high) = (*low & 0xFFFF | *high << 16, *low >> 16 | *high & 0xFFFF_0000);
         }
     }
 
-    fn matmul_q8_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Q8Rows<'_>) {
+    fn matmul_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>) {
+        let Some(packing) = rows.format.packing() else { return };
         let n_in = rows.n_in;
-        let (stride, words) = (Format::Q8.row_stride(n_in), i16_words(n_in));
+        let (stride, words) = (rows.format.row_stride(n_in), i16_words(n_in));
         let n_rows = rows.bytes.len() / stride;
-        let row = |r: usize| Q8Row::new(&rows.bytes[r * stride..][..stride], n_in);
+        let row = |r: usize| PackedRow::new(&rows.bytes[r * stride..][..stride], packing, n_in);
         let position = |t: usize| &inputs.words[t * words..][..words];
         let mut put = |r: usize, t: usize, row_scale: f32, sum: i64| {
-            out[t * out_stride + r] = finish_q8(sum, n_in, row_scale, inputs.scales[t]);
+            out[t * out_stride + r] = finish(sum, packing, n_in, row_scale, inputs.scales[t]);
         };
         let mut t = 0;
         while t + 4 <= inputs.scales.len() {
             let x = [position(t), position(t + 1), position(t + 2), position(t + 3)];
             for r in 0..n_rows {
                 let row = row(r);
-                let [sums] = tile([row], x);
+                let [sums] = tile(packing, n_in, [row], x);
                 sums.into_iter().enumerate().for_each(|(i, sum)| put(r, t + i, row.row_scale, sum));
             }
             t += 4;
@@ -45,7 +45,7 @@ impl Kernel for CortexMDsp {
             let mut r = 0;
             while r + 4 <= n_rows {
                 let four = [row(r), row(r + 1), row(r + 2), row(r + 3)];
-                let sums = tile(four, [position(t)]);
+                let sums = tile(packing, n_in, four, [position(t)]);
                 for (i, (row, [sum])) in four.iter().zip(sums).enumerate() {
                     put(r + i, t, row.row_scale, sum);
                 }
@@ -53,30 +53,37 @@ impl Kernel for CortexMDsp {
             }
             while r < n_rows {
                 let row = row(r);
-                let [[sum]] = tile([row], [position(t)]);
+                let [[sum]] = tile(packing, n_in, [row], [position(t)]);
                 put(r, t, row.row_scale, sum);
                 r += 1;
             }
             t += 1;
         }
     }
-
-    fn sum_q8_i16(&self, words: &[u32], weights: &[u8], group_scales: impl Iterator<Item = u8>) -> i64 {
-        let groups = weights.chunks(GROUP).zip(words.chunks(GROUP / 2));
-        groups.zip(group_scales).map(|((w, x), scale)| i64::from(group([w], [x])[0][0]) * i64::from(scale)).sum()
-    }
 }
 
 /// The integer sums of `R` rows with `T` positions.
 #[inline(always)]
-fn tile<const R: usize, const T: usize>(rows: [Q8Row<'_>; R], x: [&[u32]; T]) -> [[i64; T]; R] {
+fn tile<const R: usize, const T: usize>(
+    packing: Packing,
+    n_in: usize,
+    rows: [PackedRow<'_>; R],
+    x: [&[u32]; T],
+) -> [[i64; T]; R] {
     let mut sums = [[0i64; T]; R];
-    let n_groups = rows[0].group_scales.len();
-    for g in 0..n_groups {
-        let weights = rows.map(|row| &row.weights[g * GROUP..row.weights.len().min((g + 1) * GROUP)]);
-        let dots = group(weights, x.map(|x| &x[g * (GROUP / 2)..]));
+    let mut buffers: [Unpacked; R] = [[0; 32]; R];
+    let group_bytes = packing.group_bytes(packing.group);
+    for g in 0..rows[0].group_scales.len() {
+        let m = packing.group.min(n_in - g * packing.group);
+        let x = x.map(|x| &x[g * packing.group / 2..]);
+        let mut buffers = buffers.iter_mut();
+        let weights = rows.map(|row| {
+            let bytes = &row.integers[g * group_bytes..row.integers.len().min((g + 1) * group_bytes)];
+            buffers.next().map_or(bytes, |buffer| signed_bytes(packing, bytes, m, buffer))
+        });
+        let dots = group(weights, x);
         for (r, (sums, dots)) in sums.iter_mut().zip(dots).enumerate() {
-            let scale = i64::from(rows[r].group_scales[g]);
+            let scale = i64::from(packing.scale(rows[r].group_scales[g]));
             for (sum, dot) in sums.iter_mut().zip(dots) {
                 *sum += i64::from(dot) * scale;
             }
@@ -85,7 +92,7 @@ fn tile<const R: usize, const T: usize>(rows: [Q8Row<'_>; R], x: [&[u32]; T]) ->
     sums
 }
 
-/// The dot products of up to [`GROUP`] weights of `R` rows with the arranged activations of `T` positions.
+/// The dot products of a group's signed bytes of `R` rows with the arranged activations of `T` positions.
 #[inline(always)]
 fn group<const R: usize, const T: usize>(weights: [&[u8]; R], x: [&[u32]; T]) -> [[i32; T]; R] {
     let mut dots = [[0i32; T]; R];

@@ -1,7 +1,9 @@
 //! The portable kernel: the definition of every product, in plain Rust.
 
-use super::{F32Inputs, F32Rows, I16Inputs, Kernel, Q8Rows, q8_shift};
-use crate::format::GROUP;
+use super::Kernel;
+use super::inputs::{F32Inputs, I8Inputs, I16Inputs, Position};
+use super::rows::{PackedRow, Rows, Unpacked, signed_bytes};
+use crate::format::{Format, Packing};
 use crate::ops::exp::pow2;
 use crate::ops::reduce::{STRIPES, accumulate_dot, fold};
 
@@ -11,54 +13,120 @@ pub struct Portable;
 
 impl Kernel for Portable {}
 
+/// Positions whose sums are under way together, a group unpacked once for all of them.
+const POSITIONS: usize = 4;
+
 /// See [`Kernel::matmul_f32`].
 #[inline(always)]
-pub fn matmul_f32(out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: F32Rows<'_>) {
-    for (r, row) in rows.bytes.chunks_exact(4 * rows.n_in).enumerate() {
-        for (t, x) in inputs.values.chunks_exact(rows.n_in).enumerate() {
+pub fn matmul_f32(out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>) {
+    let n_in = rows.n_in;
+    for (r, row) in rows.iter().enumerate() {
+        for (t, x) in inputs.values.chunks_exact(n_in).enumerate() {
             let mut stripes = [0.0; STRIPES];
-            accumulate_dot(&mut stripes, row.as_chunks().0, f32::from_le_bytes, x);
+            match rows.format.packing() {
+                None => accumulate_floats(&mut stripes, rows.format, x, row),
+                Some(packing) => {
+                    let row = PackedRow::new(row, packing, n_in);
+                    accumulate_groups(&mut stripes, packing, x, row.row_scale, row.groups(packing));
+                }
+            }
             out[t * out_stride + r] = fold(stripes);
         }
     }
 }
 
-/// See [`Kernel::matmul_q8_i16`].
+/// Adds the products of a piece of a row of floats, of whole [`STRIPES`] but for a row's last, with the activations
+/// `x` under it.
 #[inline(always)]
-pub fn matmul_q8_i16(out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Q8Rows<'_>) {
-    for (r, row) in rows.iter().enumerate() {
-        for (t, (words, scale)) in inputs.iter(rows.n_in).enumerate() {
-            let sum = sum_q8_i16(words, row.weights, row.group_scales.iter().copied());
-            out[t * out_stride + r] = finish_q8(sum, rows.n_in, row.row_scale, scale);
+pub(crate) fn accumulate_floats(stripes: &mut [f32; STRIPES], format: Format, x: &[f32], bytes: &[u8]) {
+    match format {
+        Format::F16 => {
+            let load = |bytes| half::f16::from_le_bytes(bytes).to_f32();
+            accumulate_dot(stripes, &bytes.as_chunks().0[..x.len()], load, x);
+        }
+        _ => accumulate_dot(stripes, &bytes.as_chunks().0[..x.len()], f32::from_le_bytes, x),
+    }
+}
+
+/// Adds the products of groups of a row, each weight rounded to f32, with the activations `x` under them.
+#[inline(always)]
+pub(crate) fn accumulate_groups<'a>(
+    stripes: &mut [f32; STRIPES],
+    packing: Packing,
+    x: &[f32],
+    row_scale: f32,
+    groups: impl Iterator<Item = (&'a [u8], i32)>,
+) {
+    let mut buffer: Unpacked = [0; 32];
+    for ((bytes, scale), x) in groups.zip(x.chunks(packing.group)) {
+        let step = row_scale * scale as f32;
+        let integers = signed_bytes(packing, bytes, x.len(), &mut buffer);
+        accumulate_dot(stripes, integers, |q| step * f32::from(q as i8), x);
+    }
+}
+
+/// See [`Kernel::matmul_i16`].
+#[inline(always)]
+pub fn matmul_i16(out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>) {
+    matmul(out, out_stride, inputs.iter(rows.n_in), inputs.scales, rows);
+}
+
+/// See [`Kernel::matmul_i8`].
+#[inline(always)]
+pub fn matmul_i8(out: &mut [f32], out_stride: usize, inputs: I8Inputs<'_>, rows: Rows<'_>) {
+    matmul(out, out_stride, inputs.iter(rows.n_in), inputs.scales, rows);
+}
+
+/// Each row with each position, a group unpacked once for several of them.
+#[inline(always)]
+fn matmul<X: Position>(
+    out: &mut [f32],
+    out_stride: usize,
+    mut positions: impl Iterator<Item = X>,
+    scales: &[f32],
+    rows: Rows<'_>,
+) {
+    let Some(packing) = rows.format.packing() else { return };
+    let n_in = rows.n_in;
+    for (out, scales) in out.chunks_mut(POSITIONS * out_stride).zip(scales.chunks(POSITIONS)) {
+        let x: [Option<X>; POSITIONS] = core::array::from_fn(|i| scales.get(i).and_then(|_| positions.next()));
+        for (r, row) in rows.iter().enumerate() {
+            let row = PackedRow::new(row, packing, n_in);
+            let mut sums = [0i64; POSITIONS];
+            let mut buffer: Unpacked = [0; 32];
+            for (first, (bytes, scale)) in (0..).step_by(packing.group).zip(row.groups(packing)) {
+                let integers = signed_bytes(packing, bytes, packing.group.min(n_in - first), &mut buffer);
+                for (sum, x) in sums.iter_mut().zip(x.into_iter().flatten()) {
+                    *sum += x.from(first).dot(integers) * i64::from(scale);
+                }
+            }
+            for (i, (&sum, &scale)) in sums.iter().zip(scales).enumerate() {
+                out[i * out_stride + r] = finish(sum, packing, n_in, row.row_scale, scale);
+            }
         }
     }
 }
 
+/// One position's sum over the groups of a piece of a row, of `n` weights.
+pub(crate) fn sum<'a>(
+    packing: Packing,
+    x: impl Position,
+    n: usize,
+    groups: impl Iterator<Item = (&'a [u8], i32)>,
+) -> i64 {
+    let mut buffer: Unpacked = [0; 32];
+    let mut sum = 0;
+    for (first, (bytes, scale)) in (0..).step_by(packing.group).zip(groups) {
+        let integers = signed_bytes(packing, bytes, packing.group.min(n - first), &mut buffer);
+        sum += x.from(first).dot(integers) * i64::from(scale);
+    }
+    sum
+}
+
 /// A row's integer sum as the f32 product.
 #[inline(always)]
-pub fn finish_q8(sum: i64, n_in: usize, row_scale: f32, input_scale: f32) -> f32 {
-    let shift = q8_shift(n_in);
+pub fn finish(sum: i64, packing: Packing, n_in: usize, row_scale: f32, input_scale: f32) -> f32 {
+    let shift = packing.shift(n_in);
     let half = (1i64 << shift) >> 1;
     (((sum + half) >> shift) as i32 as f32 * (row_scale * pow2(shift as i32))) * input_scale
-}
-
-/// The dot product of up to [`GROUP`] weights and as many packed activations.
-#[inline(always)]
-fn group_dot(weights: &[u8], words: &[u32]) -> i32 {
-    let (pairs, last) = weights.as_chunks::<2>();
-    let mut dot = 0;
-    for (&[a, b], &word) in pairs.iter().zip(words) {
-        dot += i32::from(a as i8) * i32::from(word as i16) + i32::from(b as i8) * ((word as i32) >> 16);
-    }
-    match (last, words.get(pairs.len())) {
-        (&[a], Some(&word)) => dot + i32::from(a as i8) * i32::from(word as i16),
-        _ => dot,
-    }
-}
-
-/// See [`Kernel::sum_q8_i16`].
-#[inline(always)]
-pub fn sum_q8_i16(words: &[u32], weights: &[u8], group_scales: impl Iterator<Item = u8>) -> i64 {
-    let groups = weights.chunks(GROUP).zip(words.chunks(GROUP / 2));
-    groups.zip(group_scales).map(|((weights, words), s)| i64::from(group_dot(weights, words)) * i64::from(s)).sum()
 }

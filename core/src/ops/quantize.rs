@@ -1,9 +1,17 @@
-//! Rounding activations to 16-bit integers under one scale a position.
+//! Rounding activations to integers: of 16 bits under one scale a position, or of 8 bits under an integer scale a group
+//! too.
 
-/// The largest magnitude of a quantised activation.
-pub const MAX: f32 = 32767.0;
+/// The largest magnitude of a 16-bit activation.
+pub const MAX_I16: f32 = 32767.0;
 
-/// Below it a position's activations count as zero: `MAX / LEAST` still is a finite number.
+/// 8-bit activations that share an integer scale.
+pub const I8_GROUP: usize = 32;
+
+/// The largest magnitude of an 8-bit activation, and that times the largest scale of a group.
+const MAX_I8: i32 = 127;
+const MAX_I8_SCALED: f32 = 127.0 * 255.0;
+
+/// Below it a position's activations count as zero: `MAX_I16 / LEAST` still is a finite number.
 const LEAST: f32 = 1e-30;
 
 /// Adding it rounds a number of less than 2^22 to the nearest integer, ties to even.
@@ -14,33 +22,74 @@ pub const fn i16_words(n: usize) -> usize {
     n.div_ceil(4) * 2
 }
 
+/// 32-bit words that `n` 8-bit activations take: four a word, then one scale a group, one a word. Never more than
+/// [`i16_words`].
+pub const fn i8_words(n: usize) -> usize {
+    n.div_ceil(4) + n.div_ceil(I8_GROUP)
+}
+
+/// The largest magnitude in `x`; what is not finite comes out above every number.
+fn peak(x: &[f32]) -> f32 {
+    // Magnitudes order like their bits.
+    f32::from_bits(x.iter().map(|v| v.to_bits() & 0x7FFF_FFFF).max().unwrap_or(0))
+}
+
+/// The integer nearest to `v`, of magnitude below 2^22; ties go to the even one.
+#[inline(always)]
+fn round(v: f32) -> i32 {
+    (v + ROUND).to_bits().wrapping_sub(ROUND.to_bits()) as i32
+}
+
 /// Writes `x` as 16-bit integers, element `2i` in the low and `2i + 1` in the high half of word `i`, and returns
 /// their scale: `x ~ scale * integer`, off by at most half a scale.
 ///
 /// The scale is `max |x| / 32767`; it is 0 where all of `x` is (nearly) zero, and not a number where `x` holds one
 /// that is not finite.
 pub fn quantize_i16(words: &mut [u32], x: &[f32]) -> f32 {
-    // Magnitudes order like their bits, and anything not finite comes out above every number.
-    let peak = f32::from_bits(x.iter().map(|v| v.to_bits() & 0x7FFF_FFFF).max().unwrap_or(0));
+    let peak = peak(x);
     if !(LEAST..=f32::MAX).contains(&peak) {
         words.fill(0);
         return if peak < LEAST { 0.0 } else { f32::NAN };
     }
-    let inverse = MAX / peak;
-    let round = |v: f32| {
-        let integer = (v * inverse + ROUND).to_bits().wrapping_sub(ROUND.to_bits()) as i32;
-        integer.clamp(-32767, 32767) as u16 as u32
-    };
+    let inverse = MAX_I16 / peak;
+    let integer = |v: f32| round(v * inverse).clamp(-32767, 32767) as u16 as u32;
     let (pairs, last) = x.as_chunks::<2>();
     let (body, rest) = words.split_at_mut(pairs.len());
     for (word, &[low, high]) in body.iter_mut().zip(pairs) {
-        *word = round(low) | round(high) << 16;
+        *word = integer(low) | integer(high) << 16;
     }
     rest.fill(0);
     if let (Some(word), Some(&low)) = (rest.first_mut(), last.first()) {
-        *word = round(low);
+        *word = integer(low);
     }
-    peak / MAX
+    peak / MAX_I16
+}
+
+/// Writes `x` as 8-bit integers, element `i` in byte `i % 4` of word `i / 4`, then a scale from 1 to 255 for each
+/// [`I8_GROUP`] of them, and returns the position's scale: `x ~ scale * group_scale * integer`, off by at most half of
+/// `scale * group_scale`.
+///
+/// The position's scale is `max |x| / (127 * 255)`, 0 and not a number as in [`quantize_i16`]; a group's is the least
+/// under which the group's integers stay within ±127, or that plus one.
+pub fn quantize_i8(words: &mut [u32], x: &[f32]) -> f32 {
+    let (words, scales) = words.split_at_mut(x.len().div_ceil(4));
+    let largest = peak(x);
+    if !(LEAST..=f32::MAX).contains(&largest) {
+        words.fill(0);
+        scales.fill(0);
+        return if largest < LEAST { 0.0 } else { f32::NAN };
+    }
+    let inverse = MAX_I8_SCALED / largest;
+    for ((words, scale), x) in words.chunks_mut(I8_GROUP / 4).zip(scales).zip(x.chunks(I8_GROUP)) {
+        let group_scale = ((peak(x) * inverse) as i32 / MAX_I8 + 1).min(255);
+        *scale = group_scale as u32;
+        let inverse = inverse / group_scale as f32;
+        for (word, x) in words.iter_mut().zip(x.chunks(4)) {
+            let byte = |v: f32| round(v * inverse).clamp(-MAX_I8, MAX_I8) as u8;
+            *word = u32::from_le_bytes(core::array::from_fn(|i| x.get(i).map_or(0, |&v| byte(v))));
+        }
+    }
+    largest / MAX_I8_SCALED
 }
 
 #[cfg(test)]
@@ -63,6 +112,27 @@ mod tests {
         for i in 77..2 * words.len() {
             assert_eq!(integer(&words, i), 0);
         }
+    }
+
+    #[test]
+    fn eight_bits_are_off_by_at_most_half_a_groups_scale() {
+        let mut x: std::vec::Vec<f32> = (0..77).map(|i| ((i * 31) % 77) as f32 * 0.017 - 0.6).collect();
+        x[40..60].iter_mut().for_each(|v| *v *= 1e-3);
+        x[7] = 40.0;
+        for n in [1, 4, 5, 31, 32, 33, 77] {
+            let mut words = std::vec![u32::MAX; i8_words(n)];
+            let scale = quantize_i8(&mut words, &x[..n]);
+            let (integers, scales) = words.split_at(n.div_ceil(4));
+            for (i, &v) in x[..n].iter().enumerate() {
+                let step = f64::from(scale) * f64::from(scales[i / I8_GROUP]);
+                let q = integers[i / 4].to_le_bytes()[i % 4] as i8;
+                assert!((step * f64::from(q) - f64::from(v)).abs() <= 0.501 * step && q != i8::MIN, "{n} {i}");
+            }
+            assert!(i8_words(n) <= i16_words(n));
+        }
+        let mut words = [7; 2];
+        assert_eq!((quantize_i8(&mut words, &[0.0, -0.0, 1e-38]), words), (0.0, [0; 2]));
+        assert!(quantize_i8(&mut words, &[1.0, f32::NEG_INFINITY]).is_nan());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Tokens to hidden states: the transformer blocks, as a machine of bounded steps.
 
-use super::product::{Product, prepare};
+use super::product::{Matrix, Product};
 use super::weights::read_row;
 use super::{ForwardError, Progress, Session, required};
 use crate::blob::slot::{LayerSlot, Slot};
@@ -142,11 +142,11 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
         }
         let slot = self.slot(matrix);
         let session = &mut *self.session;
-        let matrix = required(&mut session.model, slot)?;
+        let matrix = Matrix::find(&mut session.model, slot)?;
         let scratch = &mut session.scratch;
         let floats = if self.stage == Stage::MlpProj { &*scratch.hidden } else { &*scratch.normed };
-        let floats = &floats[..n * matrix.cols];
-        prepare(&session.kernel, &matrix, floats, scratch.inputs, scratch.scales);
+        let floats = &floats[..n * matrix.tensor.cols];
+        matrix.prepare(&session.kernel, session.model.source(), floats, scratch.inputs, scratch.scales);
         Ok(())
     }
 
@@ -242,14 +242,14 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
     }
 
     /// A weight matrix of the layer under way, and its bias.
-    fn matrix(&mut self, weight: LayerSlot, bias: LayerSlot) -> Result<(Tensor, Option<Tensor>), ReadError> {
+    fn matrix(&mut self, weight: LayerSlot, bias: LayerSlot) -> Result<(Matrix, Option<Tensor>), ReadError> {
         let (weight, bias) = (self.slot(weight), self.slot(bias));
         let model = &mut self.session.model;
-        Ok((required(model, weight)?, model.tensor(bias)?))
+        Ok((Matrix::find(model, weight)?, model.tensor(bias)?))
     }
 
     /// Multiplies a block of rows: outputs `[n][BLOCK_ROWS]` in the scratch memory's block.
-    fn product(&mut self, (matrix, bias): (Tensor, Option<Tensor>), rows: Range<usize>) -> Result<(), ReadError> {
+    fn product(&mut self, (matrix, bias): (Matrix, Option<Tensor>), rows: Range<usize>) -> Result<(), ReadError> {
         let n = self.n();
         let session = &mut *self.session;
         let scratch = &mut session.scratch;

@@ -1,11 +1,10 @@
 //! Hidden states to logits: one walk over the output head's rows, into sinks.
 
-use super::product::{Product, prepare};
-use super::{ForwardError, Progress, Session, required};
+use super::product::{Matrix, Product};
+use super::{ForwardError, Progress, Session};
 use crate::blob::slot::Slot;
 use crate::config::TokenId;
 use crate::kernel::Kernel;
-use crate::model::Tensor;
 use crate::scratch::BLOCK_ROWS;
 use crate::sink::LogitSink;
 use crate::source::{ReadError, Source};
@@ -38,11 +37,12 @@ impl<'p, 'b, S: Source, K: Kernel, L: LogitSink> Head<'p, 'b, S, K, L> {
         if self.at == 0 {
             session.normalize(self.first, n, Slot::LnFWeight, Slot::LnFBias)?;
             let scratch = &mut session.scratch;
-            let hidden = &scratch.normed[..n * matrix.cols];
-            prepare(&session.kernel, &matrix, hidden, scratch.inputs, scratch.scales);
+            let hidden = &scratch.normed[..n * matrix.tensor.cols];
+            matrix.prepare(&session.kernel, session.model.source(), hidden, scratch.inputs, scratch.scales);
         }
         let bias = session.model.tensor(Slot::LmHeadBias)?;
-        let end = matrix.rows.min(self.at.saturating_add(max.max(1)));
+        let n_vocab = matrix.tensor.rows;
+        let end = n_vocab.min(self.at.saturating_add(max.max(1)));
         while self.at < end {
             let rows = self.at..end.min(self.at + BLOCK_ROWS);
             let scratch = &mut session.scratch;
@@ -54,15 +54,13 @@ impl<'p, 'b, S: Source, K: Kernel, L: LogitSink> Head<'p, 'b, S, K, L> {
             }
             self.at = rows.end;
         }
-        Ok(if self.at == matrix.rows { Progress::Done } else { Progress::More })
+        Ok(if self.at == n_vocab { Progress::Done } else { Progress::More })
     }
 
     /// The output head's matrix: its own, or the token embedding that it is tied to.
-    fn matrix(&mut self) -> Result<Tensor, ReadError> {
+    fn matrix(&mut self) -> Result<Matrix, ReadError> {
         let model = &mut self.session.model;
-        match model.tensor(Slot::LmHead)? {
-            Some(matrix) => Ok(matrix),
-            None => required(model, Slot::Wte),
-        }
+        let slot = if model.tensor(Slot::LmHead)?.is_some() { Slot::LmHead } else { Slot::Wte };
+        Matrix::find(model, slot)
     }
 }

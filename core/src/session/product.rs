@@ -1,48 +1,108 @@
 //! Matrix products over rows that come block by block, or, where a row outgrows the source's buffer, piece by piece.
 
-use super::weights::{pieces, read_q8_scales, read_vector};
-use crate::format::{Format, GROUP};
-use crate::kernel::{F32Inputs, F32Rows, I16Inputs, Kernel, Q8Rows, finish_q8};
-use crate::model::Tensor;
-use crate::ops::quantize::{i16_words, quantize_i16};
+use super::required;
+use super::weights::{piece_groups, pieces, read_scales, read_vector};
+use crate::blob::slot::{LayerSlot, Slot};
+use crate::config::Activations;
+use crate::format::Packing;
+use crate::kernel::{self, F32Inputs, I8Inputs, I16Inputs, Kernel, Rows, accumulate_floats, accumulate_groups, finish};
+use crate::model::{Model, Tensor};
+use crate::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
 use crate::ops::reduce::{STRIPES, fold};
 use crate::scratch::{BLOCK_ROWS, Partial};
 use crate::source::{ReadError, Source};
 use core::ops::Range;
 
-/// A matrix with what it is multiplied by and added to.
-pub(super) struct Product<'a> {
-    pub matrix: Tensor,
-    pub bias: Option<Tensor>,
-    /// `[positions][n_in]`.
-    pub floats: &'a [f32],
-    /// The same, quantised and arranged, where the matrix is.
-    pub integers: I16Inputs<'a>,
+/// A matrix, and what its inputs are rounded to.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix {
+    pub tensor: Tensor,
+    rounding: Activations,
 }
 
-/// Quantises the inputs `[n][n_in]` of a product with `matrix`, unless its weights are f32.
-pub(super) fn prepare<K: Kernel>(kernel: &K, matrix: &Tensor, floats: &[f32], words: &mut [u32], scales: &mut [f32]) {
-    if matrix.format == Format::F32 {
-        return;
+impl Matrix {
+    /// Of the slot, which the model has.
+    pub(super) fn find<S: Source>(model: &mut Model<S>, slot: Slot) -> Result<Self, ReadError> {
+        let tensor = required(model, slot)?;
+        Ok(Self { tensor, rounding: rounding(model.activations(), slot, &tensor) })
     }
-    let n_in = matrix.cols;
-    for ((x, words), scale) in floats.chunks_exact(n_in).zip(words.chunks_exact_mut(i16_words(n_in))).zip(scales) {
-        *scale = quantize_i16(words, x);
-        kernel.arrange_i16(words);
+
+    /// Whether the source gives whole rows.
+    fn has_whole_rows(&self, source: &impl Source) -> bool {
+        self.tensor.stride <= source.max_read()
     }
+
+    /// Rounds the inputs `[n][n_in]` of a product into `words` and `scales`, as `kernel` wants them where it will see
+    /// them.
+    pub(super) fn prepare<S: Source, K: Kernel>(
+        &self,
+        kernel: &K,
+        source: &S,
+        floats: &[f32],
+        words: &mut [u32],
+        scales: &mut [f32],
+    ) {
+        let n_in = self.tensor.cols;
+        let Some(packing) = self.tensor.format.packing() else { return };
+        let positions = floats.chunks_exact(n_in);
+        match self.rounding {
+            Activations::F32 => {}
+            Activations::I16 => {
+                for ((x, words), scale) in positions.zip(words.chunks_exact_mut(i16_words(n_in))).zip(scales) {
+                    *scale = quantize_i16(words, x);
+                    if self.has_whole_rows(source) {
+                        kernel.arrange_i16(words, packing);
+                    }
+                }
+            }
+            Activations::I8 => {
+                for ((x, words), scale) in positions.zip(words.chunks_exact_mut(i8_words(n_in))).zip(scales) {
+                    *scale = quantize_i8(words, x);
+                }
+            }
+        }
+    }
+}
+
+/// What the inputs of a matrix in this slot are rounded to.
+fn rounding(activations: Activations, slot: Slot, matrix: &Tensor) -> Activations {
+    match (matrix.format.packing(), activations, slot) {
+        (None, ..) => Activations::F32,
+        (_, Activations::I8, Slot::Layer(_, LayerSlot::MlpProjWeight)) => Activations::I16,
+        _ => activations,
+    }
+}
+
+/// A matrix with what it is multiplied by and added to.
+pub(super) struct Product<'a> {
+    matrix: Tensor,
+    bias: Option<Tensor>,
+    inputs: Inputs<'a>,
+}
+
+/// Inputs of so many positions.
+enum Inputs<'a> {
+    F32(F32Inputs<'a>),
+    I16(I16Inputs<'a>),
+    I8(I8Inputs<'a>),
 }
 
 impl<'a> Product<'a> {
-    /// The product with the inputs that [`prepare`] left in `words` and `scales`, for `n` positions.
+    /// The product with the inputs of `n` positions, or what [`Matrix::prepare`] left of them in `words` and `scales`.
     pub(super) fn new(
-        matrix: Tensor,
+        matrix: Matrix,
         bias: Option<Tensor>,
         floats: &'a [f32],
         (words, scales): (&'a [u32], &'a [f32]),
         n: usize,
     ) -> Self {
-        let words = &words[..n * i16_words(matrix.cols)];
-        Self { matrix, bias, floats: &floats[..n * matrix.cols], integers: I16Inputs { words, scales: &scales[..n] } }
+        let n_in = matrix.tensor.cols;
+        let inputs = match matrix.rounding {
+            Activations::F32 => Inputs::F32(F32Inputs { values: &floats[..n * n_in] }),
+            Activations::I16 => Inputs::I16(I16Inputs { words: &words[..n * i16_words(n_in)], scales: &scales[..n] }),
+            Activations::I8 => Inputs::I8(I8Inputs { words: &words[..n * i8_words(n_in)], scales: &scales[..n] }),
+        };
+        Self { matrix: matrix.tensor, bias, inputs }
     }
 
     /// Computes rows `rows`, at most [`BLOCK_ROWS`], bias added: row `rows.start + i` of position `t` goes to
@@ -55,22 +115,20 @@ impl<'a> Product<'a> {
         partial: &mut Partial<'_>,
         rows: Range<usize>,
     ) -> Result<(), ReadError> {
-        let Tensor { offset, stride, cols: n_in, .. } = self.matrix;
+        let Tensor { format, offset, stride, cols: n_in, .. } = self.matrix;
         let fitting = source.max_read() / stride;
         if fitting == 0 {
             for row in rows.clone() {
-                self.long_row(&mut out[row - rows.start..], source, kernel, partial, row)?;
+                self.long_row(&mut out[row - rows.start..], source, partial, row)?;
             }
         } else {
             for run in pieces(rows.len(), fitting, 1) {
                 let bytes = source.read(offset + (rows.start + run.start) * stride, run.len() * stride)?;
-                let out = &mut out[run.start..];
-                match self.matrix.format {
-                    Format::F32 => {
-                        let inputs = F32Inputs { values: self.floats };
-                        kernel.matmul_f32(out, BLOCK_ROWS, inputs, F32Rows { bytes, n_in });
-                    }
-                    Format::Q8 => kernel.matmul_q8_i16(out, BLOCK_ROWS, self.integers, Q8Rows { bytes, n_in }),
+                let (out, rows) = (&mut out[run.start..], Rows { format, bytes, n_in });
+                match self.inputs {
+                    Inputs::F32(inputs) => kernel.matmul_f32(out, BLOCK_ROWS, inputs, rows),
+                    Inputs::I16(inputs) => kernel.matmul_i16(out, BLOCK_ROWS, inputs, rows),
+                    Inputs::I8(inputs) => kernel.matmul_i8(out, BLOCK_ROWS, inputs, rows),
                 }
             }
         }
@@ -80,49 +138,118 @@ impl<'a> Product<'a> {
         })
     }
 
-    /// One row, piece by piece: position `t` goes to `out[t * BLOCK_ROWS]`.
-    fn long_row<S: Source, K: Kernel>(
+    /// One row, piece by piece: position `t` goes to `out[t * BLOCK_ROWS]`. Here reading decides the pace, so that no
+    /// kernel is asked.
+    fn long_row<S: Source>(
         &self,
         out: &mut [f32],
         source: &mut S,
-        kernel: &K,
         partial: &mut Partial<'_>,
         row: usize,
     ) -> Result<(), ReadError> {
-        let Tensor { offset, stride, cols: n_in, format, .. } = self.matrix;
-        let offset = offset + row * stride;
+        let n_in = self.matrix.cols;
         let out = out.iter_mut().step_by(BLOCK_ROWS);
-        match format {
-            Format::F32 => {
-                let n = self.floats.len() / n_in;
-                let stripes = &mut partial.stripes[..n];
+        let Some(packing) = self.matrix.format.packing() else {
+            let Inputs::F32(inputs) = self.inputs else { return Ok(()) };
+            return self.long_row_of_floats(out, inputs, source, partial.stripes, row);
+        };
+        let row_scale = read_scales(source, &self.matrix, packing, row, partial.group_scales)?;
+        match self.inputs {
+            Inputs::F32(inputs) => {
+                let stripes = &mut partial.stripes[..inputs.values.len() / n_in];
                 stripes.fill([0.0; STRIPES]);
-                for piece in pieces(n_in, source.max_read() / 4, STRIPES) {
-                    let bytes = source.read(offset + 4 * piece.start, 4 * piece.len())?;
-                    for (stripes, x) in stripes.iter_mut().zip(self.floats.chunks_exact(n_in)) {
-                        kernel.accumulate_f32(stripes, &x[piece.clone()], bytes);
+                self.each_piece(packing, source, row, |piece, bytes| {
+                    for (stripes, x) in stripes.iter_mut().zip(inputs.values.chunks_exact(n_in)) {
+                        let groups = piece_groups(packing, bytes, &partial.group_scales[piece.start / packing.group..]);
+                        accumulate_groups(stripes, packing, &x[piece.clone()], row_scale, groups);
                     }
-                }
+                })?;
                 out.zip(stripes).for_each(|(out, stripes)| *out = fold(*stripes));
             }
-            Format::Q8 => {
-                let row_scale = read_q8_scales(source, &self.matrix, row, partial.group_scales)?;
-                let sums = &mut partial.sums[..self.integers.scales.len()];
-                sums.fill([0; 2]);
-                for piece in pieces(n_in, source.max_read(), GROUP) {
-                    let bytes = source.read(offset + piece.start, piece.len())?;
-                    for (sum, (words, _)) in sums.iter_mut().zip(self.integers.iter(n_in)) {
-                        let scales = partial.group_scales[piece.start / GROUP..].iter().map(|&scale| scale as u8);
-                        let words = &words[piece.start / 2..piece.end.div_ceil(2)];
-                        add(sum, kernel.sum_q8_i16(words, bytes, scales));
-                    }
-                }
-                for ((out, sum), &scale) in out.zip(sums).zip(self.integers.scales) {
-                    *out = finish_q8(wide(*sum), n_in, row_scale, scale);
-                }
+            Inputs::I16(inputs) => {
+                let (positions, sums) = (inputs.iter(n_in), &mut partial.sums[..inputs.scales.len()]);
+                let sums = self.long_sums(packing, positions, sums, source, partial.group_scales, row)?;
+                self.finish_row(packing, out, sums, row_scale, inputs.scales);
+            }
+            Inputs::I8(inputs) => {
+                let (positions, sums) = (inputs.iter(n_in), &mut partial.sums[..inputs.scales.len()]);
+                let sums = self.long_sums(packing, positions, sums, source, partial.group_scales, row)?;
+                self.finish_row(packing, out, sums, row_scale, inputs.scales);
             }
         }
         Ok(())
+    }
+
+    fn long_row_of_floats<'o, S: Source>(
+        &self,
+        out: impl Iterator<Item = &'o mut f32>,
+        inputs: F32Inputs<'_>,
+        source: &mut S,
+        stripes: &mut [[f32; STRIPES]],
+        row: usize,
+    ) -> Result<(), ReadError> {
+        let Tensor { format, offset, stride, cols: n_in, .. } = self.matrix;
+        let size = format.row_stride(2) / 2;
+        let stripes = &mut stripes[..inputs.values.len() / n_in];
+        stripes.fill([0.0; STRIPES]);
+        for piece in pieces(n_in, source.max_read() / size, STRIPES) {
+            let bytes = source.read(offset + row * stride + size * piece.start, size * piece.len())?;
+            for (stripes, x) in stripes.iter_mut().zip(inputs.values.chunks_exact(n_in)) {
+                accumulate_floats(stripes, format, &x[piece.clone()], bytes);
+            }
+        }
+        out.zip(stripes).for_each(|(out, stripes)| *out = fold(*stripes));
+        Ok(())
+    }
+
+    /// Hands each piece of a row of integers to `each`: its columns and the bytes of its groups.
+    fn each_piece<S: Source>(
+        &self,
+        packing: Packing,
+        source: &mut S,
+        row: usize,
+        mut each: impl FnMut(Range<usize>, &[u8]),
+    ) -> Result<(), ReadError> {
+        let Tensor { offset, stride, cols: n_in, .. } = self.matrix;
+        let fitting = source.max_read() / packing.group_bytes(packing.group) * packing.group;
+        for piece in pieces(n_in, fitting, packing.group) {
+            let (start, end) = (packing.row_bytes(piece.start), packing.row_bytes(piece.end));
+            each(piece, source.read(offset + row * stride + start, end - start)?);
+        }
+        Ok(())
+    }
+
+    /// Each position's integer sum.
+    fn long_sums<'s, S: Source, P: kernel::Position>(
+        &self,
+        packing: Packing,
+        positions: impl Iterator<Item = P> + Clone,
+        sums: &'s mut [[u32; 2]],
+        source: &mut S,
+        group_scales: &[u32],
+        row: usize,
+    ) -> Result<&'s [[u32; 2]], ReadError> {
+        sums.fill([0; 2]);
+        self.each_piece(packing, source, row, |piece, bytes| {
+            for (sum, x) in sums.iter_mut().zip(positions.clone()) {
+                let groups = piece_groups(packing, bytes, &group_scales[piece.start / packing.group..]);
+                add(sum, kernel::sum(packing, x.from(piece.start), piece.len(), groups));
+            }
+        })?;
+        Ok(sums)
+    }
+
+    fn finish_row<'o>(
+        &self,
+        packing: Packing,
+        out: impl Iterator<Item = &'o mut f32>,
+        sums: &[[u32; 2]],
+        row_scale: f32,
+        scales: &[f32],
+    ) {
+        for ((out, sum), &scale) in out.zip(sums).zip(scales) {
+            *out = finish(wide(*sum), packing, self.matrix.cols, row_scale, scale);
+        }
     }
 }
 

@@ -1,20 +1,21 @@
 //! Reading weights as floats: embedding rows and vectors, in whatever pieces the source gives.
 
-use crate::format::{Format, GROUP};
-use crate::kernel::q8_row_scale;
+use crate::format::{Format, Packing};
+use crate::kernel::{Unpacked, row_scale, signed_bytes};
 use crate::model::Tensor;
 use crate::ops::reduce::STRIPES;
 use crate::source::{ReadError, Source};
 use core::ops::Range;
 
-/// Reads elements `range` of a vector, a tensor of one f32 row, and hands each to `each` with its place in the range.
+/// Reads elements `range` of a vector, a tensor of one row of floats, and hands each to `each` with its place in the
+/// range.
 pub(super) fn read_vector(
     source: &mut impl Source,
     vector: &Tensor,
     range: Range<usize>,
     mut each: impl FnMut(usize, f32),
 ) -> Result<(), ReadError> {
-    read_floats(source, vector.offset + 4 * range.start, range.len(), &mut each)
+    read_floats(source, vector.format, vector.offset, range, &mut each)
 }
 
 /// Reads one row of a matrix and hands each weight to `each` with its column. `group_scales` has room for a row's.
@@ -26,39 +27,53 @@ pub(super) fn read_row(
     mut each: impl FnMut(usize, f32),
 ) -> Result<(), ReadError> {
     let offset = matrix.offset + row * matrix.stride;
-    match matrix.format {
-        Format::F32 => read_floats(source, offset, matrix.cols, &mut each),
-        Format::Q8 => {
-            let row_scale = read_q8_scales(source, matrix, row, group_scales)?;
-            for piece in pieces(matrix.cols, source.max_read(), GROUP) {
-                let bytes = source.read(offset + piece.start, piece.len())?;
-                for (column, &weight) in piece.zip(bytes) {
-                    let scale = group_scales[column / GROUP] as f32;
-                    each(column, (row_scale * scale) * f32::from(weight as i8));
-                }
-            }
-            Ok(())
+    let Some(packing) = matrix.format.packing() else {
+        return read_floats(source, matrix.format, offset, 0..matrix.cols, &mut each);
+    };
+    let row_scale = read_scales(source, matrix, packing, row, group_scales)?;
+    let mut buffer: Unpacked = [0; 32];
+    let fitting = source.max_read() / packing.group_bytes(packing.group) * packing.group;
+    for piece in pieces(matrix.cols, fitting, packing.group) {
+        let (start, end) = (packing.row_bytes(piece.start), packing.row_bytes(piece.end));
+        let bytes = source.read(offset + start, end - start)?;
+        let groups = piece_groups(packing, bytes, &group_scales[piece.start / packing.group..]);
+        for (first, (bytes, scale)) in piece.clone().step_by(packing.group).zip(groups) {
+            let step = row_scale * scale as f32;
+            let integers = signed_bytes(packing, bytes, packing.group.min(piece.end - first), &mut buffer);
+            integers.iter().zip(first..).for_each(|(&q, column)| each(column, step * f32::from(q as i8)));
         }
     }
+    Ok(())
 }
 
-/// Reads the scales at the end of a q8 row: one word a group into `group_scales`; returns the row's.
-pub(super) fn read_q8_scales(
+/// The groups of a piece of a row, and their scales as [`read_scales`] left them.
+pub(super) fn piece_groups<'a>(
+    packing: Packing,
+    bytes: &'a [u8],
+    group_scales: &'a [u32],
+) -> impl Iterator<Item = (&'a [u8], i32)> {
+    let scales = group_scales.iter().map(move |&scale| packing.scale(scale as u8));
+    bytes.chunks(packing.group_bytes(packing.group)).zip(scales)
+}
+
+/// Reads the scales at the end of a row of integers: one word a group into `group_scales`; returns the row's.
+pub(super) fn read_scales(
     source: &mut impl Source,
     matrix: &Tensor,
+    packing: Packing,
     row: usize,
     group_scales: &mut [u32],
 ) -> Result<f32, ReadError> {
     let end = matrix.offset + (row + 1) * matrix.stride;
-    let start = matrix.offset + row * matrix.stride + matrix.cols;
-    let n_groups = matrix.cols.div_ceil(GROUP);
+    let start = matrix.offset + row * matrix.stride + packing.row_bytes(matrix.cols);
+    let n_groups = matrix.cols.div_ceil(packing.group);
     for piece in pieces(n_groups, source.max_read(), 1) {
         let bytes = source.read(start + piece.start, piece.len())?;
         for (scale, &byte) in group_scales[piece].iter_mut().zip(bytes) {
             *scale = u32::from(byte);
         }
     }
-    Ok(q8_row_scale(source.read(end - 4, 4)?))
+    Ok(row_scale(source.read(end - 4, 4)?))
 }
 
 /// Cuts `0..n` into runs of at most `max` elements, all but the last of a multiple of `unit`.
@@ -69,14 +84,26 @@ pub(super) fn pieces(n: usize, max: usize, unit: usize) -> impl Iterator<Item = 
 
 fn read_floats(
     source: &mut impl Source,
+    format: Format,
     offset: usize,
-    n: usize,
+    range: Range<usize>,
     each: &mut impl FnMut(usize, f32),
 ) -> Result<(), ReadError> {
-    for piece in pieces(n, source.max_read() / 4, STRIPES) {
-        let bytes = source.read(offset + 4 * piece.start, 4 * piece.len())?;
-        for (index, &bytes) in piece.zip(bytes.as_chunks().0) {
-            each(index, f32::from_le_bytes(bytes));
+    let size = format.row_stride(2) / 2;
+    let offset = offset + size * range.start;
+    for piece in pieces(range.len(), source.max_read() / size, STRIPES) {
+        let bytes = source.read(offset + size * piece.start, size * piece.len())?;
+        match format {
+            Format::F16 => {
+                for (index, &bytes) in piece.zip(bytes.as_chunks().0) {
+                    each(index, half::f16::from_le_bytes(bytes).to_f32());
+                }
+            }
+            _ => {
+                for (index, &bytes) in piece.zip(bytes.as_chunks().0) {
+                    each(index, f32::from_le_bytes(bytes));
+                }
+            }
         }
     }
     Ok(())

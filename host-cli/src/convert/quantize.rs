@@ -1,6 +1,7 @@
 //! Weights to the bytes of a blob's rows.
 
-use emberlm_core::format::{Format, GROUP};
+use emberlm_core::format::Format;
+const GROUP: usize = 64;
 use half::bf16;
 
 /// Largest magnitude of a q8 weight, and largest scale of a group.
@@ -50,6 +51,7 @@ pub fn append_row(out: &mut Vec<u8>, row: &[f32], format: Format, error: &mut Ro
             row.iter().for_each(|&weight| error.push(weight, f64::from(weight)));
         }
         Format::Q8 => append_q8(out, row, error),
+        _ => unimplemented!(),
     }
     debug_assert_eq!(out.len() - start, format.row_stride(row.len()));
 }
@@ -87,16 +89,16 @@ fn bf16_at_least(x: f64) -> bf16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use emberlm_core::kernel::Q8Row;
+    use emberlm_core::kernel::PackedRow;
 
     fn stored(row: &[f32]) -> (Vec<f64>, RoundingError) {
         let (mut bytes, mut error) = (Vec::new(), RoundingError::default());
         append_row(&mut bytes, row, Format::Q8, &mut error);
-        let view = Q8Row::new(&bytes, row.len());
+        let view = PackedRow::new(&bytes, Format::Q8.packing().unwrap(), row.len());
         let weight = |(i, &q): (usize, &u8)| {
             f64::from(view.row_scale) * f64::from(view.group_scales[i / GROUP]) * f64::from(q as i8)
         };
-        (view.weights.iter().enumerate().map(weight).collect(), error)
+        (view.integers.iter().enumerate().map(weight).collect(), error)
     }
 
     #[test]

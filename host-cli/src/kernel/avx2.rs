@@ -1,9 +1,12 @@
 //! Products with AVX2's 256-bit integers and floats.
 #![allow(unsafe_code)]
 
-use emberlm_core::format::GROUP;
-use emberlm_core::kernel::{F32Inputs, F32Rows, I16Inputs, Kernel, Portable, Q8Rows, finish_q8};
-use emberlm_core::ops::quantize::i16_words;
+use emberlm_core::format::Packing;
+use emberlm_core::kernel::{
+    F32Inputs, I8Inputs, I8Position, I16Inputs, I16Position, Kernel, PackedRow, Portable, Position, Rows, Unpacked,
+    finish, signed_bytes,
+};
+use emberlm_core::ops::quantize::I8_GROUP;
 use std::arch::x86_64::{
     __m128i, __m256i, _mm_add_epi64, _mm_cvtsi128_si64, _mm_loadu_si128, _mm_unpackhi_epi64, _mm256_add_epi32,
     _mm256_add_epi64, _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_extracti128_si256, _mm256_loadu_si256,
@@ -22,80 +25,139 @@ impl Avx2 {
 }
 
 impl Kernel for Avx2 {
-    fn matmul_f32(&self, out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: F32Rows<'_>) {
+    fn matmul_f32(&self, out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>) {
         // SAFETY: an `Avx2` exists only where the processor has AVX2.
         unsafe { matmul_f32(out, out_stride, inputs, rows) }
     }
 
-    fn matmul_q8_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Q8Rows<'_>) {
+    fn matmul_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>) {
         // SAFETY: an `Avx2` exists only where the processor has AVX2.
-        unsafe { matmul_q8_i16(out, out_stride, inputs, rows) }
+        unsafe { matmul(out, out_stride, inputs.iter(rows.n_in), inputs.scales, rows) }
+    }
+
+    fn matmul_i8(&self, out: &mut [f32], out_stride: usize, inputs: I8Inputs<'_>, rows: Rows<'_>) {
+        // SAFETY: an `Avx2` exists only where the processor has AVX2.
+        unsafe { matmul(out, out_stride, inputs.iter(rows.n_in), inputs.scales, rows) }
     }
 }
 
 /// The portable kernel's code, compiled for eight lanes: its stripes are made for them.
 #[target_feature(enable = "avx2")]
-fn matmul_f32(out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: F32Rows<'_>) {
+fn matmul_f32(out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>) {
     Portable.matmul_f32(out, out_stride, inputs, rows);
 }
 
-/// Positions whose sums are under way together, the weights widened once.
+/// Positions whose sums are under way together, the weights unpacked and widened once.
 const POSITIONS: usize = 4;
 
+/// Activations that AVX2 can load.
+trait Lanes: Position {
+    /// Activations under one integer scale, `None` for as many as there are weights under one.
+    const GROUP: Option<usize>;
+
+    /// Sixteen activations from `first` on, widened.
+    ///
+    /// # Safety
+    /// The processor has AVX2.
+    unsafe fn load(self, first: usize) -> __m256i;
+
+    /// The integer scale of the activations from `first` on.
+    fn scale(self, first: usize) -> i64;
+}
+
+impl Lanes for I16Position<'_> {
+    const GROUP: Option<usize> = None;
+
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    unsafe fn load(self, first: usize) -> __m256i {
+        let eight: &[u32; 8] = self.words[first / 2..].first_chunk().expect("eight words");
+        // SAFETY: `eight` is 32 bytes long.
+        unsafe { _mm256_loadu_si256(eight.as_ptr().cast::<__m256i>()) }
+    }
+
+    fn scale(self, _first: usize) -> i64 {
+        1
+    }
+}
+
+impl Lanes for I8Position<'_> {
+    const GROUP: Option<usize> = Some(I8_GROUP);
+
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    unsafe fn load(self, first: usize) -> __m256i {
+        let four: &[u32; 4] = self.words[first / 4..].first_chunk().expect("four words");
+        // SAFETY: `four` is 16 bytes long.
+        _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(four.as_ptr().cast::<__m128i>()) })
+    }
+
+    fn scale(self, first: usize) -> i64 {
+        self.scales[first / I8_GROUP].into()
+    }
+}
+
 #[target_feature(enable = "avx2")]
-fn matmul_q8_i16(out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Q8Rows<'_>) {
-    let words = i16_words(rows.n_in);
-    let n = inputs.scales.len();
+fn matmul<X: Lanes>(
+    out: &mut [f32],
+    out_stride: usize,
+    positions: impl Iterator<Item = X>,
+    scales: &[f32],
+    rows: Rows<'_>,
+) {
+    let Some(packing) = rows.format.packing() else { return };
+    let positions: Vec<X> = positions.collect();
     for (r, row) in rows.iter().enumerate() {
-        let mut sum = |t: usize, sums: &[i64]| {
+        let row = PackedRow::new(row, packing, rows.n_in);
+        let mut put = |t: usize, sums: &[i64]| {
             for (i, &sum) in sums.iter().enumerate() {
-                out[(t + i) * out_stride + r] = finish_q8(sum, rows.n_in, row.row_scale, inputs.scales[t + i]);
+                out[(t + i) * out_stride + r] = finish(sum, packing, rows.n_in, row.row_scale, scales[t + i]);
             }
         };
-        let position = |t: usize| &inputs.words[t * words..][..words];
-        let mut t = 0;
-        while t + POSITIONS <= n {
-            let x = std::array::from_fn::<_, POSITIONS, _>(|i| position(t + i));
-            sum(t, &row_sums(row.weights, row.group_scales, x));
-            t += POSITIONS;
+        let (fours, rest) = positions.as_chunks::<POSITIONS>();
+        for (i, &x) in fours.iter().enumerate() {
+            put(i * POSITIONS, &row_sums(packing, row, rows.n_in, x));
         }
-        while t < n {
-            sum(t, &row_sums(row.weights, row.group_scales, [position(t)]));
-            t += 1;
+        for (i, &x) in rest.iter().enumerate() {
+            put(fours.len() * POSITIONS + i, &row_sums(packing, row, rows.n_in, [x]));
         }
     }
 }
 
-/// One row's sums with `N` positions, each `[i16_words(weights.len())]`.
+/// One row's sums with `N` positions.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn row_sums<const N: usize>(weights: &[u8], group_scales: &[u8], x: [&[u32]; N]) -> [i64; N] {
+fn row_sums<X: Lanes, const N: usize>(packing: Packing, row: PackedRow<'_>, n_in: usize, x: [X; N]) -> [i64; N] {
     let mut wide = [_mm256_setzero_si256(); N];
     let mut rest = [0; N];
-    for (g, (group, &scale)) in weights.chunks(GROUP).zip(group_scales).enumerate() {
-        let mut dots = [_mm256_setzero_si256(); N];
-        let (chunks, tail) = group.as_chunks::<16>();
-        for (c, chunk) in chunks.iter().enumerate() {
-            // SAFETY: `chunk` is 16 bytes long.
-            let weights = _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(chunk.as_ptr().cast::<__m128i>()) });
-            for (dot, x) in dots.iter_mut().zip(x) {
-                let eight: &[u32; 8] = x[g * (GROUP / 2) + c * 8..][..8].try_into().expect("eight words");
-                // SAFETY: `eight` is 32 bytes long.
-                let x = unsafe { _mm256_loadu_si256(eight.as_ptr().cast::<__m256i>()) };
-                *dot = _mm256_add_epi32(*dot, _mm256_madd_epi16(weights, x));
+    let mut buffer: Unpacked = [0; 32];
+    let mut first = 0;
+    for (bytes, scale) in row.groups(packing) {
+        let integers = signed_bytes(packing, bytes, packing.group.min(n_in - first), &mut buffer);
+        for part in integers.chunks(X::GROUP.unwrap_or(packing.group)) {
+            let mut dots = [_mm256_setzero_si256(); N];
+            let (chunks, tail) = part.as_chunks::<16>();
+            for (c, chunk) in chunks.iter().enumerate() {
+                // SAFETY: `chunk` is 16 bytes long.
+                let weights = _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(chunk.as_ptr().cast::<__m128i>()) });
+                for (dot, x) in dots.iter_mut().zip(x) {
+                    // SAFETY: the caller's processor has AVX2.
+                    let x = unsafe { x.load(first + 16 * c) };
+                    *dot = _mm256_add_epi32(*dot, _mm256_madd_epi16(weights, x));
+                }
             }
-        }
-        let scales = _mm256_set1_epi64x(i64::from(scale));
-        for (wide, dot) in wide.iter_mut().zip(dots) {
-            let even = _mm256_mul_epi32(dot, scales);
-            let odd = _mm256_mul_epi32(_mm256_srli_epi64::<32>(dot), scales);
-            *wide = _mm256_add_epi64(*wide, _mm256_add_epi64(even, odd));
-        }
-        if !tail.is_empty() {
-            for (rest, x) in rest.iter_mut().zip(x) {
-                let words = &x[g * (GROUP / 2) + chunks.len() * 8..];
-                *rest += Portable.sum_q8_i16(words, tail, std::iter::once(scale));
+            for (wide, (dot, x)) in wide.iter_mut().zip(dots.into_iter().zip(x)) {
+                let scales = _mm256_set1_epi64x(i64::from(scale) * x.scale(first));
+                let even = _mm256_mul_epi32(dot, scales);
+                let odd = _mm256_mul_epi32(_mm256_srli_epi64::<32>(dot), scales);
+                *wide = _mm256_add_epi64(*wide, _mm256_add_epi64(even, odd));
             }
+            if !tail.is_empty() {
+                for (rest, x) in rest.iter_mut().zip(x) {
+                    *rest += x.from(first + 16 * chunks.len()).dot(tail) * i64::from(scale);
+                }
+            }
+            first += part.len();
         }
     }
     std::array::from_fn(|i| lanes_sum(wide[i]) + rest[i])
@@ -113,6 +175,7 @@ mod tests {
     use super::*;
     use crate::kernel::HostKernel;
     use emberlm_core::format::Format;
+    use emberlm_core::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
     use proptest::prelude::*;
 
     proptest! {
@@ -126,26 +189,33 @@ mod tests {
                 state ^= state << 17;
                 (state >> 32) as u32
             };
-            let bytes: Vec<u8> = (0..n_rows * Format::Q8.row_stride(n_in)).map(|_| random() as u8).collect();
-            // Any pair of integers but -32768, which quantising never gives.
-            let words: Vec<u32> = (0..n * i16_words(n_in))
-                .map(|_| random())
-                .map(|w| if w as u16 == 0x8000 || w >> 16 == 0x8000 { 0x7FFF_8001 } else { w })
-                .collect();
-            let scales: Vec<f32> = (0..n).map(|_| random() as f32 * 1e-9).collect();
-            let (inputs, rows) = (I16Inputs { words: &words, scales: &scales }, Q8Rows { bytes: &bytes, n_in });
-            let (mut want, mut have) = (vec![0.0; n * n_rows], vec![0.0; n * n_rows]);
-            Portable.matmul_q8_i16(&mut want, n_rows, inputs, rows);
-            kernel.matmul_q8_i16(&mut have, n_rows, inputs, rows);
-            let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-            prop_assert_eq!(bits(&want), bits(&have));
-
             let floats: Vec<f32> = (0..n * n_in).map(|_| random() as f32 * 1e-9 - 2.0).collect();
-            let bytes: Vec<u8> = (0..n_rows * n_in).flat_map(|_| (random() as f32 * 1e-9 - 2.0).to_le_bytes()).collect();
-            let (inputs, rows) = (F32Inputs { values: &floats }, F32Rows { bytes: &bytes, n_in });
-            Portable.matmul_f32(&mut want, n_rows, inputs, rows);
-            kernel.matmul_f32(&mut have, n_rows, inputs, rows);
-            prop_assert_eq!(bits(&want), bits(&have));
+            let (mut words, mut bytes) = (vec![0; n * i16_words(n_in)], vec![0; n * i8_words(n_in)]);
+            let (i16_words, i8_words) = (words.chunks_exact_mut(i16_words(n_in)), bytes.chunks_exact_mut(i8_words(n_in)));
+            let positions = || floats.chunks_exact(n_in);
+            let i16_scales: Vec<f32> = i16_words.zip(positions()).map(|(words, x)| quantize_i16(words, x)).collect();
+            let i8_scales: Vec<f32> = i8_words.zip(positions()).map(|(words, x)| quantize_i8(words, x)).collect();
+            let i16 = I16Inputs { words: &words, scales: &i16_scales };
+            let i8 = I8Inputs { words: &bytes, scales: &i8_scales };
+            let f32 = F32Inputs { values: &floats };
+            for format in Format::ALL {
+                let bytes: Vec<u8> = match format {
+                    Format::F32 => floats[..n_in].repeat(n_rows).iter().flat_map(|weight| weight.to_le_bytes()).collect(),
+                    _ => (0..n_rows * format.row_stride(n_in)).map(|_| random() as u8).collect(),
+                };
+                let rows = Rows { format, bytes: &bytes, n_in };
+                let products = |kernel: HostKernel| {
+                    let mut out = vec![0.0; 3 * n * n_rows];
+                    let (by_f32, rest) = out.split_at_mut(n * n_rows);
+                    let (by_i16, by_i8) = rest.split_at_mut(n * n_rows);
+                    kernel.matmul_f32(by_f32, n_rows, f32, rows);
+                    kernel.matmul_i16(by_i16, n_rows, i16, rows);
+                    kernel.matmul_i8(by_i8, n_rows, i8, rows);
+                    // Which not-a-number comes out of several is nobody's promise.
+                    out.iter().map(|x| if x.is_nan() { u32::MAX } else { x.to_bits() }).collect::<Vec<_>>()
+                };
+                prop_assert_eq!(products(HostKernel::Portable(Portable)), products(HostKernel::Avx2(kernel)));
+            }
         }
     }
 }

@@ -3,7 +3,8 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 
-use emberlm_core::kernel::{F32Inputs, F32Rows, I16Inputs, Kernel, Portable, Q8Rows};
+use emberlm_core::format::Packing;
+use emberlm_core::kernel::{F32Inputs, I8Inputs, I16Inputs, Kernel, Portable, Rows};
 
 /// The fastest kernel that this processor can run.
 #[derive(Clone, Copy, Debug)]
@@ -47,15 +48,19 @@ macro_rules! dispatch {
 }
 
 impl Kernel for HostKernel {
-    fn arrange_i16(&self, words: &mut [u32]) {
-        dispatch!(self, arrange_i16(words));
+    fn arrange_i16(&self, words: &mut [u32], packing: Packing) {
+        dispatch!(self, arrange_i16(words, packing));
     }
 
-    fn matmul_f32(&self, out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: F32Rows<'_>) {
+    fn matmul_f32(&self, out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>) {
         dispatch!(self, matmul_f32(out, out_stride, inputs, rows));
     }
 
-    fn matmul_q8_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Q8Rows<'_>) {
-        dispatch!(self, matmul_q8_i16(out, out_stride, inputs, rows));
+    fn matmul_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>) {
+        dispatch!(self, matmul_i16(out, out_stride, inputs, rows));
+    }
+
+    fn matmul_i8(&self, out: &mut [f32], out_stride: usize, inputs: I8Inputs<'_>, rows: Rows<'_>) {
+        dispatch!(self, matmul_i8(out, out_stride, inputs, rows));
     }
 }
