@@ -2,6 +2,7 @@
 
 pub mod formats;
 pub mod quantize;
+mod spelling;
 pub mod writer;
 
 use crate::checkpoint::Checkpoint;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::Args;
 use emberlm_core::config::Activations;
 use emberlm_core::format::Format;
+use emberlm_core::kv_cache::KvType;
 use emberlm_core::window::Convention;
 use serde::Serialize;
 
@@ -22,7 +23,7 @@ use crate::cli::Outcome;
 use crate::console::{Console, Report};
 use crate::convention::Windowing;
 use crate::convert::{self, convert};
-use crate::crosscheck::crosscheck;
+use crate::crosscheck::{Candidate, crosscheck};
 use crate::device::{Board, DeviceReport};
 use crate::error::Error;
 use crate::evaluate::{score_blob, score_reference};
@@ -135,10 +136,9 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     let of_blob = LossReport::new(&score, &task, Some(canonical(&blob)?));
     console.tell(format!("the blob in canonical arithmetic:\n{}", indented(&of_blob.text())))?;
 
-    let blobs = [blob];
-    let summaries = crosscheck(&reference, &blobs, &jobs, None, &bar)?;
+    let candidate = Candidate { blob: &blob, kv_type: KvType::F32 };
+    let summaries = crosscheck(&reference, &[candidate], &jobs, None, &bar)?;
     drop(bar);
-    let [blob] = blobs;
     let summary = summaries.into_iter().next().unwrap_or_default();
     let verify = BlobResult::new(&blob, summary, &Tolerances::DEFAULT)?;
     console.tell(format!("3. verify: the blob against its checkpoint, position by position\n{}", verify.text()))?;

@@ -4,12 +4,13 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use emberlm_core::kv_cache::KvType;
 use serde::Serialize;
 
 use crate::cli::Outcome;
 use crate::console::{Console, Report};
 use crate::convention::Windowing;
-use crate::crosscheck::{Summary, crosscheck};
+use crate::crosscheck::{Candidate, Summary, crosscheck};
 use crate::error::{Error, Fault};
 use crate::inspect;
 use crate::jobs::Job;
@@ -174,9 +175,10 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let task = args.task.resolve(&config, Some(&args.checkpoint), blobs[0].section()?, console)?;
     let jobs = task.jobs();
     let tokens_scored = Job::n_scored(&jobs);
-    let bar = console.progress(tokens_scored, "comparing");
+    let bar = console.progress(tokens_scored * blobs.len() as u64, "comparing");
     let reference = Reference::new(&checkpoint);
-    let summaries = crosscheck(&reference, &blobs, &jobs, args.threads.map(usize::from), &bar)?;
+    let candidates: Vec<_> = blobs.iter().map(|blob| Candidate { blob, kv_type: KvType::F32 }).collect();
+    let summaries = crosscheck(&reference, &candidates, &jobs, args.threads.map(usize::from), &bar)?;
     drop(bar);
     let results = blobs.iter().zip(summaries).map(|(blob, summary)| BlobResult::new(blob, summary, &args.tolerances));
     let results = results.collect::<Result<Vec<_>, _>>()?;
