@@ -6,9 +6,10 @@ use emberlm_core::config::TokenId;
 use emberlm_core::kernel::{Kernel, Portable};
 use emberlm_core::loss::CrossEntropy;
 use emberlm_core::sink::Dense;
-use emberlm_tests::blob_writer::{self, Storage};
+use emberlm_tests::blob_writer;
 use emberlm_tests::models::Spec;
 use emberlm_tests::passes::{self, Memory, Way, Weights};
+use emberlm_tests::quantised::{Activations, Storage};
 use proptest::prelude::*;
 use proptest::sample::select;
 use rayon::prelude::*;
@@ -71,15 +72,18 @@ fn every_step_size() {
     let specs = [Spec::SMALL, Spec::RAGGED, Spec::LONG_ROWS];
     specs.par_iter().for_each(|spec| {
         let tokens = full_window(spec, 5);
-        for storage in STORAGES {
-            let blob = blob_writer::write(&spec.model(5), storage, &[]);
+        for (storage, activations) in Storage::ALL.into_iter().flat_map(|s| Activations::ALL.map(|a| (s, a))) {
+            let blob = blob_writer::write_for(&spec.model(5), storage, activations, &[]);
             let expected = bits(&blob, Portable, &tokens, TOKEN_BY_TOKEN);
             for step in STEPS {
                 for (weights, memory, batch) in
                     [(Weights::Mapped, Memory::Whole, 3), (Weights::Through1024, Memory::OneLayer, 7)]
                 {
                     let way = Way { weights, memory, batch, step, ..Way::PLAIN };
-                    assert!(same_bits(&blob, &tokens, way, &expected), "{way:?} of {storage:?} {spec:?}");
+                    assert!(
+                        same_bits(&blob, &tokens, way, &expected),
+                        "{way:?} of {storage:?}, {activations:?}, {spec:?}"
+                    );
                 }
             }
         }
@@ -87,13 +91,14 @@ fn every_step_size() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn any_shape_in_any_way(
         spec in Spec::any(),
         seed in any::<u64>(),
-        storage in select(STORAGES.to_vec()),
+        storage in select(&Storage::ALL[..]),
+        activations in select(&Activations::ALL[..]),
         n_inputs in 1..20_usize,
         weights in select(SOURCES.to_vec()),
         memory in select(MEMORIES.to_vec()),
@@ -102,7 +107,7 @@ proptest! {
         step in prop_oneof![Just(None), (1..100_usize).prop_map(Some)],
     ) {
         let tokens = spec.tokens(n_inputs.min(spec.n_ctx) + 1, seed);
-        let blob = blob_writer::write(&spec.model(seed), storage, &[]);
+        let blob = blob_writer::write_for(&spec.model(seed), storage, activations, &[]);
         let way = Way { weights, memory, tokens_a_call, batch, step };
         let expected = bits(&blob, Portable, &tokens, TOKEN_BY_TOKEN);
         prop_assert!(same_bits(&blob, &tokens, way, &expected));
