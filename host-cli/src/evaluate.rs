@@ -60,9 +60,15 @@ pub fn n_workers(asked: Option<usize>, worker_bytes: usize) -> usize {
 ///
 /// # Errors
 /// The first window, by order, whose losses are not numbers.
-pub fn score_blob(blob: &Blob, jobs: &[Job<'_>], threads: Option<usize>, bar: &Progress) -> Result<Score, Error> {
+pub fn score_blob(
+    blob: &Blob,
+    kv_type: KvType,
+    jobs: &[Job<'_>],
+    threads: Option<usize>,
+    bar: &Progress,
+) -> Result<Score, Error> {
     let config = *blob.model()?.config();
-    let memory = || memory(&config, KvType::F32, Job::longest(jobs));
+    let memory = || memory(&config, kv_type, Job::longest(jobs));
     let score = |memory: &mut Memory, job: &Job<'_>| -> Result<Vec<f32>, Error> {
         let mut session = memory.session(blob.model()?, HostKernel::detect());
         let mut sinks = [CrossEntropy::new(0); BATCH];
@@ -72,7 +78,7 @@ pub fn score_blob(blob: &Blob, jobs: &[Job<'_>], threads: Option<usize>, bar: &P
         bar.advance(nlls.len() as u64);
         Ok(nlls)
     };
-    let n_workers = n_workers(threads, memory_bytes(&config, KvType::F32, Job::longest(jobs)));
+    let n_workers = n_workers(threads, memory_bytes(&config, kv_type, Job::longest(jobs)));
     Ok(sum(&map_in_order(jobs, n_workers, memory, score)?))
 }
 

@@ -15,6 +15,7 @@ use crate::convention::Windowing;
 use crate::convert::formats::Choice;
 use crate::error::{Error, Fault};
 use crate::jobs::Job;
+use crate::kv;
 use crate::model_file::RawCheckpoint;
 use crate::named;
 use crate::report;
@@ -34,7 +35,7 @@ pub struct RawArgs {
     #[arg(long, value_name = "TYPES", value_delimiter = ',', default_value = "i16", value_parser = parse_activations)]
     activations: Vec<Activations>,
     /// Types of the KV cache, separated by commas: f32, f16, i8
-    #[arg(long, value_name = "TYPES", value_delimiter = ',', default_value = "f32", value_parser = parse_kv_type)]
+    #[arg(long, value_name = "TYPES", value_delimiter = ',', default_value = "f32", value_parser = kv::parse)]
     kv: Vec<KvType>,
     #[command(flatten)]
     task: RawTask,
@@ -50,10 +51,6 @@ pub struct RawArgs {
 
 fn parse_activations(name: &str) -> Result<Activations, String> {
     named::find(&Activations::ALL, Activations::name, name)
-}
-
-fn parse_kv_type(name: &str) -> Result<KvType, String> {
-    named::find(&KvType::ALL, KvType::name, name)
 }
 
 impl RawArgs {

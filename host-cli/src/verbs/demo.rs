@@ -39,6 +39,7 @@ use crate::tokenizer::select::Search;
 const MODEL: &str = "shakespeare-char";
 const TEXT: &str = "as-you-like-it.txt";
 const BOARD: &str = "mps2-an386";
+const KV_TYPE: KvType = KvType::F32;
 
 /// The words after `demo`.
 #[derive(Args, Debug)]
@@ -132,11 +133,11 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     let reference = Reference::new(&checkpoint);
     let of_reference = LossReport::new(&score_reference(&reference, &jobs, &bar)?, &task, None);
     console.tell(format!("the checkpoint's float reference:\n{}", indented(&of_reference.text())))?;
-    let score = score_blob(&blob, &jobs, None, &bar)?;
-    let of_blob = LossReport::new(&score, &task, Some(canonical(&blob)?));
+    let score = score_blob(&blob, KV_TYPE, &jobs, None, &bar)?;
+    let of_blob = LossReport::new(&score, &task, Some(canonical(&blob, KV_TYPE)?));
     console.tell(format!("the blob in canonical arithmetic:\n{}", indented(&of_blob.text())))?;
 
-    let candidate = Candidate { blob: &blob, kv_type: KvType::F32 };
+    let candidate = Candidate { blob: &blob, kv_type: KV_TYPE };
     let summaries = crosscheck(&reference, &[candidate], &jobs, None, &bar)?;
     drop(bar);
     let summary = summaries.into_iter().next().unwrap_or_default();
@@ -181,7 +182,7 @@ fn score_by_firmware(args: &RawArgs, blob: &Blob, task: &Task, console: Console)
     let board = Board::named(BOARD).ok_or_else(|| Error::Usage(format!("no board {BOARD}")))?;
     console.tell(format!("4. device: firmware on {}, emulated by {}", board.about, board.emulator))?;
     let run = Run { board, firmware: args.firmware.as_deref(), timeout: Duration::from_secs(args.timeout) };
-    let (loss, device) = score_on_board(&run, blob, task, console)?;
+    let (loss, device) = score_on_board(&run, blob, KV_TYPE, task, console)?;
     let per_token = device.instructions / loss.tokens_scored.max(1);
     let ram = device.ram_bytes + device.stack_bytes;
     console.tell(format!(

@@ -4,7 +4,6 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use emberlm_core::kv_cache::KvType;
 use serde::Serialize;
 
 use crate::cli::Outcome;
@@ -14,6 +13,7 @@ use crate::crosscheck::{Candidate, Summary, crosscheck};
 use crate::error::{Error, Fault};
 use crate::inspect;
 use crate::jobs::Job;
+use crate::kv::RawKv;
 use crate::model_file::{Blob, RawCheckpoint};
 use crate::reference::Reference;
 use crate::report;
@@ -31,6 +31,8 @@ pub struct RawArgs {
     task: RawTask,
     #[command(flatten)]
     layout: RawCheckpoint,
+    #[command(flatten)]
+    kv: RawKv,
     #[command(flatten)]
     tolerances: Tolerances,
     /// Threads that compare windows [default: as many as processors and memory allow]
@@ -67,6 +69,8 @@ impl Tolerances {
 struct Verification {
     checkpoint: String,
     tokens_scored: u64,
+    /// How the blobs' keys and values were stored.
+    kv: &'static str,
     results: Vec<BlobResult>,
     passed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,12 +129,13 @@ impl Report for Verification {
     fn text(&self) -> String {
         let Windowing { convention, n_ctx } = self.windowing;
         let mut text = format!(
-            "{}: {} tokens scored, {} skipped; {}, n_ctx {n_ctx}, stride {}\n",
+            "{}: {} tokens scored, {} skipped; {}, n_ctx {n_ctx}, stride {}; kv cache {}\n",
             self.checkpoint,
             self.tokens_scored,
             self.tokens_skipped,
             convention.name(),
-            self.windowing.stride()
+            self.windowing.stride(),
+            self.kv
         );
         for result in &self.results {
             let _ = writeln!(
@@ -176,8 +181,8 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let jobs = task.jobs();
     let tokens_scored = Job::n_scored(&jobs);
     let bar = console.progress(tokens_scored * blobs.len() as u64, "comparing");
-    let reference = Reference::new(&checkpoint);
-    let candidates: Vec<_> = blobs.iter().map(|blob| Candidate { blob, kv_type: KvType::F32 }).collect();
+    let (reference, kv_type) = (Reference::new(&checkpoint), args.kv.resolve());
+    let candidates: Vec<_> = blobs.iter().map(|blob| Candidate { blob, kv_type }).collect();
     let summaries = crosscheck(&reference, &candidates, &jobs, args.threads.map(usize::from), &bar)?;
     drop(bar);
     let results = blobs.iter().zip(summaries).map(|(blob, summary)| BlobResult::new(blob, summary, &args.tolerances));
@@ -186,6 +191,7 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let verification = Verification {
         checkpoint: args.checkpoint.display().to_string(),
         tokens_scored,
+        kv: kv_type.name(),
         results,
         passed,
         error: (tokens_scored == 0).then(|| report::nothing_to_score(&task.input)),
