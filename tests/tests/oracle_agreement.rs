@@ -20,7 +20,7 @@ const MAX_F32_ERROR: f64 = 1e-4;
 const MAX_A16_ERROR: f64 = 1e-3;
 
 /// The same of 8 bits: each moves by at most 1/254 of the largest of 32.
-const MAX_A8_ERROR: f64 = 0.2;
+const MAX_A8_ERROR: f64 = 0.1;
 
 /// How many times the error that the oracle gets from rounding its own activations the core's may be.
 ///

@@ -13,9 +13,9 @@ use crate::scratch::BLOCK_ROWS;
 use crate::source::{ReadError, Source};
 use core::ops::Range;
 
-/// The part of a block under way.
+/// The part of a forward pass under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+pub enum Stage {
     /// Token and position embeddings; counts positions.
     Embed,
     /// Queries, keys and values; counts rows.
@@ -28,6 +28,7 @@ enum Stage {
     Fc,
     /// MLP's output projection; counts rows.
     MlpProj,
+    /// Nothing is left.
     Done,
 }
 
@@ -74,6 +75,11 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
             self.advance();
         }
         Ok(if self.stage == Stage::Done { Progress::Done } else { Progress::More })
+    }
+
+    /// What the next step is part of.
+    pub const fn stage(&self) -> Stage {
+        self.stage
     }
 
     /// Tokens in the batch under way.

@@ -1,5 +1,6 @@
 //! Blobs out: a checkpoint's tensors quantised, laid out and written, with a self-test computed on the result.
 
+pub mod budget;
 pub mod formats;
 pub mod quantize;
 mod spelling;
