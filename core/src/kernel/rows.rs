@@ -53,7 +53,7 @@ impl<'a> PackedRow<'a> {
 #[inline(always)]
 pub fn row_scale(row_end: &[u8]) -> f32 {
     match row_end.last_chunk() {
-        Some(&bytes) => half::bf16::from_le_bytes(bytes).to_f32(),
+        Some(&bytes) => f32::from_bits(u32::from(u16::from_le_bytes(bytes)) << 16),
         None => f32::NAN,
     }
 }

@@ -134,7 +134,7 @@ impl<'a> Product<'a> {
         }
         let Some(bias) = &self.bias else { return Ok(()) };
         read_vector(source, bias, rows, |i, bias| {
-            out.iter_mut().skip(i).step_by(BLOCK_ROWS).for_each(|out| *out += bias);
+            out.chunks_exact_mut(BLOCK_ROWS).for_each(|out| out[i] += bias);
         })
     }
 
