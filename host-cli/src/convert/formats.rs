@@ -88,6 +88,11 @@ impl Formats {
         self.0[slot.index()]
     }
 
+    /// Whether any matrix is stored as integers.
+    pub fn has_integers(&self) -> bool {
+        self.0.iter().any(|format| format.packing().is_some())
+    }
+
     /// Stores a matrix in another format.
     ///
     /// # Panics
