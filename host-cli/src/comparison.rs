@@ -8,8 +8,10 @@ use emberlm_core::kv_cache::KvType;
 
 use crate::checkpoint::Checkpoint;
 use crate::console::{Console, Progress};
-use crate::convert::formats::Choice;
-use crate::convert::{self, convert};
+use crate::convert::calibrate::Windows;
+use crate::convert::formats::{Choice, Formats};
+use crate::convert::quantized::{QuantizedModel, quantize};
+use crate::convert::{ConvertError, write};
 use crate::crosscheck::{Candidate, Summary, crosscheck};
 use crate::error::Error;
 use crate::jobs::Job;
@@ -25,6 +27,18 @@ pub struct Choices {
     pub activations: Vec<Activations>,
     /// Types of the KV cache.
     pub kv_types: Vec<KvType>,
+}
+
+impl Choices {
+    /// What each choice of weights comes to for `checkpoint`.
+    ///
+    /// # Errors
+    /// One of them gives a matrix two formats.
+    pub fn formats(&self, checkpoint: &Checkpoint) -> Result<Vec<Formats>, Error> {
+        let formats = |choice: &Choice| choice.formats(checkpoint.config(), checkpoint.is_tied());
+        let named = |choice: &Choice| formats(choice).map_err(|conflict| Error::Usage(format!("{choice}: {conflict}")));
+        self.weights.iter().map(named).collect()
+    }
 }
 
 /// One combination, and what it costs.
@@ -52,29 +66,27 @@ struct Made {
     blob: Blob,
 }
 
-/// Scores `jobs` with the checkpoint's reference and with every combination of `choices`; the weights vary slowest, the
-/// KV cache fastest.
+/// Scores `jobs` with the checkpoint's reference and with every combination of `choices`, the weights rounded by what
+/// `windows` of text make of them; the weights vary slowest, the KV cache fastest.
 ///
 /// # Errors
 /// A blob cannot be made, or a window has no loss.
 pub fn compare(
     checkpoint: &Checkpoint,
     choices: &Choices,
+    windows: Option<&Windows>,
     jobs: &[Job<'_>],
     threads: Option<usize>,
     console: Console,
 ) -> Result<Vec<Cost>, Error> {
-    let no_folder = |error: std::io::Error| Error::Convert { path: std::env::temp_dir(), source: error.into() };
-    let folder = tempfile::tempdir().map_err(no_folder)?;
-    let n_blobs = choices.weights.len() * choices.activations.len();
-    let config = checkpoint.config();
-    let n_weights: u64 =
-        Slot::all(config).filter(|&slot| checkpoint.has(slot)).map(|slot| n_weights(slot, config)).sum();
-    let bar = console.progress(n_weights * n_blobs as u64, "converting");
-    let mut made = Vec::with_capacity(n_blobs);
-    for &weights in &choices.weights {
+    let failed = |source: ConvertError| Error::Convert { path: std::env::temp_dir(), source };
+    let folder = tempfile::tempdir().map_err(|error| failed(error.into()))?;
+    let bar = console.progress(n_weights(checkpoint) * choices.weights.len() as u64, "rounding");
+    let mut made = Vec::new();
+    for (&weights, formats) in choices.weights.iter().zip(choices.formats(checkpoint)?) {
+        let model = round(checkpoint, weights, &formats, windows, &bar).map_err(failed)?;
         for &activations in &choices.activations {
-            made.push(make(checkpoint, weights, activations, folder.path(), &bar)?);
+            made.push(make(&model, weights, activations, folder.path())?);
         }
     }
     drop(bar);
@@ -96,22 +108,38 @@ pub fn compare(
     Ok(combinations.into_iter().zip(summaries).map(cost).collect())
 }
 
-fn make(
-    checkpoint: &Checkpoint,
+fn round<'c>(
+    checkpoint: &'c Checkpoint,
     weights: Choice,
-    activations: Activations,
-    folder: &Path,
+    formats: &Formats,
+    windows: Option<&Windows>,
     bar: &Progress,
-) -> Result<Made, Error> {
-    let path = folder.join(format!("{}-{}.blob", weights.spelling(), activations.name()));
-    let options = convert::Options { weights: weights.weights, activations, tokenizer: None };
-    let advance = |slot: Slot| bar.advance(n_weights(slot, checkpoint.config()));
-    let conversion = convert(checkpoint, &options, &path, advance)
-        .map_err(|source| Error::Convert { path: path.clone(), source })?;
+) -> Result<QuantizedModel<'c>, ConvertError> {
+    let config = checkpoint.config();
+    let name = weights.to_string();
+    bar.name(format!("{name}: rounding"));
+    let done = |slot: Slot| {
+        bar.name(format!("{name}: rounded {slot}"));
+        bar.advance(n_weights_of(slot, config));
+    };
+    Ok(quantize(checkpoint, formats, windows, done)?)
+}
+
+fn make(model: &QuantizedModel<'_>, weights: Choice, activations: Activations, folder: &Path) -> Result<Made, Error> {
+    let path = folder.join(format!("{weights}-{}.blob", activations.name()));
+    let written = write(model, activations, None, &path);
+    let conversion = written.map_err(|source| Error::Convert { path: path.clone(), source })?;
     Ok(Made { weights, activations, bits_per_weight: conversion.bits_per_weight(), blob: Blob::open(&path)? })
 }
 
-fn n_weights(slot: Slot, config: &Config) -> u64 {
+/// Weights of all matrices.
+fn n_weights(checkpoint: &Checkpoint) -> u64 {
+    let config = checkpoint.config();
+    let matrices = Slot::all(config).filter(|&slot| slot.is_matrix() && checkpoint.has(slot));
+    matrices.map(|slot| n_weights_of(slot, config)).sum()
+}
+
+fn n_weights_of(slot: Slot, config: &Config) -> u64 {
     let (rows, cols) = slot.shape(config);
     u64::from(rows) * u64::from(cols)
 }

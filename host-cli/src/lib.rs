@@ -7,6 +7,7 @@
 //! * The command: [`cli`], one module a verb in [`verbs`], what they print in [`report`] and [`console`].
 #![deny(unsafe_code)]
 
+pub mod calibration;
 mod checkout;
 pub mod checkpoint;
 pub mod cli;

@@ -40,6 +40,15 @@ pub struct Task {
 }
 
 impl RawTask {
+    /// The tokenizer of a checkpoint of shape `config`, for a text that is not scored.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn tokenizer(&self, config: &Config, checkpoint: &Path) -> Result<Tokenizer, Error> {
+        let (named, n_vocab) = (self.tokenizer.as_deref(), Some(config.n_vocab));
+        Ok(Search { named, checkpoint: Some(checkpoint), section: None, n_vocab }.find()?.tokenizer)
+    }
+
     /// Reads the rows for a model of shape `config`. Its tokenizer may be beside `checkpoint`, or in a blob's `section`.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! A format, then for parts of the model that have another one a `+`, the part, `=`, and its format. Parts are those of
 //! [`Choice`]: `head` and `embeddings`.
 
+use std::fmt;
 use std::str::FromStr;
 
 use emberlm_core::format::Format;
@@ -10,16 +11,15 @@ use emberlm_core::format::Format;
 use super::formats::Choice;
 use crate::named;
 
-impl Choice {
-    /// The word for it, which reads back as the same choice.
-    pub fn spelling(&self) -> String {
-        let mut word = self.weights.name().to_owned();
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.weights.name())?;
         for (part, format) in [("head", self.head), ("embeddings", self.embeddings)] {
             if let Some(format) = format {
-                word += &format!("+{part}={}", format.name());
+                write!(f, "+{part}={}", format.name())?;
             }
         }
-        word
+        Ok(())
     }
 }
 
@@ -53,7 +53,7 @@ mod tests {
     fn words_are_read_and_spelled() {
         let choice: Choice = "q4+embeddings=q6+head=q8".parse().unwrap();
         assert_eq!(choice, Choice { weights: Format::Q4, head: Some(Format::Q8), embeddings: Some(Format::Q6) });
-        assert_eq!(choice.spelling(), "q4+head=q8+embeddings=q6");
+        assert_eq!(choice.to_string(), "q4+head=q8+embeddings=q6");
         for format in Format::ALL {
             assert_eq!(format.name().parse(), Ok(Choice::uniform(format)));
         }

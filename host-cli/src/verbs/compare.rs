@@ -8,11 +8,12 @@ use emberlm_core::format::Format;
 use emberlm_core::kv_cache::KvType;
 use serde::Serialize;
 
+use crate::calibration::{Calibration, RawCalibration};
 use crate::cli::Outcome;
 use crate::comparison::{Choices, Cost, compare};
 use crate::console::{Console, Report};
 use crate::convention::Windowing;
-use crate::convert::formats::Choice;
+use crate::convert::formats::{Choice, Formats};
 use crate::error::{Error, Fault};
 use crate::jobs::Job;
 use crate::kv;
@@ -38,6 +39,8 @@ pub struct RawArgs {
     #[arg(long, value_name = "TYPES", value_delimiter = ',', default_value = "f32", value_parser = kv::parse)]
     kv: Vec<KvType>,
     #[command(flatten)]
+    calibration: RawCalibration,
+    #[command(flatten)]
     task: RawTask,
     #[command(flatten)]
     layout: RawCheckpoint,
@@ -61,7 +64,7 @@ impl RawArgs {
     fn choices(&self) -> Result<Choices, Error> {
         let all = || Format::ALL.into_iter().map(Choice::uniform).collect();
         let weights = if self.weights.is_empty() { all() } else { self.weights.clone() };
-        check_distinct("--weights", &weights, |choice| choice.spelling())?;
+        check_distinct("--weights", &weights, Choice::to_string)?;
         check_distinct("--activations", &self.activations, |activations| activations.name().into())?;
         check_distinct("--kv", &self.kv, |kv_type| kv_type.name().into())?;
         Ok(Choices { weights, activations: self.activations.clone(), kv_types: self.kv.clone() })
@@ -111,7 +114,7 @@ impl From<Cost> for Row {
     fn from(cost: Cost) -> Self {
         let Cost { weights, activations, kv_type, bits_per_weight, bytes, summary } = cost;
         Self {
-            weights: weights.spelling(),
+            weights: weights.to_string(),
             activations: activations.name(),
             kv: kv_type.name(),
             bits_per_weight,
@@ -189,10 +192,15 @@ impl Report for Comparison {
 pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let choices = args.choices()?;
     let checkpoint = args.layout.open(&args.checkpoint, console)?;
-    let task = args.task.resolve(checkpoint.config(), Some(&args.checkpoint), None, console)?;
+    let config = checkpoint.config();
+    let has_integers = choices.formats(&checkpoint)?.iter().any(Formats::has_integers);
+    let tokenizer = || args.task.tokenizer(config, &args.checkpoint);
+    let calibration = if has_integers { args.calibration.resolve() } else { Calibration::None };
+    let windows = calibration.windows(&checkpoint, tokenizer, console)?;
+    let task = args.task.resolve(config, Some(&args.checkpoint), None, console)?;
     let jobs = task.jobs();
     let tokens_scored = Job::n_scored(&jobs);
-    let costs = compare(&checkpoint, &choices, &jobs, args.threads.map(usize::from), console)?;
+    let costs = compare(&checkpoint, &choices, windows.as_ref(), &jobs, args.threads.map(usize::from), console)?;
     let comparison = Comparison {
         checkpoint: args.checkpoint.display().to_string(),
         tokens_scored,

@@ -22,6 +22,7 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::cli::Outcome;
 use crate::console::{Console, Report};
 use crate::convention::Windowing;
+use crate::convert::formats::Formats;
 use crate::convert::{self, convert};
 use crate::crosscheck::{Candidate, crosscheck};
 use crate::device::{Board, DeviceReport};
@@ -173,7 +174,12 @@ fn task(args: &RawArgs, checkpoint: &Checkpoint, tokenizer: &Tokenizer, text: &P
 
 fn make_blob(checkpoint: &Checkpoint, tokenizer: &Tokenizer, path: &Path) -> Result<Blob, Error> {
     let tokenizer = Some(tokenizer.section_parts()?);
-    let options = convert::Options { weights: Format::Q8, activations: Activations::I16, tokenizer };
+    let options = convert::Options {
+        formats: Formats::uniform(checkpoint.config(), Format::Q8),
+        windows: None,
+        activations: Activations::I16,
+        tokenizer,
+    };
     convert(checkpoint, &options, path, |_| {}).map_err(|source| Error::Convert { path: path.to_owned(), source })?;
     Blob::open(path)
 }
