@@ -94,6 +94,13 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// The work is now at `what`.
+    pub fn name(&self, what: impl Into<Cow<'static, str>>) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(what);
+        }
+    }
+
     /// `steps` more are done. Any thread may say so.
     pub fn advance(&self, steps: u64) {
         let Some(bar) = &self.bar else { return };

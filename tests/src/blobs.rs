@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use emberlm::checkpoint::{self, Checkpoint};
+use emberlm::convert::formats::Formats;
 use emberlm::convert::{self, convert};
 use emberlm::tokenizer::SectionParts;
 use emberlm_core::config::Activations;
@@ -19,7 +20,8 @@ use crate::oracle::Gpt2;
 /// If the checkpoint is refused, or the blob cannot be written.
 pub fn of_checkpoint(folder: &Path, weights: Format, tokenizer: Option<SectionParts>) -> AlignedBytes {
     let checkpoint = Checkpoint::open(folder, &checkpoint::Options::default()).expect("a checkpoint");
-    let options = convert::Options { weights, activations: Activations::I16, tokenizer };
+    let formats = Formats::uniform(checkpoint.config(), weights);
+    let options = convert::Options { formats, windows: None, activations: Activations::I16, tokenizer };
     let out = tempfile::tempdir().expect("a temporary folder");
     let path = out.path().join("model.blob");
     convert(&checkpoint, &options, &path, |_| ()).expect("a blob");

@@ -3,12 +3,13 @@
 use emberlm_core::kernel::Portable;
 use emberlm_core::kv_cache::KvType;
 use emberlm_tests::blob_reader;
-use emberlm_tests::blob_writer::{self, Storage};
+use emberlm_tests::blob_writer;
 use emberlm_tests::models::Spec;
 use emberlm_tests::oracle::Matrix;
 use emberlm_tests::passes::{self, Way};
-use emberlm_tests::quantised::{round_to_a16, round_to_f16, round_to_i8};
+use emberlm_tests::quantised::{Activations, Storage, round_to_f16, round_to_i8};
 use proptest::prelude::*;
+use proptest::sample::select;
 
 /// What f32 arithmetic may cost, as a share of the largest logit. Nearly all models stay below 1e-6.
 const MAX_F32_ERROR: f64 = 1e-4;
@@ -18,6 +19,9 @@ const MAX_F32_ERROR: f64 = 1e-4;
 /// An activation moves by at most 1/65534 of the largest beside it, 1.5e-5, in each of four products a layer and in the
 /// head's. The moves are independent and mostly cancel in a dot product; sharp attention magnifies them.
 const MAX_A16_ERROR: f64 = 1e-3;
+
+/// The same of 8 bits: each moves by at most 1/254 of the largest of 32.
+const MAX_A8_ERROR: f64 = 0.1;
 
 /// How many times the error that the oracle gets from rounding its own activations, keys or values the core's may be.
 ///
@@ -57,50 +61,57 @@ fn assert_cache_agreement(spec: &Spec, seed: u64, kv_type: KvType) {
     let exact = model.logits(&tokens);
     let blob = blob_writer::write(&model, Storage::F32, &[]);
     let error = relative_error(&core_logits(&blob, &tokens, kv_type), &exact);
-    let expected = relative_error(&model.logits_rounded(&tokens, |_| (), round_head), &exact);
+    let expected = relative_error(&model.logits_rounded(&tokens, |_, _| (), round_head), &exact);
     let allowed = MAX_RATIO * expected + MAX_F32_ERROR + more;
     assert!(error <= allowed, "{kv_type:?}: {error:.1e}, the oracle {expected:.1e}, of {spec:?}");
 }
 
-/// Checks both formats on a full window and returns what 16-bit activations cost.
-fn assert_agreement(spec: &Spec, seed: u64) -> f64 {
-    let model = spec.model(seed);
+/// Checks a full window of the model as it is stored, and returns what rounded activations cost.
+fn assert_agreement(spec: &Spec, seed: u64, storage: Storage, activations: Activations) -> f64 {
     let tokens = spec.tokens(spec.n_ctx, seed);
-
-    let blob = blob_writer::write(&model, Storage::F32, &[]);
-    let error = relative_error(&core_logits(&blob, &tokens, KvType::F32), &model.logits(&tokens));
-    assert!(error <= MAX_F32_ERROR, "f32: {error:.1e} of {spec:?}");
-
-    let blob = blob_writer::write(&model, Storage::Q8, &[]);
-    let dequantised = blob_reader::read(&blob);
-    let exact = dequantised.logits(&tokens);
-    let a16_error = relative_error(&core_logits(&blob, &tokens, KvType::F32), &exact);
-    let expected = relative_error(&dequantised.logits_rounded(&tokens, round_to_a16, |_| ()), &exact);
+    let blob = blob_writer::write_for(&spec.model(seed), storage, activations, &[]);
+    let stored = blob_reader::read(&blob);
+    let exact = stored.logits(&tokens);
+    let error = relative_error(&core_logits(&blob, &tokens, KvType::F32), &exact);
+    let expected = match storage.is_integer() {
+        true => {
+            let rounded = stored.logits_rounded(&tokens, |product, x| activations.round(product, x), |_| ());
+            relative_error(&rounded, &exact)
+        }
+        false => 0.0,
+    };
     let allowed = MAX_RATIO * expected + MAX_F32_ERROR;
-    assert!(a16_error <= allowed, "q8: {a16_error:.1e}, the oracle {expected:.1e}, of {spec:?}");
-    a16_error
+    assert!(error <= allowed, "{storage:?}, {activations:?}: {error:.1e}, the oracle {expected:.1e}, of {spec:?}");
+    error
 }
 
 #[test]
 fn every_shape_of_the_catalogue() {
     for spec in Spec::catalogue() {
+        for storage in Storage::ALL {
+            for activations in Activations::ALL {
+                let error = assert_agreement(&spec, 1, storage, activations);
+                let most = if activations == Activations::I8 { MAX_A8_ERROR } else { MAX_A16_ERROR };
+                assert!(error <= most, "{storage:?}, {activations:?}: {error:.1e} of {spec:?}");
+            }
+        }
         for seed in 0..4 {
-            let a16_error = assert_agreement(&spec, seed);
-            assert!(a16_error <= MAX_A16_ERROR, "{a16_error:.1e} of {spec:?}");
             KvType::ALL.into_iter().for_each(|kv_type| assert_cache_agreement(&spec, seed, kv_type));
         }
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn any_shape(
         spec in Spec::any().prop_filter("too narrow", |spec| spec.n_embd >= MIN_WIDTH),
         seed in any::<u64>(),
+        storage in select(&Storage::ALL[..]),
+        activations in select(&Activations::ALL[..]),
     ) {
-        assert_agreement(&spec, seed);
+        assert_agreement(&spec, seed, storage, activations);
         KvType::ALL.into_iter().for_each(|kv_type| assert_cache_agreement(&spec, seed, kv_type));
     }
 }

@@ -1,24 +1,38 @@
-//! Blobs out: a checkpoint's tensors quantised, laid out and written, with a self-test computed on the result.
+//! Blobs out: a checkpoint's matrices rounded, laid out and written, with a self-test computed on the result.
+//!
+//! A matrix of integers is rounded row by row (`round`, on a `grid` of steps), by the moments of what it is multiplied by
+//! on a text ([`calibrate`], with `linalg`); [`quantized`] holds what that comes to, `pack` lays rows out, and [`writer`]
+//! writes the blob.
 
 pub mod budget;
-pub mod quantize;
+pub mod calibrate;
+pub mod formats;
+mod grid;
+mod linalg;
+mod pack;
+pub mod quantized;
+mod round;
+mod spelling;
 pub mod writer;
+
+pub use pack::RoundingError;
 
 use crate::checkpoint::Checkpoint;
 use crate::engine::{BlobError, BlobFile, Memory};
 use crate::kernel::HostKernel;
 use crate::output::WholeFile;
 use crate::tokenizer::{SectionParts, section};
+use calibrate::Windows;
 use emberlm_core::blob::{KnownNll, SelfTest, Slot};
 use emberlm_core::config::{Activations, Config, TokenId};
-use emberlm_core::format::Format;
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::loss::{CrossEntropy, Score};
 use emberlm_core::score::{ScoreError, score_window};
-use std::borrow::Cow;
+use formats::Formats;
+use quantized::{QuantizeError, QuantizedModel, quantize};
 use std::io;
 use std::path::Path;
-use writer::{Contents, Writer, WrittenTensor};
+use writer::{Writer, WrittenTensor};
 
 /// Tokens of a self-test, the final target included.
 const SELF_TEST_TOKENS: u32 = 9;
@@ -26,8 +40,10 @@ const SELF_TEST_TOKENS: u32 = 9;
 /// What a blob is to hold.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How matrices and embeddings are stored; vectors are f32.
-    pub weights: Format,
+    /// How each tensor is stored.
+    pub formats: Formats,
+    /// What integers are rounded by; without, each weight goes to the nearest.
+    pub windows: Option<Windows>,
     /// What matrix products round their inputs to.
     pub activations: Activations,
     /// The tokeniser, where the blob is to have one.
@@ -61,6 +77,9 @@ impl Conversion {
 /// Why no blob was written.
 #[derive(Debug, thiserror::Error)]
 pub enum ConvertError {
+    /// The weights cannot be rounded.
+    #[error(transparent)]
+    Quantize(#[from] QuantizeError),
     /// The file cannot be written.
     #[error("cannot write the blob: {0}")]
     Io(#[from] io::Error),
@@ -72,7 +91,7 @@ pub enum ConvertError {
     SelfTest(ScoreError),
 }
 
-/// Converts `checkpoint` to a blob at `path`, telling `progress` of each tensor once it is written.
+/// Converts `checkpoint` to a blob at `path`, telling `done` of each matrix that is rounded.
 ///
 /// # Errors
 /// See [`ConvertError`]; nothing is left at `path` then but what was there before.
@@ -80,48 +99,35 @@ pub fn convert(
     checkpoint: &Checkpoint,
     options: &Options,
     path: &Path,
-    progress: impl FnMut(Slot),
+    done: impl FnMut(Slot),
 ) -> Result<Conversion, ConvertError> {
-    let tokenizer = options.tokenizer.as_ref().map(section::encode).unwrap_or_default();
-    let source = Source { checkpoint, weights: options.weights, tokenizer };
+    let model = quantize(checkpoint, &options.formats, options.windows.as_ref(), done)?;
+    write(&model, options.activations, options.tokenizer.as_ref(), path)
+}
+
+/// Writes `model` to a blob at `path`.
+///
+/// # Errors
+/// As [`convert`].
+pub fn write(
+    model: &QuantizedModel<'_>,
+    activations: Activations,
+    tokenizer: Option<&SectionParts>,
+    path: &Path,
+) -> Result<Conversion, ConvertError> {
+    let tokenizer = tokenizer.map(section::encode).unwrap_or_default();
     let mut file = WholeFile::create(path)?;
-    let mut self_test = self_test(checkpoint.config());
+    let mut self_test = self_test(model.checkpoint().config());
     let temporary = file.temporary_path().to_owned();
-    let mut writer = Writer::new(file.file(), &source, options.activations, self_test.clone());
-    let tensors = writer.write(&source, progress)?;
+    let mut writer = Writer::new(file.file(), model, tokenizer.len(), activations, self_test.clone());
+    let tensors = writer.write(model, &tokenizer)?;
     for known in &mut self_test.known {
         known.nll_bits = nll_bits(&temporary, known.kv_type, &self_test.tokens)?;
     }
     writer.record_self_test(&self_test.known)?;
     let blob_bytes = writer.blob_bytes();
     file.finish()?;
-    Ok(Conversion { blob_bytes, tensors, tokenizer_bytes: source.tokenizer.len() as u64, self_test })
-}
-
-/// A checkpoint as the contents of a blob.
-struct Source<'c> {
-    checkpoint: &'c Checkpoint,
-    weights: Format,
-    tokenizer: Vec<u8>,
-}
-
-impl Contents for Source<'_> {
-    fn config(&self) -> &Config {
-        self.checkpoint.config()
-    }
-
-    fn format(&self, slot: Slot) -> Option<Format> {
-        let stored = self.checkpoint.has(slot) && !(slot == Slot::LmHead && self.checkpoint.is_tied());
-        stored.then_some(if slot.is_matrix() { self.weights } else { Format::F32 })
-    }
-
-    fn weights(&self, slot: Slot) -> Cow<'_, [f32]> {
-        self.checkpoint.tensor(slot).map(|tensor| tensor.data).unwrap_or_default()
-    }
-
-    fn tokenizer(&self) -> &[u8] {
-        &self.tokenizer
-    }
+    Ok(Conversion { blob_bytes, tensors, tokenizer_bytes: tokenizer.len() as u64, self_test })
 }
 
 /// Tokens spread over the vocabulary, with sums still unknown.

@@ -1,31 +1,16 @@
 //! Writing a blob: the sections stream to a temporary file, the header goes in front once they are known, and the file
 //! takes its name when its self-test has run.
 
-use super::quantize::{RoundingError, append_row};
+use super::pack::RoundingError;
+use super::quantized::QuantizedModel;
 use emberlm_core::blob::preamble::MAGIC;
 use emberlm_core::blob::{
     ARITHMETIC, Descriptor, FORMAT_VERSION, Head, KnownNll, Preamble, SECTION_ALIGNMENT, Section, SelfTest, Slot,
 };
-use emberlm_core::config::{Activations, Config};
+use emberlm_core::config::Activations;
 use emberlm_core::crc::crc32;
 use emberlm_core::format::Format;
-use std::borrow::Cow;
 use std::io::{self, Seek, SeekFrom, Write};
-
-/// What goes into a blob.
-pub trait Contents {
-    /// The model's shape.
-    fn config(&self) -> &Config;
-
-    /// How a slot's tensor is stored; `None` for one that the model lacks.
-    fn format(&self, slot: Slot) -> Option<Format>;
-
-    /// A slot's weights, row by row.
-    fn weights(&self, slot: Slot) -> Cow<'_, [f32]>;
-
-    /// The encoded tokeniser section; empty for none.
-    fn tokenizer(&self) -> &[u8];
-}
 
 /// One tensor as it was written.
 #[derive(Clone, Debug)]
@@ -53,9 +38,15 @@ pub struct Writer<F> {
 }
 
 impl<F: Write + Seek> Writer<F> {
-    /// Lays the blob out. `tokens` are the self-test's.
-    pub fn new(file: F, contents: &impl Contents, activations: Activations, self_test: SelfTest) -> Self {
-        let config = *contents.config();
+    /// Lays the blob out, with room for a tokeniser section of so many bytes.
+    pub fn new(
+        file: F,
+        model: &QuantizedModel<'_>,
+        tokenizer_bytes: usize,
+        activations: Activations,
+        self_test: SelfTest,
+    ) -> Self {
+        let config = *model.checkpoint().config();
         let none = Section { offset: 0, bytes: 0 };
         let head = Head { arithmetic: ARITHMETIC, config, activations, tensors: none, tokenizer: none };
         let descriptors = Slot::all(&config).map(|slot| (slot, Descriptor::ABSENT)).collect();
@@ -64,13 +55,13 @@ impl<F: Write + Seek> Writer<F> {
         let start = align((Preamble::BYTES + writer.manifest_bytes) as u64);
         let mut at = start;
         for (slot, descriptor) in &mut writer.descriptors {
-            let Some(format) = contents.format(*slot) else { continue };
+            let Some(format) = model.format(*slot) else { continue };
             let (rows, cols) = slot.shape(&config);
             *descriptor = Descriptor { format: format.code(), rows, cols, offset: at };
             at = align(at + descriptor.byte_len().expect("a model that is in memory has a length"));
         }
         writer.head.tensors = Section { offset: start, bytes: at - start };
-        writer.head.tokenizer = Section { offset: at, bytes: contents.tokenizer().len() as u64 };
+        writer.head.tokenizer = Section { offset: at, bytes: tokenizer_bytes as u64 };
         writer
     }
 
@@ -79,40 +70,25 @@ impl<F: Write + Seek> Writer<F> {
         self.head.tokenizer.offset + self.head.tokenizer.bytes + 4
     }
 
-    /// Writes the sections and their CRC, telling `progress` of every tensor once it is written, then the header.
+    /// Writes the sections and their CRC, then the header.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn write(
-        &mut self,
-        contents: &impl Contents,
-        mut progress: impl FnMut(Slot),
-    ) -> io::Result<Vec<WrittenTensor>> {
+    pub fn write(&mut self, model: &QuantizedModel<'_>, tokenizer: &[u8]) -> io::Result<Vec<WrittenTensor>> {
         let manifest_end = (Preamble::BYTES + self.manifest_bytes) as u64;
         self.file.seek(SeekFrom::Start(manifest_end))?;
         let mut sections = Sections { file: &mut self.file, crc: crc32fast::Hasher::new(), at: manifest_end };
         let mut written = Vec::new();
-        let mut bytes = Vec::new();
         for (slot, descriptor) in &self.descriptors {
             let Some(format) = Format::from_code(descriptor.format) else { continue };
             sections.pad()?;
-            let weights = contents.weights(*slot);
-            let mut error = RoundingError::default();
-            for row in weights.chunks_exact(descriptor.cols as usize) {
-                append_row(&mut bytes, row, format, &mut error);
-                if bytes.len() > 1 << 20 {
-                    sections.write(&bytes)?;
-                    bytes.clear();
-                }
-            }
-            sections.write(&bytes)?;
-            bytes.clear();
-            let (shape, bytes) = ((descriptor.rows, descriptor.cols), descriptor.byte_len().unwrap_or(0));
-            progress(*slot);
-            written.push(WrittenTensor { slot: *slot, format, shape, bytes, error });
+            let tensor = model.tensor(*slot);
+            sections.write(&tensor.bytes)?;
+            let (shape, bytes) = ((descriptor.rows, descriptor.cols), tensor.bytes.len() as u64);
+            written.push(WrittenTensor { slot: *slot, format, shape, bytes, error: tensor.error });
         }
         sections.pad()?;
-        sections.write(contents.tokenizer())?;
+        sections.write(tokenizer)?;
         let crc = sections.crc.finalize();
         self.file.write_all(&crc.to_le_bytes())?;
         self.write_header()?;

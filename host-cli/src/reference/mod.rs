@@ -5,13 +5,15 @@
 //! checkpoint has them; only half-precision tensors and split query, key and value are copied to f32. Beside the
 //! weights a window of T positions takes about `T * (8 n_embd + n_ff)` f32.
 
-mod gemm;
+mod decode;
+pub(crate) mod gemm;
 mod loss;
-mod ops;
+pub(crate) mod ops;
 #[cfg(test)]
 mod tests;
 
 use crate::checkpoint::{Checkpoint, StoredMatrix};
+pub use decode::Decoder;
 use emberlm_core::blob::{LayerSlot, Slot};
 use emberlm_core::config::{Config, TokenId};
 use ops::{LayerNorm, Linear};
@@ -50,13 +52,13 @@ pub enum ReferenceError {
 
 /// One transformer block.
 #[derive(Debug)]
-struct Block<'a> {
-    ln_1: LayerNorm,
-    qkv: Linear<'a>,
-    attn_proj: Linear<'a>,
-    ln_2: LayerNorm,
-    fc: Linear<'a>,
-    mlp_proj: Linear<'a>,
+pub(crate) struct Block<'a> {
+    pub ln_1: LayerNorm,
+    pub qkv: Linear<'a>,
+    pub attn_proj: Linear<'a>,
+    pub ln_2: LayerNorm,
+    pub fc: Linear<'a>,
+    pub mlp_proj: Linear<'a>,
 }
 
 /// A checkpoint as a float model.
@@ -66,8 +68,8 @@ pub struct Reference<'a> {
     /// The embedding, and the head where that is tied.
     wte: Linear<'a>,
     wpe: StoredMatrix<'a>,
-    blocks: Vec<Block<'a>>,
-    ln_f: LayerNorm,
+    pub(crate) blocks: Vec<Block<'a>>,
+    pub(crate) ln_f: LayerNorm,
     untied_head: Option<Linear<'a>>,
 }
 
@@ -121,21 +123,32 @@ impl<'a> Reference<'a> {
     pub fn hidden(&self, tokens: &[TokenId]) -> Result<Vec<f32>, ReferenceError> {
         self.check_window(tokens)?;
         let (n_embd, n_head) = (self.config.n_embd as usize, self.config.n_head as usize);
-        let mut x = Vec::with_capacity(tokens.len() * n_embd);
-        for (position, token) in tokens.iter().enumerate() {
-            let token = self.wte.row(*token as usize);
-            let position = &self.wpe.data[position * n_embd..][..n_embd];
-            x.extend(token.iter().zip(position).map(|(token, position)| f64::from(*token) + f64::from(*position)));
-        }
-        let add = |x: &mut [f64], y: Vec<f32>| x.iter_mut().zip(y).for_each(|(x, y)| *x += f64::from(y));
+        let embeddings = tokens.iter().enumerate().flat_map(|(position, &token)| self.embedding(token, position));
+        let mut x: Vec<f64> = embeddings.collect();
         for block in &self.blocks {
             let qkv = block.qkv.apply(&block.ln_1.apply(&x));
-            add(&mut x, block.attn_proj.apply(&ops::attend(&qkv, n_embd, n_head)));
+            ops::add(&mut x, &block.attn_proj.apply(&ops::attend(&qkv, n_embd, n_head)));
             let mut hidden = block.fc.apply(&block.ln_2.apply(&x));
             ops::apply_gelu(&mut hidden, self.config.gelu);
-            add(&mut x, block.mlp_proj.apply(&hidden));
+            ops::add(&mut x, &block.mlp_proj.apply(&hidden));
         }
         Ok(self.ln_f.apply(&x))
+    }
+
+    /// The head, where it is not the token embedding.
+    pub(crate) const fn untied_head(&self) -> Option<&Linear<'a>> {
+        self.untied_head.as_ref()
+    }
+
+    /// The first block's input for one token, `[n_embd]`.
+    pub(crate) fn embedding(&self, token: TokenId, position: usize) -> impl Iterator<Item = f64> {
+        let n_embd = self.config.n_embd as usize;
+        let position = &self.wpe.data[position * n_embd..][..n_embd];
+        self.wte
+            .row(token as usize)
+            .iter()
+            .zip(position)
+            .map(|(token, position)| f64::from(*token) + f64::from(*position))
     }
 
     /// Logits of a run of tokens: `hidden` is `[t, n_embd]`, `logits` is `[t, n]` and takes tokens

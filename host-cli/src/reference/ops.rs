@@ -23,6 +23,11 @@ impl<'a> Linear<'a> {
         Self { n_out, n_in, weight, bias }
     }
 
+    /// The bias, where there is one.
+    pub fn bias(&self) -> Option<&[f32]> {
+        self.bias.as_deref()
+    }
+
     /// The weights of one output.
     ///
     /// # Panics
@@ -93,6 +98,11 @@ impl LayerNorm {
     }
 }
 
+/// `x += y`.
+pub fn add(x: &mut [f64], y: &[f32]) {
+    x.iter_mut().zip(y).for_each(|(x, y)| *x += f64::from(*y));
+}
+
 /// GELU of every element, in f64.
 pub fn apply_gelu(x: &mut [f32], gelu: Gelu) {
     const SQRT_2_OVER_PI: f64 = std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;
@@ -142,6 +152,24 @@ fn attend_head(qkv: &[f32], n_embd: usize, head_dim: usize, head: usize) -> Vec<
         add_product(values, View::dense(&weights, n, seen), part(2, 0, seen));
     }
     out
+}
+
+/// Attention of one position: `query` `[n_embd]` over `past` `[t, 2 n_embd]`, keys and values, its own included.
+pub fn attend_one(out: &mut [f32], query: &[f32], past: &[f32], n_head: usize) {
+    let n_embd = query.len();
+    let head_dim = n_embd / n_head;
+    let scale = 1.0 / (head_dim as f64).sqrt();
+    for (head, (out, query)) in out.chunks_exact_mut(head_dim).zip(query.chunks_exact(head_dim)).enumerate() {
+        let part = |which: usize| {
+            past.chunks_exact(2 * n_embd).map(move |kv| &kv[which * n_embd + head * head_dim..][..head_dim])
+        };
+        let mut weights: Vec<f32> = part(0).map(|key| key.iter().zip(query).map(|(k, q)| k * q).sum()).collect();
+        softmax(&mut weights, scale);
+        out.fill(0.0);
+        for (weight, value) in weights.iter().zip(part(1)) {
+            out.iter_mut().zip(value).for_each(|(out, value)| *out += weight * value);
+        }
+    }
 }
 
 /// `softmax(scale * x)` in place: exponentials rounded to f32, their sum and the division in f64.

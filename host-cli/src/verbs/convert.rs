@@ -4,19 +4,23 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use emberlm_core::blob::ARITHMETIC;
+use emberlm_core::blob::{ARITHMETIC, Slot};
 use emberlm_core::config::{Activations, TokenId};
 use emberlm_core::format::Format;
 use serde::Serialize;
 
+use crate::calibration::RawCalibration;
 use crate::checkpoint::Checkpoint;
 use crate::cli::Outcome;
 use crate::console::{Console, Report};
+use crate::convert::formats::Choice;
+use crate::convert::writer::WrittenTensor;
 use crate::convert::{Conversion, Options, convert};
 use crate::error::Error;
 use crate::model_file::{Blob, RawCheckpoint};
+use crate::named;
 use crate::tokenizer::select::Search;
-use crate::tokenizer::{SectionParts, TokenizerError};
+use crate::tokenizer::{SectionParts, Tokenizer, TokenizerError};
 
 /// The words after `convert`.
 #[derive(Args, Debug)]
@@ -26,9 +30,17 @@ pub struct RawArgs {
     /// The blob to write
     #[arg(short, long, value_name = "BLOB")]
     output: PathBuf,
-    /// How matrices and embeddings are stored
+    /// How matrices are stored: f32, f16, q8, q6, q5, q4 or q3
     #[arg(long, value_name = "FORMAT", default_value = "q8", value_parser = parse_format)]
     weights: Format,
+    /// How the output head is stored, with which the token embedding may be one [default: as WEIGHTS]
+    #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
+    head: Option<Format>,
+    /// How the token and position embeddings are stored [default: as WEIGHTS]
+    #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
+    embeddings: Option<Format>,
+    #[command(flatten)]
+    calibration: RawCalibration,
     #[command(flatten)]
     layout: RawCheckpoint,
     /// `gpt2`, a tokenizer.json, vocab.json, chars.json, or a folder with one of them [default: the checkpoint's own]
@@ -40,8 +52,7 @@ pub struct RawArgs {
 }
 
 fn parse_format(name: &str) -> Result<Format, String> {
-    let names = || Format::ALL.map(Format::name).join(", ");
-    Format::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| format!("formats are {}", names()))
+    named::find(&Format::ALL, Format::name, name)
 }
 
 #[derive(Serialize)]
@@ -51,7 +62,7 @@ struct Converted {
     blob: String,
     bytes: u64,
     bits_per_weight: f64,
-    weights: &'static str,
+    weights: String,
     activations: &'static str,
     arithmetic: u16,
     model_crc32: String,
@@ -68,11 +79,12 @@ struct ConvertedTensor {
     rows: u32,
     cols: u32,
     bytes: u64,
-    /// Root mean square of the rounding errors over that of the weights.
+    /// Root mean square of the errors, against the checkpoint's weights, over that of the weights. Calibration trades
+    /// larger errors of weights for smaller ones of outputs.
     relative_error: f64,
-    /// Root mean square of the rounding errors.
+    /// Root mean square of the errors.
     rms_error: f64,
-    /// The largest rounding error.
+    /// The largest error.
     max_error: f64,
 }
 
@@ -85,7 +97,7 @@ struct SelfTestRecord {
 
 impl Converted {
     fn new(args: &RawArgs, checkpoint: &Checkpoint, conversion: &Conversion, model_crc32: String) -> Self {
-        let tensor = |tensor: &crate::convert::writer::WrittenTensor| ConvertedTensor {
+        let tensor = |tensor: &WrittenTensor| ConvertedTensor {
             name: tensor.slot.to_string(),
             format: tensor.format.name(),
             rows: tensor.shape.0,
@@ -102,7 +114,7 @@ impl Converted {
             blob: args.output.display().to_string(),
             bytes: conversion.blob_bytes,
             bits_per_weight: conversion.bits_per_weight(),
-            weights: args.weights.name(),
+            weights: args.choice().to_string(),
             activations: Activations::I16.name(),
             arithmetic: ARITHMETIC,
             model_crc32,
@@ -136,7 +148,7 @@ impl Report for Converted {
         }
         let _ = writeln!(
             text,
-            "{}: {} bytes, {:.2} bits a weight in matrices and embeddings, tokenizer {} bytes, crc32 {}",
+            "Errors are those of weights against the checkpoint's.\n{}: {} bytes, {:.2} bits a weight in matrices and embeddings, tokenizer {} bytes, crc32 {}",
             self.blob, self.bytes, self.bits_per_weight, self.tokenizer_bytes, self.model_crc32
         );
         text
@@ -150,16 +162,25 @@ impl Report for Converted {
 pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     let checkpoint = args.layout.open(&args.checkpoint, console)?;
     let tokenizer = if args.no_tokenizer { None } else { tokenizer(args, &checkpoint, console)? };
-    let options = Options { weights: args.weights, activations: Activations::I16, tokenizer };
     let config = checkpoint.config();
-    let weights = emberlm_core::blob::Slot::all(config).filter(|&slot| checkpoint.has(slot)).map(|slot| {
+    let choice = args.choice();
+    let formats =
+        choice.formats(config, checkpoint.is_tied()).map_err(|conflict| Error::Usage(conflict.to_string()))?;
+    let windows = if formats.has_integers() {
+        args.calibration.resolve().windows(&checkpoint, || args.find_tokenizer(&checkpoint), console)?
+    } else {
+        None
+    };
+    let options = Options { formats, windows, activations: Activations::I16, tokenizer };
+    let weights = |slot: Slot| {
         let (rows, cols) = slot.shape(config);
         u64::from(rows) * u64::from(cols)
-    });
-    let bar = console.progress(weights.sum(), "converting");
+    };
+    let matrices = Slot::all(config).filter(|&slot| slot.is_matrix() && checkpoint.has(slot));
+    let bar = console.progress(matrices.map(weights).sum(), "rounding");
     let converted = convert(&checkpoint, &options, &args.output, |slot| {
-        let (rows, cols) = slot.shape(config);
-        bar.advance(u64::from(rows) * u64::from(cols));
+        bar.name(format!("rounded {slot}"));
+        bar.advance(weights(slot));
     });
     drop(bar);
     let failed = |source| Error::Convert { path: args.output.clone(), source };
@@ -169,12 +190,24 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     Ok(Outcome::Passed)
 }
 
+impl RawArgs {
+    fn choice(&self) -> Choice {
+        Choice { weights: self.weights, head: self.head, embeddings: self.embeddings }
+    }
+
+    fn search(&self, checkpoint: &Checkpoint) -> Search<'_> {
+        let n_vocab = Some(checkpoint.config().n_vocab);
+        Search { named: self.tokenizer.as_deref(), checkpoint: Some(&self.checkpoint), section: None, n_vocab }
+    }
+
+    fn find_tokenizer(&self, checkpoint: &Checkpoint) -> Result<Tokenizer, Error> {
+        Ok(self.search(checkpoint).find()?.tokenizer)
+    }
+}
+
 /// What the blob's tokeniser section is to hold.
 fn tokenizer(args: &RawArgs, checkpoint: &Checkpoint, console: Console) -> Result<Option<SectionParts>, Error> {
-    let n_vocab = Some(checkpoint.config().n_vocab);
-    let search =
-        Search { named: args.tokenizer.as_deref(), checkpoint: Some(&args.checkpoint), section: None, n_vocab };
-    let found = match search.find() {
+    let found = match args.search(checkpoint).find() {
         Err(TokenizerError::Missing(_)) if args.tokenizer.is_none() => {
             console.note("no tokenizer beside the checkpoint: the blob has none");
             return Ok(None);

@@ -22,8 +22,9 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::cli::Outcome;
 use crate::console::{Console, Report};
 use crate::convention::Windowing;
+use crate::convert::formats::Formats;
 use crate::convert::{self, convert};
-use crate::crosscheck::crosscheck;
+use crate::crosscheck::{Candidate, crosscheck};
 use crate::device::{Board, DeviceReport};
 use crate::error::Error;
 use crate::evaluate::{score_blob, score_reference};
@@ -137,10 +138,9 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     let of_blob = LossReport::new(&score, &task, Some(canonical(&blob, KV_TYPE)?));
     console.tell(format!("the blob in canonical arithmetic:\n{}", indented(&of_blob.text())))?;
 
-    let blobs = [blob];
-    let summaries = crosscheck(&reference, &blobs, KV_TYPE, &jobs, None, &bar)?;
+    let candidate = Candidate { blob: &blob, kv_type: KV_TYPE };
+    let summaries = crosscheck(&reference, &[candidate], &jobs, None, &bar)?;
     drop(bar);
-    let [blob] = blobs;
     let summary = summaries.into_iter().next().unwrap_or_default();
     let verify = BlobResult::new(&blob, summary, &Tolerances::DEFAULT)?;
     console.tell(format!("3. verify: the blob against its checkpoint, position by position\n{}", verify.text()))?;
@@ -174,7 +174,12 @@ fn task(args: &RawArgs, checkpoint: &Checkpoint, tokenizer: &Tokenizer, text: &P
 
 fn make_blob(checkpoint: &Checkpoint, tokenizer: &Tokenizer, path: &Path) -> Result<Blob, Error> {
     let tokenizer = Some(tokenizer.section_parts()?);
-    let options = convert::Options { weights: Format::Q8, activations: Activations::I16, tokenizer };
+    let options = convert::Options {
+        formats: Formats::uniform(checkpoint.config(), Format::Q8),
+        windows: None,
+        activations: Activations::I16,
+        tokenizer,
+    };
     convert(checkpoint, &options, path, |_| {}).map_err(|source| Error::Convert { path: path.to_owned(), source })?;
     Blob::open(path)
 }

@@ -1,0 +1,80 @@
+//! What a model is calibrated on: the options that every verb which rounds weights shares.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::checkpoint::Checkpoint;
+use crate::console::Console;
+use crate::convert::calibrate::Windows;
+use crate::error::Error;
+use crate::input::{Row, Source};
+use crate::reference::Reference;
+use crate::tokenizer::Tokenizer;
+
+/// The words that say what a model is calibrated on.
+#[derive(Args, Clone, Debug)]
+pub struct RawCalibration {
+    /// Round weights by what a text makes of them: TEXT is a file, `own` is text that the model writes itself, `none`
+    /// rounds each weight to the nearest
+    #[arg(long, value_name = "TEXT", default_value = OWN)]
+    calibrate: PathBuf,
+}
+
+const OWN: &str = "own";
+const NONE: &str = "none";
+
+/// What a model is calibrated on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Calibration {
+    /// Nothing: each weight goes to the nearest.
+    None,
+    /// Text that the model writes itself.
+    OwnText,
+    /// A text file.
+    Text(PathBuf),
+}
+
+impl RawCalibration {
+    /// What the words name.
+    pub fn resolve(&self) -> Calibration {
+        match self.calibrate.to_str() {
+            Some(OWN) => Calibration::OwnText,
+            Some(NONE) => Calibration::None,
+            _ => Calibration::Text(self.calibrate.clone()),
+        }
+    }
+}
+
+impl Calibration {
+    /// Reads the text, or has `checkpoint` write it. A text that says little is warned of.
+    ///
+    /// # Errors
+    /// The text cannot be read, `tokenizer` cannot represent it, or is called for and fails.
+    pub fn windows(
+        &self,
+        checkpoint: &Checkpoint,
+        tokenizer: impl FnOnce() -> Result<Tokenizer, Error>,
+        console: Console,
+    ) -> Result<Option<Windows>, Error> {
+        let config = checkpoint.config();
+        let path = match self {
+            Self::None => return Ok(None),
+            Self::OwnText => {
+                let bar = console.progress(Windows::own_tokens(config) as u64, "writing a text");
+                return Ok(Some(Windows::own_text(&Reference::new(checkpoint), |tokens| bar.advance(tokens as u64))));
+            }
+            Self::Text(path) => path,
+        };
+        let input = Source::Text(vec![path.clone()]).read(Some(&tokenizer()?), config.n_vocab)?;
+        let windows = Windows::of_rows(input.rows().iter().map(|Row { tokens, .. }| tokens.as_slice()), config);
+        if let Some(enough) = windows.lacks(config) {
+            console.note(format!(
+                "warning: {} has {} tokens, which say little of matrices with {enough} inputs: {enough} or more would",
+                path.display(),
+                windows.n_tokens()
+            ));
+        }
+        Ok(Some(windows))
+    }
+}

@@ -1,0 +1,10 @@
+//! Rounding a model by what passes through it on a text.
+//!
+//! [`Windows`] are the text: the model's own (`own_text`), or one that the user names. The `pass` takes the matrices in
+//! the order in which a token meets them.
+
+mod own_text;
+pub(super) mod pass;
+mod windows;
+
+pub use windows::Windows;

@@ -1,0 +1,128 @@
+//! Which matrix is stored in which format.
+
+use emberlm_core::blob::Slot;
+use emberlm_core::config::Config;
+use emberlm_core::format::Format;
+
+/// A format for each kind of matrix, as a user names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Of every matrix that the others do not name.
+    pub weights: Format,
+    /// Of the output head: of `wte` where that is the head too.
+    pub head: Option<Format>,
+    /// Of `wte` and `wpe`.
+    pub embeddings: Option<Format>,
+}
+
+/// The head's format and the embeddings' differ, and they are one matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the head is tied to wte, so one matrix cannot be both {} and {}: give --head and --embeddings one format",
+    .head.name(), .embeddings.name()
+)]
+pub struct TiedConflict {
+    /// The head's format.
+    pub head: Format,
+    /// The embeddings' format.
+    pub embeddings: Format,
+}
+
+impl Choice {
+    /// One format for every matrix.
+    pub const fn uniform(weights: Format) -> Self {
+        Self { weights, head: None, embeddings: None }
+    }
+
+    /// The format of every tensor of a model, whose head is `wte` where it is `tied`.
+    ///
+    /// # Errors
+    /// One matrix is named twice, with different formats.
+    pub fn formats(self, config: &Config, tied: bool) -> Result<Formats, TiedConflict> {
+        if let (true, Some(head), Some(embeddings)) = (tied, self.head, self.embeddings)
+            && head != embeddings
+        {
+            return Err(TiedConflict { head, embeddings });
+        }
+        let mut formats = Formats::uniform(config, self.weights);
+        let named = [(Slot::Wpe, self.embeddings), (Slot::Wte, self.embeddings)];
+        let head = (if tied { Slot::Wte } else { Slot::LmHead }, self.head);
+        for (slot, format) in named.into_iter().chain([head]) {
+            if let Some(format) = format {
+                formats.set(slot, format);
+            }
+        }
+        Ok(formats)
+    }
+}
+
+/// The format of every tensor of a model: vectors are f32.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Formats(Vec<Format>);
+
+impl Formats {
+    /// One format for every matrix.
+    pub fn uniform(config: &Config, format: Format) -> Self {
+        Self(Slot::all(config).map(|slot| if slot.is_matrix() { format } else { Format::F32 }).collect())
+    }
+
+    /// A tensor's format.
+    ///
+    /// # Panics
+    /// The model has no such slot.
+    pub fn get(&self, slot: Slot) -> Format {
+        self.0[slot.index()]
+    }
+
+    /// Whether any matrix is stored as integers.
+    pub fn has_integers(&self) -> bool {
+        self.0.iter().any(|format| format.packing().is_some())
+    }
+
+    /// Stores a matrix in another format.
+    ///
+    /// # Panics
+    /// The model has no such slot, or it is a vector's.
+    pub fn set(&mut self, slot: Slot, format: Format) {
+        assert!(slot.is_matrix(), "vectors are f32");
+        self.0[slot.index()] = format;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use emberlm_core::blob::LayerSlot;
+    use emberlm_core::config::Gelu;
+
+    const CONFIG: Config = Config {
+        n_vocab: 7,
+        n_ctx: 5,
+        n_embd: 4,
+        n_head: 2,
+        n_layer: 1,
+        n_ff: 8,
+        layer_norm_epsilon: 1e-5,
+        gelu: Gelu::Tanh,
+    };
+
+    #[test]
+    fn the_head_and_the_embeddings_may_differ_from_the_rest() {
+        let choice = Choice { weights: Format::Q4, head: Some(Format::Q8), embeddings: Some(Format::Q6) };
+        let formats = choice.formats(&CONFIG, false).unwrap();
+        let fc = Slot::Layer(0, LayerSlot::FcWeight);
+        let have = [Slot::Wte, Slot::Wpe, Slot::LmHead, fc, Slot::LnFWeight].map(|slot| formats.get(slot));
+        assert_eq!(have, [Format::Q6, Format::Q6, Format::Q8, Format::Q4, Format::F32]);
+    }
+
+    #[test]
+    fn a_tied_head_is_the_token_embedding() {
+        let choice = Choice { weights: Format::Q4, head: Some(Format::Q8), embeddings: None };
+        let formats = choice.formats(&CONFIG, true).unwrap();
+        assert_eq!([Slot::Wte, Slot::Wpe].map(|slot| formats.get(slot)), [Format::Q8, Format::Q4]);
+        let same = Choice { embeddings: Some(Format::Q8), ..choice };
+        assert_eq!(same.formats(&CONFIG, true).unwrap().get(Slot::Wpe), Format::Q8);
+        let conflict = Choice { embeddings: Some(Format::Q6), ..choice }.formats(&CONFIG, true).unwrap_err();
+        assert_eq!(conflict, TiedConflict { head: Format::Q8, embeddings: Format::Q6 });
+    }
+}

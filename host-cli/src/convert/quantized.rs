@@ -1,0 +1,168 @@
+//! A checkpoint whose matrices have been rounded, in memory.
+
+use std::borrow::Cow;
+
+use emberlm_core::blob::Slot;
+use emberlm_core::format::{Format, Packing};
+use emberlm_core::kernel::{PackedRow, signed_bytes};
+
+use super::calibrate::{Windows, pass};
+use super::formats::Formats;
+use super::pack::{RoundingError, append_floats, append_integers, stored_float};
+use super::round::{RoundedRow, in_shares};
+use crate::checkpoint::Checkpoint;
+
+/// Why a model was not rounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QuantizeError {
+    /// Activations on the calibration text overflow.
+    #[error("the inputs of {slot} are not finite on the calibration text; `--calibrate none` needs none")]
+    NotFinite {
+        /// The matrix that they meet.
+        slot: Slot,
+    },
+}
+
+/// The bytes of a tensor's rows, and what rounding did to its weights.
+#[derive(Clone, Debug, Default)]
+pub struct StoredTensor<'a> {
+    /// Row after row, as the tensor's format lays them out.
+    pub bytes: Cow<'a, [u8]>,
+    /// Against the checkpoint's weights.
+    pub error: RoundingError,
+}
+
+/// A checkpoint's tensors as a blob stores them.
+#[derive(Debug)]
+pub struct QuantizedModel<'c> {
+    checkpoint: &'c Checkpoint,
+    formats: Formats,
+    changed: Quantized,
+}
+
+/// What differs from the checkpoint: matrices of integers, and biases that were fitted to them. By slot.
+#[derive(Debug)]
+pub(super) struct Quantized(Vec<Option<StoredTensor<'static>>>);
+
+/// Rounds the matrices of `checkpoint` to `formats`, and tells `done` of each matrix.
+///
+/// With windows of text, the errors of integers are compensated as that text demands, see
+/// [`calibrate`](super::calibrate); without, each weight goes to the integer nearest to it.
+///
+/// # Errors
+/// See [`QuantizeError`].
+pub fn quantize<'c>(
+    checkpoint: &'c Checkpoint,
+    formats: &Formats,
+    windows: Option<&Windows>,
+    mut done: impl FnMut(Slot),
+) -> Result<QuantizedModel<'c>, QuantizeError> {
+    let slots = || Slot::all(checkpoint.config());
+    let mut changed = Quantized(slots().map(|_| None).collect());
+    let stored = |slot: &Slot| slot.is_matrix() && is_stored(checkpoint, *slot);
+    let has_integers = slots().filter(stored).any(|slot| formats.get(slot).packing().is_some());
+    match windows.filter(|windows| has_integers && windows.n_tokens() > 0) {
+        Some(windows) => pass::round_in_order(checkpoint, formats, windows, &mut changed, done)?,
+        None => slots().filter(stored).for_each(|slot| {
+            changed.round_to_nearest(checkpoint, slot, formats.get(slot));
+            done(slot);
+        }),
+    }
+    Ok(QuantizedModel { checkpoint, formats: formats.clone(), changed })
+}
+
+/// Whether a blob of the checkpoint has the tensor: a tied head is stored once.
+fn is_stored(checkpoint: &Checkpoint, slot: Slot) -> bool {
+    checkpoint.has(slot) && !(slot == Slot::LmHead && checkpoint.is_tied())
+}
+
+impl<'c> QuantizedModel<'c> {
+    /// Where the tensors are from.
+    pub const fn checkpoint(&self) -> &'c Checkpoint {
+        self.checkpoint
+    }
+
+    /// How a tensor is stored; `None` for one that the model lacks.
+    pub fn format(&self, slot: Slot) -> Option<Format> {
+        is_stored(self.checkpoint, slot).then(|| self.formats.get(slot))
+    }
+
+    /// A tensor's bytes; those of floats are made anew by each call. Nothing for a tensor that the model lacks.
+    pub fn tensor(&self, slot: Slot) -> StoredTensor<'_> {
+        if let Some(StoredTensor { bytes, error }) = &self.changed.0[slot.index()] {
+            return StoredTensor { bytes: Cow::Borrowed(bytes), error: *error };
+        }
+        let mut stored = StoredTensor::default();
+        let tensor = self.format(slot).and_then(|format| Some((format, self.checkpoint.tensor(slot)?)));
+        if let Some((format, tensor)) = tensor {
+            let mut bytes = Vec::with_capacity(tensor.rows * format.row_stride(tensor.cols));
+            for row in tensor.data.chunks_exact(tensor.cols) {
+                append_floats(&mut bytes, row, format, &mut stored.error);
+            }
+            stored.bytes = Cow::Owned(bytes);
+        }
+        stored
+    }
+}
+
+impl Quantized {
+    /// Rounds a matrix whose format is one of integers.
+    pub fn round_to_nearest(&mut self, checkpoint: &Checkpoint, slot: Slot, format: Format) {
+        let Some((packing, tensor)) = format.packing().zip(checkpoint.tensor(slot)) else { return };
+        let round = |row: &[f32]| {
+            let row: Vec<f64> = row.iter().map(|weight| f64::from(*weight)).collect();
+            RoundedRow::nearest(packing, &row)
+        };
+        let rows = in_shares(tensor.rows, |range| {
+            tensor.data[range.start * tensor.cols..range.end * tensor.cols].chunks(tensor.cols).map(round).collect()
+        });
+        self.put_matrix(slot, format, packing, &rows, &tensor.data);
+    }
+
+    /// Keeps a matrix that stands for `weights`.
+    pub fn put_matrix(&mut self, slot: Slot, format: Format, packing: Packing, rows: &[RoundedRow], weights: &[f32]) {
+        let (mut bytes, mut error) = (Vec::new(), RoundingError::default());
+        for (row, weights) in rows.iter().zip(weights.chunks(weights.len() / rows.len())) {
+            append_integers(&mut bytes, &row.integers, &row.grid, format, packing);
+            row.weights(packing.group).zip(weights).for_each(|(stored, &weight)| error.push(weight, stored.into()));
+        }
+        self.0[slot.index()] = Some(StoredTensor { bytes: bytes.into(), error });
+    }
+
+    /// Keeps an f32 vector that stands for `weights`.
+    pub fn put_vector(&mut self, slot: Slot, vector: &[f32], weights: &[f32]) {
+        let mut error = RoundingError::default();
+        vector.iter().zip(weights).for_each(|(&stored, &weight)| error.push(weight, stored.into()));
+        let bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
+        self.0[slot.index()] = Some(StoredTensor { bytes: bytes.into(), error });
+    }
+
+    /// The weights that a matrix's row stands for.
+    pub fn row(&self, checkpoint: &Checkpoint, formats: &Formats, slot: Slot, index: usize) -> Vec<f64> {
+        let (_, n_in) = slot.shape(checkpoint.config());
+        let (n_in, format) = (n_in as usize, formats.get(slot));
+        match (&self.0[slot.index()], format.packing()) {
+            (Some(stored), Some(packing)) => {
+                let stride = format.row_stride(n_in);
+                decode_row(&stored.bytes[index * stride..][..stride], packing, n_in)
+            }
+            _ => {
+                let tensor = checkpoint.stored(slot).expect("a model has embeddings");
+                let row = &tensor.data[index * n_in..][..n_in];
+                row.iter().map(|&weight| f64::from(stored_float(weight, format))).collect()
+            }
+        }
+    }
+}
+
+fn decode_row(row: &[u8], packing: Packing, n_in: usize) -> Vec<f64> {
+    let view = PackedRow::new(row, packing, n_in);
+    let mut weights = Vec::with_capacity(n_in);
+    for (bytes, scale) in view.groups(packing) {
+        let mut buffer = [0; 32];
+        let step = f64::from(view.row_scale) * f64::from(scale);
+        let width = packing.group.min(n_in - weights.len());
+        weights.extend(signed_bytes(packing, bytes, width, &mut buffer).iter().map(|&q| step * f64::from(q as i8)));
+    }
+    weights
+}
