@@ -9,7 +9,7 @@ use emberlm_core::kv_cache::KvType;
 use crate::checkpoint::Checkpoint;
 use crate::console::{Console, Progress};
 use crate::convert::calibrate::Windows;
-use crate::convert::formats::{Choice, Formats};
+use crate::convert::formats::{Formats, Weights};
 use crate::convert::quantized::{QuantizedModel, quantize};
 use crate::convert::{ConvertError, write};
 use crate::crosscheck::{Candidate, Summary, crosscheck};
@@ -17,35 +17,24 @@ use crate::error::Error;
 use crate::jobs::Job;
 use crate::model_file::Blob;
 use crate::reference::Reference;
+use crate::weights::Finder;
 
 /// What is to be compared: every combination of these.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Choices {
     /// Formats of the weights.
-    pub weights: Vec<Choice>,
+    pub weights: Vec<Weights>,
     /// What matrix products round their inputs to.
     pub activations: Vec<Activations>,
     /// Types of the KV cache.
     pub kv_types: Vec<KvType>,
 }
 
-impl Choices {
-    /// What each choice of weights comes to for `checkpoint`.
-    ///
-    /// # Errors
-    /// One of them gives a matrix two formats.
-    pub fn formats(&self, checkpoint: &Checkpoint) -> Result<Vec<Formats>, Error> {
-        let formats = |choice: &Choice| choice.formats(checkpoint.config(), checkpoint.is_tied());
-        let named = |choice: &Choice| formats(choice).map_err(|conflict| Error::Usage(format!("{choice}: {conflict}")));
-        self.weights.iter().map(named).collect()
-    }
-}
-
 /// One combination, and what it costs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cost {
     /// Formats of the weights.
-    pub weights: Choice,
+    pub weights: Weights,
     /// What matrix products round their inputs to.
     pub activations: Activations,
     /// Type of the KV cache.
@@ -60,7 +49,7 @@ pub struct Cost {
 
 /// A blob, and what it was made with.
 struct Made {
-    weights: Choice,
+    weights: Weights,
     activations: Activations,
     bits_per_weight: f64,
     blob: Blob,
@@ -81,9 +70,11 @@ pub fn compare(
 ) -> Result<Vec<Cost>, Error> {
     let failed = |source: ConvertError| Error::Convert { path: std::env::temp_dir(), source };
     let folder = tempfile::tempdir().map_err(|error| failed(error.into()))?;
+    let mut finder = Finder::new(checkpoint, windows, console);
+    let formats = choices.weights.iter().map(|&weights| finder.find(weights, 0)).collect::<Result<Vec<_>, _>>()?;
     let bar = console.progress(n_weights(checkpoint) * choices.weights.len() as u64, "rounding");
     let mut made = Vec::new();
-    for (&weights, formats) in choices.weights.iter().zip(choices.formats(checkpoint)?) {
+    for (&weights, formats) in choices.weights.iter().zip(formats) {
         let model = round(checkpoint, weights, &formats, windows, &bar).map_err(failed)?;
         for &activations in &choices.activations {
             made.push(make(&model, weights, activations, folder.path())?);
@@ -110,7 +101,7 @@ pub fn compare(
 
 fn round<'c>(
     checkpoint: &'c Checkpoint,
-    weights: Choice,
+    weights: Weights,
     formats: &Formats,
     windows: Option<&Windows>,
     bar: &Progress,
@@ -125,8 +116,8 @@ fn round<'c>(
     Ok(quantize(checkpoint, formats, windows, done)?)
 }
 
-fn make(model: &QuantizedModel<'_>, weights: Choice, activations: Activations, folder: &Path) -> Result<Made, Error> {
-    let path = folder.join(format!("{weights}-{}.blob", activations.name()));
+fn make(model: &QuantizedModel<'_>, weights: Weights, activations: Activations, folder: &Path) -> Result<Made, Error> {
+    let path = folder.join(format!("{weights}-{}.blob", activations.name()).replace(':', "-"));
     let written = write(model, activations, None, &path);
     let conversion = written.map_err(|source| Error::Convert { path: path.clone(), source })?;
     Ok(Made { weights, activations, bits_per_weight: conversion.bits_per_weight(), blob: Blob::open(&path)? })

@@ -37,4 +37,5 @@ mod table;
 pub mod task;
 pub mod tokenizer;
 pub mod verbs;
+pub mod weights;
 pub mod workers;

@@ -33,6 +33,16 @@ impl FromStr for Budget {
     }
 }
 
+impl Budget {
+    /// The budget as it is read.
+    pub fn word(self) -> String {
+        match self {
+            Self::Bytes(bytes) => bytes.to_string(),
+            Self::BitsPerWeight(bits) => format!("{bits}bpw"),
+        }
+    }
+}
+
 impl fmt::Display for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -4,6 +4,8 @@ use emberlm_core::blob::Slot;
 use emberlm_core::config::Config;
 use emberlm_core::format::Format;
 
+use super::budget::Budget;
+
 /// A format for each kind of matrix, as a user names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
@@ -13,6 +15,15 @@ pub struct Choice {
     pub head: Option<Format>,
     /// Of `wte` and `wpe`.
     pub embeddings: Option<Format>,
+}
+
+/// What the formats of a model's matrices are to be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Weights {
+    /// Those that a user names.
+    Chosen(Choice),
+    /// Those that cost least within a budget, see [`auto`](super::auto).
+    Auto(Budget),
 }
 
 /// The head's format and the embeddings' differ, and they are one matrix.

@@ -4,6 +4,7 @@
 //! on a text ([`calibrate`], with `linalg`); [`quantized`] holds what that comes to, `pack` lays rows out, and [`writer`]
 //! writes the blob.
 
+pub mod auto;
 pub mod budget;
 pub mod calibrate;
 pub mod formats;
@@ -128,6 +129,13 @@ pub fn write(
     let blob_bytes = writer.blob_bytes();
     file.finish()?;
     Ok(Conversion { blob_bytes, tensors, tokenizer_bytes: tokenizer.len() as u64, self_test })
+}
+
+/// Length of the blob of `checkpoint` in `formats` with a tokeniser section of so many bytes.
+pub fn blob_bytes(checkpoint: &Checkpoint, formats: Formats, tokenizer_bytes: usize) -> u64 {
+    let model = QuantizedModel::unrounded(checkpoint, formats);
+    let self_test = self_test(checkpoint.config());
+    Writer::new(io::Cursor::new(Vec::new()), &model, tokenizer_bytes, Activations::I16, self_test).blob_bytes()
 }
 
 /// Tokens spread over the vocabulary, with sums still unknown.

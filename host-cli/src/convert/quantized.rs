@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use emberlm_core::blob::Slot;
+use emberlm_core::config::Config;
 use emberlm_core::format::{Format, Packing};
 use emberlm_core::kernel::{PackedRow, signed_bytes};
 
@@ -58,7 +59,7 @@ pub fn quantize<'c>(
     mut done: impl FnMut(Slot),
 ) -> Result<QuantizedModel<'c>, QuantizeError> {
     let slots = || Slot::all(checkpoint.config());
-    let mut changed = Quantized(slots().map(|_| None).collect());
+    let mut changed = Quantized::none(checkpoint.config());
     let stored = |slot: &Slot| slot.is_matrix() && is_stored(checkpoint, *slot);
     let has_integers = slots().filter(stored).any(|slot| formats.get(slot).packing().is_some());
     match windows.filter(|windows| has_integers && windows.n_tokens() > 0) {
@@ -72,11 +73,16 @@ pub fn quantize<'c>(
 }
 
 /// Whether a blob of the checkpoint has the tensor: a tied head is stored once.
-fn is_stored(checkpoint: &Checkpoint, slot: Slot) -> bool {
+pub(super) fn is_stored(checkpoint: &Checkpoint, slot: Slot) -> bool {
     checkpoint.has(slot) && !(slot == Slot::LmHead && checkpoint.is_tied())
 }
 
 impl<'c> QuantizedModel<'c> {
+    /// Of which no matrix is rounded yet.
+    pub(super) fn unrounded(checkpoint: &'c Checkpoint, formats: Formats) -> Self {
+        Self { checkpoint, formats, changed: Quantized::none(checkpoint.config()) }
+    }
+
     /// Where the tensors are from.
     pub const fn checkpoint(&self) -> &'c Checkpoint {
         self.checkpoint
@@ -106,6 +112,11 @@ impl<'c> QuantizedModel<'c> {
 }
 
 impl Quantized {
+    /// Nothing yet, for a model of this shape.
+    pub fn none(config: &Config) -> Self {
+        Self(Slot::all(config).map(|_| None).collect())
+    }
+
     /// Rounds a matrix whose format is one of integers.
     pub fn round_to_nearest(&mut self, checkpoint: &Checkpoint, slot: Slot, format: Format) {
         let Some((packing, tensor)) = format.packing().zip(checkpoint.tensor(slot)) else { return };

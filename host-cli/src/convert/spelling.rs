@@ -1,14 +1,14 @@
 //! A choice of formats as one word: `q4`, or `q4+head=q8+embeddings=q6`.
 //!
 //! A format, then for parts of the model that have another one a `+`, the part, `=`, and its format. Parts are those of
-//! [`Choice`]: `head` and `embeddings`.
+//! [`Choice`]: `head` and `embeddings`. Or `auto:4.5bpw`: formats by a [`Budget`].
 
 use std::fmt;
 use std::str::FromStr;
 
 use emberlm_core::format::Format;
 
-use super::formats::Choice;
+use super::formats::{Choice, Weights};
 use crate::named;
 
 impl fmt::Display for Choice {
@@ -45,9 +45,41 @@ impl FromStr for Choice {
     }
 }
 
+const AUTO: &str = "auto:";
+
+impl fmt::Display for Weights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chosen(choice) => choice.fmt(f),
+            Self::Auto(budget) => write!(f, "{AUTO}{}", budget.word()),
+        }
+    }
+}
+
+impl FromStr for Weights {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        match word.strip_prefix(AUTO) {
+            Some(budget) => budget.parse().map(Self::Auto),
+            None => word.parse().map(Self::Chosen),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::convert::budget::Budget;
+
+    #[test]
+    fn budgets_are_read_and_spelled() {
+        for word in ["auto:4.5bpw", "auto:123456"] {
+            assert_eq!(word.parse::<Weights>().unwrap().to_string(), word);
+        }
+        assert_eq!("auto:2K".parse(), Ok(Weights::Auto(Budget::Bytes(2048))));
+        assert!("auto:".parse::<Weights>().is_err() && "auto".parse::<Weights>().is_err());
+    }
 
     #[test]
     fn words_are_read_and_spelled() {

@@ -131,7 +131,7 @@ fn encode(message: &impl serde::Serialize) -> Vec<u8> {
     postcard::to_stdvec(message).expect("the header's types encode")
 }
 
-const fn align(at: u64) -> u64 {
+pub(super) const fn align(at: u64) -> u64 {
     at.next_multiple_of(SECTION_ALIGNMENT as u64)
 }
 

@@ -26,7 +26,7 @@ use crate::model_file::Blob;
 use crate::reference::Reference;
 use crate::workers::map_in_order;
 use beside::{Beside, ReferenceBlock};
-pub use divergence::Difference;
+pub use divergence::{Difference, Divergence};
 
 /// A blob, and how its keys and values are stored.
 #[derive(Clone, Copy, Debug)]

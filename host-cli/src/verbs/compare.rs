@@ -13,7 +13,7 @@ use crate::cli::Outcome;
 use crate::comparison::{Choices, Cost, compare};
 use crate::console::{Console, Report};
 use crate::convention::Windowing;
-use crate::convert::formats::{Choice, Formats};
+use crate::convert::formats::{Choice, Weights};
 use crate::error::{Error, Fault};
 use crate::jobs::Job;
 use crate::kv;
@@ -22,16 +22,17 @@ use crate::named;
 use crate::report;
 use crate::table;
 use crate::task::RawTask;
+use crate::weights::have_integers;
 
 /// The words after `compare`.
 #[derive(Args, Debug)]
 pub struct RawArgs {
     /// The checkpoint: a folder, a .safetensors file, or an index of shards
     checkpoint: PathBuf,
-    /// Formats of the weights, separated by commas: q8, or with other formats for parts of the model
-    /// q4+head=q8+embeddings=q8 [default: every format]
+    /// Formats of the weights, separated by commas: q8, with other formats for parts of the model
+    /// q4+head=q8+embeddings=q8, or by budget auto:4.5bpw or auto:512K [default: every format]
     #[arg(long, value_name = "FORMATS", value_delimiter = ',')]
-    weights: Vec<Choice>,
+    weights: Vec<Weights>,
     /// What matrix products round their inputs to, separated by commas: i16, i8, f32
     #[arg(long, value_name = "TYPES", value_delimiter = ',', default_value = "i16", value_parser = parse_activations)]
     activations: Vec<Activations>,
@@ -62,9 +63,9 @@ impl RawArgs {
     /// # Errors
     /// Something is named twice.
     fn choices(&self) -> Result<Choices, Error> {
-        let all = || Format::ALL.into_iter().map(Choice::uniform).collect();
+        let all = || Format::ALL.into_iter().map(|format| Weights::Chosen(Choice::uniform(format))).collect();
         let weights = if self.weights.is_empty() { all() } else { self.weights.clone() };
-        check_distinct("--weights", &weights, Choice::to_string)?;
+        check_distinct("--weights", &weights, Weights::to_string)?;
         check_distinct("--activations", &self.activations, |activations| activations.name().into())?;
         check_distinct("--kv", &self.kv, |kv_type| kv_type.name().into())?;
         Ok(Choices { weights, activations: self.activations.clone(), kv_types: self.kv.clone() })
@@ -193,7 +194,10 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let choices = args.choices()?;
     let checkpoint = args.layout.open(&args.checkpoint, console)?;
     let config = checkpoint.config();
-    let has_integers = choices.formats(&checkpoint)?.iter().any(Formats::has_integers);
+    let mut has_integers = false;
+    for &weights in &choices.weights {
+        has_integers |= have_integers(weights, &checkpoint)?;
+    }
     let tokenizer = || args.task.tokenizer(config, &args.checkpoint);
     let calibration = if has_integers { args.calibration.resolve() } else { Calibration::None };
     let windows = calibration.windows(&checkpoint, tokenizer, console)?;

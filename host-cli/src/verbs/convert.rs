@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::Args;
 use emberlm_core::blob::{ARITHMETIC, Slot};
@@ -13,14 +14,16 @@ use crate::calibration::RawCalibration;
 use crate::checkpoint::Checkpoint;
 use crate::cli::Outcome;
 use crate::console::{Console, Report};
-use crate::convert::formats::Choice;
+use crate::convert::budget::Budget;
+use crate::convert::formats::{Choice, Weights};
 use crate::convert::writer::WrittenTensor;
 use crate::convert::{Conversion, Options, convert};
 use crate::error::Error;
 use crate::model_file::{Blob, RawCheckpoint};
 use crate::named;
 use crate::tokenizer::select::Search;
-use crate::tokenizer::{SectionParts, Tokenizer, TokenizerError};
+use crate::tokenizer::{SectionParts, Tokenizer, TokenizerError, section};
+use crate::weights::{Finder, have_integers};
 
 /// The words after `convert`.
 #[derive(Args, Debug)]
@@ -30,15 +33,21 @@ pub struct RawArgs {
     /// The blob to write
     #[arg(short, long, value_name = "BLOB")]
     output: PathBuf,
-    /// How matrices are stored: f32, f16, q8, q6, q5, q4 or q3
-    #[arg(long, value_name = "FORMAT", default_value = "q8", value_parser = parse_format)]
-    weights: Format,
+    /// How matrices are stored: f32, f16, q8, q6, q5, q4 or q3, or `auto`, each as it costs least within BUDGET
+    #[arg(long, value_name = "FORMAT", default_value = "q8")]
+    weights: RawWeights,
+    /// What `auto` may spend: bytes of the blob as 500000, 512K or 2M, or bits a weight as 4.5bpw
+    #[arg(long, value_name = "BUDGET", required_if_eq("weights", "auto"))]
+    budget: Option<Budget>,
     /// How the output head is stored, with which the token embedding may be one [default: as WEIGHTS]
     #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
     head: Option<Format>,
     /// How the token and position embeddings are stored [default: as WEIGHTS]
     #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
     embeddings: Option<Format>,
+    /// What matrix products round their inputs to: i16, i8 or f32
+    #[arg(long, value_name = "TYPE", default_value = "i16", value_parser = parse_activations)]
+    activations: Activations,
     #[command(flatten)]
     calibration: RawCalibration,
     #[command(flatten)]
@@ -49,6 +58,25 @@ pub struct RawArgs {
     /// Leave the tokenizer out of the blob
     #[arg(long)]
     no_tokenizer: bool,
+}
+
+/// A format, or formats by budget.
+#[derive(Clone, Copy, Debug)]
+enum RawWeights {
+    Format(Format),
+    Auto,
+}
+
+impl FromStr for RawWeights {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        if name == "auto" { Ok(Self::Auto) } else { parse_format(name).map(Self::Format) }
+    }
+}
+
+fn parse_activations(name: &str) -> Result<Activations, String> {
+    named::find(&Activations::ALL, Activations::name, name)
 }
 
 fn parse_format(name: &str) -> Result<Format, String> {
@@ -96,7 +124,13 @@ struct SelfTestRecord {
 }
 
 impl Converted {
-    fn new(args: &RawArgs, checkpoint: &Checkpoint, conversion: &Conversion, model_crc32: String) -> Self {
+    fn new(
+        args: &RawArgs,
+        weights: Weights,
+        checkpoint: &Checkpoint,
+        conversion: &Conversion,
+        model_crc32: String,
+    ) -> Self {
         let tensor = |tensor: &WrittenTensor| ConvertedTensor {
             name: tensor.slot.to_string(),
             format: tensor.format.name(),
@@ -114,8 +148,8 @@ impl Converted {
             blob: args.output.display().to_string(),
             bytes: conversion.blob_bytes,
             bits_per_weight: conversion.bits_per_weight(),
-            weights: args.choice().to_string(),
-            activations: Activations::I16.name(),
+            weights: weights.to_string(),
+            activations: args.activations.name(),
             arithmetic: ARITHMETIC,
             model_crc32,
             tokenizer_bytes: conversion.tokenizer_bytes,
@@ -163,36 +197,46 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     let checkpoint = args.layout.open(&args.checkpoint, console)?;
     let tokenizer = if args.no_tokenizer { None } else { tokenizer(args, &checkpoint, console)? };
     let config = checkpoint.config();
-    let choice = args.choice();
-    let formats =
-        choice.formats(config, checkpoint.is_tied()).map_err(|conflict| Error::Usage(conflict.to_string()))?;
-    let windows = if formats.has_integers() {
+    let weights = args.weights()?;
+    let windows = if have_integers(weights, &checkpoint)? {
         args.calibration.resolve().windows(&checkpoint, || args.find_tokenizer(&checkpoint), console)?
     } else {
         None
     };
-    let options = Options { formats, windows, activations: Activations::I16, tokenizer };
-    let weights = |slot: Slot| {
+    let tokenizer_bytes = tokenizer.as_ref().map_or(0, |parts| section::encode(parts).len());
+    let formats = Finder::new(&checkpoint, windows.as_ref(), console).find(weights, tokenizer_bytes)?;
+    let options = Options { formats, windows, activations: args.activations, tokenizer };
+    let n_weights = |slot: Slot| {
         let (rows, cols) = slot.shape(config);
         u64::from(rows) * u64::from(cols)
     };
     let matrices = Slot::all(config).filter(|&slot| slot.is_matrix() && checkpoint.has(slot));
-    let bar = console.progress(matrices.map(weights).sum(), "rounding");
+    let bar = console.progress(matrices.map(n_weights).sum(), "rounding");
     let converted = convert(&checkpoint, &options, &args.output, |slot| {
         bar.name(format!("rounded {slot}"));
-        bar.advance(weights(slot));
+        bar.advance(n_weights(slot));
     });
     drop(bar);
     let failed = |source| Error::Convert { path: args.output.clone(), source };
     let conversion = converted.map_err(failed)?;
     let crc32 = Blob::open(&args.output)?.crc32()?;
-    console.print(&Converted::new(args, &checkpoint, &conversion, crc32))?;
+    console.print(&Converted::new(args, weights, &checkpoint, &conversion, crc32))?;
     Ok(Outcome::Passed)
 }
 
 impl RawArgs {
-    fn choice(&self) -> Choice {
-        Choice { weights: self.weights, head: self.head, embeddings: self.embeddings }
+    fn weights(&self) -> Result<Weights, Error> {
+        match (self.weights, self.budget) {
+            (RawWeights::Format(weights), None) => {
+                Ok(Weights::Chosen(Choice { weights, head: self.head, embeddings: self.embeddings }))
+            }
+            (RawWeights::Format(_), Some(_)) => Err(Error::Usage("--budget is for --weights auto".into())),
+            (RawWeights::Auto, _) if self.head.or(self.embeddings).is_some() => {
+                Err(Error::Usage("--weights auto chooses the formats of --head and --embeddings too".into()))
+            }
+            (RawWeights::Auto, Some(budget)) => Ok(Weights::Auto(budget)),
+            (RawWeights::Auto, None) => Err(Error::Usage("--weights auto needs a --budget".into())),
+        }
     }
 
     fn search(&self, checkpoint: &Checkpoint) -> Search<'_> {

@@ -41,6 +41,17 @@ impl Windows {
         self.0.iter().map(Vec::as_slice)
     }
 
+    /// The first windows, so many that they hold at most `max_tokens`, or one.
+    pub fn first(&self, max_tokens: usize) -> Self {
+        let mut tokens = 0;
+        let fits = |window: &&Vec<TokenId>| {
+            let first = tokens == 0;
+            tokens += window.len();
+            first || tokens <= max_tokens
+        };
+        Self(self.0.iter().take_while(fits).cloned().collect())
+    }
+
     /// Tokens of all windows.
     pub fn n_tokens(&self) -> usize {
         self.0.iter().map(Vec::len).sum()
