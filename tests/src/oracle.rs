@@ -97,12 +97,18 @@ impl Gpt2 {
     /// # Panics
     /// If there are more tokens than n_ctx, or one is n_vocab or more.
     pub fn logits(&self, tokens: &[u32]) -> Matrix {
-        self.logits_rounded(tokens, |_, _| ())
+        self.logits_rounded(tokens, |_, _| (), |_| ())
     }
 
-    /// [`logits`](Self::logits) with `round` applied to every vector that a weight matrix is about to multiply:
-    /// what is left of the activations' precision when a device stores them in few bits.
-    pub fn logits_rounded(&self, tokens: &[u32], round: impl Fn(Product, &mut [f64])) -> Matrix {
+    /// [`logits`](Self::logits) with `round` applied to every vector that a weight matrix is about to multiply, and
+    /// `round_head` to every head of every position's keys and values: what is left of their precision when a device
+    /// stores them in few bits.
+    pub fn logits_rounded(
+        &self,
+        tokens: &[u32],
+        round: impl Fn(Product, &mut [f64]),
+        round_head: impl Fn(&mut [f64]),
+    ) -> Matrix {
         let round = &round;
         let with = |product| move |x: &mut [f64]| round(product, x);
         let mut x: Matrix = tokens
@@ -111,7 +117,9 @@ impl Gpt2 {
             .map(|(&token, position)| add(&self.wte[token as usize], position))
             .collect();
         for block in &self.blocks {
-            let qkv = block.c_attn.apply_to_rows(&self.normed(&x, &block.ln_1), with(Product::Qkv));
+            let mut qkv = block.c_attn.apply_to_rows(&self.normed(&x, &block.ln_1), with(Product::Qkv));
+            let (n_embd, head_dim) = (self.n_embd(), self.n_embd() / self.n_head);
+            qkv.iter_mut().for_each(|row| row[n_embd..].chunks_mut(head_dim).for_each(&round_head));
             let attended = self.attention(&qkv);
             add_rows(&mut x, &block.attn_proj.apply_to_rows(&attended, with(Product::AttnProj)));
 

@@ -50,6 +50,23 @@ fn round_to_16_bits(x: &mut [f64]) {
     }
 }
 
+/// Rounds keys or values to half precision.
+pub fn round_to_f16(x: &mut [f64]) {
+    x.iter_mut().for_each(|v| *v = f64::from(f16::from_f64(*v)));
+}
+
+/// Rounds one head's keys or values to the 8-bit grid under the least bf16 scale that reaches the largest of them.
+pub fn round_to_i8(x: &mut [f64]) {
+    let least = x.iter().fold(0.0, |max: f64, v| max.max(v.abs())) / 127.0;
+    let mut scale = bf16::from_f64(least);
+    if f64::from(scale) < least {
+        scale = bf16::from_bits(scale.to_bits() + 1);
+    }
+    if f64::from(scale) > 0.0 {
+        x.iter_mut().for_each(|v| *v = (*v / f64::from(scale)).round_ties_even() * f64::from(scale));
+    }
+}
+
 /// Each 32 to a grid of their own, whose step is a whole multiple of that by which 127 steps of the 255-fold reach the
 /// largest magnitude of all.
 fn round_to_8_bits(x: &mut [f64]) {
@@ -431,5 +448,20 @@ mod tests {
             prop_assert_eq!(packed.len(), integers.group_bytes(numbers.len()));
             prop_assert_eq!(integers.unpack(&packed, numbers.len()), numbers);
         }
+    }
+
+    #[test]
+    fn keys_and_values_keep_8_bits() {
+        let original: Vec<f64> = (0..500).map(|i| (f64::from(i) * 1.7).sin() * 3.0).collect();
+        let mut rounded = original.clone();
+        round_to_i8(&mut rounded);
+        let coarse: Vec<f64> = rounded.iter().map(|v| (v * 127.0 / 3.0).round()).collect();
+        assert!(coarse.iter().all(|v| v.abs() <= 127.0) && coarse.contains(&126.0));
+        for (a, b) in original.iter().zip(&rounded) {
+            assert!((a - b).abs() <= 0.504 * 3.0 / 127.0);
+        }
+        let mut zeros = [0.0; 4];
+        round_to_i8(&mut zeros);
+        assert_eq!(zeros, [0.0; 4]);
     }
 }
