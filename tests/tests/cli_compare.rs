@@ -20,9 +20,10 @@ fn play(n: usize) -> String {
     fixtures::as_you_like_it()[..n].to_owned()
 }
 
+/// Compares with weights rounded to the nearest.
 fn compare(code: i32, args: &[&str]) -> Value {
     let schema = if code == 0 { "compare" } else { "error" };
-    run(schema, code, &[&["compare", &char_model()], args].concat())
+    run(schema, code, &[&["compare", &char_model(), "--calibrate", "none"], args].concat())
 }
 
 fn number(value: &Value, key: &str) -> f64 {
@@ -36,7 +37,7 @@ fn a_row_is_what_verify_says_of_the_blob() {
     let blob = blob.to_str().unwrap();
     let compared = compare(0, &["--weights", "f32,q8", "--prompt", &play]);
     assert_eq!((&compared["checkpoint"], &compared["tokens_scored"]), (&json!(char_model()), &json!(599)));
-    let converted = run("convert", 0, &["convert", &char_model(), "-o", blob, "--no-tokenizer"]);
+    let converted = run("convert", 0, &["convert", &char_model(), "-o", blob, "--no-tokenizer", "--calibrate", "none"]);
     let verified = &run("verify", 0, &["verify", &char_model(), blob, "--prompt", &play])["results"][0];
     let row = &compared["results"][1];
     assert_eq!((&row["weights"], &row["activations"], &row["kv"]), (&json!("q8"), &json!("i16"), &json!("f32")));
@@ -84,6 +85,19 @@ fn parts_of_the_model_may_have_formats_of_their_own() {
 }
 
 #[test]
+fn calibration_serves_every_format() {
+    let (play, args) = (play(1000), ["--weights", "q5,q4", "--prompt"]);
+    let nearest = compare(0, &[args.as_slice(), &[&play]].concat());
+    let calibrated = run("compare", 0, &[["compare", &char_model()].as_slice(), &args, &[&play]].concat());
+    for (nearest, calibrated) in
+        nearest["results"].as_array().unwrap().iter().zip(calibrated["results"].as_array().unwrap())
+    {
+        assert_eq!(nearest["bytes"], calibrated["bytes"]);
+        assert!(number(calibrated, "kl_mean") < 0.6 * number(nearest, "kl_mean"), "{nearest} {calibrated}");
+    }
+}
+
+#[test]
 fn the_first_windows_alone() {
     let (play, args) = (play(1000), ["--weights", "q8", "--max-windows", "2", "--prompt"]);
     let first = compare(0, &[args.as_slice(), &[&play]].concat());
@@ -106,7 +120,7 @@ fn tokens_in_place_of_text() {
 #[test]
 fn the_table_for_people_and_the_one_for_programs() {
     let (model, play) = (char_model(), play(300));
-    let args = ["compare", &model, "--weights", "f32,q8", "--prompt", &play];
+    let args = ["compare", &model, "--weights", "f32,q8", "--calibrate", "none", "--prompt", &play];
     let value = run("compare", 0, &args);
     let print = |more: &[&str]| {
         let output = command().args(args).args(more).assert().success().get_output().stdout.clone();
@@ -155,6 +169,11 @@ fn what_cannot_be_compared_is_named() {
         (["--weights", "q8,f32,q8", "--prompt", "to be"], "usage", "--weights names q8 twice"),
         (["--activations", "i16,i16", "--prompt", "to be"], "usage", "--activations names i16 twice"),
         (["--kv", "f64", "--prompt", "to be"], "usage", "\"f64\" is none of f32"),
+        (
+            ["--weights", "q4+head=q8+embeddings=q6", "--prompt", "to be"],
+            "usage",
+            "q4+head=q8+embeddings=q6: the head is tied",
+        ),
         (["--weights", "q8", "--prompt", ""], "input", "the prompt is empty"),
         (["--weights", "q8", "--text", empty], "input", " is empty"),
         (["--weights", "q8", "--text", "no-such-file"], "io", "cannot read no-such-file"),

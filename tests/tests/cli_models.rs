@@ -239,7 +239,7 @@ fn a_kv_cache_that_is_not_there_is_an_error() {
     let message = "--kv is for blobs: a checkpoint's float reference keeps no cache";
     assert_eq!(error["error"], json!({"kind": "usage", "message": message}));
     let error = run("error", 2, &["eval", &char_model(), "--prompt", "hello", "--kv", "i4"]);
-    assert!(error["error"]["message"].as_str().unwrap().contains("types are f32, f16, i8"), "{error}");
+    assert!(error["error"]["message"].as_str().unwrap().contains("\"i4\" is none of f32, f16, i8"), "{error}");
 }
 
 #[test]
