@@ -38,7 +38,7 @@ impl ScratchSize {
     /// What a session over such a model needs; `usize::MAX` where that overflows.
     pub const fn new(config: &Config, batch: Batch) -> Self {
         let (n_embd, width) = (config.n_embd as usize, config.max_width());
-        let each = n_embd + width + BLOCK_ROWS + 1 + STRIPES;
+        let each = n_embd + hidden_width(config) + BLOCK_ROWS + 1 + STRIPES;
         let floats = batch.window.saturating_mul(n_embd).saturating_add(batch.batch.saturating_mul(each));
         let words = batch.batch.saturating_mul(i16_words(width) + 2).saturating_add(width.div_ceil(MIN_GROUP));
         Self { floats, words }
@@ -48,6 +48,12 @@ impl ScratchSize {
     pub const fn bytes(&self) -> usize {
         self.floats.saturating_add(self.words).saturating_mul(4)
     }
+}
+
+/// Floats of one position's hidden layer, or of its queries and one head of its keys or values.
+const fn hidden_width(config: &Config) -> usize {
+    let (n_ff, attention) = (config.n_ff as usize, config.n_embd as usize + config.head_dim());
+    if n_ff > attention { n_ff } else { attention }
 }
 
 /// The scratch buffers, shared out.
@@ -60,12 +66,13 @@ pub struct Scratch<'b> {
     pub(crate) residual: &'b mut [f32],
     /// Normalised residuals, then attention's output, `[batch][n_embd]`.
     pub(crate) normed: &'b mut [f32],
-    /// Queries `[batch][n_embd]`, then the MLP's hidden layer `[batch][n_ff]`.
+    /// Queries `[batch][n_embd]` and a head of keys or values on its way to the cache, `[batch][head_dim]`; then the
+    /// MLP's hidden layer, `[batch][n_ff]`.
     pub(crate) hidden: &'b mut [f32],
     /// Outputs of the rows under way, `[batch][BLOCK_ROWS]`.
     pub(crate) block: &'b mut [f32],
     /// A product's inputs as integers, `[batch][i16_words]`, which is room for 8-bit ones too, and their scales,
-    /// `[batch]`.
+    /// `[batch]`; in attention one query.
     pub(crate) inputs: &'b mut [u32],
     pub(crate) scales: &'b mut [f32],
     pub(crate) partial: Partial<'b>,
@@ -102,7 +109,7 @@ impl<'b> Scratch<'b> {
         let (n_embd, width) = (config.n_embd as usize, config.max_width());
         let (residual, rest) = floats.split_at_mut(size.window * n_embd);
         let (normed, rest) = rest.split_at_mut(n * n_embd);
-        let (hidden, rest) = rest.split_at_mut(n * width);
+        let (hidden, rest) = rest.split_at_mut(n * hidden_width(config));
         let (block, rest) = rest.split_at_mut(n * BLOCK_ROWS);
         let (scales, rest) = rest.split_at_mut(n);
         let (stripes, _) = rest.as_chunks_mut();
@@ -114,7 +121,9 @@ impl<'b> Scratch<'b> {
 
     /// Whether the memory was shared out for models of this shape.
     pub(crate) const fn fits(&self, config: &Config) -> bool {
-        self.n_embd == config.n_embd as usize && self.width == config.max_width()
+        self.n_embd == config.n_embd as usize
+            && self.width == config.max_width()
+            && self.hidden.len() == self.size.batch * hidden_width(config)
     }
 
     /// Positions that one forward call takes.

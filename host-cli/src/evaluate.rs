@@ -60,9 +60,15 @@ pub fn n_workers(asked: Option<usize>, worker_bytes: usize) -> usize {
 ///
 /// # Errors
 /// The first window, by order, whose losses are not numbers.
-pub fn score_blob(blob: &Blob, jobs: &[Job<'_>], threads: Option<usize>, bar: &Progress) -> Result<Score, Error> {
+pub fn score_blob(
+    blob: &Blob,
+    kv_type: KvType,
+    jobs: &[Job<'_>],
+    threads: Option<usize>,
+    bar: &Progress,
+) -> Result<Score, Error> {
     let config = *blob.model()?.config();
-    let memory = || memory(&config, Job::longest(jobs));
+    let memory = || memory(&config, kv_type, Job::longest(jobs));
     let score = |memory: &mut Memory, job: &Job<'_>| -> Result<Vec<f32>, Error> {
         let mut session = memory.session(blob.model()?, HostKernel::detect());
         let mut sinks = [CrossEntropy::new(0); BATCH];
@@ -72,20 +78,20 @@ pub fn score_blob(blob: &Blob, jobs: &[Job<'_>], threads: Option<usize>, bar: &P
         bar.advance(nlls.len() as u64);
         Ok(nlls)
     };
-    let n_workers = n_workers(threads, memory_bytes(&config, Job::longest(jobs)));
+    let n_workers = n_workers(threads, memory_bytes(&config, kv_type, Job::longest(jobs)));
     Ok(sum(&map_in_order(jobs, n_workers, memory, score)?))
 }
 
 /// Working memory for windows of up to `window` inputs.
-pub fn memory(config: &Config, window: usize) -> Memory {
-    Memory::layer_major(config, KvType::F32, window.max(1), BATCH)
+pub fn memory(config: &Config, kv_type: KvType, window: usize) -> Memory {
+    Memory::layer_major(config, kv_type, window.max(1), BATCH)
 }
 
 /// Bytes of such working memory.
-pub fn memory_bytes(config: &Config, window: usize) -> usize {
+pub fn memory_bytes(config: &Config, kv_type: KvType, window: usize) -> usize {
     let window = window.max(1);
     let scratch = ScratchSize::new(config, Batch { window, batch: BATCH.min(window) });
-    scratch.bytes() + 4 * KvType::F32.layer_words(config, window)
+    scratch.bytes() + 4 * kv_type.layer_words(config, window)
 }
 
 /// Scores `jobs` with a checkpoint's float reference, in parallel. Each loss is rounded to f32, as a blob's is.

@@ -24,6 +24,7 @@ pub mod input;
 pub mod inspect;
 pub mod jobs;
 pub mod kernel;
+pub mod kv;
 mod mapped;
 pub mod model_file;
 pub mod output;

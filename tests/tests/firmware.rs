@@ -8,6 +8,7 @@ use assert_cmd::Command;
 use emberlm::device::firmware;
 use emberlm::device::{Board, DeviceError, DeviceReport, Job, emulator, score};
 use emberlm_core::config::TokenId;
+use emberlm_core::kv_cache::KvType;
 use emberlm_core::window::Convention;
 use emberlm_request::Header;
 use emberlm_tests::fixtures;
@@ -136,7 +137,7 @@ impl Tiny {
 
     /// The board's answer to a request for `rows` with a context of `n_ctx`.
     fn score(&self, blob: &Path, rows: &[&[TokenId]], n_ctx: usize) -> Result<DeviceReport, DeviceError> {
-        let header = Header { n_ctx, convention: Convention::Disjoint, n_bytes: None };
+        let header = Header { n_ctx, convention: Convention::Disjoint, kv_type: KvType::F32, n_bytes: None };
         score(&Job { board: board(), blob, header, rows, firmware: None, timeout: PATIENT }, |_| {})
     }
 

@@ -84,7 +84,7 @@ fn enough(blob: &[u8]) -> Lengths {
 }
 
 fn request(n_ctx: usize, rows: &[&[TokenId]]) -> Vec<u8> {
-    let header = Header { n_ctx, convention: Convention::Disjoint, n_bytes: Some(100) };
+    let header = Header { n_ctx, convention: Convention::Disjoint, kv_type, n_bytes: Some(100) };
     let mut bytes = vec![0; encoded_len(rows).unwrap()];
     encode(&mut bytes, &header, rows).unwrap();
     bytes

@@ -102,10 +102,23 @@ impl Position for I8Position<'_> {
     fn dot(self, weights: &[u8]) -> i64 {
         let parts = weights.chunks(I8_GROUP).zip(self.words.chunks(I8_GROUP / 4)).zip(self.scales);
         let dot = |((weights, words), &scale): ((&[u8], &[u32]), &u32)| {
-            let x = words.iter().flat_map(|word| word.to_le_bytes());
-            let dot: i32 = weights.iter().zip(x).map(|(&q, x)| i32::from(q as i8) * i32::from(x as i8)).sum();
+            let (quads, last) = weights.as_chunks::<4>();
+            let mut dot: i32 = quads.iter().zip(words).map(|(&quad, &x)| dot_of_four(quad, x)).sum();
+            if let Some(&x) = words.get(quads.len()) {
+                let mut quad = [0; 4];
+                quad.iter_mut().zip(last).for_each(|(quad, &last)| *quad = last);
+                dot += dot_of_four(quad, x);
+            }
             i64::from(dot) * i64::from(scale)
         };
         parts.map(dot).sum()
     }
+}
+
+#[inline(always)]
+fn dot_of_four(weights: [u8; 4], x: u32) -> i32 {
+    let [a, b, c, d] = x.to_le_bytes();
+    let [p, q, r, s] = weights;
+    let product = |weight: u8, x: u8| i32::from(weight as i8) * i32::from(x as i8);
+    (product(p, a) + product(q, b)) + (product(r, c) + product(s, d))
 }

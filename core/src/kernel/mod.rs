@@ -23,10 +23,11 @@ use crate::format::Packing;
 ///
 /// Implementations override what they can do faster; each method's default is the portable kernel.
 pub trait Kernel {
-    /// Rearranges one position's quantised activations in place, once a product, into the order in which this kernel
-    /// unpacks weights of such a packing. What belongs under one group of weights stays there.
+    /// Rearranges one position's `n_in` quantised activations in place, once a product, for this kernel's
+    /// [`Kernel::matmul_i16`] with weights of such a packing. `words` is `[i16_words(n_in)]`, with a spare word a group
+    /// at its end.
     #[inline(always)]
-    fn arrange_i16(&self, _words: &mut [u32], _packing: Packing) {}
+    fn arrange_i16(&self, _words: &mut [u32], _packing: Packing, _n_in: usize) {}
 
     /// Weights of any format by f32 activations: each weight as an f32, `(row_scale * scale) * integer` where it is
     /// one; each dot product eight stripes of sums, folded.

@@ -127,6 +127,9 @@ pub(crate) fn sum<'a>(
 #[inline(always)]
 pub fn finish(sum: i64, packing: Packing, n_in: usize, row_scale: f32, input_scale: f32) -> f32 {
     let shift = packing.shift(n_in);
-    let half = (1i64 << shift) >> 1;
-    (((sum + half) >> shift) as i32 as f32 * (row_scale * pow2(shift as i32))) * input_scale
+    let sum = sum + ((1i64 << shift) >> 1);
+    // The shifted sum fits 32 bits: no more of it than that is computed.
+    let (low, high) = (sum as u32, (sum >> 32) as u32);
+    let rounded = low >> shift | (high << 1) << (31 - shift);
+    (rounded as i32 as f32 * (row_scale * pow2(shift as i32))) * input_scale
 }

@@ -53,7 +53,7 @@ impl<'a> PackedRow<'a> {
 #[inline(always)]
 pub fn row_scale(row_end: &[u8]) -> f32 {
     match row_end.last_chunk() {
-        Some(&bytes) => half::bf16::from_le_bytes(bytes).to_f32(),
+        Some(&bytes) => f32::from_bits(u32::from(u16::from_le_bytes(bytes)) << 16),
         None => f32::NAN,
     }
 }
@@ -75,28 +75,42 @@ pub fn signed_bytes<'a>(packing: Packing, bytes: &'a [u8], m: usize, buffer: &'a
     &buffer[..m]
 }
 
-/// A full group, four weights at a time: neighbouring weights lie in neighbouring bytes of a plane.
+/// A full group.
 #[inline]
 fn unpack_full(out: &mut Unpacked, packing: Packing, bytes: &[u8]) {
-    let (low, high) = packing.planes;
-    let (low_bytes, high_bytes) = bytes.split_at(bytes.len().min(4 * low as usize));
-    let (out, _) = out.as_chunks_mut::<4>();
-    out.fill([0; 4]);
-    for (bits, bytes, shift) in [(low, low_bytes, 0), (high, high_bytes, low)] {
-        let mask = 0x0101_0101 * ((1 << bits) - 1);
-        for (word, &plane) in bytes.as_chunks::<4>().0.iter().enumerate() {
-            let plane = u32::from_le_bytes(plane);
-            for (i, out) in out.iter_mut().skip(word).step_by(bits as usize).enumerate() {
-                let fields = plane >> (bits as usize * i) & mask;
-                *out = (u32::from_le_bytes(*out) | fields << shift).to_le_bytes();
-            }
-        }
+    match packing.planes {
+        (4, 2) => unpack_planes::<4, 2>(out, bytes),
+        (4, 1) => unpack_planes::<4, 1>(out, bytes),
+        (4, _) => unpack_planes::<4, 0>(out, bytes),
+        _ => unpack_planes::<2, 1>(out, bytes),
     }
-    // Each byte `u` becomes `u - offset`: the top bit keeps borrows inside its byte.
-    let offset = 0x0101_0101 << (packing.bits - 1);
-    for out in out {
-        *out = (((u32::from_le_bytes(*out) | 0x8080_8080) - offset) ^ 0x8080_8080).to_le_bytes();
+}
+
+/// A full group, four weights at a time: neighbouring weights lie in neighbouring bytes of a plane.
+#[inline(always)]
+fn unpack_planes<const LOW: usize, const HIGH: usize>(out: &mut Unpacked, bytes: &[u8]) {
+    let (low, high) = bytes.split_at(bytes.len().min(4 * LOW));
+    let (Some(low), Some(high)) = (words::<LOW>(low), words::<HIGH>(high)) else { return };
+    for (i, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+        let u = fields(&low, i) | fields(&high, i) << LOW;
+        // Each byte `u` becomes `u - offset`: the top bit keeps borrows inside its byte.
+        let offset = 0x0101_0101 << (LOW + HIGH - 1);
+        *out = (((u | 0x8080_8080) - offset) ^ 0x8080_8080).to_le_bytes();
     }
+}
+
+/// The plane's words.
+#[inline(always)]
+fn words<const N: usize>(bytes: &[u8]) -> Option<[u32; N]> {
+    let words: &[[u8; 4]; N] = bytes.as_chunks().0.first_chunk()?;
+    Some(words.map(u32::from_le_bytes))
+}
+
+/// Weights `4 i` to `4 i + 3` out of a plane of `N` bits, one a byte.
+#[inline(always)]
+fn fields<const N: usize>(plane: &[u32; N], i: usize) -> u32 {
+    let mask = 0x0101_0101 * ((1 << N) - 1);
+    if N == 0 { 0 } else { plane[i % N] >> (N * (i / N)) & mask }
 }
 
 /// A row's last group, of `m` weights.

@@ -7,5 +7,6 @@ pub mod attention;
 pub mod exp;
 pub mod gelu;
 pub mod layer_norm;
+pub mod pack;
 pub mod quantize;
 pub mod reduce;

@@ -1,6 +1,8 @@
 //! Rounding activations to integers: of 16 bits under one scale a position, or of 8 bits under an integer scale a group
 //! too.
 
+use crate::format::MIN_GROUP;
+
 /// The largest magnitude of a 16-bit activation.
 pub const MAX_I16: f32 = 32767.0;
 
@@ -11,15 +13,16 @@ pub const I8_GROUP: usize = 32;
 const MAX_I8: i32 = 127;
 const MAX_I8_SCALED: f32 = 127.0 * 255.0;
 
-/// Below it a position's activations count as zero: `MAX_I16 / LEAST` still is a finite number.
-const LEAST: f32 = 1e-30;
+/// Below it what shares a scale counts as zero: `MAX_I16 / LEAST` still is a finite number.
+pub(super) const LEAST: f32 = 1e-30;
 
 /// Adding it rounds a number of less than 2^22 to the nearest integer, ties to even.
 const ROUND: f32 = 12_582_912.0;
 
-/// 32-bit words that `n` activations take: two a word, padded with zeros to an even number of words.
+/// 32-bit words that `n` 16-bit activations take: two a word, padded with zeros to an even number of words, and a spare
+/// word for each group of weights, for what a kernel may want to know of the activations under it.
 pub const fn i16_words(n: usize) -> usize {
-    n.div_ceil(4) * 2
+    n.div_ceil(4) * 2 + n.div_ceil(MIN_GROUP)
 }
 
 /// 32-bit words that `n` 8-bit activations take: four a word, then one scale a group, one a word. Never more than
@@ -29,14 +32,14 @@ pub const fn i8_words(n: usize) -> usize {
 }
 
 /// The largest magnitude in `x`; what is not finite comes out above every number.
-fn peak(x: &[f32]) -> f32 {
+pub(super) fn peak(x: &[f32]) -> f32 {
     // Magnitudes order like their bits.
     f32::from_bits(x.iter().map(|v| v.to_bits() & 0x7FFF_FFFF).max().unwrap_or(0))
 }
 
 /// The integer nearest to `v`, of magnitude below 2^22; ties go to the even one.
 #[inline(always)]
-fn round(v: f32) -> i32 {
+pub(super) fn round(v: f32) -> i32 {
     (v + ROUND).to_bits().wrapping_sub(ROUND.to_bits()) as i32
 }
 
@@ -137,7 +140,7 @@ mod tests {
 
     #[test]
     fn ties_go_to_even_and_extremes_stay_symmetric() {
-        let mut words = [0; 2];
+        let mut words = [0; 3];
         quantize_i16(&mut words, &[32767.0, 0.5, 1.5, -2.5]);
         assert_eq!([0, 1, 2, 3].map(|i| integer(&words, i)), [32767, 0, 2, -2]);
         quantize_i16(&mut words, &[-3.0, 3.0, 0.0]);
@@ -146,9 +149,9 @@ mod tests {
 
     #[test]
     fn nothing_and_not_a_number() {
-        let mut words = [9; 2];
+        let mut words = [9; 3];
         assert_eq!(quantize_i16(&mut words, &[0.0, -0.0, 1e-38]), 0.0);
-        assert_eq!(words, [0; 2]);
+        assert_eq!(words, [0; 3]);
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             assert!(quantize_i16(&mut words, &[1.0, bad]).is_nan());
         }

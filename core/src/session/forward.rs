@@ -6,16 +6,16 @@ use super::{ForwardError, Progress, Session, required};
 use crate::blob::slot::{LayerSlot, Slot};
 use crate::config::TokenId;
 use crate::kernel::Kernel;
+use crate::kv_cache::Part;
 use crate::model::Tensor;
-use crate::ops::attention::attend_f32;
 use crate::ops::gelu::gelu;
 use crate::scratch::BLOCK_ROWS;
 use crate::source::{ReadError, Source};
 use core::ops::Range;
 
-/// The part of a block under way.
+/// The part of a forward pass under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+pub enum Stage {
     /// Token and position embeddings; counts positions.
     Embed,
     /// Queries, keys and values; counts rows.
@@ -28,6 +28,7 @@ enum Stage {
     Fc,
     /// MLP's output projection; counts rows.
     MlpProj,
+    /// Nothing is left.
     Done,
 }
 
@@ -74,6 +75,11 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
             self.advance();
         }
         Ok(if self.stage == Stage::Done { Progress::Done } else { Progress::More })
+    }
+
+    /// What the next step is part of.
+    pub const fn stage(&self) -> Stage {
+        self.stage
     }
 
     /// Tokens in the batch under way.
@@ -167,24 +173,29 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
 
     fn qkv(&mut self, rows: Range<usize>) -> Result<(), ForwardError> {
         let matrix = self.matrix(LayerSlot::AttnQkvWeight, LayerSlot::AttnQkvBias)?;
-        let (n_embd, head_dim) = (self.session.scratch.n_embd, self.session.config().head_dim());
+        let config = *self.session.config();
+        let (n_embd, n_head, head_dim) = (config.n_embd as usize, config.n_head as usize, config.head_dim());
         let query_scale = 1.0 / libm::sqrtf(head_dim as f32);
-        for block in blocks(rows, n_embd) {
+        for block in blocks(rows, head_dim) {
             self.product(matrix, block.clone())?;
             let n = self.n();
             let session = &mut *self.session;
-            let place = session.n_past + self.first;
-            let (keys, values) = session.kv.layer(self.layer as usize);
-            let (section, column) = (block.start / n_embd, block.start % n_embd);
-            for (t, outputs) in session.scratch.block.chunks_exact(BLOCK_ROWS).take(n).enumerate() {
-                let outputs = &outputs[..block.len()];
-                if section == 0 {
-                    let query = &mut session.scratch.hidden[t * n_embd + column..];
-                    query.iter_mut().zip(outputs).for_each(|(query, out)| *query = out * query_scale);
-                } else {
-                    let rows = if section == 1 { &mut *keys } else { &mut *values };
-                    let row = &mut rows[(place + t) * n_embd + column..];
-                    row.iter_mut().zip(outputs).for_each(|(word, out)| *word = out.to_bits());
+            let outputs = session.scratch.block.chunks_exact(BLOCK_ROWS).map(|outputs| &outputs[..block.len()]);
+            let (queries, heads) = session.scratch.hidden.split_at_mut(n * n_embd);
+            let Some(rows) = block.start.checked_sub(n_embd) else {
+                for (queries, outputs) in queries.chunks_exact_mut(n_embd).zip(outputs) {
+                    queries[block.clone()].iter_mut().zip(outputs).for_each(|(query, out)| *query = out * query_scale);
+                }
+                continue;
+            };
+            let heads = heads.chunks_exact_mut(head_dim).take(n);
+            let (head, at) = (rows / head_dim, rows % head_dim);
+            let part = if head < n_head { Part::Keys } else { Part::Values };
+            let mut layer = session.kv.layer(self.layer as usize);
+            for (position, (x, outputs)) in (session.n_past + self.first..).zip(heads.zip(outputs)) {
+                x[at..at + block.len()].copy_from_slice(outputs);
+                if at + block.len() == head_dim {
+                    layer.write(part, position, head % n_head, x);
                 }
             }
         }
@@ -194,16 +205,15 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
     /// Attends heads of positions, counted head by head within a position.
     fn attend(&mut self, units: Range<usize>) {
         let session = &mut *self.session;
-        let (n_embd, n_head) = (session.scratch.n_embd, session.model.config().n_head as usize);
-        let head_dim = n_embd / n_head;
-        let (keys, values) = session.kv.layer(self.layer as usize);
-        for unit in units {
-            let (t, column) = (unit / n_head, unit % n_head * head_dim);
-            let out = &mut session.scratch.normed[t * n_embd + column..][..head_dim];
-            let query = &session.scratch.hidden[t * n_embd + column..][..head_dim];
-            let seen = session.n_past + self.first + t + 1;
-            let rows = keys.chunks_exact(n_embd).zip(values.chunks_exact(n_embd)).take(seen);
-            attend_f32(out, query, rows.map(|(key, value)| (&key[column..][..head_dim], &value[column..][..head_dim])));
+        let config = session.model.config();
+        let (n_head, head_dim) = (config.n_head as usize, config.head_dim());
+        let scratch = &mut session.scratch;
+        let layer = session.kv.layer(self.layer as usize);
+        // Queries and outputs of positions lie one after another, and so do heads within a position.
+        let outputs = scratch.normed.chunks_exact_mut(head_dim).zip(scratch.hidden.chunks_exact(head_dim));
+        for (unit, (out, query)) in outputs.enumerate().take(units.end).skip(units.start) {
+            let seen = session.n_past + self.first + unit / n_head + 1;
+            layer.attend(out, query, unit % n_head, seen, scratch.inputs);
         }
     }
 

@@ -10,7 +10,7 @@ mod head;
 mod product;
 mod weights;
 
-pub use forward::Forward;
+pub use forward::{Forward, Stage};
 pub use head::Head;
 
 use crate::blob::slot::Slot;

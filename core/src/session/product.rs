@@ -51,7 +51,7 @@ impl Matrix {
                 for ((x, words), scale) in positions.zip(words.chunks_exact_mut(i16_words(n_in))).zip(scales) {
                     *scale = quantize_i16(words, x);
                     if self.has_whole_rows(source) {
-                        kernel.arrange_i16(words, packing);
+                        kernel.arrange_i16(words, packing, n_in);
                     }
                 }
             }
@@ -134,7 +134,7 @@ impl<'a> Product<'a> {
         }
         let Some(bias) = &self.bias else { return Ok(()) };
         read_vector(source, bias, rows, |i, bias| {
-            out.iter_mut().skip(i).step_by(BLOCK_ROWS).for_each(|out| *out += bias);
+            out.chunks_exact_mut(BLOCK_ROWS).for_each(|out| out[i] += bias);
         })
     }
 

@@ -10,9 +10,6 @@ use crate::ProgramError;
 /// Positions that go through a layer together: a weight is read once for so many.
 pub const BATCH: usize = 8;
 
-/// The type of the KV cache.
-pub(crate) const KV_TYPE: KvType = KvType::F32;
-
 /// The memory of one scoring run.
 #[derive(Debug)]
 pub struct Buffers<'b> {
@@ -65,8 +62,8 @@ pub(crate) struct Need {
 }
 
 impl Need {
-    pub fn new(config: &Config, n_ctx: usize, order: Order) -> Self {
-        let layer_words = KV_TYPE.layer_words(config, n_ctx);
+    pub fn new(config: &Config, n_ctx: usize, kv_type: KvType, order: Order) -> Self {
+        let layer_words = kv_type.layer_words(config, n_ctx);
         let n = BATCH.min(n_ctx);
         let (kv_words, batch) = match order {
             Order::LayerMajor => (layer_words, Batch { window: n_ctx, batch: n }),

@@ -2,6 +2,7 @@ use core::fmt;
 
 use emberlm_core::blob::OpenError;
 use emberlm_core::error::{BufferTooSmall, OtherModel};
+use emberlm_core::format::Format;
 use emberlm_core::score::{ScoreError, SelfTestOutcome};
 use emberlm_core::source::SourceError;
 use emberlm_request::RequestError;
@@ -53,6 +54,17 @@ pub enum ProgramError {
         start: usize,
         /// Why.
         error: ScoreError,
+    },
+    /// The board's kernel did not give the portable kernel's bits.
+    KernelBits {
+        /// How the weights are stored.
+        format: Format,
+        /// Columns of the product.
+        n_in: usize,
+        /// Rows.
+        n_rows: usize,
+        /// Positions.
+        n: usize,
     },
     /// Static buffers and buffers from the heap gave different bits.
     Unequal {
@@ -124,6 +136,11 @@ impl fmt::Display for ProgramError {
             }
             Self::SelfTestScore(error) => write!(f, "self-test: {error}"),
             Self::Score { row, start, error } => write!(f, "row {row}, window at token {start}: {error}"),
+            Self::KernelBits { format, n_in, n_rows, n } => write!(
+                f,
+                "the kernel's bits are wrong for {n_rows} rows of {n_in} {} weights and {n} positions",
+                format.name()
+            ),
             Self::Unequal { fixed, heap } => {
                 write!(f, "nll bits differ: {fixed:016x} with static buffers, {heap:016x} with the heap's")
             }

@@ -3,7 +3,8 @@
 //! They run on any [`Board`]; a board package adds memory, a clock, a console and the entry point. What they print is
 //! made of lines `key: value` and ends with `done: ok` or `done: failed`; the board's exit code says the same.
 //!
-//! [`score`] serves a request, [`self_test`] needs none.
+//! [`score`] serves a request, [`self_test`] needs none; [`kernels`] and [`profile`]
+//! count instructions, the first without a model.
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -12,6 +13,8 @@ extern crate alloc;
 mod board;
 mod buffers;
 mod error;
+mod kernels;
+mod profile;
 mod report;
 mod run;
 mod score;
@@ -21,6 +24,8 @@ mod stack;
 pub use board::Board;
 pub use buffers::{BATCH, Buffers};
 pub use error::ProgramError;
+pub use kernels::kernels;
+pub use profile::profile;
 pub use score::{Partitions, score};
 pub use self_test::self_test;
 pub use stack::PaintedStack;

@@ -2,7 +2,7 @@
 
 use emberlm_core::config::TokenId;
 use emberlm_core::kernel::Kernel;
-use emberlm_core::kv_cache::KvCache;
+use emberlm_core::kv_cache::{KvCache, KvType};
 use emberlm_core::loss::{CrossEntropy, Score};
 use emberlm_core::model::Model;
 use emberlm_core::score::{SelfTestOutcome, run_self_test, score_window};
@@ -11,7 +11,7 @@ use emberlm_core::session::Session;
 use emberlm_core::source::{Mapped, Source};
 use emberlm_request::Request;
 
-use crate::buffers::{KV_TYPE, Need, Order};
+use crate::buffers::{Need, Order};
 use crate::{Buffers, ProgramError};
 
 /// A session and what it scores with.
@@ -22,21 +22,22 @@ pub(crate) struct Run<'b, S, K> {
 }
 
 impl<'b, K: Kernel + Default> Run<'b, Mapped<'b>, K> {
-    /// A run over windows of up to `n_ctx` inputs.
+    /// A run over windows of up to `n_ctx` inputs with a KV cache of type `kv_type`.
     pub fn new(
         model: Model<Mapped<'b>>,
         n_ctx: usize,
+        kv_type: KvType,
         order: Order,
         buffers: Buffers<'b>,
     ) -> Result<Self, ProgramError> {
         let config = *model.config();
-        let need = Need::new(&config, n_ctx, order);
+        let need = Need::new(&config, n_ctx, kv_type, order);
         if buffers.tokens.len() < need.tokens {
             return Err(ProgramError::Tokens { need: need.tokens, have: buffers.tokens.len() });
         }
         let kv = match order {
-            Order::LayerMajor => KvCache::one_layer(KV_TYPE, &config, n_ctx, buffers.kv)?,
-            Order::TokenMajor => KvCache::whole(KV_TYPE, &config, n_ctx, buffers.kv)?,
+            Order::LayerMajor => KvCache::one_layer(kv_type, &config, n_ctx, buffers.kv)?,
+            Order::TokenMajor => KvCache::whole(kv_type, &config, n_ctx, buffers.kv)?,
         };
         let scratch = Scratch::new(&config, need.batch, buffers.floats, buffers.words)?;
         let session = Session::new(model, K::default(), kv, scratch)?;

@@ -3,7 +3,7 @@ use emberlm_core::model::Model;
 use emberlm_core::source::Mapped;
 use emberlm_request::Request;
 
-use crate::buffers::{HeapBuffers, KV_TYPE, Need, Order};
+use crate::buffers::{HeapBuffers, Need, Order};
 use crate::report::{print_end, print_score};
 use crate::run::Run;
 use crate::self_test::tested_model;
@@ -28,15 +28,16 @@ pub fn score<B: Board>(board: &mut B, partitions: Partitions<'_>, buffers: Buffe
 fn run<B: Board>(board: &mut B, partitions: Partitions<'_>, mut buffers: Buffers<'_>) -> Result<(), ProgramError> {
     writeln!(board, "board: {}", B::NAME)?;
     let other_bytes = board.static_bytes() - buffers.bytes();
-    let model = tested_model(board, partitions.model, buffers.reborrow())?;
+    let request = Request::decode(partitions.request)?;
+    let header = *request.header();
+    let (n_ctx, kv_type) = (header.n_ctx, header.kv_type);
+    let model = tested_model(board, partitions.model, &[kv_type], buffers.reborrow())?;
     let config = *model.config();
     writeln!(board, "arithmetic: {ARITHMETIC}")?;
     writeln!(board, "activations: {}", model.activations().name())?;
-    writeln!(board, "kv: {}", KV_TYPE.name())?;
+    writeln!(board, "kv: {}", kv_type.name())?;
 
-    let request = Request::decode(partitions.request)?;
-    let header = *request.header();
-    let (n_ctx, have) = (header.n_ctx, config.n_ctx as usize);
+    let have = config.n_ctx as usize;
     if n_ctx > have {
         return Err(ProgramError::Context { need: n_ctx, have });
     }
@@ -47,16 +48,16 @@ fn run<B: Board>(board: &mut B, partitions: Partitions<'_>, mut buffers: Buffers
     let n_to_score = |n_tokens| header.convention.windows(n_tokens, n_ctx).n_scored() as u64;
     let in_both_runs = 2 * request.rows().map(|row| n_to_score(row.len())).sum::<u64>();
     let start = board.ticks();
-    let score = Run::<_, B::Kernel>::new(model, n_ctx, Order::LayerMajor, buffers)?
+    let score = Run::<_, B::Kernel>::new(model, n_ctx, kv_type, Order::LayerMajor, buffers)?
         .score(&request, |n| Ok(writeln!(board, "progress: {n} of {in_both_runs}")?))?;
     let ticks = board.ticks() - start;
     let stack_bytes = board.stack_bytes();
 
-    let on_heap = Need::new(&config, n_ctx, Order::TokenMajor);
+    let on_heap = Need::new(&config, n_ctx, kv_type, Order::TokenMajor);
     let mut heap = HeapBuffers::new(&on_heap, board.heap_free())?;
     let model = Model::open(Mapped::new(partitions.model)?)?;
     let before = score.n();
-    let again = Run::<_, B::Kernel>::new(model, n_ctx, Order::TokenMajor, heap.buffers())?
+    let again = Run::<_, B::Kernel>::new(model, n_ctx, kv_type, Order::TokenMajor, heap.buffers())?
         .score(&request, |n| Ok(writeln!(board, "progress: {} of {in_both_runs}", before + n)?))?;
     let (fixed, heap) = (score.sum().to_bits(), again.sum().to_bits());
     if fixed != heap {
@@ -65,7 +66,7 @@ fn run<B: Board>(board: &mut B, partitions: Partitions<'_>, mut buffers: Buffers
 
     let n_tokens = request.rows().map(|row| row.len() as u64).sum();
     print_score(board, &score, n_tokens, header.n_bytes)?;
-    let in_statics = Need::new(&config, n_ctx, Order::LayerMajor);
+    let in_statics = Need::new(&config, n_ctx, kv_type, Order::LayerMajor);
     writeln!(board, "kv_bytes: {}", in_statics.kv_bytes())?;
     writeln!(board, "scratch_bytes: {}", in_statics.scratch.bytes())?;
     writeln!(board, "ram_bytes: {}", other_bytes + in_statics.bytes())?;

@@ -1,4 +1,5 @@
 use emberlm_core::blob::OpenError;
+use emberlm_core::kv_cache::KvType;
 use emberlm_core::model::Model;
 use emberlm_core::source::Mapped;
 
@@ -7,7 +8,8 @@ use crate::report::print_end;
 use crate::run::Run;
 use crate::{Board, Buffers, ProgramError};
 
-/// Checks the model's bytes and scores the tokens whose sum it knows; says whether the bits are the recorded ones.
+/// Checks the model's bytes and scores the tokens whose sum it knows, with every type of KV cache; says whether the bits
+/// are the recorded ones.
 pub fn self_test<B: Board>(board: &mut B, blob: &[u8], buffers: Buffers<'_>) -> bool {
     let result = run(board, blob, buffers);
     print_end(board, result)
@@ -16,7 +18,7 @@ pub fn self_test<B: Board>(board: &mut B, blob: &[u8], buffers: Buffers<'_>) -> 
 fn run<B: Board>(board: &mut B, blob: &[u8], buffers: Buffers<'_>) -> Result<(), ProgramError> {
     writeln!(board, "board: {}", B::NAME)?;
     let start = board.ticks();
-    let model = tested_model(board, blob, buffers)?;
+    let model = tested_model(board, blob, &KvType::ALL, buffers)?;
     let ticks = board.ticks() - start;
     writeln!(board, "blob_bytes: {}", model.blob_bytes())?;
     writeln!(board, "stack_bytes: {}", board.stack_bytes())?;
@@ -24,18 +26,22 @@ fn run<B: Board>(board: &mut B, blob: &[u8], buffers: Buffers<'_>) -> Result<(),
     Ok(())
 }
 
-/// Opens the model at the front of `blob`, checks the CRC of its sections and runs its self-test.
+/// Opens the model at the front of `blob`, checks the CRC of its sections and runs its self-test with each of `kv_types`.
 pub(crate) fn tested_model<'a, B: Board>(
     board: &mut B,
     blob: &'a [u8],
-    buffers: Buffers<'_>,
+    kv_types: &[KvType],
+    mut buffers: Buffers<'_>,
 ) -> Result<Model<Mapped<'a>>, ProgramError> {
     let source = Mapped::new(blob)?;
     let mut model = Model::open(source)?;
     model.verify_sections()?;
     writeln!(board, "model_crc32: {:08x}", model.crc32().map_err(OpenError::from)?)?;
     let n_ctx = model.self_test()?.tokens.len() - 1;
-    Run::<_, B::Kernel>::new(model, n_ctx, Order::LayerMajor, buffers)?.self_test()?;
+    for &kv_type in kv_types {
+        let (model, buffers) = (Model::open(source)?, buffers.reborrow());
+        Run::<_, B::Kernel>::new(model, n_ctx, kv_type, Order::LayerMajor, buffers)?.self_test()?;
+    }
     writeln!(board, "self_test: passed")?;
-    Ok(Model::open(source)?)
+    Ok(model)
 }

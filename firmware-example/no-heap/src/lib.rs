@@ -8,7 +8,7 @@ use core::panic::PanicInfo;
 
 use emberlm_core::config::TokenId;
 use emberlm_core::kernel::Portable;
-use emberlm_core::kv_cache::{KvCache, KvType};
+use emberlm_core::kv_cache::KvCache;
 use emberlm_core::loss::{CrossEntropy, Score};
 use emberlm_core::model::Model;
 use emberlm_core::score::score_window;
@@ -45,7 +45,7 @@ fn nll(source: impl Source, request: &[u8], memory: Memory<'_>) -> Option<f64> {
     let config = *model.config();
     let n = request.rows().next()?.read(0, memory.tokens);
     let tokens = memory.tokens.get(..n)?;
-    let kv = KvCache::whole(KvType::F32, &config, n, memory.kv).ok()?;
+    let kv = KvCache::whole(request.header().kv_type, &config, n, memory.kv).ok()?;
     let scratch = Scratch::new(&config, Batch::of(1), memory.floats, memory.words).ok()?;
     let mut session = Session::new(model, Portable, kv, scratch).ok()?;
     let mut score = Score::new();

@@ -1,3 +1,4 @@
+use emberlm_core::kv_cache::KvType;
 use emberlm_core::window::Convention;
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,8 @@ pub struct Header {
     pub n_ctx: usize,
     /// How a row is cut into windows.
     pub convention: Convention,
+    /// How keys and values are stored.
+    pub kv_type: KvType,
     /// UTF-8 bytes of the scored tokens, where the host knows them: the base of bits per byte.
     pub n_bytes: Option<u64>,
 }
@@ -38,6 +41,7 @@ impl IdWidth {
 pub(crate) struct StoredHeader {
     n_ctx: u32,
     convention: StoredConvention,
+    kv_type: KvType,
     n_bytes: Option<u64>,
     pub(crate) n_rows: u32,
     pub(crate) n_ids: u32,
@@ -52,8 +56,8 @@ enum StoredConvention {
 }
 
 impl StoredHeader {
-    /// The longest a stored header gets: five-byte counts, a ten-byte byte count, three tags.
-    pub(crate) const MAX_BYTES: usize = 5 + 6 + 11 + 5 + 5 + 1;
+    /// The longest a stored header gets: five-byte counts, a ten-byte byte count, four tags.
+    pub(crate) const MAX_BYTES: usize = 5 + 6 + 1 + 11 + 5 + 5 + 1;
 
     pub(crate) fn new(header: &Header, n_rows: usize, n_ids: usize, width: IdWidth) -> Result<Self, RequestError> {
         let count = |n: usize| u32::try_from(n).map_err(|_| RequestError::TooLarge);
@@ -65,6 +69,7 @@ impl StoredHeader {
         let stored = Self {
             n_ctx: count(header.n_ctx)?,
             convention,
+            kv_type: header.kv_type,
             n_bytes: header.n_bytes,
             n_rows: count(n_rows)?,
             n_ids: count(n_ids)?,
@@ -85,6 +90,6 @@ impl StoredHeader {
             StoredConvention::Sliding { stride } => Convention::Sliding { stride: count(stride)? },
             StoredConvention::LlamaCpp => Convention::LlamaCpp,
         };
-        Ok(Header { n_ctx: count(self.n_ctx)?, convention, n_bytes: self.n_bytes })
+        Ok(Header { n_ctx: count(self.n_ctx)?, convention, kv_type: self.kv_type, n_bytes: self.n_bytes })
     }
 }

@@ -32,7 +32,7 @@ pub use header::{Header, IdWidth};
 pub const MAGIC: [u8; 4] = *b"ELRQ";
 
 /// The version of this layout.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Bytes ahead of the header.
 const PREAMBLE_BYTES: usize = 16;

@@ -2,10 +2,12 @@
 
 use emberlm_core::config::TokenId;
 use emberlm_core::crc::Crc32;
+use emberlm_core::kv_cache::KvType;
 use emberlm_core::window::Convention;
 use emberlm_request::{Header, Request, RequestError, encode, encoded_len};
 
-const HEADER: Header = Header { n_ctx: 128, convention: Convention::Disjoint, n_bytes: Some(12_345_678_901) };
+const HEADER: Header =
+    Header { n_ctx: 128, convention: Convention::Disjoint, kv_type: KvType::I8, n_bytes: Some(12_345_678_901) };
 
 fn encoded(header: &Header, rows: &[&[TokenId]]) -> Vec<u8> {
     let mut out = vec![0xEE; encoded_len(rows).unwrap() + 5];
@@ -53,11 +55,13 @@ fn headers_come_back() {
         Convention::LlamaCpp,
     ];
     for convention in conventions {
-        for n_bytes in [None, Some(0), Some(u64::MAX)] {
-            for n_ctx in [1, 1024, u32::MAX as usize] {
-                let header = Header { n_ctx, convention, n_bytes };
-                let bytes = encoded(&header, &[&[1, 2, 3]]);
-                assert_eq!(Request::decode(&bytes).unwrap().header(), &header);
+        for kv_type in KvType::ALL {
+            for n_bytes in [None, Some(0), Some(u64::MAX)] {
+                for n_ctx in [1, 1024, u32::MAX as usize] {
+                    let header = Header { n_ctx, convention, kv_type, n_bytes };
+                    let bytes = encoded(&header, &[&[1, 2, 3]]);
+                    assert_eq!(Request::decode(&bytes).unwrap().header(), &header);
+                }
             }
         }
     }

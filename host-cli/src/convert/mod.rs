@@ -4,6 +4,7 @@
 //! on a text ([`calibrate`], with `linalg`); [`quantized`] holds what that comes to, `pack` lays rows out, and [`writer`]
 //! writes the blob.
 
+pub mod budget;
 pub mod calibrate;
 pub mod formats;
 mod grid;

@@ -9,6 +9,7 @@ mod divergence;
 
 use std::cell::RefCell;
 
+use emberlm_core::kv_cache::KvType;
 use emberlm_core::loss::{CrossEntropy, Score};
 use emberlm_core::score::ScoreError;
 use emberlm_core::scratch::BLOCK_ROWS;
@@ -64,6 +65,7 @@ pub struct Summary {
 pub fn crosscheck(
     reference: &Reference<'_>,
     blobs: &[Blob],
+    kv_type: KvType,
     jobs: &[Job<'_>],
     threads: Option<usize>,
     bar: &Progress,
@@ -77,8 +79,8 @@ pub fn crosscheck(
         bar.advance(job.window.n_scored() as u64);
         scored
     };
-    let n_workers = n_workers(threads, memory_bytes(config, longest));
-    let windows = map_in_order(jobs, n_workers, || memory(config, longest), check)?;
+    let n_workers = n_workers(threads, memory_bytes(config, kv_type, longest));
+    let windows = map_in_order(jobs, n_workers, || memory(config, kv_type, longest), check)?;
     let of_blob = |blob: usize| summarize(windows.iter().flat_map(|window| &window[blob]));
     Ok((0..blobs.len()).map(of_blob).collect())
 }

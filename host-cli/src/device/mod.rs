@@ -28,7 +28,7 @@ pub struct Job<'a> {
     pub board: &'static Board,
     /// The model's blob.
     pub blob: &'a Path,
-    /// Convention, context and bytes of the text.
+    /// Convention, context, KV cache and bytes of the text.
     pub header: Header,
     /// The rows of token ids.
     pub rows: &'a [&'a [TokenId]],

@@ -48,8 +48,8 @@ macro_rules! dispatch {
 }
 
 impl Kernel for HostKernel {
-    fn arrange_i16(&self, words: &mut [u32], packing: Packing) {
-        dispatch!(self, arrange_i16(words, packing));
+    fn arrange_i16(&self, words: &mut [u32], packing: Packing, n_in: usize) {
+        dispatch!(self, arrange_i16(words, packing, n_in));
     }
 
     fn matmul_f32(&self, out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>) {

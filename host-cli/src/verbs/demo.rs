@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::Args;
 use emberlm_core::config::Activations;
 use emberlm_core::format::Format;
+use emberlm_core::kv_cache::KvType;
 use emberlm_core::window::Convention;
 use serde::Serialize;
 
@@ -39,6 +40,7 @@ use crate::tokenizer::select::Search;
 const MODEL: &str = "shakespeare-char";
 const TEXT: &str = "as-you-like-it.txt";
 const BOARD: &str = "mps2-an386";
+const KV_TYPE: KvType = KvType::F32;
 
 /// The words after `demo`.
 #[derive(Args, Debug)]
@@ -132,12 +134,12 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     let reference = Reference::new(&checkpoint);
     let of_reference = LossReport::new(&score_reference(&reference, &jobs, &bar)?, &task, None);
     console.tell(format!("the checkpoint's float reference:\n{}", indented(&of_reference.text())))?;
-    let score = score_blob(&blob, &jobs, None, &bar)?;
-    let of_blob = LossReport::new(&score, &task, Some(canonical(&blob)?));
+    let score = score_blob(&blob, KV_TYPE, &jobs, None, &bar)?;
+    let of_blob = LossReport::new(&score, &task, Some(canonical(&blob, KV_TYPE)?));
     console.tell(format!("the blob in canonical arithmetic:\n{}", indented(&of_blob.text())))?;
 
     let blobs = [blob];
-    let summaries = crosscheck(&reference, &blobs, &jobs, None, &bar)?;
+    let summaries = crosscheck(&reference, &blobs, KV_TYPE, &jobs, None, &bar)?;
     drop(bar);
     let [blob] = blobs;
     let summary = summaries.into_iter().next().unwrap_or_default();
@@ -187,7 +189,7 @@ fn score_by_firmware(args: &RawArgs, blob: &Blob, task: &Task, console: Console)
     let board = Board::named(BOARD).ok_or_else(|| Error::Usage(format!("no board {BOARD}")))?;
     console.tell(format!("4. device: firmware on {}, emulated by {}", board.about, board.emulator))?;
     let run = Run { board, firmware: args.firmware.as_deref(), timeout: Duration::from_secs(args.timeout) };
-    let (loss, device) = score_on_board(&run, blob, task, console)?;
+    let (loss, device) = score_on_board(&run, blob, KV_TYPE, task, console)?;
     let per_token = device.instructions / loss.tokens_scored.max(1);
     let ram = device.ram_bytes + device.stack_bytes;
     console.tell(format!(

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use emberlm_core::config::TokenId;
+use emberlm_core::kv_cache::KvType;
 use emberlm_request::Header;
 use serde::Serialize;
 
@@ -18,6 +19,7 @@ use crate::device::{self, BOARDS, Board, DeviceReport, Progress};
 use crate::error::Error;
 use crate::evaluate::score_blob;
 use crate::jobs::Job;
+use crate::kv::RawKv;
 use crate::model_file::Blob;
 use crate::report::{self, LossReport};
 use crate::task::{RawTask, Task};
@@ -45,6 +47,8 @@ struct ScoreArgs {
     board: String,
     #[command(flatten)]
     task: RawTask,
+    #[command(flatten)]
+    kv: RawKv,
     /// Compare with the host's bits
     #[arg(long)]
     check: bool,
@@ -67,12 +71,13 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let blob = Blob::open(&args.blob)?;
     let config = *blob.model()?.config();
     let task = args.task.resolve(&config, None, blob.section()?, console)?;
+    let kv_type = args.kv.resolve();
     let run = Run { board, firmware: args.firmware.as_deref(), timeout: Duration::from_secs(args.timeout) };
-    let (mut loss, device) = score_on_board(&run, &blob, &task, console)?;
+    let (mut loss, device) = score_on_board(&run, &blob, kv_type, &task, console)?;
     if loss.tokens_scored == 0 {
         loss.error = Some(report::nothing_to_score(&task.input));
     }
-    let host_nll_bits = args.check.then(|| host_nll_bits(&blob, &task.jobs(), console)).transpose()?;
+    let host_nll_bits = args.check.then(|| host_nll_bits(&blob, kv_type, &task.jobs(), console)).transpose()?;
     let equals_host = host_nll_bits.as_ref().map(|bits| *bits == device.nll_bits);
     let report = Scored { loss, device, host_nll_bits, equals_host };
     console.print(&report)?;
@@ -93,12 +98,13 @@ pub(super) struct Run<'a> {
 pub(super) fn score_on_board(
     run: &Run<'_>,
     blob: &Blob,
+    kv_type: KvType,
     task: &Task,
     console: Console,
 ) -> Result<(LossReport, DeviceReport), Error> {
     let Windowing { convention, n_ctx } = task.windowing;
     let rows: Vec<&[TokenId]> = task.input.rows().iter().map(|row| row.tokens.as_slice()).collect();
-    let header = Header { n_ctx, convention, n_bytes: task.bytes };
+    let header = Header { n_ctx, convention, kv_type, n_bytes: task.bytes };
     let &Run { board, firmware, timeout } = run;
     let job = device::Job { board, blob: &blob.path, header, rows: &rows, firmware, timeout };
     let mut bar: Option<(Bar, u64)> = None;
@@ -112,12 +118,12 @@ pub(super) fn score_on_board(
             *shown = done;
         }
     })?;
-    Ok((report.loss(&task.windowing, canonical(blob)?)?, report))
+    Ok((report.loss(&task.windowing, canonical(blob, kv_type)?)?, report))
 }
 
-fn host_nll_bits(blob: &Blob, jobs: &[Job<'_>], console: Console) -> Result<String, Error> {
+fn host_nll_bits(blob: &Blob, kv_type: KvType, jobs: &[Job<'_>], console: Console) -> Result<String, Error> {
     let bar = console.progress(Job::n_scored(jobs), "scoring on the host");
-    Ok(format!("{:016x}", score_blob(blob, jobs, None, &bar)?.sum().to_bits()))
+    Ok(format!("{:016x}", score_blob(blob, kv_type, jobs, None, &bar)?.sum().to_bits()))
 }
 
 /// A board's report, and what became of the check.

@@ -10,6 +10,7 @@ use crate::console::Console;
 use crate::error::Error;
 use crate::evaluate::{score_blob, score_reference};
 use crate::jobs::Job;
+use crate::kv::RawKv;
 use crate::model_file::{Blob, ModelFile, RawCheckpoint};
 use crate::peak;
 use crate::reference::Reference;
@@ -25,6 +26,8 @@ pub struct RawArgs {
     task: RawTask,
     #[command(flatten)]
     checkpoint: RawCheckpoint,
+    #[command(flatten)]
+    kv: RawKv,
     /// Threads that score a blob's windows [default: as many as processors and memory allow]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
@@ -36,6 +39,10 @@ pub struct RawArgs {
 /// Model, tokenizer or input cannot be had, or there is no loss.
 pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let model = ModelFile::open(&args.model, &args.checkpoint, console)?;
+    if let (ModelFile::Checkpoint(_), Some(_)) = (&model, args.kv.named()) {
+        let why = "--kv is for blobs: a checkpoint's float reference keeps no cache";
+        return Err(Error::Usage(why.into()));
+    }
     let config = model.config()?;
     let beside = matches!(model, ModelFile::Checkpoint(_)).then_some(args.model.as_path());
     let task = args.task.resolve(&config, beside, model.section()?, console)?;
@@ -46,8 +53,9 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let bar = console.progress(Job::n_scored(&jobs), "scoring");
     let (score, canonical) = match &model {
         ModelFile::Blob(blob) => {
-            let score = score_blob(blob, &jobs, args.threads.map(usize::from), &bar)?;
-            (score, Some(canonical(blob)?))
+            let kv_type = args.kv.resolve();
+            let score = score_blob(blob, kv_type, &jobs, args.threads.map(usize::from), &bar)?;
+            (score, Some(canonical(blob, kv_type)?))
         }
         ModelFile::Checkpoint(checkpoint) => (score_reference(&Reference::new(checkpoint), &jobs, &bar)?, None),
     };
@@ -62,10 +70,10 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
 }
 
 /// What a blob's arithmetic depends on.
-pub(super) fn canonical(blob: &Blob) -> Result<Canonical, Error> {
+pub(super) fn canonical(blob: &Blob, kv_type: KvType) -> Result<Canonical, Error> {
     let model = blob.model()?;
     Ok(Canonical {
-        kv: KvType::F32.name(),
+        kv: kv_type.name(),
         activations: model.activations().name(),
         arithmetic: model.head().arithmetic,
         model_crc32: blob.crc32()?,

@@ -13,6 +13,7 @@ use crate::crosscheck::{Summary, crosscheck};
 use crate::error::{Error, Fault};
 use crate::inspect;
 use crate::jobs::Job;
+use crate::kv::RawKv;
 use crate::model_file::{Blob, RawCheckpoint};
 use crate::reference::Reference;
 use crate::report;
@@ -30,6 +31,8 @@ pub struct RawArgs {
     task: RawTask,
     #[command(flatten)]
     layout: RawCheckpoint,
+    #[command(flatten)]
+    kv: RawKv,
     #[command(flatten)]
     tolerances: Tolerances,
     /// Threads that compare windows [default: as many as processors and memory allow]
@@ -66,6 +69,8 @@ impl Tolerances {
 struct Verification {
     checkpoint: String,
     tokens_scored: u64,
+    /// How the blobs' keys and values were stored.
+    kv: &'static str,
     results: Vec<BlobResult>,
     passed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,12 +129,13 @@ impl Report for Verification {
     fn text(&self) -> String {
         let Windowing { convention, n_ctx } = self.windowing;
         let mut text = format!(
-            "{}: {} tokens scored, {} skipped; {}, n_ctx {n_ctx}, stride {}\n",
+            "{}: {} tokens scored, {} skipped; {}, n_ctx {n_ctx}, stride {}; kv cache {}\n",
             self.checkpoint,
             self.tokens_scored,
             self.tokens_skipped,
             convention.name(),
-            self.windowing.stride()
+            self.windowing.stride(),
+            self.kv
         );
         for result in &self.results {
             let _ = writeln!(
@@ -175,8 +181,8 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let jobs = task.jobs();
     let tokens_scored = Job::n_scored(&jobs);
     let bar = console.progress(tokens_scored, "comparing");
-    let reference = Reference::new(&checkpoint);
-    let summaries = crosscheck(&reference, &blobs, &jobs, args.threads.map(usize::from), &bar)?;
+    let (reference, kv_type) = (Reference::new(&checkpoint), args.kv.resolve());
+    let summaries = crosscheck(&reference, &blobs, kv_type, &jobs, args.threads.map(usize::from), &bar)?;
     drop(bar);
     let results = blobs.iter().zip(summaries).map(|(blob, summary)| BlobResult::new(blob, summary, &args.tolerances));
     let results = results.collect::<Result<Vec<_>, _>>()?;
@@ -184,6 +190,7 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let verification = Verification {
         checkpoint: args.checkpoint.display().to_string(),
         tokens_scored,
+        kv: kv_type.name(),
         results,
         passed,
         error: (tokens_scored == 0).then(|| report::nothing_to_score(&task.input)),

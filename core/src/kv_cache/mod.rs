@@ -1,7 +1,12 @@
 //! Keys and values of the positions already seen, in memory that the caller owns.
 
+mod layer;
+
+pub(crate) use layer::{Layer, Part};
+
 use crate::config::Config;
 use crate::error::{Buffer, BufferTooSmall};
+use layer::Shape;
 use serde::{Deserialize, Serialize};
 
 /// How keys and values are stored.
@@ -9,29 +14,28 @@ use serde::{Deserialize, Serialize};
 pub enum KvType {
     /// IEEE 754 single precision.
     F32,
+    /// IEEE 754 half precision.
+    F16,
+    /// 8-bit integers under a bf16 scale a head and position.
+    I8,
 }
 
 impl KvType {
     /// Every type.
-    pub const ALL: [Self; 1] = [Self::F32];
+    pub const ALL: [Self; 3] = [Self::F32, Self::F16, Self::I8];
 
     /// The name that the command line and reports use.
     pub const fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::I8 => "i8",
         }
     }
 
     /// 32-bit words that one layer's keys and values take for `n_ctx` positions; `usize::MAX` where that overflows.
     pub const fn layer_words(self, config: &Config, n_ctx: usize) -> usize {
-        n_ctx.saturating_mul(2 * self.row_words(config))
-    }
-
-    /// 32-bit words of one position's keys, or values.
-    pub(crate) const fn row_words(self, config: &Config) -> usize {
-        match self {
-            Self::F32 => config.n_embd as usize,
-        }
+        n_ctx.saturating_mul(2 * Shape::new(self, config).row_words())
     }
 }
 
@@ -48,14 +52,13 @@ enum Memory<'b> {
 
 /// A key and value cache for up to `n_ctx` positions.
 ///
-/// A layer's memory is `[n_ctx]` rows of keys, then `[n_ctx]` rows of values; a row is `n_embd` wide.
+/// A layer's memory is `[n_ctx]` rows of keys, then `[n_ctx]` rows of values.
 #[derive(Debug)]
 pub struct KvCache<'b> {
     memory: Memory<'b>,
-    kv_type: KvType,
+    shape: Shape,
     n_ctx: usize,
     layer_words: usize,
-    row_words: usize,
 }
 
 impl<'b> KvCache<'b> {
@@ -103,13 +106,13 @@ impl<'b> KvCache<'b> {
     }
 
     fn with(memory: Memory<'b>, kv_type: KvType, config: &Config, n_ctx: usize) -> Self {
-        let (layer_words, row_words) = (kv_type.layer_words(config, n_ctx), kv_type.row_words(config));
-        Self { memory, kv_type, n_ctx, layer_words, row_words }
+        let layer_words = kv_type.layer_words(config, n_ctx);
+        Self { memory, shape: Shape::new(kv_type, config), n_ctx, layer_words }
     }
 
     /// How keys and values are stored.
     pub const fn kv_type(&self) -> KvType {
-        self.kv_type
+        self.shape.kv_type
     }
 
     /// Positions that fit.
@@ -130,16 +133,16 @@ impl<'b> KvCache<'b> {
             Memory::PerLayer(layers) => layers.len(),
             Memory::OneLayer(_) => n_layer,
         };
-        layers >= n_layer && self.row_words == self.kv_type.row_words(config)
+        layers >= n_layer && self.shape == Shape::new(self.shape.kv_type, config)
     }
 
-    /// The rows of one layer: keys `[n_ctx][row_words]`, values `[n_ctx][row_words]`.
-    pub(crate) fn layer(&mut self, layer: usize) -> (&mut [u32], &mut [u32]) {
+    /// The rows of one layer.
+    pub(crate) fn layer(&mut self, layer: usize) -> Layer<'_> {
         let words = match &mut self.memory {
             Memory::Whole(words) => &mut words[layer * self.layer_words..][..self.layer_words],
             Memory::PerLayer(layers) => &mut layers[layer][..self.layer_words],
             Memory::OneLayer(words) => &mut words[..self.layer_words],
         };
-        words.split_at_mut(self.n_ctx * self.row_words)
+        Layer::new(self.shape, words)
     }
 }

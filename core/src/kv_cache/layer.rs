@@ -1,0 +1,115 @@
+//! One layer's keys and values: rows of heads, written a head at a time and attended where they lie.
+
+use super::KvType;
+use crate::config::Config;
+use crate::ops::attention::{I8Head, attend_f16, attend_f32, attend_i8};
+use crate::ops::pack::{pack_f16, pack_f32, pack_i8};
+use crate::ops::quantize::{i16_words, quantize_i16};
+use core::ops::Range;
+
+/// How a row is laid out: its heads, each in words of its own, and for [`KvType::I8`] their scales, two a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub kv_type: KvType,
+    n_head: usize,
+    head_dim: usize,
+}
+
+impl Shape {
+    pub const fn new(kv_type: KvType, config: &Config) -> Self {
+        Self { kv_type, n_head: config.n_head as usize, head_dim: config.head_dim() }
+    }
+
+    /// 32-bit words of one position's keys, or values.
+    pub const fn row_words(self) -> usize {
+        let scales = match self.kv_type {
+            KvType::F32 | KvType::F16 => 0,
+            KvType::I8 => self.n_head.div_ceil(2),
+        };
+        self.n_head * self.head_words() + scales
+    }
+
+    const fn head_words(self) -> usize {
+        match self.kv_type {
+            KvType::F32 => self.head_dim,
+            KvType::F16 => self.head_dim.div_ceil(2),
+            KvType::I8 => self.head_dim.div_ceil(4),
+        }
+    }
+
+    /// The words of a head in a row.
+    fn words(self, head: usize) -> Range<usize> {
+        let n = self.head_words();
+        head * n..(head + 1) * n
+    }
+
+    /// The place of a head's scale in a row, counted in half words.
+    const fn scale(self, head: usize) -> usize {
+        2 * self.n_head * self.head_words() + head
+    }
+}
+
+/// Half of a layer's cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Keys,
+    Values,
+}
+
+/// One layer's cache.
+#[derive(Debug)]
+pub(crate) struct Layer<'a> {
+    shape: Shape,
+    /// `[n_ctx][row_words]`
+    keys: &'a mut [u32],
+    /// `[n_ctx][row_words]`
+    values: &'a mut [u32],
+}
+
+impl<'a> Layer<'a> {
+    /// In `words`, keys in the first half, values in the second.
+    pub(super) fn new(shape: Shape, words: &'a mut [u32]) -> Self {
+        let (keys, values) = words.split_at_mut(words.len() / 2);
+        Self { shape, keys, values }
+    }
+
+    /// Stores one head of a position's keys or values, `x` `[head_dim]`.
+    pub fn write(&mut self, part: Part, position: usize, head: usize, x: &[f32]) {
+        let rows = match part {
+            Part::Keys => &mut *self.keys,
+            Part::Values => &mut *self.values,
+        };
+        let stride = self.shape.row_words();
+        let row = &mut rows[position * stride..][..stride];
+        let words = &mut row[self.shape.words(head)];
+        match self.shape.kv_type {
+            KvType::F32 => pack_f32(words, x),
+            KvType::F16 => pack_f16(words, x),
+            KvType::I8 => {
+                let bits = u32::from(pack_i8(words, x).to_bits());
+                let (place, shift) = (self.shape.scale(head) / 2, 16 * (head % 2));
+                row[place] = row[place] & !(0xFFFF << shift) | bits << shift;
+            }
+        }
+    }
+
+    /// One head's attention over the first `seen` positions: `out` and `query`, scaled by `1 / sqrt(head_dim)`, are
+    /// `[head_dim]`; `integers` has room for a query's.
+    pub fn attend(&self, out: &mut [f32], query: &[f32], head: usize, seen: usize, integers: &mut [u32]) {
+        let Shape { kv_type, head_dim, .. } = self.shape;
+        let (stride, words) = (self.shape.row_words(), self.shape.words(head));
+        let (keys, values) = (&self.keys[..seen * stride], &self.values[..seen * stride]);
+        let rows = keys.chunks_exact(stride).zip(values.chunks_exact(stride));
+        let rows = rows.map(|(key, value)| (&key[words.clone()], &value[words.clone()]));
+        match kv_type {
+            KvType::F32 => attend_f32(out, query, rows),
+            KvType::F16 => attend_f16(out, query, rows),
+            KvType::I8 => {
+                let integers = &mut integers[..i16_words(head_dim)];
+                let query_scale = quantize_i16(integers, query);
+                let head = |rows| I8Head { rows, stride, integers: words.start, scale: self.shape.scale(head) };
+                attend_i8(out, integers, query_scale, head(keys), head(values));
+            }
+        }
+    }
+}
