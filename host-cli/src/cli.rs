@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::console::Console;
 use crate::error::Error;
-use crate::verbs::{convert, demo, device, eval, init, inspect, tokenize, verify};
+use crate::verbs::{compare, convert, demo, device, eval, init, inspect, tokenize, verify};
 
 /// GPT language models on microcontrollers, measured.
 #[derive(Parser)]
@@ -36,6 +36,8 @@ enum Verb {
     Eval(eval::RawArgs),
     /// Compare blobs with the checkpoint that they were made from
     Verify(verify::RawArgs),
+    /// Measure what formats of weights, activations and KV cache cost
+    Compare(compare::RawArgs),
     /// Run firmware on a board
     Device(device::RawArgs),
     /// Show what is in a blob
@@ -80,6 +82,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Convert(args) => convert::run(&args, console),
         Verb::Eval(args) => eval::run(args, console),
         Verb::Verify(args) => verify::run(args, console),
+        Verb::Compare(args) => compare::run(args, console),
         Verb::Inspect(args) => inspect::run(&args, console),
         Verb::Device(args) => device::run(args, console),
         Verb::Demo(args) => demo::run(&args, console),

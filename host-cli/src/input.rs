@@ -50,6 +50,8 @@ pub struct Row {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
     rows: Vec<Row>,
+    /// Tokens of rows or parts of rows that are not to be scored.
+    n_left_out: usize,
 }
 
 /// Why there is nothing to score.
@@ -167,7 +169,7 @@ impl Source {
                 return Err(InputError::TokenOutOfRange { id: id.into(), row: name.clone(), index, n_vocab }.into());
             }
         }
-        Ok(Input { rows })
+        Ok(Input { rows, n_left_out: 0 })
     }
 }
 
@@ -177,9 +179,31 @@ impl Input {
         &self.rows
     }
 
-    /// Tokens in all rows.
+    /// Tokens that were given, left out or not.
     pub fn n_tokens(&self) -> usize {
-        self.rows.iter().map(|row| row.tokens.len()).sum()
+        self.n_left_out + self.rows.iter().map(|row| row.tokens.len()).sum::<usize>()
+    }
+
+    /// Tokens that [`Input::keep_windows`] left out.
+    pub const fn n_left_out(&self) -> usize {
+        self.n_left_out
+    }
+
+    /// Shortens the rows to the first `n_windows` windows that `windowing` makes of all of them: the windows that are
+    /// left are the same.
+    pub fn keep_windows(&mut self, n_windows: usize, windowing: &Windowing) {
+        let (n_tokens, mut left) = (self.n_tokens(), n_windows);
+        self.rows.retain_mut(|row| {
+            let is_kept = left > 0;
+            if let Some((index, last)) = windowing.windows(row.tokens.len()).take(left).enumerate().last() {
+                left -= index + 1;
+                if left == 0 {
+                    row.tokens.truncate(last.start + last.n_inputs + 1);
+                }
+            }
+            is_kept
+        });
+        self.n_left_out += n_tokens - self.n_tokens();
     }
 
     /// Checks that each row fits one window, as rows of ids must where no convention was named.
@@ -310,6 +334,31 @@ mod tests {
         assert_eq!(input.scored_bytes(&windowing(Convention::LlamaCpp), &tokenizer()), Some(1));
         let gap = Tokenizer::from_parts(SectionParts::Chars(vec!['a']), "test").unwrap();
         assert_eq!(input.scored_bytes(&windowing(Convention::Disjoint), &gap), None);
+    }
+
+    #[test]
+    fn the_first_windows_are_what_shortened_rows_have() {
+        let row = |len: usize| Row { name: "a row".into(), tokens: vec![0; len] };
+        let all = Input { rows: [1, 23, 2, 9, 16].map(row).into(), n_left_out: 0 };
+        for convention in [
+            Convention::Disjoint,
+            Convention::Sliding { stride: 3 },
+            Convention::Sliding { stride: 1 },
+            Convention::LlamaCpp,
+        ] {
+            let windowing = Windowing { convention, n_ctx: 4 };
+            let windows = |input: &Input| -> Vec<_> {
+                let of_row = |row: &Row| windowing.windows(row.tokens.len()).collect::<Vec<_>>();
+                input.rows().iter().flat_map(of_row).collect()
+            };
+            let expected = windows(&all);
+            for n in 1..expected.len() + 2 {
+                let mut input = all.clone();
+                input.keep_windows(n, &windowing);
+                assert_eq!(windows(&input), expected[..n.min(expected.len())], "{n} of {convention:?}");
+                assert_eq!(input.n_tokens(), all.n_tokens());
+            }
+        }
     }
 
     #[test]

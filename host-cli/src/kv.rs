@@ -3,6 +3,8 @@
 use clap::Args;
 use emberlm_core::kv_cache::KvType;
 
+use crate::named;
+
 /// The words that say how a blob's keys and values are stored while it is scored.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct RawKv {
@@ -23,7 +25,10 @@ impl RawKv {
     }
 }
 
-fn parse(name: &str) -> Result<KvType, String> {
-    let names = || KvType::ALL.map(KvType::name).join(", ");
-    KvType::ALL.into_iter().find(|kv_type| kv_type.name() == name).ok_or_else(|| format!("types are {}", names()))
+/// The type of that name.
+///
+/// # Errors
+/// There is none: a line that lists the names.
+pub fn parse(name: &str) -> Result<KvType, String> {
+    named::find(&KvType::ALL, KvType::name, name)
 }

@@ -3,7 +3,7 @@
 //! * In: [`checkpoint`] reads safetensors of any known layout, [`tokenizer`] and [`input`] turn texts into rows of ids.
 //! * Out: [`convert`] quantises and writes blobs, [`init`] writes checkpoints.
 //! * Losses: [`reference`](mod@reference) scores a checkpoint in floats, [`engine`] and [`kernel`] run core on a blob, [`evaluate`]
-//!   scores windows on all threads, [`crosscheck`] compares the two, [`device`] has a board score.
+//!   scores windows on all threads, [`crosscheck`] compares the two, [`comparison`] many at once, [`device`] has a board score.
 //! * The command: [`cli`], one module a verb in [`verbs`], what they print in [`report`] and [`console`].
 #![deny(unsafe_code)]
 
@@ -11,6 +11,7 @@ pub mod calibration;
 mod checkout;
 pub mod checkpoint;
 pub mod cli;
+pub mod comparison;
 pub mod console;
 pub mod convention;
 pub mod convert;
@@ -27,10 +28,12 @@ pub mod kernel;
 pub mod kv;
 mod mapped;
 pub mod model_file;
+mod named;
 pub mod output;
 mod peak;
 pub mod reference;
 pub mod report;
+mod table;
 pub mod task;
 pub mod tokenizer;
 pub mod verbs;

@@ -23,6 +23,9 @@ pub struct RawTask {
     tokenizer: Option<String>,
     #[command(flatten)]
     windowing: RawWindowing,
+    /// Score no more than the first N windows
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_windows: Option<u32>,
 }
 
 /// What is scored, and how.
@@ -37,6 +40,15 @@ pub struct Task {
 }
 
 impl RawTask {
+    /// The tokenizer of a checkpoint of shape `config`, for a text that is not scored.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn tokenizer(&self, config: &Config, checkpoint: &Path) -> Result<Tokenizer, Error> {
+        let (named, n_vocab) = (self.tokenizer.as_deref(), Some(config.n_vocab));
+        Ok(Search { named, checkpoint: Some(checkpoint), section: None, n_vocab }.find()?.tokenizer)
+    }
+
     /// Reads the rows for a model of shape `config`. Its tokenizer may be beside `checkpoint`, or in a blob's `section`.
     ///
     /// # Errors
@@ -53,9 +65,12 @@ impl RawTask {
         let named = self.tokenizer.as_deref();
         let search = Search { named, checkpoint, section, n_vocab: Some(config.n_vocab) };
         let tokenizer = find_tokenizer(search, source.is_text(), console)?;
-        let input = source.read(tokenizer.as_ref(), config.n_vocab)?;
+        let mut input = source.read(tokenizer.as_ref(), config.n_vocab)?;
         if !source.is_text() && !self.windowing.is_named() {
             input.check_one_window(windowing.n_ctx)?;
+        }
+        if let Some(n_windows) = self.max_windows {
+            input.keep_windows(n_windows as usize, &windowing);
         }
         let bytes = tokenizer.and_then(|tokenizer| input.scored_bytes(&windowing, &tokenizer));
         Ok(Task { input, windowing, bytes })

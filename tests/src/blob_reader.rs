@@ -4,12 +4,11 @@
 
 use emberlm_core::blob::{LayerSlot, Slot};
 use emberlm_core::config::Gelu;
-use emberlm_core::format::Format;
 use emberlm_core::model::Model;
 use emberlm_core::source::Mapped;
 
 use crate::oracle::{Activation, Block, Gpt2, LayerNorm, Linear, Matrix};
-use crate::quantised;
+use crate::quantised::Storage;
 
 /// The model whose weights are exactly those that `blob` stores, dequantised.
 ///
@@ -44,11 +43,8 @@ impl Reader<'_> {
     fn matrix(&mut self, slot: Slot) -> Option<Matrix> {
         let tensor = self.model.tensor(slot).expect("memory can be read")?;
         let bytes = &self.blob[tensor.offset..][..tensor.rows * tensor.stride];
-        Some(match tensor.format {
-            Format::F32 => decode_f32(bytes, tensor.cols),
-            Format::Q8 => quantised::decode_q8(bytes, tensor.rows, tensor.cols),
-            _ => unimplemented!(),
-        })
+        let storage = Storage::from_code(tensor.format.code());
+        Some(storage.decode(bytes, tensor.rows, tensor.cols))
     }
 
     fn need_matrix(&mut self, slot: Slot) -> Matrix {
@@ -78,9 +74,4 @@ impl Reader<'_> {
             mlp_proj: self.linear(at(LayerSlot::MlpProjWeight), at(LayerSlot::MlpProjBias)),
         }
     }
-}
-
-fn decode_f32(bytes: &[u8], cols: usize) -> Matrix {
-    let row = |row: &[u8]| row.as_chunks().0.iter().map(|&b| f64::from(f32::from_le_bytes(b))).collect();
-    bytes.chunks(4 * cols).map(row).collect()
 }

@@ -1,22 +1,11 @@
 //! A second writer of blobs, from the oracle's weights and the byte-by-byte specification in FORMAT.md alone.
 //!
 //! It spares property tests the way through the file system, and where it and the core's reader disagree one of them
-//! has misread the specification. Its q8 quantiser is the simplest that the format allows.
-
-use half::bf16;
+//! has misread the specification. Its quantisers are the simplest that the formats allow.
 
 use crate::aligned::AlignedBytes;
 use crate::oracle::{Activation, Gpt2, Linear, Matrix};
-use crate::quantised::{GROUP, q8_row_stride};
-
-/// How matrices are stored; vectors are f32 always.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Storage {
-    /// Format code 1.
-    F32,
-    /// Format code 2.
-    Q8,
-}
+use crate::quantised::{Activations, Storage};
 
 const MAGIC: &[u8; 8] = b"EMBERLM\0";
 const FORMAT_VERSION: u16 = 1;
@@ -24,8 +13,14 @@ const ARITHMETIC: u16 = 1;
 const PREAMBLE_BYTES: usize = 26;
 const ALIGNMENT: usize = 16;
 
-/// The blob of `model` with `tokenizer` as its tokeniser section and a self-test that records no bits.
+/// The blob of `model`, matrices in `storage` and vectors in f32, with `tokenizer` as its tokeniser section, 16-bit
+/// activations, and a self-test that records no bits.
 pub fn write(model: &Gpt2, storage: Storage, tokenizer: &[u8]) -> AlignedBytes {
+    write_for(model, storage, Activations::I16, tokenizer)
+}
+
+/// [`write`] for other activations.
+pub fn write_for(model: &Gpt2, storage: Storage, activations: Activations, tokenizer: &[u8]) -> AlignedBytes {
     let tensors = tensors(model, storage);
     let manifest_bytes = 2 + 29 + 1 + 32 + varint(tensors.len() as u32).len() + 17 * tensors.len() + 4;
     let tensors_offset = (PREAMBLE_BYTES + manifest_bytes).next_multiple_of(ALIGNMENT);
@@ -45,7 +40,7 @@ pub fn write(model: &Gpt2, storage: Storage, tokenizer: &[u8]) -> AlignedBytes {
         section.resize(section.len().next_multiple_of(ALIGNMENT), 0);
     }
 
-    let mut manifest = head(model);
+    let mut manifest = head(model, activations);
     for (offset, len) in [(tensors_offset, section.len()), (tensors_offset + section.len(), tokenizer.len())] {
         manifest.extend((offset as u64).to_le_bytes());
         manifest.extend((len as u64).to_le_bytes());
@@ -94,7 +89,7 @@ pub fn write_checksums(blob: &mut [u8]) {
 }
 
 /// The manifest up to the section table.
-fn head(model: &Gpt2) -> Vec<u8> {
+fn head(model: &Gpt2, activations: Activations) -> Vec<u8> {
     let mut bytes = ARITHMETIC.to_le_bytes().to_vec();
     let counts = [model.n_vocab(), model.n_ctx(), model.n_embd(), model.n_head, model.blocks.len(), model.n_ff()];
     bytes.extend(counts.iter().flat_map(|&count| (count as u32).to_le_bytes()));
@@ -103,8 +98,7 @@ fn head(model: &Gpt2) -> Vec<u8> {
         Activation::GeluTanh => 0,
         Activation::GeluErf => 1,
     });
-    let activations_i16 = 0;
-    bytes.push(activations_i16);
+    bytes.push(activations.code());
     bytes
 }
 
@@ -142,33 +136,8 @@ fn tensors(model: &Gpt2, storage: Storage) -> Vec<Option<Encoded>> {
 }
 
 fn encode(rows: &Matrix, storage: Storage) -> Encoded {
-    let encode_row: fn(&Vec<f64>) -> Vec<u8> = match storage {
-        Storage::F32 => |row| row.iter().flat_map(|&weight| (weight as f32).to_le_bytes()).collect(),
-        Storage::Q8 => |row| encode_q8_row(row),
-    };
-    let code = match storage {
-        Storage::F32 => 1,
-        Storage::Q8 => 2,
-    };
-    Encoded { code, rows: rows.len(), cols: rows[0].len(), bytes: rows.iter().flat_map(encode_row).collect() }
-}
-
-/// Scales that are just large enough: the row's lets 255 reach its largest weight, each group's lets 127 reach its own.
-fn encode_q8_row(row: &[f64]) -> Vec<u8> {
-    let largest = |weights: &[f64]| weights.iter().fold(0.0, |max: f64, weight| max.max(weight.abs()));
-    let row_scale = bf16::from_f64(largest(row) / (127.0 * 255.0));
-    let step = f64::from(row_scale);
-    let scale_of = |group: &[f64]| if step > 0.0 { (largest(group) / (127.0 * step)).ceil().min(255.0) } else { 0.0 };
-    let scales: Vec<f64> = row.chunks(GROUP).map(scale_of).collect();
-    let weights = row.chunks(GROUP).zip(&scales).flat_map(|(group, &scale)| {
-        let unit = if scale > 0.0 { step * scale } else { 1.0 };
-        group.iter().map(move |weight| (weight / unit).round().clamp(-127.0, 127.0) as i8 as u8)
-    });
-    let mut bytes: Vec<u8> = weights.collect();
-    bytes.extend(scales.iter().map(|&scale| scale as u8));
-    bytes.resize(q8_row_stride(row.len()) - 2, 0);
-    bytes.extend(row_scale.to_le_bytes());
-    bytes
+    let bytes = rows.iter().flat_map(|row| storage.encode_row(row)).collect();
+    Encoded { code: storage.code(), rows: rows.len(), cols: rows[0].len(), bytes }
 }
 
 /// Seven bits a byte, the lowest first, the top bit set on all but the last.
@@ -200,14 +169,16 @@ mod tests {
     }
 
     #[test]
-    fn q8_is_off_by_little_more_than_half_a_step() {
-        for spec in Spec::catalogue() {
+    fn weights_are_off_by_little() {
+        for (spec, storage) in
+            Spec::catalogue().into_iter().flat_map(|spec| Storage::ALL.map(|storage| (spec, storage)))
+        {
             let model = spec.model(10);
-            let stored = blob_reader::read(&write(&model, Storage::Q8, &[]));
+            let stored = blob_reader::read(&write(&model, storage, &[]));
             for (row, stored) in model.wte.iter().zip(&stored.wte) {
                 let largest = row.iter().fold(0.0, |max: f64, weight| max.max(weight.abs()));
                 for (weight, stored) in row.iter().zip(stored) {
-                    assert!((weight - stored).abs() <= largest * 0.51 / 127.0 + largest / 255.0, "{spec:?}");
+                    assert!((weight - stored).abs() <= storage.most_error(largest, largest), "{storage:?} of {spec:?}");
                 }
             }
         }

@@ -6,7 +6,7 @@
 //! - [`checkpoint`]: reads the three checkpoint layouts into the oracle; [`hf_writer`] writes one of them.
 //! - [`blobs`]: blobs as the converter writes them, in memory.
 //! - [`blob_reader`]: reads a blob's weights into the oracle, dequantised; [`blob_writer`] writes one.
-//!   [`quantised`] decodes q8 rows and rounds activations, [`aligned`] holds bytes where the core maps them.
+//!   [`quantised`] decodes and encodes rows and rounds activations, [`aligned`] holds bytes where the core maps them.
 //! - [`fixtures`]: the golden files in `tests/fixtures` and the bundled models.
 //! - [`models`]: tiny random models of odd shapes, from a seed.
 //! - [`passes`]: a window of tokens through the core, in all the ways that must give the same bits.

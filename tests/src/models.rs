@@ -100,6 +100,9 @@ impl Spec {
     pub const LONG_ROWS: Self =
         Self { n_vocab: 33, n_ctx: 8, n_embd: 36, n_head: 3, n_layer: 1, n_ff: 1100, ..Self::SMALL };
 
+    /// A context of three blocks of 8-bit attention, the last one of a single position.
+    pub const LONG_CONTEXT: Self = Self { n_vocab: 17, n_ctx: 65, n_embd: 14, n_head: 2, n_ff: 9, ..Self::SMALL };
+
     /// The shapes above and their variations: each bias alone absent, none at all, a head with a bias, tied and untied,
     /// a large epsilon, both GELUs, an odd head width.
     pub fn catalogue() -> Vec<Self> {
@@ -108,6 +111,7 @@ impl Spec {
             Self::SMALL,
             Self::RAGGED,
             Self::MINIMAL,
+            Self::LONG_CONTEXT,
             Self::LONG_ROWS,
             without(Biases::NONE),
             without(Biases { qkv: false, ..Biases::GPT2 }),

@@ -53,6 +53,21 @@ pub struct Block {
     pub mlp_proj: Linear,
 }
 
+/// One of the products by a weight matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Product {
+    /// Queries, keys and values.
+    Qkv,
+    /// After attention.
+    AttnProj,
+    /// The first of the MLP.
+    Fc,
+    /// The second of the MLP.
+    MlpProj,
+    /// The head.
+    Head,
+}
+
 /// A model, all of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gpt2 {
@@ -82,29 +97,39 @@ impl Gpt2 {
     /// # Panics
     /// If there are more tokens than n_ctx, or one is n_vocab or more.
     pub fn logits(&self, tokens: &[u32]) -> Matrix {
-        self.logits_rounded(tokens, |_| ())
+        self.logits_rounded(tokens, |_, _| (), |_| ())
     }
 
-    /// [`logits`](Self::logits) with `round` applied to every vector that a weight matrix is about to multiply:
-    /// what is left of the activations' precision when a device stores them in few bits.
-    pub fn logits_rounded(&self, tokens: &[u32], round: impl Fn(&mut [f64])) -> Matrix {
+    /// [`logits`](Self::logits) with `round` applied to every vector that a weight matrix is about to multiply, and
+    /// `round_head` to every head of every position's keys and values: what is left of their precision when a device
+    /// stores them in few bits.
+    pub fn logits_rounded(
+        &self,
+        tokens: &[u32],
+        round: impl Fn(Product, &mut [f64]),
+        round_head: impl Fn(&mut [f64]),
+    ) -> Matrix {
+        let round = &round;
+        let with = |product| move |x: &mut [f64]| round(product, x);
         let mut x: Matrix = tokens
             .iter()
             .zip(&self.wpe[..tokens.len()])
             .map(|(&token, position)| add(&self.wte[token as usize], position))
             .collect();
         for block in &self.blocks {
-            let qkv = block.c_attn.apply_to_rows(&self.normed(&x, &block.ln_1), &round);
+            let mut qkv = block.c_attn.apply_to_rows(&self.normed(&x, &block.ln_1), with(Product::Qkv));
+            let (n_embd, head_dim) = (self.n_embd(), self.n_embd() / self.n_head);
+            qkv.iter_mut().for_each(|row| row[n_embd..].chunks_mut(head_dim).for_each(&round_head));
             let attended = self.attention(&qkv);
-            add_rows(&mut x, &block.attn_proj.apply_to_rows(&attended, &round));
+            add_rows(&mut x, &block.attn_proj.apply_to_rows(&attended, with(Product::AttnProj)));
 
-            let mut ff = block.c_fc.apply_to_rows(&self.normed(&x, &block.ln_2), &round);
+            let mut ff = block.c_fc.apply_to_rows(&self.normed(&x, &block.ln_2), with(Product::Fc));
             ff.iter_mut().flatten().for_each(|h| *h = self.activate(*h));
-            add_rows(&mut x, &block.mlp_proj.apply_to_rows(&ff, &round));
+            add_rows(&mut x, &block.mlp_proj.apply_to_rows(&ff, with(Product::MlpProj)));
         }
         let head =
             Linear { weight: self.lm_head.as_ref().unwrap_or(&self.wte).clone(), bias: self.lm_head_bias.clone() };
-        head.apply_to_rows(&self.normed(&x, &self.ln_f), &round)
+        head.apply_to_rows(&self.normed(&x, &self.ln_f), with(Product::Head))
     }
 
     /// The nll in nats of every token but the first, given those before it: `[tokens.len() - 1]`.

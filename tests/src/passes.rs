@@ -33,11 +33,13 @@ pub enum Weights {
     Through1024,
 }
 
-/// A way of taking a window of tokens through a model. The logits do not depend on it.
+/// A way of taking a window of tokens through a model. The logits depend on no more of it than the KV cache's type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Way {
     /// What the blob is read through.
     pub weights: Weights,
+    /// How keys and values are stored: the one choice that the logits do depend on.
+    pub kv_type: KvType,
     /// Where keys and values are.
     pub memory: Memory,
     /// Tokens handed to a forward call, at least 1; with [`Memory::OneLayer`] it is the whole window.
@@ -49,9 +51,15 @@ pub struct Way {
 }
 
 impl Way {
-    /// Mapped, all of the window at once, the cache in one piece.
-    pub const PLAIN: Self =
-        Self { weights: Weights::Mapped, memory: Memory::Whole, tokens_a_call: usize::MAX, batch: 16, step: None };
+    /// Mapped, all of the window at once, an f32 cache in one piece.
+    pub const PLAIN: Self = Self {
+        weights: Weights::Mapped,
+        kv_type: KvType::F32,
+        memory: Memory::Whole,
+        tokens_a_call: usize::MAX,
+        batch: 16,
+        step: None,
+    };
 }
 
 /// Why there are no logits.
@@ -130,12 +138,12 @@ pub fn through<S: Source, K: Kernel>(
     let config = *model.config();
     let n_ctx = inputs.len();
     let tokens_a_call = if way.memory == Memory::OneLayer { n_ctx } else { way.tokens_a_call.min(n_ctx) };
-    let mut memory = CacheMemory::new(&config, n_ctx, way.memory);
+    let mut memory = CacheMemory::new(&config, n_ctx, way);
     let mut pieces = memory.pieces();
     let kv = match way.memory {
-        Memory::Whole => KvCache::whole(KvType::F32, &config, n_ctx, pieces.remove(0)),
-        Memory::OneLayer => KvCache::one_layer(KvType::F32, &config, n_ctx, pieces.remove(0)),
-        Memory::PerLayer => KvCache::per_layer(KvType::F32, &config, n_ctx, &mut pieces),
+        Memory::Whole => KvCache::whole(way.kv_type, &config, n_ctx, pieces.remove(0)),
+        Memory::OneLayer => KvCache::one_layer(way.kv_type, &config, n_ctx, pieces.remove(0)),
+        Memory::PerLayer => KvCache::per_layer(way.kv_type, &config, n_ctx, &mut pieces),
     };
     let size = Batch { window: tokens_a_call.max(way.batch), batch: way.batch };
     let need = ScratchSize::new(&config, size);
@@ -168,10 +176,11 @@ pub fn through<S: Source, K: Kernel>(
 struct CacheMemory(Vec<Vec<u32>>);
 
 impl CacheMemory {
-    fn new(config: &Config, n_ctx: usize, memory: Memory) -> Self {
-        let (words, n_layer) = (KvType::F32.layer_words(config, n_ctx), config.n_layer as usize);
-        let unread = f32::NAN.to_bits();
-        Self(match memory {
+    fn new(config: &Config, n_ctx: usize, way: Way) -> Self {
+        let (words, n_layer) = (way.kv_type.layer_words(config, n_ctx), config.n_layer as usize);
+        // No number, whether its words hold floats, halves or bf16 scales.
+        let unread = u32::MAX;
+        Self(match way.memory {
             Memory::Whole => vec![vec![unread; n_layer * words]],
             Memory::PerLayer => vec![vec![unread; words]; n_layer],
             Memory::OneLayer => vec![vec![unread; words]],

@@ -217,6 +217,32 @@ fn verify_passes_q8_and_fails_what_exceeds_a_tolerance() {
 }
 
 #[test]
+fn every_kv_cache_evaluates_and_verifies() {
+    let (folder, play) = (Folder::new(), play(400));
+    let blob = folder.blob(&char_model(), "f32");
+    let results = ["f32", "f16", "i8"].map(|kv| {
+        let loss = run("eval", 0, &["eval", &blob, "--prompt", &play, "--kv", kv]);
+        let verified = run("verify", 0, &["verify", &char_model(), &blob, "--prompt", &play, "--kv", kv]);
+        assert_eq!((&loss["kv"], &verified["kv"]), (&json!(kv), &json!(kv)));
+        assert_eq!(loss["loss"], verified["results"][0]["loss_blob"]);
+        number(&verified["results"][0], "kl_mean")
+    });
+    let [f32_kl, f16_kl, i8_kl] = results;
+    assert!(f32_kl < 1e-10 && f32_kl < f16_kl && f16_kl < 1e-6 && f16_kl < i8_kl && i8_kl < 1e-4, "{results:?}");
+    let by_default = run("eval", 0, &["eval", &blob, "--prompt", &play]);
+    assert_eq!(by_default, run("eval", 0, &["eval", &blob, "--prompt", &play, "--kv", "f32"]));
+}
+
+#[test]
+fn a_kv_cache_that_is_not_there_is_an_error() {
+    let error = run("error", 2, &["eval", &char_model(), "--prompt", "hello", "--kv", "f16"]);
+    let message = "--kv is for blobs: a checkpoint's float reference keeps no cache";
+    assert_eq!(error["error"], json!({"kind": "usage", "message": message}));
+    let error = run("error", 2, &["eval", &char_model(), "--prompt", "hello", "--kv", "i4"]);
+    assert!(error["error"]["message"].as_str().unwrap().contains("types are f32, f16, i8"), "{error}");
+}
+
+#[test]
 fn verify_refuses_what_does_not_belong_together() {
     let folder = Folder::new();
     let other = folder.blob(&text(&fixtures::path("hf-tied")), "q8");
@@ -270,7 +296,8 @@ fn the_demo_tells_its_story_without_a_board() {
     let value = run("demo", 0, &args);
     common::check("eval", &value["reference"]);
     common::check("eval", &value["blob"]);
-    let verified = json!({"checkpoint": "", "tokens_scored": 300, "results": [value["verify"]], "passed": true});
+    let verified =
+        json!({"checkpoint": "", "tokens_scored": 300, "kv": "f32", "results": [value["verify"]], "passed": true});
     common::check("verify", &verified);
     assert_eq!((&value["device"], &value["passed"]), (&Value::Null, &json!(true)));
     assert_eq!(value["blob"]["loss"], value["verify"]["loss_blob"]);

@@ -104,6 +104,19 @@ fn every_fixture_gives_the_hosts_bits() {
 }
 
 #[test]
+fn every_kv_cache_gives_the_hosts_bits() {
+    // The first row is longer than a block of 8-bit attention.
+    let (folder, rows) = (tempfile::tempdir().unwrap(), vec![(0..40).collect::<Vec<_>>(), vec![5, 3, 9]]);
+    let blob = blob(&folder, &fixtures::bundled("shakespeare-char"), "q8");
+    let reports = KvType::ALL.map(|kv_type| {
+        let report = check_on_board(&blob, &rows, &["--kv", kv_type.name()]);
+        assert_eq!(report["kv"], kv_type.name());
+        (report["nll_bits"].to_string(), report["ram_bytes"].as_u64().unwrap())
+    });
+    assert!(reports.is_sorted_by(|(bits, ram), (other_bits, less)| bits != other_bits && ram > less), "{reports:?}");
+}
+
+#[test]
 fn every_convention_gives_the_hosts_bits() {
     let folder = tempfile::tempdir().unwrap();
     let blob = blob(&folder, &fixtures::path("hf-tied"), "q8");

@@ -66,16 +66,17 @@ struct Lengths {
 }
 
 const N_CTX: usize = 8;
+const F32: KvType = KvType::F32;
 
 fn model() -> AlignedBytes {
     AlignedBytes::new(include_bytes!("../../firmware-example/tiny.blob"))
 }
 
 /// The least that windows of `N_CTX` inputs take, and the heap that the second run takes.
-fn enough(blob: &[u8]) -> Lengths {
+fn enough(blob: &[u8], kv_type: KvType) -> Lengths {
     let model = Model::open(Mapped::new(blob).unwrap()).unwrap();
     let config = model.config();
-    let kv = KvType::F32.layer_words(config, N_CTX);
+    let kv = kv_type.layer_words(config, N_CTX);
     let fixed = ScratchSize::new(config, Batch { window: N_CTX, batch: N_CTX.min(BATCH) });
     let heap = ScratchSize::new(config, Batch::of(N_CTX.min(BATCH)));
     let sinks = size_of::<CrossEntropy>() * N_CTX.min(BATCH);
@@ -83,7 +84,7 @@ fn enough(blob: &[u8]) -> Lengths {
     Lengths { kv, floats: fixed.floats, words: fixed.words, tokens: N_CTX + 1, heap_bytes }
 }
 
-fn request(n_ctx: usize, rows: &[&[TokenId]]) -> Vec<u8> {
+fn request(n_ctx: usize, kv_type: KvType, rows: &[&[TokenId]]) -> Vec<u8> {
     let header = Header { n_ctx, convention: Convention::Disjoint, kv_type, n_bytes: Some(100) };
     let mut bytes = vec![0; encoded_len(rows).unwrap()];
     encode(&mut bytes, &header, rows).unwrap();
@@ -113,19 +114,23 @@ fn failure(console: &str) -> &str {
 #[test]
 fn exactly_enough_memory_is_enough() {
     let blob = model();
-    let (ok, console) = run(&blob, &request(N_CTX, &[&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], &[4, 5]]), enough(&blob));
-    assert!(ok, "{console}");
-    assert!(console.ends_with("\ndone: ok\n"), "{console}");
-    for line in ["tokens_scored: 11", "tokens_skipped: 2", "self_test: passed", "stack_bytes: 1234"] {
-        assert!(console.lines().any(|other| other == line), "{line} is not in {console}");
+    let rows: [&[TokenId]; 2] = [&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], &[4, 5]];
+    for kv_type in KvType::ALL {
+        let (ok, console) = run(&blob, &request(N_CTX, kv_type, &rows), enough(&blob, kv_type));
+        assert!(ok, "{console}");
+        assert!(console.ends_with("\ndone: ok\n"), "{console}");
+        let kv = format!("kv: {}", kv_type.name());
+        for line in ["tokens_scored: 11", "tokens_skipped: 2", "self_test: passed", "stack_bytes: 1234", &kv] {
+            assert!(console.lines().any(|other| other == line), "{line} is not in {console}");
+        }
+        assert!(console.contains("progress: 22 of 22"), "{console}");
     }
-    assert!(console.contains("progress: 22 of 22"), "{console}");
 }
 
 #[test]
 fn one_element_less_of_anything_is_an_error_that_says_need_and_have() {
     let blob = model();
-    let enough = enough(&blob);
+    let enough = enough(&blob, F32);
     let less = [
         (Lengths { kv: enough.kv - 1, ..enough }, "kv cache", enough.kv),
         (Lengths { floats: enough.floats - 1, ..enough }, "scratch", enough.floats),
@@ -134,7 +139,7 @@ fn one_element_less_of_anything_is_an_error_that_says_need_and_have() {
         (Lengths { heap_bytes: enough.heap_bytes - 1, ..enough }, "heap", enough.heap_bytes),
     ];
     for (lengths, name, need) in less {
-        let (ok, console) = run(&blob, &request(N_CTX, &[&[1; N_CTX + 1]]), lengths);
+        let (ok, console) = run(&blob, &request(N_CTX, F32, &[&[1; N_CTX + 1]]), lengths);
         assert!(!ok);
         let (line, have) = (failure(&console), need - 1);
         assert!(line.starts_with(&format!("error: {name}")), "{line}");
@@ -145,7 +150,7 @@ fn one_element_less_of_anything_is_an_error_that_says_need_and_have() {
 #[test]
 fn nothing_to_score_is_no_error_and_no_number() {
     let blob = model();
-    let (ok, console) = run(&blob, &request(N_CTX, &[&[1], &[2]]), enough(&blob));
+    let (ok, console) = run(&blob, &request(N_CTX, F32, &[&[1], &[2]]), enough(&blob, F32));
     assert!(ok, "{console}");
     assert!(console.contains("tokens_scored: 0\n") && console.contains("\nloss: none\n"), "{console}");
 }
@@ -153,22 +158,22 @@ fn nothing_to_score_is_no_error_and_no_number() {
 #[test]
 fn what_is_wrong_with_the_partitions_is_said() {
     let blob = model();
-    let good = request(N_CTX, &[&[1, 2]]);
+    let good = request(N_CTX, F32, &[&[1, 2]]);
     let mut corrupt = good.clone();
     corrupt[20] ^= 1;
-    let beyond = request(N_CTX, &[&[1, 2], &[1, 2, TokenId::MAX]]);
-    let long = request(100_000, &[&[1, 2]]);
+    let beyond = request(N_CTX, F32, &[&[1, 2], &[1, 2, TokenId::MAX]]);
+    let long = request(100_000, F32, &[&[1, 2]]);
     for (request, reason) in [
         (&[0xFF; 64][..], "no request in its memory"),
         (&corrupt, "request is corrupt: CRC-32"),
         (&beyond, "row 1, window at token 0"),
         (&long, "need 100000"),
     ] {
-        let (ok, console) = run(&blob, request, enough(&blob));
+        let (ok, console) = run(&blob, request, enough(&blob, F32));
         assert!(!ok && failure(&console).contains(reason), "{console}");
     }
     let shifted = AlignedBytes::new(&[&[0; 4], &blob[..]].concat());
-    let (ok, console) = run(&shifted[4..], &good, enough(&blob));
+    let (ok, console) = run(&shifted[4..], &good, enough(&blob, F32));
     assert!(!ok && failure(&console).starts_with("error: model: "), "{console}");
 }
 
@@ -178,21 +183,21 @@ fn a_changed_self_test_fails_before_anything_is_scored() {
     let Some(at) = known_bits(&blob) else { panic!("the blob's known bits are not where they were") };
     blob[at] ^= 1;
     emberlm_tests::blob_writer::write_checksums(&mut blob);
-    let (ok, console) = run(&blob, &request(N_CTX, &[&[1, 2]]), enough(&blob));
+    let (ok, console) = run(&blob, &request(N_CTX, F32, &[&[1, 2]]), enough(&blob, F32));
     assert!(!ok && failure(&console).contains("self-test failed: need nll bits"), "{console}");
     assert!(!console.contains("progress"), "{console}");
     let mut board = Fake::default();
-    assert!(!with_buffers(enough(&blob), |buffers| self_test(&mut board, &blob, buffers)));
+    assert!(!with_buffers(enough(&blob, F32), |buffers| self_test(&mut board, &blob, buffers)));
 }
 
 #[test]
 fn a_console_that_fails_fails_the_program() {
-    let (blob, request) = (model(), request(N_CTX, &[&[1, 2]]));
-    let (_, whole) = run(&blob, &request, enough(&blob));
+    let (blob, request) = (model(), request(N_CTX, F32, &[&[1, 2]]));
+    let (_, whole) = run(&blob, &request, enough(&blob, F32));
     for lines in 0..whole.lines().count() {
         let mut board = Fake { lines: Some(lines), heap_free: usize::MAX, ..Fake::default() };
         let partitions = Partitions { model: &blob, request: &request };
-        assert!(!with_buffers(enough(&blob), |buffers| score(&mut board, partitions, buffers)), "{lines} lines");
+        assert!(!with_buffers(enough(&blob, F32), |buffers| score(&mut board, partitions, buffers)), "{lines} lines");
     }
 }
 
@@ -200,7 +205,7 @@ fn a_console_that_fails_fails_the_program() {
 fn the_self_test_alone_passes() {
     let blob = model();
     let mut board = Fake::default();
-    assert!(with_buffers(enough(&blob), |buffers| self_test(&mut board, &blob, buffers)), "{}", board.console);
+    assert!(with_buffers(enough(&blob, F32), |buffers| self_test(&mut board, &blob, buffers)), "{}", board.console);
     assert!(board.console.ends_with("done: ok\n"));
 }
 

@@ -14,14 +14,21 @@ use emberlm_tests::fixtures::{self, BUNDLED, NAMES};
 use emberlm_tests::passes::{self, Way};
 use rayon::prelude::*;
 
-/// Nats between the mean loss of an f32 blob and PyTorch's.
-const MAX_F32_LOSS_ERROR: f64 = 1e-4;
 /// Between any logit of an f32 blob and PyTorch's, as a share of the largest of those.
 const MAX_F32_LOGIT_ERROR: f64 = 1e-3;
-/// Nats between the mean loss of a q8 blob and PyTorch's, where weights are large and random.
-const MAX_Q8_LOSS_ERROR: f64 = 0.03;
-/// The same where weights are trained.
-const MAX_Q8_LOSS_ERROR_TRAINED: f64 = 0.002;
+/// Nats between the mean loss of a blob that rounds each weight to the nearest and PyTorch's: where weights are large and
+/// random, and where they are trained.
+const fn max_loss_error(format: Format) -> (f64, f64) {
+    match format {
+        Format::F32 => (1e-4, 1e-4),
+        Format::F16 => (2e-3, 1e-4),
+        Format::Q8 => (0.03, 0.002),
+        Format::Q6 => (0.1, 0.005),
+        Format::Q5 => (0.2, 0.01),
+        Format::Q4 => (0.4, 0.03),
+        Format::Q3 => (1.0, 0.15),
+    }
+}
 
 fn loss_of_fixture(blob: &[u8], golden: &fixtures::Golden) -> f64 {
     let mut score = Score::new();
@@ -39,7 +46,7 @@ fn f32_blobs_of_the_fixtures() {
         let blob = blobs::of_checkpoint(&fixtures::path(name), Format::F32, None);
         let error = (loss_of_fixture(&blob, &golden) - golden.loss).abs();
         println!("{name} f32: loss off by {error:.2e}");
-        assert!(error <= MAX_F32_LOSS_ERROR, "{name}: loss off by {error}");
+        assert!(error <= max_loss_error(Format::F32).0, "{name}: loss off by {error}");
         for (tokens, expected) in golden.tokens.iter().zip(&golden.logits) {
             let inputs = &tokens[..tokens.len() - 1];
             let logits = passes::logits(&blob, Portable, inputs, Way::PLAIN).expect("a pass to the end");
@@ -53,13 +60,13 @@ fn f32_blobs_of_the_fixtures() {
 }
 
 #[test]
-fn q8_blobs_of_the_fixtures() {
-    for name in NAMES {
+fn blobs_of_the_fixtures_in_every_format() {
+    for (name, format) in NAMES.into_iter().flat_map(|name| Format::ALL.map(|format| (name, format))) {
         let golden = fixtures::golden(name);
-        let blob = blobs::of_checkpoint(&fixtures::path(name), Format::Q8, None);
+        let blob = blobs::of_checkpoint(&fixtures::path(name), format, None);
         let error = (loss_of_fixture(&blob, &golden) - golden.loss).abs();
-        println!("{name} q8: loss off by {error:.2e}");
-        assert!(error <= MAX_Q8_LOSS_ERROR, "{name}: loss off by {error}");
+        println!("{name} {}: loss off by {error:.2e}", format.name());
+        assert!(error <= max_loss_error(format).0, "{name} {}: loss off by {error}", format.name());
     }
 }
 
@@ -90,16 +97,17 @@ fn loss_of_text(blob: &[u8], tokens: &[TokenId], n_ctx: usize) -> (f64, u64) {
 }
 
 #[test]
-fn f32_blobs_of_the_bundled_models() {
-    for name in BUNDLED {
+fn blobs_of_the_bundled_models() {
+    const FORMATS: [Format; 3] = [Format::F32, Format::F16, Format::Q4];
+    for (name, format) in BUNDLED.into_iter().flat_map(|name| FORMATS.map(|format| (name, format))) {
         let reference = fixtures::reference(name);
         let n_ctx = reference["n_ctx"].as_u64().unwrap() as usize;
         let expected = reference["first_2048_tokens_scored"]["loss"].as_f64().unwrap();
-        let blob = blobs::of_checkpoint(&fixtures::bundled(name), Format::F32, None);
+        let blob = blobs::of_checkpoint(&fixtures::bundled(name), format, None);
         let (loss, _) = loss_of_text(&blob, &ids_of_the_text(name)[..2049], n_ctx);
         let error = (loss - expected).abs();
-        println!("{name} f32: loss off by {error:.2e}");
-        assert!(error <= MAX_F32_LOSS_ERROR, "{name}: loss off by {error}");
+        println!("{name} {}: loss off by {error:.2e}", format.name());
+        assert!(error <= max_loss_error(format).1, "{name} {}: loss off by {error}", format.name());
     }
 }
 
@@ -113,6 +121,6 @@ fn q8_blobs_of_the_bundled_models_on_the_whole_text() {
         assert_eq!(n_scored, reference["tokens_scored"].as_u64().unwrap());
         let error = (loss - reference["loss"].as_f64().unwrap()).abs();
         println!("{name} q8: loss off by {error:.2e}");
-        assert!(error <= MAX_Q8_LOSS_ERROR_TRAINED, "{name}: loss off by {error}");
+        assert!(error <= max_loss_error(Format::Q8).1, "{name}: loss off by {error}");
     }
 }

@@ -1,14 +1,16 @@
-//! One model and one window of tokens have one set of bits: whatever the source, the cache's memory, the number of
-//! tokens a call and a batch, the step size and the kernel.
+//! One model, one window of tokens and one type of KV cache have one set of bits: whatever the source, the cache's
+//! memory, the number of tokens a call and a batch, the step size and the kernel.
 
 use emberlm::kernel::HostKernel;
 use emberlm_core::config::TokenId;
 use emberlm_core::kernel::{Kernel, Portable};
+use emberlm_core::kv_cache::KvType;
 use emberlm_core::loss::CrossEntropy;
 use emberlm_core::sink::Dense;
-use emberlm_tests::blob_writer::{self, Storage};
+use emberlm_tests::blob_writer;
 use emberlm_tests::models::Spec;
 use emberlm_tests::passes::{self, Memory, Way, Weights};
+use emberlm_tests::quantised::{Activations, Storage};
 use proptest::prelude::*;
 use proptest::sample::select;
 use rayon::prelude::*;
@@ -17,7 +19,6 @@ const BATCHES: [usize; 5] = [1, 2, 3, 7, 16];
 const SOURCES: [Weights; 3] = [Weights::Mapped, Weights::Through256, Weights::Through1024];
 const MEMORIES: [Memory; 3] = [Memory::Whole, Memory::PerLayer, Memory::OneLayer];
 const STEPS: [Option<usize>; 6] = [None, Some(1), Some(2), Some(5), Some(33), Some(1000)];
-const STORAGES: [Storage; 2] = [Storage::F32, Storage::Q8];
 
 /// One token at a time, as a device generates.
 const TOKEN_BY_TOKEN: Way = Way { tokens_a_call: 1, batch: 1, ..Way::PLAIN };
@@ -42,6 +43,13 @@ fn same_bits(blob: &[u8], tokens: &[TokenId], way: Way, expected: &Bits) -> bool
     bits(blob, Portable, tokens, way) == *expected && bits(blob, HostKernel::detect(), tokens, way) == *expected
 }
 
+/// How matrices and activations are stored, every pair, each with one of the ways in which keys and values are.
+fn stored() -> impl Iterator<Item = (Storage, Activations, KvType)> {
+    (0..).zip(Storage::ALL).flat_map(|(i, storage)| {
+        [0, 1, 2].map(|j| (storage, Activations::ALL[j], KvType::ALL[(i + j) % KvType::ALL.len()]))
+    })
+}
+
 /// Tokens for every position that the model has, and the last one's target.
 fn full_window(spec: &Spec, seed: u64) -> Vec<TokenId> {
     spec.tokens(spec.n_ctx + 1, seed)
@@ -49,16 +57,21 @@ fn full_window(spec: &Spec, seed: u64) -> Vec<TokenId> {
 
 #[test]
 fn every_shape_in_every_batch_from_every_source_into_every_memory() {
-    Spec::catalogue().par_iter().enumerate().for_each(|(seed, spec)| {
-        let tokens = full_window(spec, seed as u64);
-        for storage in STORAGES {
-            let blob = blob_writer::write(&spec.model(seed as u64), storage, &[]);
-            let expected = bits(&blob, Portable, &tokens, TOKEN_BY_TOKEN);
+    let with_seeds: Vec<_> = (0..).zip(Spec::catalogue()).collect();
+    with_seeds.par_iter().for_each(|(seed, spec)| {
+        let tokens = full_window(spec, *seed);
+        // Every fourth for a shape, others for the next one.
+        for (storage, activations, kv_type) in stored().skip(*seed as usize % 4).step_by(4) {
+            let blob = blob_writer::write_for(&spec.model(*seed), storage, activations, &[]);
+            let expected = bits(&blob, Portable, &tokens, Way { kv_type, ..TOKEN_BY_TOKEN });
             for batch in BATCHES {
                 for weights in SOURCES {
                     for memory in MEMORIES {
-                        let way = Way { weights, memory, batch, ..Way::PLAIN };
-                        assert!(same_bits(&blob, &tokens, way, &expected), "{way:?} of {storage:?} {spec:?}");
+                        let way = Way { weights, kv_type, memory, batch, ..Way::PLAIN };
+                        assert!(
+                            same_bits(&blob, &tokens, way, &expected),
+                            "{way:?} of {storage:?}, {activations:?}, {spec:?}"
+                        );
                     }
                 }
             }
@@ -68,18 +81,21 @@ fn every_shape_in_every_batch_from_every_source_into_every_memory() {
 
 #[test]
 fn every_step_size() {
-    let specs = [Spec::SMALL, Spec::RAGGED, Spec::LONG_ROWS];
-    specs.par_iter().for_each(|spec| {
+    let specs = [Spec::SMALL, Spec::RAGGED, Spec::LONG_ROWS, Spec::LONG_CONTEXT];
+    (0..specs.len()).into_par_iter().zip(&specs).for_each(|(i, spec)| {
         let tokens = full_window(spec, 5);
-        for storage in STORAGES {
-            let blob = blob_writer::write(&spec.model(5), storage, &[]);
-            let expected = bits(&blob, Portable, &tokens, TOKEN_BY_TOKEN);
+        for (storage, activations, kv_type) in stored().skip(i).step_by(specs.len()) {
+            let blob = blob_writer::write_for(&spec.model(5), storage, activations, &[]);
+            let expected = bits(&blob, Portable, &tokens, Way { kv_type, ..TOKEN_BY_TOKEN });
             for step in STEPS {
                 for (weights, memory, batch) in
                     [(Weights::Mapped, Memory::Whole, 3), (Weights::Through1024, Memory::OneLayer, 7)]
                 {
-                    let way = Way { weights, memory, batch, step, ..Way::PLAIN };
-                    assert!(same_bits(&blob, &tokens, way, &expected), "{way:?} of {storage:?} {spec:?}");
+                    let way = Way { weights, kv_type, memory, batch, step, ..Way::PLAIN };
+                    assert!(
+                        same_bits(&blob, &tokens, way, &expected),
+                        "{way:?} of {storage:?}, {activations:?}, {spec:?}"
+                    );
                 }
             }
         }
@@ -87,24 +103,26 @@ fn every_step_size() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn any_shape_in_any_way(
         spec in Spec::any(),
         seed in any::<u64>(),
-        storage in select(STORAGES.to_vec()),
+        storage in select(&Storage::ALL[..]),
+        activations in select(&Activations::ALL[..]),
         n_inputs in 1..20_usize,
         weights in select(SOURCES.to_vec()),
+        kv_type in select(KvType::ALL.to_vec()),
         memory in select(MEMORIES.to_vec()),
         tokens_a_call in 1..20_usize,
         batch in 1..18_usize,
         step in prop_oneof![Just(None), (1..100_usize).prop_map(Some)],
     ) {
         let tokens = spec.tokens(n_inputs.min(spec.n_ctx) + 1, seed);
-        let blob = blob_writer::write(&spec.model(seed), storage, &[]);
-        let way = Way { weights, memory, tokens_a_call, batch, step };
-        let expected = bits(&blob, Portable, &tokens, TOKEN_BY_TOKEN);
+        let blob = blob_writer::write_for(&spec.model(seed), storage, activations, &[]);
+        let way = Way { weights, kv_type, memory, tokens_a_call, batch, step };
+        let expected = bits(&blob, Portable, &tokens, Way { kv_type, ..TOKEN_BY_TOKEN });
         prop_assert!(same_bits(&blob, &tokens, way, &expected));
     }
 }

@@ -8,9 +8,10 @@ use emberlm_core::score::{ScoreError, SelfTestOutcome, run_self_test, score_wind
 use emberlm_core::scratch::{Batch, Scratch, ScratchSize};
 use emberlm_core::session::Session;
 use emberlm_core::source::Mapped;
-use emberlm_tests::blob_writer::{self, Storage};
+use emberlm_tests::blob_writer;
 use emberlm_tests::models::Spec;
 use emberlm_tests::passes::{self, Way};
+use emberlm_tests::quantised::Storage;
 use proptest::prelude::*;
 
 /// Calls `run` with a session over `blob` that has room for `n_ctx` positions.

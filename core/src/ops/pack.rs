@@ -43,7 +43,7 @@ pub fn pack_i8(words: &mut [u32], x: &[f32]) -> bf16 {
         words.fill(0);
         return if peak < LEAST { bf16::ZERO } else { bf16::NAN };
     }
-    let scale = bf16::from_bits(((peak / MAX).to_bits() + 0xFFFF >> 16) as u16);
+    let scale = bf16::from_bits((((peak / MAX).to_bits() + 0xFFFF) >> 16) as u16);
     let inverse = 1.0 / scale.to_f32();
     let byte = |v: &f32| round(v * inverse).clamp(-127, 127) as u8;
     for (word, four) in words.iter_mut().zip(x.chunks(4)) {

@@ -32,7 +32,7 @@ pub(super) fn read_row(
     };
     let row_scale = read_scales(source, matrix, packing, row, group_scales)?;
     let mut buffer: Unpacked = [0; 32];
-    let fitting = source.max_read() / packing.group_bytes(packing.group) * packing.group;
+    let fitting = (source.max_read() / packing.group_bytes(packing.group)).saturating_mul(packing.group);
     for piece in pieces(matrix.cols, fitting, packing.group) {
         let (start, end) = (packing.row_bytes(piece.start), packing.row_bytes(piece.end));
         let bytes = source.read(offset + start, end - start)?;

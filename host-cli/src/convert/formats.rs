@@ -1,7 +1,5 @@
 //! Which matrix is stored in which format.
 
-use std::fmt;
-
 use emberlm_core::blob::Slot;
 use emberlm_core::config::Config;
 use emberlm_core::format::Format;
@@ -58,18 +56,6 @@ impl Choice {
     }
 }
 
-impl fmt::Display for Choice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.weights.name())?;
-        for (part, format) in [("head", self.head), ("embeddings", self.embeddings)] {
-            if let Some(format) = format {
-                write!(f, ", {part} {}", format.name())?;
-            }
-        }
-        Ok(())
-    }
-}
-
 /// The format of every tensor of a model: vectors are f32.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Formats(Vec<Format>);
@@ -123,7 +109,6 @@ mod tests {
     #[test]
     fn the_head_and_the_embeddings_may_differ_from_the_rest() {
         let choice = Choice { weights: Format::Q4, head: Some(Format::Q8), embeddings: Some(Format::Q6) };
-        assert_eq!(choice.to_string(), "q4, head q8, embeddings q6");
         let formats = choice.formats(&CONFIG, false).unwrap();
         let fc = Slot::Layer(0, LayerSlot::FcWeight);
         let have = [Slot::Wte, Slot::Wpe, Slot::LmHead, fc, Slot::LnFWeight].map(|slot| formats.get(slot));

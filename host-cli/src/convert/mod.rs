@@ -12,6 +12,7 @@ mod linalg;
 mod pack;
 pub mod quantized;
 mod round;
+mod spelling;
 pub mod writer;
 
 pub use pack::RoundingError;

@@ -13,13 +13,14 @@ pub struct Difference {
     pub same_top: bool,
     /// The largest difference of a logit.
     pub max_logit_error: f64,
+    /// The other distribution's probability of the target minus the reference's.
+    pub target_probability: f64,
 }
 
 /// The difference of two distributions, under way.
 #[derive(Clone, Copy, Debug)]
 pub struct Divergence {
     target: TokenId,
-    target_logit: f64,
     reference: Side,
     other: Side,
     /// The sum of `exp(a - max) (a - b)` over logits `a` of the reference, whose largest is `max`, and `b` of the other.
@@ -27,16 +28,17 @@ pub struct Divergence {
     max_logit_error: f64,
 }
 
-/// One distribution: the largest logit, its token, and the sum of `exp(logit - max)`.
+/// One distribution: the largest logit, its token, the sum of `exp(logit - max)`, and the target's logit.
 #[derive(Clone, Copy, Debug)]
 struct Side {
     max: f64,
     top: TokenId,
     sum: f64,
+    target_logit: f64,
 }
 
 impl Side {
-    const EMPTY: Self = Self { max: f64::NEG_INFINITY, top: 0, sum: 0.0 };
+    const EMPTY: Self = Self { max: f64::NEG_INFINITY, top: 0, sum: 0.0, target_logit: f64::NAN };
 
     /// Moves the maximum up to that of `logits`. Returns what sums relative to the old one are to be multiplied by.
     fn raise(&mut self, first: TokenId, logits: &[f32]) -> f64 {
@@ -54,13 +56,18 @@ impl Side {
     fn log_sum_exp(&self) -> f64 {
         self.max + self.sum.ln()
     }
+
+    /// The target's loss in nats.
+    fn nll(&self) -> f64 {
+        self.log_sum_exp() - self.target_logit
+    }
 }
 
 impl Divergence {
     /// Before any logit; the reference's loss will be that of `target`.
     pub const fn new(target: TokenId) -> Self {
         let (reference, other) = (Side::EMPTY, Side::EMPTY);
-        Self { target, target_logit: f64::NAN, reference, other, weighted: 0.0, max_logit_error: 0.0 }
+        Self { target, reference, other, weighted: 0.0, max_logit_error: 0.0 }
     }
 
     /// Takes both distributions' logits of tokens `first`, `first + 1`, …
@@ -79,8 +86,9 @@ impl Divergence {
                 self.max_logit_error = error;
             }
         }
-        if let Some(&logit) = self.target.checked_sub(first).and_then(|index| reference.get(index as usize)) {
-            self.target_logit = logit.into();
+        let target = self.target.checked_sub(first).map(|index| index as usize);
+        if let Some((&a, &b)) = target.and_then(|index| reference.get(index).zip(other.get(index))) {
+            (self.reference.target_logit, self.other.target_logit) = (a.into(), b.into());
         }
     }
 
@@ -88,14 +96,16 @@ impl Divergence {
     pub fn finish(&self) -> Option<Difference> {
         let (a, b) = (self.reference.log_sum_exp(), self.other.log_sum_exp());
         let kl = self.weighted / self.reference.sum - (a - b);
-        let nll = a - self.target_logit;
-        let finite = kl.is_finite() && nll.is_finite() && self.max_logit_error.is_finite();
+        let nll = self.reference.nll();
+        let target_probability = (-self.other.nll()).exp() - (-nll).exp();
+        let finite = [kl, nll, self.max_logit_error, target_probability].into_iter().all(f64::is_finite);
         finite.then_some(Difference {
             nll,
             // Rounding can take it below the least value that it has.
             kl: kl.max(0.0),
             same_top: self.reference.top == self.other.top,
             max_logit_error: self.max_logit_error,
+            target_probability,
         })
     }
 }
@@ -104,8 +114,8 @@ impl Divergence {
 mod tests {
     use super::*;
 
-    /// The definition, with every probability at hand.
-    fn naive(reference: &[f32], other: &[f32], target: usize) -> (f64, f64) {
+    /// The definitions, with every probability at hand: divergence, loss, difference of the target's probabilities.
+    fn naive(reference: &[f32], other: &[f32], target: usize) -> [f64; 3] {
         let softmax = |logits: &[f32]| {
             let max = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
             let terms: Vec<f64> = logits.iter().map(|&x| (f64::from(x) - max).exp()).collect();
@@ -113,7 +123,7 @@ mod tests {
             terms.into_iter().map(|term| term / sum).collect::<Vec<_>>()
         };
         let (p, q) = (softmax(reference), softmax(other));
-        (p.iter().zip(&q).map(|(p, q)| p * (p / q).ln()).sum(), -p[target].ln())
+        [p.iter().zip(&q).map(|(p, q)| p * (p / q).ln()).sum(), -p[target].ln(), q[target] - p[target]]
     }
 
     fn streamed(reference: &[f32], other: &[f32], target: TokenId, block: usize) -> Option<Difference> {
@@ -129,10 +139,12 @@ mod tests {
         // Ascending, so that the maximum rises in every block.
         let reference: Vec<f32> = (0..100).map(|i| i as f32 * 0.17 + (i as f32).sin()).collect();
         let other: Vec<f32> = (0..100).map(|i| i as f32 * 0.16 - 40.0 + (i as f32).cos()).collect();
-        let (kl, nll) = naive(&reference, &other, 90);
+        let expected = naive(&reference, &other, 98);
+        assert!(expected[2].abs() > 0.01);
         for block in [1, 7, 32, 100] {
-            let difference = streamed(&reference, &other, 90, block).unwrap();
-            assert!((difference.kl - kl).abs() < 1e-12 && (difference.nll - nll).abs() < 1e-12);
+            let difference = streamed(&reference, &other, 98, block).unwrap();
+            let streamed = [difference.kl, difference.nll, difference.target_probability];
+            assert!(streamed.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{streamed:?} {expected:?}");
         }
     }
 

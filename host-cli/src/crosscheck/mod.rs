@@ -1,6 +1,6 @@
 //! The cross-check of blobs against their checkpoint: both on the same tokens, position by position.
 //!
-//! A window's hidden states are computed by the reference and by each blob; then both heads are walked side by side
+//! A window's hidden states are computed once by the reference, and by each blob; then both heads are walked side by side
 //! (`beside`), so that no more than a block of a position's logits exists at a time, and each position's two
 //! distributions leave a [`Difference`].
 
@@ -27,6 +27,15 @@ use crate::reference::Reference;
 use crate::workers::map_in_order;
 use beside::{Beside, ReferenceBlock};
 pub use divergence::Difference;
+
+/// A blob, and how its keys and values are stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'b> {
+    /// The blob.
+    pub blob: &'b Blob,
+    /// The type of its KV cache.
+    pub kv_type: KvType,
+}
 
 /// One target: the blob's loss in nats, and how its distribution differs from the reference's.
 #[derive(Clone, Copy, Debug)]
@@ -56,33 +65,52 @@ pub struct Summary {
     pub top1_agreement: Option<f64>,
     /// The largest difference of a logit.
     pub max_logit_error: Option<f64>,
+    /// Root mean square of the blob's probability of the target minus the reference's.
+    #[serde(skip)]
+    pub target_probability_rms: Option<f64>,
 }
 
-/// Scores `jobs` with `reference` and each of `blobs`, windows in parallel; one summary a blob.
+/// Scores `jobs` with `reference` and each of `candidates`, windows in parallel; one summary a candidate.
+///
+/// Beside the blobs and each thread's working memory it holds about 48 bytes for each target and candidate.
 ///
 /// # Errors
 /// The first window, by order, whose losses are not numbers.
 pub fn crosscheck(
     reference: &Reference<'_>,
-    blobs: &[Blob],
-    kv_type: KvType,
+    candidates: &[Candidate<'_>],
     jobs: &[Job<'_>],
     threads: Option<usize>,
     bar: &Progress,
 ) -> Result<Vec<Summary>, Error> {
     let (config, longest) = (reference.config(), Job::longest(jobs));
-    let check = |memory: &mut Memory, job: &Job<'_>| -> Result<Vec<Vec<Scored>>, Error> {
+    let kv_types = || KvType::ALL.into_iter().filter(|&kv_type| candidates.iter().any(|c| c.kv_type == kv_type));
+    let check = |memories: &mut Memories, job: &Job<'_>| -> Result<Vec<Vec<Scored>>, Error> {
         let tokens = job.tokens();
         let hidden =
             reference.hidden(&tokens[..job.window.n_inputs]).map_err(|error| NoLoss::of_reference(job, error))?;
-        let scored = blobs.iter().map(|blob| check_window(reference, &hidden, blob, memory, job)).collect();
-        bar.advance(job.window.n_scored() as u64);
-        scored
+        let check = |candidate: &Candidate<'_>| {
+            let scored = check_window(reference, &hidden, candidate.blob, memories.of(candidate.kv_type), job)?;
+            bar.advance(scored.len() as u64);
+            Ok(scored)
+        };
+        candidates.iter().map(check).collect()
     };
-    let n_workers = n_workers(threads, memory_bytes(config, kv_type, longest));
-    let windows = map_in_order(jobs, n_workers, || memory(config, kv_type, longest), check)?;
-    let of_blob = |blob: usize| summarize(windows.iter().flat_map(|window| &window[blob]));
-    Ok((0..blobs.len()).map(of_blob).collect())
+    let worker_bytes = kv_types().map(|kv_type| memory_bytes(config, kv_type, longest)).sum();
+    let memories = || Memories(kv_types().map(|kv_type| (kv_type, memory(config, kv_type, longest))).collect());
+    let windows = map_in_order(jobs, n_workers(threads, worker_bytes), memories, check)?;
+    let of_candidate = |index: usize| summarize(windows.iter().flat_map(|window| &window[index]));
+    Ok((0..candidates.len()).map(of_candidate).collect())
+}
+
+/// A thread's working memory, for each type of KV cache that there is.
+struct Memories(Vec<(KvType, Memory)>);
+
+impl Memories {
+    fn of(&mut self, kv_type: KvType) -> &mut Memory {
+        let (_, memory) = self.0.iter_mut().find(|(key, _)| *key == kv_type).expect("every candidate's type is there");
+        memory
+    }
 }
 
 /// One window of one blob, given the reference's hidden states `[n_inputs, n_embd]`.
@@ -140,7 +168,8 @@ fn summarize<'s>(scored: impl Iterator<Item = &'s Scored> + Clone) -> Summary {
         kl_p99: Some(kl[(99 * n).div_ceil(100) - 1]),
         kl_max: Some(kl[n - 1]),
         top1_agreement: Some(mean(&|scored| f64::from(u8::from(scored.difference.same_top)))),
-        max_logit_error: scored.map(|scored| scored.difference.max_logit_error).reduce(f64::max),
+        max_logit_error: scored.clone().map(|scored| scored.difference.max_logit_error).reduce(f64::max),
+        target_probability_rms: Some(mean(&|scored| scored.difference.target_probability.powi(2)).sqrt()),
     }
 }
 
@@ -158,6 +187,7 @@ mod tests {
                     kl: f64::from(i),
                     same_top: i % 4 != 0,
                     max_logit_error: f64::from(i % 7),
+                    target_probability: if i % 2 == 0 { -0.25 } else { 0.25 },
                 },
             })
             .collect();
@@ -167,12 +197,14 @@ mod tests {
         assert!((summary.delta_nll_stderr.unwrap() - 0.25 / 199f64.sqrt()).abs() < 1e-15);
         assert_eq!((summary.kl_mean, summary.kl_p99, summary.kl_max), (Some(99.5), Some(197.0), Some(199.0)));
         assert_eq!((summary.top1_agreement, summary.max_logit_error), (Some(0.75), Some(6.0)));
+        assert_eq!(summary.target_probability_rms, Some(0.25));
     }
 
     #[test]
     fn nothing_comes_to_nothing() {
         assert_eq!(summarize([].iter()), Summary::default());
-        let difference = Difference { nll: 1.0, kl: 0.5, same_top: true, max_logit_error: 0.0 };
+        let difference =
+            Difference { nll: 1.0, kl: 0.5, same_top: true, max_logit_error: 0.0, target_probability: 0.0 };
         let one = summarize([Scored { nll: 1.0, difference }].iter());
         assert_eq!((one.delta_nll, one.delta_nll_stderr, one.kl_p99), (Some(0.0), None, Some(0.5)));
     }

@@ -18,6 +18,7 @@ use crate::convert::writer::WrittenTensor;
 use crate::convert::{Conversion, Options, convert};
 use crate::error::Error;
 use crate::model_file::{Blob, RawCheckpoint};
+use crate::named;
 use crate::tokenizer::select::Search;
 use crate::tokenizer::{SectionParts, Tokenizer, TokenizerError};
 
@@ -51,8 +52,7 @@ pub struct RawArgs {
 }
 
 fn parse_format(name: &str) -> Result<Format, String> {
-    let names = || Format::ALL.map(Format::name).join(", ");
-    Format::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| format!("formats are {}", names()))
+    named::find(&Format::ALL, Format::name, name)
 }
 
 #[derive(Serialize)]

@@ -24,7 +24,7 @@ use crate::console::{Console, Report};
 use crate::convention::Windowing;
 use crate::convert::formats::Formats;
 use crate::convert::{self, convert};
-use crate::crosscheck::crosscheck;
+use crate::crosscheck::{Candidate, crosscheck};
 use crate::device::{Board, DeviceReport};
 use crate::error::Error;
 use crate::evaluate::{score_blob, score_reference};
@@ -138,10 +138,9 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     let of_blob = LossReport::new(&score, &task, Some(canonical(&blob, KV_TYPE)?));
     console.tell(format!("the blob in canonical arithmetic:\n{}", indented(&of_blob.text())))?;
 
-    let blobs = [blob];
-    let summaries = crosscheck(&reference, &blobs, KV_TYPE, &jobs, None, &bar)?;
+    let candidate = Candidate { blob: &blob, kv_type: KV_TYPE };
+    let summaries = crosscheck(&reference, &[candidate], &jobs, None, &bar)?;
     drop(bar);
-    let [blob] = blobs;
     let summary = summaries.into_iter().next().unwrap_or_default();
     let verify = BlobResult::new(&blob, summary, &Tolerances::DEFAULT)?;
     console.tell(format!("3. verify: the blob against its checkpoint, position by position\n{}", verify.text()))?;

@@ -118,7 +118,9 @@ pub(super) fn score_on_board(
             *shown = done;
         }
     })?;
-    Ok((report.loss(&task.windowing, canonical(blob, kv_type)?)?, report))
+    let mut loss = report.loss(&task.windowing, canonical(blob, kv_type)?)?;
+    loss.tokens_skipped += task.input.n_left_out() as u64;
+    Ok((loss, report))
 }
 
 fn host_nll_bits(blob: &Blob, kv_type: KvType, jobs: &[Job<'_>], console: Console) -> Result<String, Error> {

@@ -1,5 +1,6 @@
 //! One module a verb: its options, what they come to, and its report.
 
+pub mod compare;
 pub mod convert;
 pub mod demo;
 pub mod device;

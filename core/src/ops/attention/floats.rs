@@ -10,11 +10,13 @@ use crate::ops::reduce::{STRIPES, fold};
 /// `out` and `query` are `[head_dim]`, the query already scaled by `1 / sqrt(head_dim)`. `positions` yields a key and a
 /// value, `[head_dim]` f32 bits each, for each position that the query sees. A score that is not a number or infinite
 /// makes every output one that is not a number.
+#[inline(never)] // The types of cache need stacks of different depths.
 pub fn attend_f32<'a>(out: &mut [f32], query: &[f32], positions: impl Iterator<Item = (&'a [u32], &'a [u32])>) {
     attend(out, query, positions, |words: [u32; STRIPES]| words.map(f32::from_bits));
 }
 
 /// As [`attend_f32`] over keys and values that [`pack_f16`](crate::ops::pack::pack_f16) packed.
+#[inline(never)]
 pub fn attend_f16<'a>(out: &mut [f32], query: &[f32], positions: impl Iterator<Item = (&'a [u32], &'a [u32])>) {
     attend(out, query, positions, |words: [u32; STRIPES / 2]| {
         let [a, b, c, d] = words;

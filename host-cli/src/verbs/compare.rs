@@ -1,0 +1,216 @@
+//! `emberlm compare`: what each way of storing a checkpoint costs.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use emberlm_core::config::Activations;
+use emberlm_core::format::Format;
+use emberlm_core::kv_cache::KvType;
+use serde::Serialize;
+
+use crate::calibration::{Calibration, RawCalibration};
+use crate::cli::Outcome;
+use crate::comparison::{Choices, Cost, compare};
+use crate::console::{Console, Report};
+use crate::convention::Windowing;
+use crate::convert::formats::{Choice, Formats};
+use crate::error::{Error, Fault};
+use crate::jobs::Job;
+use crate::kv;
+use crate::model_file::RawCheckpoint;
+use crate::named;
+use crate::report;
+use crate::table;
+use crate::task::RawTask;
+
+/// The words after `compare`.
+#[derive(Args, Debug)]
+pub struct RawArgs {
+    /// The checkpoint: a folder, a .safetensors file, or an index of shards
+    checkpoint: PathBuf,
+    /// Formats of the weights, separated by commas: q8, or with other formats for parts of the model
+    /// q4+head=q8+embeddings=q8 [default: every format]
+    #[arg(long, value_name = "FORMATS", value_delimiter = ',')]
+    weights: Vec<Choice>,
+    /// What matrix products round their inputs to, separated by commas: i16, i8, f32
+    #[arg(long, value_name = "TYPES", value_delimiter = ',', default_value = "i16", value_parser = parse_activations)]
+    activations: Vec<Activations>,
+    /// Types of the KV cache, separated by commas: f32, f16, i8
+    #[arg(long, value_name = "TYPES", value_delimiter = ',', default_value = "f32", value_parser = kv::parse)]
+    kv: Vec<KvType>,
+    #[command(flatten)]
+    calibration: RawCalibration,
+    #[command(flatten)]
+    task: RawTask,
+    #[command(flatten)]
+    layout: RawCheckpoint,
+    /// Threads that compare windows [default: as many as processors and memory allow]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Print the table as CSV, with the keys of --json
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+}
+
+fn parse_activations(name: &str) -> Result<Activations, String> {
+    named::find(&Activations::ALL, Activations::name, name)
+}
+
+impl RawArgs {
+    /// What is to be compared.
+    ///
+    /// # Errors
+    /// Something is named twice.
+    fn choices(&self) -> Result<Choices, Error> {
+        let all = || Format::ALL.into_iter().map(Choice::uniform).collect();
+        let weights = if self.weights.is_empty() { all() } else { self.weights.clone() };
+        check_distinct("--weights", &weights, Choice::to_string)?;
+        check_distinct("--activations", &self.activations, |activations| activations.name().into())?;
+        check_distinct("--kv", &self.kv, |kv_type| kv_type.name().into())?;
+        Ok(Choices { weights, activations: self.activations.clone(), kv_types: self.kv.clone() })
+    }
+}
+
+fn check_distinct<T: PartialEq>(option: &str, items: &[T], name: impl Fn(&T) -> String) -> Result<(), Error> {
+    match items.iter().enumerate().find(|&(i, item)| items[..i].contains(item)) {
+        Some((_, twice)) => Err(Error::Usage(format!("{option} names {} twice", name(twice)))),
+        None => Ok(()),
+    }
+}
+
+#[derive(Serialize)]
+struct Comparison {
+    checkpoint: String,
+    tokens_scored: u64,
+    results: Vec<Row>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Fault>,
+    #[serde(skip)]
+    windowing: Windowing,
+    #[serde(skip)]
+    tokens_skipped: u64,
+    #[serde(skip)]
+    csv: bool,
+}
+
+/// What one combination costs.
+#[derive(Serialize)]
+struct Row {
+    weights: String,
+    activations: &'static str,
+    kv: &'static str,
+    bits_per_weight: f64,
+    bytes: u64,
+    delta_nll: Option<f64>,
+    delta_nll_stderr: Option<f64>,
+    kl_mean: Option<f64>,
+    kl_p99: Option<f64>,
+    kl_max: Option<f64>,
+    top1_agreement: Option<f64>,
+    target_probability_rms: Option<f64>,
+}
+
+impl From<Cost> for Row {
+    fn from(cost: Cost) -> Self {
+        let Cost { weights, activations, kv_type, bits_per_weight, bytes, summary } = cost;
+        Self {
+            weights: weights.to_string(),
+            activations: activations.name(),
+            kv: kv_type.name(),
+            bits_per_weight,
+            bytes,
+            delta_nll: summary.delta_nll,
+            delta_nll_stderr: summary.delta_nll_stderr,
+            kl_mean: summary.kl_mean,
+            kl_p99: summary.kl_p99,
+            kl_max: summary.kl_max,
+            top1_agreement: summary.top1_agreement,
+            target_probability_rms: summary.target_probability_rms,
+        }
+    }
+}
+
+/// The columns for people, and how many of them are words.
+const COLUMNS: [&str; 12] = [
+    "weights",
+    "activations",
+    "kv cache",
+    "bits/weight",
+    "bytes",
+    "delta nll",
+    "± stderr",
+    "kl mean",
+    "kl 99 %",
+    "kl largest",
+    "top-1",
+    "target p rms",
+];
+const WORDS: usize = 3;
+
+impl Row {
+    fn cells(&self) -> [String; COLUMNS.len()] {
+        let scientific = |value: Option<f64>| value.map_or_else(|| "unknown".into(), |value| format!("{value:.2e}"));
+        [
+            self.weights.clone(),
+            self.activations.into(),
+            self.kv.into(),
+            format!("{:.2}", self.bits_per_weight),
+            self.bytes.to_string(),
+            self.delta_nll.map_or_else(|| "unknown".into(), |delta| format!("{delta:+.2e}")),
+            scientific(self.delta_nll_stderr),
+            scientific(self.kl_mean),
+            scientific(self.kl_p99),
+            scientific(self.kl_max),
+            self.top1_agreement.map_or_else(|| "unknown".into(), |share| format!("{share:.4}")),
+            scientific(self.target_probability_rms),
+        ]
+    }
+}
+
+impl Report for Comparison {
+    fn text(&self) -> String {
+        if self.csv {
+            return table::csv(&self.results);
+        }
+        let Windowing { convention, n_ctx } = self.windowing;
+        let heading = format!(
+            "{}: {} tokens scored, {} skipped; {}, n_ctx {n_ctx}, stride {}; delta nll and kl divergence in nats a token\n",
+            self.checkpoint,
+            self.tokens_scored,
+            self.tokens_skipped,
+            convention.name(),
+            self.windowing.stride()
+        );
+        heading + &table::aligned(&COLUMNS, WORDS, self.results.iter().map(Row::cells))
+    }
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// Checkpoint, tokenizer or input cannot be had, a blob cannot be made of the checkpoint, or there is nothing to compare.
+pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
+    let choices = args.choices()?;
+    let checkpoint = args.layout.open(&args.checkpoint, console)?;
+    let config = checkpoint.config();
+    let has_integers = choices.formats(&checkpoint)?.iter().any(Formats::has_integers);
+    let tokenizer = || args.task.tokenizer(config, &args.checkpoint);
+    let calibration = if has_integers { args.calibration.resolve() } else { Calibration::None };
+    let windows = calibration.windows(&checkpoint, tokenizer, console)?;
+    let task = args.task.resolve(config, Some(&args.checkpoint), None, console)?;
+    let jobs = task.jobs();
+    let tokens_scored = Job::n_scored(&jobs);
+    let costs = compare(&checkpoint, &choices, windows.as_ref(), &jobs, args.threads.map(usize::from), console)?;
+    let comparison = Comparison {
+        checkpoint: args.checkpoint.display().to_string(),
+        tokens_scored,
+        results: costs.into_iter().map(Row::from).collect(),
+        error: (tokens_scored == 0).then(|| report::nothing_to_score(&task.input)),
+        windowing: task.windowing,
+        tokens_skipped: task.input.n_tokens() as u64 - tokens_scored,
+        csv: args.csv,
+    };
+    console.print(&comparison)?;
+    report::check(comparison.error.as_ref())?;
+    Ok(Outcome::Passed)
+}
