@@ -259,7 +259,7 @@ impl<'m> Descent<'m> {
 /// `round` over fixed shares of rows `0..n_rows`, on all threads, in order.
 pub fn in_shares<T: Send>(n_rows: usize, round: impl Fn(std::ops::Range<usize>) -> Vec<T> + Sync) -> Vec<T> {
     let shares: Vec<_> = (0..n_rows).step_by(ROWS).map(|first| first..n_rows.min(first + ROWS)).collect();
-    shares.into_par_iter().flat_map_iter(round).collect()
+    shares.into_par_iter().flat_map_iter(&round).collect()
 }
 
 #[cfg(test)]
