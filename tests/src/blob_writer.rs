@@ -19,7 +19,7 @@ pub fn write(model: &Gpt2, storage: Storage, tokenizer: &[u8]) -> AlignedBytes {
     write_for(model, storage, Activations::I16, tokenizer)
 }
 
-/// [`write`] for other activations.
+/// [`write()`] for other activations.
 pub fn write_for(model: &Gpt2, storage: Storage, activations: Activations, tokenizer: &[u8]) -> AlignedBytes {
     let tensors = tensors(model, storage);
     let manifest_bytes = 2 + 29 + 1 + 32 + varint(tensors.len() as u32).len() + 17 * tensors.len() + 4;
