@@ -33,8 +33,15 @@ fn board() -> &'static Board {
 
 /// Converts the checkpoint in `folder` to `weights`.
 fn blob(into: &TempDir, folder: &Path, weights: &str) -> PathBuf {
-    let blob = into.path().join(weights).with_extension("blob");
-    emberlm(0, &["convert", folder.to_str().unwrap(), "-o", blob.to_str().unwrap(), "--weights", weights]);
+    blob_for(into, folder, weights, "i16")
+}
+
+/// Uncalibrated: that takes longest, and its outcome may be another on another processor.
+fn blob_for(into: &TempDir, folder: &Path, weights: &str, activations: &str) -> PathBuf {
+    let blob = into.path().join(format!("{weights}-{activations}.blob"));
+    let paths = ["convert", folder.to_str().unwrap(), "-o", blob.to_str().unwrap()];
+    let choices = ["--weights", weights, "--activations", activations, "--calibrate", "none"];
+    emberlm(0, &[&paths[..], &choices].concat());
     blob
 }
 
@@ -101,6 +108,28 @@ fn every_fixture_gives_the_hosts_bits() {
             assert_eq!(report["tokens_scored"], targets, "{name} {weights}");
         }
     }
+}
+
+#[test]
+fn every_format_and_activation_gives_the_hosts_bits() {
+    // Widths of 60 and 100: whole groups of 32 and ragged ends.
+    let (name, folder) = ("hf-untied-ragged", tempfile::tempdir().unwrap());
+    let rows = fixtures::golden(name).tokens;
+    for weights in ["f16", "q8", "q6", "q5", "q4", "q3"] {
+        for activations in ["i16", "i8", "f32"] {
+            let blob = blob_for(&folder, &fixtures::path(name), weights, activations);
+            let report = check_on_board(&blob, &rows, &[]);
+            assert_eq!(report["activations"], activations, "{weights}");
+        }
+    }
+}
+
+#[test]
+fn the_boards_kernel_gives_the_portable_kernels_bits() {
+    let program = firmware::build(board(), "kernels").unwrap();
+    let run = emulator::run(emulator::command(board(), &program, &[]).unwrap(), PATIENT, |_| {}).unwrap();
+    assert!(run.status.success(), "{run:?}");
+    assert!(run.lines.iter().any(|line| line == "products_with_the_portable_bits: 3500"), "{run:?}");
 }
 
 #[test]
@@ -248,7 +277,10 @@ fn the_included_model_is_what_convert_makes_of_its_fixture() {
     let folder = tempfile::tempdir().unwrap();
     let made = fs::read(blob(&folder, &fixtures::path("hf-gelu-erf"), "q8")).unwrap();
     let included = fs::read(firmware_example().join("tiny.blob")).unwrap();
-    assert!(made == included, "emberlm convert tests/fixtures/hf-gelu-erf -o firmware-example/tiny.blob makes another");
+    assert!(
+        made == included,
+        "emberlm convert tests/fixtures/hf-gelu-erf -o firmware-example/tiny.blob --calibrate none makes another"
+    );
 }
 
 #[test]
