@@ -37,7 +37,7 @@ pub struct RawArgs {
     #[arg(long, value_name = "FORMAT", default_value = "q8")]
     weights: RawWeights,
     /// What `auto` may spend: bytes of the blob as 500000, 512K or 2M, or bits a weight as 4.5bpw
-    #[arg(long, value_name = "BUDGET", required_if_eq("weights", "auto"))]
+    #[arg(long, value_name = "BUDGET")]
     budget: Option<Budget>,
     /// How the output head is stored, with which the token embedding may be one [default: as WEIGHTS]
     #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
