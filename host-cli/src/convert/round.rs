@@ -16,6 +16,9 @@ use crate::reference::gemm::{View, add_scaled_product};
 /// Added to the moments' diagonal: this share of its mean. Inputs that are always 0 need it, and it keeps weights near
 /// the checkpoint's where the text says little.
 const DAMPING: f64 = 0.01;
+/// Positions for each input that say enough. Where there are fewer, much of the moments is chance, and the diagonal
+/// grows by inputs over positions instead.
+const ENOUGH: f64 = 4.0;
 /// Passes over the columns before the steps are fitted anew, and after.
 const SWEEPS: usize = 2;
 /// Rows that one task rounds.
@@ -64,8 +67,10 @@ pub struct Moments {
     pub n_in: usize,
     /// `[n_in, n_in]`.
     pub squares: Vec<f64>,
-    /// Sums of the inputs and the number of positions, for a layer with a bias.
-    pub bias: Option<(Vec<f64>, f64)>,
+    /// Sums of the inputs, for a layer with a bias.
+    pub sums: Option<Vec<f64>>,
+    /// The number of positions.
+    pub count: f64,
 }
 
 /// What a change of a row's weights costs, ready to round by.
@@ -84,11 +89,12 @@ pub struct Metric {
 impl Metric {
     /// `None` where moments are not finite.
     pub fn new(moments: Moments) -> Option<Self> {
-        let Moments { n_in: n, squares: mut hessian, bias } = moments;
+        let Moments { n_in: n, squares: mut hessian, sums, count } = moments;
         let mean = (0..n).map(|i| hessian[i * n + i]).sum::<f64>() / n as f64;
-        let damping = if mean > 0.0 { DAMPING * mean } else { 1.0 };
+        let scarcity = n as f64 / count;
+        let share = if scarcity * ENOUGH > 1.0 { scarcity } else { DAMPING };
+        let damping = if mean > 0.0 { share * mean } else { 1.0 };
         (0..n).for_each(|i| hessian[i * n + i] += damping);
-        let (sums, count) = bias.map_or((None, 1.0), |(sums, count)| (Some(sums), count));
         let means = sums.as_ref().map(|sums| sums.iter().map(|sum| sum / count).collect::<Vec<f64>>());
         let shared = |i: usize, j: usize| match (&sums, &means) {
             (Some(sums), Some(means)) => sums[i] * means[j],
@@ -281,8 +287,7 @@ mod tests {
 
     fn moments(x: &[f32], n: usize, bias: bool) -> Moments {
         let sums = (0..n).map(|i| x.iter().skip(i).step_by(n).map(|x| f64::from(*x)).sum()).collect();
-        let bias = bias.then_some((sums, (x.len() / n) as f64));
-        Moments { n_in: n, squares: second_moments(x, n), bias }
+        Moments { n_in: n, squares: second_moments(x, n), sums: bias.then_some(sums), count: (x.len() / n) as f64 }
     }
 
     /// Mean square of what rounding changes of the outputs of one row.

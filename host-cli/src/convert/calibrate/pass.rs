@@ -258,8 +258,8 @@ impl<'p, F: FnMut(Slot)> Pass<'p, F> {
 
     fn metric(&self, slot: Slot, inputs: &[f32], n_in: usize, bias: bool) -> Result<Metric, QuantizeError> {
         let squares = second_moments(inputs, n_in);
-        let bias = bias.then(|| (column_sums(inputs, n_in), (inputs.len() / n_in) as f64));
-        Metric::new(Moments { n_in, squares, bias }).ok_or(QuantizeError::NotFinite { slot })
+        let (sums, count) = (bias.then(|| column_sums(inputs, n_in)), (inputs.len() / n_in) as f64);
+        Metric::new(Moments { n_in, squares, sums, count }).ok_or(QuantizeError::NotFinite { slot })
     }
 
     /// A layer whose weights are stored as floats.
