@@ -57,7 +57,28 @@ impl Packing {
     /// Bytes of the integers of a row of `n` weights.
     #[inline(always)]
     pub const fn row_bytes(self, n: usize) -> usize {
-        n / self.group * self.group_bytes(self.group) + self.group_bytes(n % self.group)
+        let (full, rest) = match n.checked_div(self.group) {
+            Some(full) => (full, n - full * self.group),
+            None => (0, 0),
+        };
+        full * self.group_bytes(self.group) + self.group_bytes(rest)
+    }
+
+    /// Groups that hold `n` weights, the last one perhaps not full.
+    #[inline(always)]
+    pub const fn n_groups(self, n: usize) -> usize {
+        match n.checked_div(self.group) {
+            Some(full) => full + (full * self.group < n) as usize,
+            None => 0,
+        }
+    }
+
+    /// Weights of the whole groups whose integers take no more than `bytes`.
+    pub(crate) const fn weights_in(self, bytes: usize) -> usize {
+        match bytes.checked_div(self.group_bytes(self.group)) {
+            Some(groups) => groups.saturating_mul(self.group),
+            None => 0,
+        }
     }
 
     /// The least integer and the greatest.
@@ -138,6 +159,11 @@ impl Format {
         Some(Packing { bits, group, planes })
     }
 
+    /// Bytes of a float, 4 for formats of integers.
+    pub(crate) const fn float_bytes(self) -> usize {
+        if matches!(self, Self::F16) { 2 } else { 4 }
+    }
+
     /// Bytes from one row of `n_in` weights to the next, a multiple of 4. `n_in` is at most
     /// [`MAX_WIDTH`](crate::config::MAX_WIDTH).
     #[inline(always)]
@@ -147,7 +173,7 @@ impl Format {
                 Self::F16 => 2 * n_in,
                 _ => 4 * n_in,
             },
-            Some(packing) => packing.row_bytes(n_in) + n_in.div_ceil(packing.group) + 2,
+            Some(packing) => packing.row_bytes(n_in) + packing.n_groups(n_in) + 2,
         };
         bytes.next_multiple_of(4)
     }

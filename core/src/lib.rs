@@ -31,6 +31,7 @@ pub mod kv_cache;
 pub mod loss;
 pub mod model;
 pub mod ops;
+mod part;
 pub mod score;
 pub mod scratch;
 pub mod session;

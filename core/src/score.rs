@@ -6,6 +6,7 @@ use crate::error::{Buffer, BufferTooSmall};
 use crate::kernel::Kernel;
 use crate::kv_cache::KvType;
 use crate::loss::{CrossEntropy, Score};
+use crate::part::{part, part_mut};
 use crate::session::{ForwardError, Session};
 use crate::sink::LogitError;
 use crate::source::Source;
@@ -81,17 +82,17 @@ pub fn score_window<S: Source, K: Kernel>(
     BufferTooSmall::check(Buffer::Sinks, 1, sinks.len()).map_err(ScoreError::Sinks)?;
     session.reset();
     let (window, batch) = (session.batch().window, session.batch().batch.min(sinks.len()));
-    for (start, chunk) in (0..).step_by(window).zip(inputs.chunks(window)) {
+    for (start, chunk) in (0..).step_by(window.max(1)).zip(inputs.chunks(window.max(1))) {
         session.forward(chunk)?;
         let end = start + chunk.len();
         let mut input = first_scored.max(start);
         while input < end {
             let n = batch.min(end - input);
-            for (sink, &target) in sinks.iter_mut().zip(&tokens[input + 1..][..n]) {
+            for (sink, &target) in sinks.iter_mut().zip(part(tokens, input + 1..input + 1 + n)) {
                 *sink = CrossEntropy::new(target);
             }
-            session.head(input - start, &mut sinks[..n])?;
-            for (i, sink) in sinks[..n].iter().enumerate() {
+            session.head(input - start, part_mut(sinks, ..n))?;
+            for (i, sink) in part(sinks, ..n).iter().enumerate() {
                 let nll = sink.nll().and_then(|nll| nll.ok_or(LogitError::NoTarget));
                 each(nll.map_err(|error| ScoreError::Logit { input: input + i, error })?);
             }

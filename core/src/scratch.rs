@@ -5,6 +5,7 @@ use crate::error::{Buffer, BufferTooSmall};
 use crate::format::MIN_GROUP;
 use crate::ops::quantize::i16_words;
 use crate::ops::reduce::STRIPES;
+use crate::part::split_mut;
 
 /// Rows of a matrix that are multiplied before their outputs are used.
 pub const BLOCK_ROWS: usize = 32;
@@ -107,14 +108,14 @@ impl<'b> Scratch<'b> {
         BufferTooSmall::check(Buffer::ScratchFloats, need.floats, floats.len())?;
         BufferTooSmall::check(Buffer::ScratchWords, need.words, words.len())?;
         let (n_embd, width) = (config.n_embd as usize, config.max_width());
-        let (residual, rest) = floats.split_at_mut(size.window * n_embd);
-        let (normed, rest) = rest.split_at_mut(n * n_embd);
-        let (hidden, rest) = rest.split_at_mut(n * hidden_width(config));
-        let (block, rest) = rest.split_at_mut(n * BLOCK_ROWS);
-        let (scales, rest) = rest.split_at_mut(n);
+        let (residual, rest) = split_mut(floats, size.window * n_embd);
+        let (normed, rest) = split_mut(rest, n * n_embd);
+        let (hidden, rest) = split_mut(rest, n * hidden_width(config));
+        let (block, rest) = split_mut(rest, n * BLOCK_ROWS);
+        let (scales, rest) = split_mut(rest, n);
         let (stripes, _) = rest.as_chunks_mut();
-        let (inputs, rest) = words.split_at_mut(n * i16_words(width));
-        let (sums, group_scales) = rest.split_at_mut(2 * n);
+        let (inputs, rest) = split_mut(words, n * i16_words(width));
+        let (sums, group_scales) = split_mut(rest, 2 * n);
         let partial = Partial { stripes, sums: sums.as_chunks_mut().0, group_scales };
         Ok(Self { size, n_embd, width, residual, normed, hidden, block, inputs, scales, partial })
     }

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::ops::attention::{I8Head, attend_f16, attend_f32, attend_i8};
 use crate::ops::pack::{pack_f16, pack_f32, pack_i8};
 use crate::ops::quantize::{i16_words, quantize_i16};
+use crate::part::{self, part, part_mut};
 use core::ops::Range;
 
 /// How a row is laid out: its heads, each in words of its own, and for [`KvType::I8`] their scales, two a word.
@@ -80,15 +81,17 @@ impl<'a> Layer<'a> {
             Part::Values => &mut *self.values,
         };
         let stride = self.shape.row_words();
-        let row = &mut rows[position * stride..][..stride];
-        let words = &mut row[self.shape.words(head)];
+        let row = part_mut(rows, position * stride..(position + 1) * stride);
+        let words = part_mut(row, self.shape.words(head));
         match self.shape.kv_type {
             KvType::F32 => pack_f32(words, x),
             KvType::F16 => pack_f16(words, x),
             KvType::I8 => {
                 let bits = u32::from(pack_i8(words, x).to_bits());
                 let (place, shift) = (self.shape.scale(head) / 2, 16 * (head % 2));
-                row[place] = row[place] & !(0xFFFF << shift) | bits << shift;
+                for word in part_mut(row, place..=place) {
+                    *word = *word & !(0xFFFF << shift) | bits << shift;
+                }
             }
         }
     }
@@ -98,14 +101,14 @@ impl<'a> Layer<'a> {
     pub fn attend(&self, out: &mut [f32], query: &[f32], head: usize, seen: usize, integers: &mut [u32]) {
         let Shape { kv_type, head_dim, .. } = self.shape;
         let (stride, words) = (self.shape.row_words(), self.shape.words(head));
-        let (keys, values) = (&self.keys[..seen * stride], &self.values[..seen * stride]);
-        let rows = keys.chunks_exact(stride).zip(values.chunks_exact(stride));
-        let rows = rows.map(|(key, value)| (&key[words.clone()], &value[words.clone()]));
+        let (keys, values) = (part(self.keys, ..seen * stride), part(self.values, ..seen * stride));
+        let rows = part::rows(keys, stride).zip(part::rows(values, stride));
+        let rows = rows.map(|(key, value)| (part(key, words.clone()), part(value, words.clone())));
         match kv_type {
             KvType::F32 => attend_f32(out, query, rows),
             KvType::F16 => attend_f16(out, query, rows),
             KvType::I8 => {
-                let integers = &mut integers[..i16_words(head_dim)];
+                let integers = part_mut(integers, ..i16_words(head_dim));
                 let query_scale = quantize_i16(integers, query);
                 let head = |rows| I8Head { rows, stride, integers: words.start, scale: self.shape.scale(head) };
                 attend_i8(out, integers, query_scale, head(keys), head(values));

@@ -6,6 +6,7 @@ pub(crate) use layer::{Layer, Part};
 
 use crate::config::Config;
 use crate::error::{Buffer, BufferTooSmall};
+use crate::part::part_mut;
 use layer::Shape;
 use serde::{Deserialize, Serialize};
 
@@ -139,9 +140,11 @@ impl<'b> KvCache<'b> {
     /// The rows of one layer.
     pub(crate) fn layer(&mut self, layer: usize) -> Layer<'_> {
         let words = match &mut self.memory {
-            Memory::Whole(words) => &mut words[layer * self.layer_words..][..self.layer_words],
-            Memory::PerLayer(layers) => &mut layers[layer][..self.layer_words],
-            Memory::OneLayer(words) => &mut words[..self.layer_words],
+            Memory::Whole(words) => part_mut(words, layer * self.layer_words..(layer + 1) * self.layer_words),
+            Memory::PerLayer(layers) => {
+                layers.get_mut(layer).map(|words| part_mut(words, ..self.layer_words)).unwrap_or_default()
+            }
+            Memory::OneLayer(words) => part_mut(words, ..self.layer_words),
         };
         Layer::new(self.shape, words)
     }

@@ -9,6 +9,7 @@ use crate::kernel::Kernel;
 use crate::kv_cache::Part;
 use crate::model::Tensor;
 use crate::ops::gelu::gelu;
+use crate::part::{self, part, part_mut, rows_mut, split_mut};
 use crate::scratch::BLOCK_ROWS;
 use crate::source::{ReadError, Source};
 use core::ops::Range;
@@ -84,7 +85,7 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
 
     /// Tokens in the batch under way.
     fn n(&self) -> usize {
-        self.session.scratch.batch().min(self.tokens.len() - self.first)
+        self.session.scratch.batch().min(self.tokens.len().saturating_sub(self.first))
     }
 
     /// Units of the stage under way.
@@ -151,7 +152,7 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
         let matrix = Matrix::find(&mut session.model, slot)?;
         let scratch = &mut session.scratch;
         let floats = if self.stage == Stage::MlpProj { &*scratch.hidden } else { &*scratch.normed };
-        let floats = &floats[..n * matrix.tensor.cols];
+        let floats = part(floats, ..n * matrix.tensor.cols);
         matrix.prepare(&session.kernel, session.model.source(), floats, scratch.inputs, scratch.scales);
         Ok(())
     }
@@ -162,11 +163,11 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
         let group_scales = &mut *session.scratch.partial.group_scales;
         let wte = required(&mut session.model, Slot::Wte)?;
         let wpe = required(&mut session.model, Slot::Wpe)?;
-        for position in positions {
-            let x = &mut session.scratch.residual[position * n_embd..][..n_embd];
-            let (token, place) = (self.tokens[position] as usize, session.n_past + position);
-            read_row(session.model.source(), &wte, token, group_scales, |i, weight| x[i] = weight)?;
-            read_row(session.model.source(), &wpe, place, group_scales, |i, weight| x[i] += weight)?;
+        let residual = rows_mut(session.scratch.residual, n_embd).zip(self.tokens).enumerate();
+        for (position, (x, &token)) in residual.take(positions.end).skip(positions.start) {
+            let (token, place) = (token as usize, session.n_past + position);
+            read_row(session.model.source(), &wte, token, group_scales, &mut *x, |x, weight| *x = weight)?;
+            read_row(session.model.source(), &wpe, place, group_scales, x, |x, weight| *x += weight)?;
         }
         Ok(())
     }
@@ -180,22 +181,23 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
             self.product(matrix, block.clone())?;
             let n = self.n();
             let session = &mut *self.session;
-            let outputs = session.scratch.block.chunks_exact(BLOCK_ROWS).map(|outputs| &outputs[..block.len()]);
-            let (queries, heads) = session.scratch.hidden.split_at_mut(n * n_embd);
+            let outputs = session.scratch.block.chunks_exact(BLOCK_ROWS).map(|outputs| part(outputs, ..block.len()));
+            let (queries, heads) = split_mut(session.scratch.hidden, n * n_embd);
             let Some(rows) = block.start.checked_sub(n_embd) else {
-                for (queries, outputs) in queries.chunks_exact_mut(n_embd).zip(outputs) {
-                    queries[block.clone()].iter_mut().zip(outputs).for_each(|(query, out)| *query = out * query_scale);
+                for (queries, outputs) in rows_mut(queries, n_embd).zip(outputs) {
+                    let queries = part_mut(queries, block.clone()).iter_mut();
+                    queries.zip(outputs).for_each(|(query, out)| *query = out * query_scale);
                 }
                 continue;
             };
-            let heads = heads.chunks_exact_mut(head_dim).take(n);
-            let (head, at) = (rows / head_dim, rows % head_dim);
+            let heads = rows_mut(heads, head_dim).take(n);
+            let (head, at) = (rows / head_dim.max(1), rows % head_dim.max(1));
             let part = if head < n_head { Part::Keys } else { Part::Values };
             let mut layer = session.kv.layer(self.layer as usize);
             for (position, (x, outputs)) in (session.n_past + self.first..).zip(heads.zip(outputs)) {
-                x[at..at + block.len()].copy_from_slice(outputs);
+                part_mut(x, at..).iter_mut().zip(outputs).for_each(|(x, &out)| *x = out);
                 if at + block.len() == head_dim {
-                    layer.write(part, position, head % n_head, x);
+                    layer.write(part, position, head % n_head.max(1), x);
                 }
             }
         }
@@ -210,10 +212,10 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
         let scratch = &mut session.scratch;
         let layer = session.kv.layer(self.layer as usize);
         // Queries and outputs of positions lie one after another, and so do heads within a position.
-        let outputs = scratch.normed.chunks_exact_mut(head_dim).zip(scratch.hidden.chunks_exact(head_dim));
+        let outputs = rows_mut(scratch.normed, head_dim).zip(part::rows(scratch.hidden, head_dim));
         for (unit, (out, query)) in outputs.enumerate().take(units.end).skip(units.start) {
-            let seen = session.n_past + self.first + unit / n_head + 1;
-            layer.attend(out, query, unit % n_head, seen, scratch.inputs);
+            let seen = session.n_past + self.first + unit / n_head.max(1) + 1;
+            layer.attend(out, query, unit % n_head.max(1), seen, scratch.inputs);
         }
     }
 
@@ -224,12 +226,10 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
         for block in blocks(rows, n_ff) {
             self.product(matrix, block.clone())?;
             let scratch = &mut self.session.scratch;
-            for (outputs, hidden) in
-                scratch.block.chunks_exact_mut(BLOCK_ROWS).zip(scratch.hidden.chunks_exact_mut(n_ff))
-            {
-                let outputs = &mut outputs[..block.len()];
+            for (outputs, hidden) in scratch.block.chunks_exact_mut(BLOCK_ROWS).zip(rows_mut(scratch.hidden, n_ff)) {
+                let outputs = part_mut(outputs, ..block.len());
                 gelu(outputs, config.gelu);
-                hidden[block.clone()].copy_from_slice(outputs);
+                part_mut(hidden, block.clone()).iter_mut().zip(outputs).for_each(|(x, &mut out)| *x = out);
             }
         }
         Ok(())
@@ -243,9 +243,9 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
             self.product(matrix, block.clone())?;
             let n = self.n();
             let scratch = &mut self.session.scratch;
-            let residual = scratch.residual[self.first * n_embd..].chunks_exact_mut(n_embd);
+            let residual = rows_mut(part_mut(scratch.residual, self.first * n_embd..), n_embd);
             for (residual, outputs) in residual.zip(scratch.block.chunks_exact(BLOCK_ROWS)).take(n) {
-                residual[block.clone()].iter_mut().zip(outputs).for_each(|(x, out)| *x += out);
+                part_mut(residual, block.clone()).iter_mut().zip(outputs).for_each(|(x, out)| *x += out);
             }
         }
         Ok(())
@@ -265,7 +265,7 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
         let scratch = &mut session.scratch;
         let floats = if self.stage == Stage::MlpProj { &*scratch.hidden } else { &*scratch.normed };
         let product = Product::new(matrix, bias, floats, (scratch.inputs, scratch.scales), n);
-        let out = &mut scratch.block[..n * BLOCK_ROWS];
+        let out = part_mut(scratch.block, ..n * BLOCK_ROWS);
         product.rows(out, session.model.source(), &session.kernel, &mut scratch.partial, rows)
     }
 }
@@ -274,7 +274,7 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
 fn blocks(rows: Range<usize>, section: usize) -> impl Iterator<Item = Range<usize>> {
     let mut start = rows.start;
     core::iter::from_fn(move || {
-        let end = rows.end.min(start + BLOCK_ROWS).min((start / section + 1) * section);
+        let end = rows.end.min(start + BLOCK_ROWS).min((start / section.max(1) + 1) * section);
         let block = start..end;
         start = end;
         (!block.is_empty()).then_some(block)

@@ -5,6 +5,7 @@ use super::{ForwardError, Progress, Session};
 use crate::blob::slot::Slot;
 use crate::config::TokenId;
 use crate::kernel::Kernel;
+use crate::part::{part, part_mut};
 use crate::scratch::BLOCK_ROWS;
 use crate::sink::LogitSink;
 use crate::source::{ReadError, Source};
@@ -37,7 +38,7 @@ impl<'p, 'b, S: Source, K: Kernel, L: LogitSink> Head<'p, 'b, S, K, L> {
         if self.at == 0 {
             session.normalize(self.first, n, Slot::LnFWeight, Slot::LnFBias)?;
             let scratch = &mut session.scratch;
-            let hidden = &scratch.normed[..n * matrix.tensor.cols];
+            let hidden = part(scratch.normed, ..n * matrix.tensor.cols);
             matrix.prepare(&session.kernel, session.model.source(), hidden, scratch.inputs, scratch.scales);
         }
         let bias = session.model.tensor(Slot::LmHeadBias)?;
@@ -47,10 +48,10 @@ impl<'p, 'b, S: Source, K: Kernel, L: LogitSink> Head<'p, 'b, S, K, L> {
             let rows = self.at..end.min(self.at + BLOCK_ROWS);
             let scratch = &mut session.scratch;
             let product = Product::new(matrix, bias, scratch.normed, (scratch.inputs, scratch.scales), n);
-            let out = &mut scratch.block[..n * BLOCK_ROWS];
+            let out = part_mut(scratch.block, ..n * BLOCK_ROWS);
             product.rows(out, session.model.source(), &session.kernel, &mut scratch.partial, rows.clone())?;
             for (sink, logits) in self.sinks.iter_mut().zip(out.chunks_exact(BLOCK_ROWS)) {
-                sink.push(rows.start as TokenId, &logits[..rows.len()]);
+                sink.push(rows.start as TokenId, part(logits, ..rows.len()));
             }
             self.at = rows.end;
         }

@@ -19,6 +19,7 @@ use crate::error::{Buffer, OtherModel};
 use crate::kernel::Kernel;
 use crate::kv_cache::{KvCache, KvType};
 use crate::model::{Model, Tensor};
+use crate::part::{self, part, part_mut, rows_mut};
 use crate::scratch::{Batch, Scratch};
 use crate::sink::LogitSink;
 use crate::source::{ReadError, Source};
@@ -246,18 +247,18 @@ impl<'b, S: Source, K: Kernel> Session<'b, S, K> {
     fn normalize(&mut self, first: usize, n: usize, weight: Slot, bias: Slot) -> Result<(), ForwardError> {
         let n_embd = self.scratch.n_embd;
         let epsilon = self.model.config().layer_norm_epsilon;
-        let normed = &mut self.scratch.normed[..n * n_embd];
-        let residual = &self.scratch.residual[first * n_embd..];
-        for (normed, residual) in normed.chunks_exact_mut(n_embd).zip(residual.chunks_exact(n_embd)) {
+        let normed = part_mut(self.scratch.normed, ..n * n_embd);
+        let residual = part(self.scratch.residual, first * n_embd..);
+        for (normed, residual) in rows_mut(normed, n_embd).zip(part::rows(residual, n_embd)) {
             crate::ops::layer_norm::normalize(normed, residual, epsilon);
         }
         let weight = required(&mut self.model, weight)?;
         weights::read_vector(self.model.source(), &weight, 0..n_embd, |i, weight| {
-            normed.iter_mut().skip(i).step_by(n_embd).for_each(|x| *x *= weight);
+            normed.iter_mut().skip(i).step_by(n_embd.max(1)).for_each(|x| *x *= weight);
         })?;
         if let Some(bias) = self.model.tensor(bias)? {
             weights::read_vector(self.model.source(), &bias, 0..n_embd, |i, bias| {
-                normed.iter_mut().skip(i).step_by(n_embd).for_each(|x| *x += bias);
+                normed.iter_mut().skip(i).step_by(n_embd.max(1)).for_each(|x| *x += bias);
             })?;
         }
         Ok(())

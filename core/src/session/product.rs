@@ -9,6 +9,7 @@ use crate::kernel::{self, F32Inputs, I8Inputs, I16Inputs, Kernel, Rows, accumula
 use crate::model::{Model, Tensor};
 use crate::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
 use crate::ops::reduce::{STRIPES, fold};
+use crate::part::{self, part, part_mut, rows_mut};
 use crate::scratch::{BLOCK_ROWS, Partial};
 use crate::source::{ReadError, Source};
 use core::ops::Range;
@@ -44,11 +45,11 @@ impl Matrix {
     ) {
         let n_in = self.tensor.cols;
         let Some(packing) = self.tensor.format.packing() else { return };
-        let positions = floats.chunks_exact(n_in);
+        let positions = part::rows(floats, n_in);
         match self.rounding {
             Activations::F32 => {}
             Activations::I16 => {
-                for ((x, words), scale) in positions.zip(words.chunks_exact_mut(i16_words(n_in))).zip(scales) {
+                for ((x, words), scale) in positions.zip(rows_mut(words, i16_words(n_in))).zip(scales) {
                     *scale = quantize_i16(words, x);
                     if self.has_whole_rows(source) {
                         kernel.arrange_i16(words, packing, n_in);
@@ -56,7 +57,7 @@ impl Matrix {
                 }
             }
             Activations::I8 => {
-                for ((x, words), scale) in positions.zip(words.chunks_exact_mut(i8_words(n_in))).zip(scales) {
+                for ((x, words), scale) in positions.zip(rows_mut(words, i8_words(n_in))).zip(scales) {
                     *scale = quantize_i8(words, x);
                 }
             }
@@ -98,9 +99,13 @@ impl<'a> Product<'a> {
     ) -> Self {
         let n_in = matrix.tensor.cols;
         let inputs = match matrix.rounding {
-            Activations::F32 => Inputs::F32(F32Inputs { values: &floats[..n * n_in] }),
-            Activations::I16 => Inputs::I16(I16Inputs { words: &words[..n * i16_words(n_in)], scales: &scales[..n] }),
-            Activations::I8 => Inputs::I8(I8Inputs { words: &words[..n * i8_words(n_in)], scales: &scales[..n] }),
+            Activations::F32 => Inputs::F32(F32Inputs { values: part(floats, ..n * n_in) }),
+            Activations::I16 => {
+                Inputs::I16(I16Inputs { words: part(words, ..n * i16_words(n_in)), scales: part(scales, ..n) })
+            }
+            Activations::I8 => {
+                Inputs::I8(I8Inputs { words: part(words, ..n * i8_words(n_in)), scales: part(scales, ..n) })
+            }
         };
         Self { matrix: matrix.tensor, bias, inputs }
     }
@@ -116,15 +121,15 @@ impl<'a> Product<'a> {
         rows: Range<usize>,
     ) -> Result<(), ReadError> {
         let Tensor { format, offset, stride, cols: n_in, .. } = self.matrix;
-        let fitting = source.max_read() / stride;
+        let fitting = source.max_read() / stride.max(1);
         if fitting == 0 {
             for row in rows.clone() {
-                self.long_row(&mut out[row - rows.start..], source, partial, row)?;
+                self.long_row(part_mut(out, row - rows.start..), source, partial, row)?;
             }
         } else {
             for run in pieces(rows.len(), fitting, 1) {
                 let bytes = source.read(offset + (rows.start + run.start) * stride, run.len() * stride)?;
-                let (out, rows) = (&mut out[run.start..], Rows { format, bytes, n_in });
+                let (out, rows) = (part_mut(out, run.start..), Rows { format, bytes, n_in });
                 match self.inputs {
                     Inputs::F32(inputs) => kernel.matmul_f32(out, BLOCK_ROWS, inputs, rows),
                     Inputs::I16(inputs) => kernel.matmul_i16(out, BLOCK_ROWS, inputs, rows),
@@ -134,7 +139,7 @@ impl<'a> Product<'a> {
         }
         let Some(bias) = &self.bias else { return Ok(()) };
         read_vector(source, bias, rows, |i, bias| {
-            out.chunks_exact_mut(BLOCK_ROWS).for_each(|out| out[i] += bias);
+            out.iter_mut().skip(i).step_by(BLOCK_ROWS).for_each(|out| *out += bias);
         })
     }
 
@@ -156,23 +161,24 @@ impl<'a> Product<'a> {
         let row_scale = read_scales(source, &self.matrix, packing, row, partial.group_scales)?;
         match self.inputs {
             Inputs::F32(inputs) => {
-                let stripes = &mut partial.stripes[..inputs.values.len() / n_in];
+                let stripes = part_mut(partial.stripes, ..inputs.values.len() / n_in.max(1));
                 stripes.fill([0.0; STRIPES]);
                 self.each_piece(packing, source, row, |piece, bytes| {
-                    for (stripes, x) in stripes.iter_mut().zip(inputs.values.chunks_exact(n_in)) {
-                        let groups = piece_groups(packing, bytes, &partial.group_scales[piece.start / packing.group..]);
-                        accumulate_groups(stripes, packing, &x[piece.clone()], row_scale, groups);
+                    for (stripes, x) in stripes.iter_mut().zip(part::rows(inputs.values, n_in)) {
+                        let groups =
+                            piece_groups(packing, bytes, part(partial.group_scales, packing.n_groups(piece.start)..));
+                        accumulate_groups(stripes, packing, part(x, piece.clone()), row_scale, groups);
                     }
                 })?;
                 out.zip(stripes).for_each(|(out, stripes)| *out = fold(*stripes));
             }
             Inputs::I16(inputs) => {
-                let (positions, sums) = (inputs.iter(n_in), &mut partial.sums[..inputs.scales.len()]);
+                let (positions, sums) = (inputs.iter(n_in), part_mut(partial.sums, ..inputs.scales.len()));
                 let sums = self.long_sums(packing, positions, sums, source, partial.group_scales, row)?;
                 self.finish_row(packing, out, sums, row_scale, inputs.scales);
             }
             Inputs::I8(inputs) => {
-                let (positions, sums) = (inputs.iter(n_in), &mut partial.sums[..inputs.scales.len()]);
+                let (positions, sums) = (inputs.iter(n_in), part_mut(partial.sums, ..inputs.scales.len()));
                 let sums = self.long_sums(packing, positions, sums, source, partial.group_scales, row)?;
                 self.finish_row(packing, out, sums, row_scale, inputs.scales);
             }
@@ -189,13 +195,13 @@ impl<'a> Product<'a> {
         row: usize,
     ) -> Result<(), ReadError> {
         let Tensor { format, offset, stride, cols: n_in, .. } = self.matrix;
-        let size = format.row_stride(2) / 2;
-        let stripes = &mut stripes[..inputs.values.len() / n_in];
+        let size = format.float_bytes();
+        let stripes = part_mut(stripes, ..inputs.values.len() / n_in.max(1));
         stripes.fill([0.0; STRIPES]);
         for piece in pieces(n_in, source.max_read() / size, STRIPES) {
             let bytes = source.read(offset + row * stride + size * piece.start, size * piece.len())?;
-            for (stripes, x) in stripes.iter_mut().zip(inputs.values.chunks_exact(n_in)) {
-                accumulate_floats(stripes, format, &x[piece.clone()], bytes);
+            for (stripes, x) in stripes.iter_mut().zip(part::rows(inputs.values, n_in)) {
+                accumulate_floats(stripes, format, part(x, piece.clone()), bytes);
             }
         }
         out.zip(stripes).for_each(|(out, stripes)| *out = fold(*stripes));
@@ -211,8 +217,7 @@ impl<'a> Product<'a> {
         mut each: impl FnMut(Range<usize>, &[u8]),
     ) -> Result<(), ReadError> {
         let Tensor { offset, stride, cols: n_in, .. } = self.matrix;
-        let fitting = source.max_read() / packing.group_bytes(packing.group) * packing.group;
-        for piece in pieces(n_in, fitting, packing.group) {
+        for piece in pieces(n_in, packing.weights_in(source.max_read()), packing.group) {
             let (start, end) = (packing.row_bytes(piece.start), packing.row_bytes(piece.end));
             each(piece, source.read(offset + row * stride + start, end - start)?);
         }
@@ -232,7 +237,7 @@ impl<'a> Product<'a> {
         sums.fill([0; 2]);
         self.each_piece(packing, source, row, |piece, bytes| {
             for (sum, x) in sums.iter_mut().zip(positions.clone()) {
-                let groups = piece_groups(packing, bytes, &group_scales[piece.start / packing.group..]);
+                let groups = piece_groups(packing, bytes, part(group_scales, packing.n_groups(piece.start)..));
                 add(sum, kernel::sum(packing, x.from(piece.start), piece.len(), groups));
             }
         })?;

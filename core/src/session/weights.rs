@@ -4,6 +4,7 @@ use crate::format::{Format, Packing};
 use crate::kernel::{Unpacked, row_scale, signed_bytes};
 use crate::model::Tensor;
 use crate::ops::reduce::STRIPES;
+use crate::part::{part, part_mut};
 use crate::source::{ReadError, Source};
 use core::ops::Range;
 
@@ -18,29 +19,32 @@ pub(super) fn read_vector(
     read_floats(source, vector.format, vector.offset, range, &mut each)
 }
 
-/// Reads one row of a matrix and hands each weight to `each` with its column. `group_scales` has room for a row's.
+/// Reads one row of a matrix and hands each weight to `each` with its place in `x`. `group_scales` has room for a row's.
 pub(super) fn read_row(
     source: &mut impl Source,
     matrix: &Tensor,
     row: usize,
     group_scales: &mut [u32],
-    mut each: impl FnMut(usize, f32),
+    x: &mut [f32],
+    each: impl Fn(&mut f32, f32),
 ) -> Result<(), ReadError> {
     let offset = matrix.offset + row * matrix.stride;
     let Some(packing) = matrix.format.packing() else {
-        return read_floats(source, matrix.format, offset, 0..matrix.cols, &mut each);
+        let mut x = x.iter_mut();
+        let mut next = |_, weight| x.next().into_iter().for_each(|x| each(x, weight));
+        return read_floats(source, matrix.format, offset, 0..matrix.cols, &mut next);
     };
     let row_scale = read_scales(source, matrix, packing, row, group_scales)?;
     let mut buffer: Unpacked = [0; 32];
-    let fitting = (source.max_read() / packing.group_bytes(packing.group)).saturating_mul(packing.group);
-    for piece in pieces(matrix.cols, fitting, packing.group) {
+    for piece in pieces(matrix.cols, packing.weights_in(source.max_read()), packing.group) {
         let (start, end) = (packing.row_bytes(piece.start), packing.row_bytes(piece.end));
         let bytes = source.read(offset + start, end - start)?;
-        let groups = piece_groups(packing, bytes, &group_scales[piece.start / packing.group..]);
+        let groups = piece_groups(packing, bytes, part(group_scales, packing.n_groups(piece.start)..));
         for (first, (bytes, scale)) in piece.clone().step_by(packing.group).zip(groups) {
             let step = row_scale * scale as f32;
             let integers = signed_bytes(packing, bytes, packing.group.min(piece.end - first), &mut buffer);
-            integers.iter().zip(first..).for_each(|(&q, column)| each(column, step * f32::from(q as i8)));
+            let x = part_mut(x, first..).iter_mut();
+            x.zip(integers).for_each(|(x, &q)| each(x, step * f32::from(q as i8)));
         }
     }
     Ok(())
@@ -53,7 +57,7 @@ pub(super) fn piece_groups<'a>(
     group_scales: &'a [u32],
 ) -> impl Iterator<Item = (&'a [u8], i32)> {
     let scales = group_scales.iter().map(move |&scale| packing.scale(scale as u8));
-    bytes.chunks(packing.group_bytes(packing.group)).zip(scales)
+    bytes.chunks(packing.group_bytes(packing.group).max(1)).zip(scales)
 }
 
 /// Reads the scales at the end of a row of integers: one word a group into `group_scales`; returns the row's.
@@ -66,10 +70,10 @@ pub(super) fn read_scales(
 ) -> Result<f32, ReadError> {
     let end = matrix.offset + (row + 1) * matrix.stride;
     let start = matrix.offset + row * matrix.stride + packing.row_bytes(matrix.cols);
-    let n_groups = matrix.cols.div_ceil(packing.group);
+    let n_groups = packing.n_groups(matrix.cols);
     for piece in pieces(n_groups, source.max_read(), 1) {
         let bytes = source.read(start + piece.start, piece.len())?;
-        for (scale, &byte) in group_scales[piece].iter_mut().zip(bytes) {
+        for (scale, &byte) in part_mut(group_scales, piece).iter_mut().zip(bytes) {
             *scale = u32::from(byte);
         }
     }
@@ -78,8 +82,8 @@ pub(super) fn read_scales(
 
 /// Cuts `0..n` into runs of at most `max` elements, all but the last of a multiple of `unit`.
 pub(super) fn pieces(n: usize, max: usize, unit: usize) -> impl Iterator<Item = Range<usize>> {
-    let step = (max / unit * unit).max(unit);
-    (0..n).step_by(step.min(n.max(1))).map(move |start| start..n.min(start.saturating_add(step)))
+    let step = (max - max.checked_rem(unit).unwrap_or(0)).max(unit).clamp(1, n.max(1));
+    (0..n).step_by(step).map(move |start| start..n.min(start.saturating_add(step)))
 }
 
 fn read_floats(
@@ -89,7 +93,7 @@ fn read_floats(
     range: Range<usize>,
     each: &mut impl FnMut(usize, f32),
 ) -> Result<(), ReadError> {
-    let size = format.row_stride(2) / 2;
+    let size = format.float_bytes();
     let offset = offset + size * range.start;
     for piece in pieces(range.len(), source.max_read() / size, STRIPES) {
         let bytes = source.read(offset + size * piece.start, size * piece.len())?;
