@@ -285,7 +285,7 @@ fn the_included_model_is_what_convert_makes_of_its_fixture() {
 
 #[test]
 fn the_table_of_boards_agrees_with_the_linker_script() {
-    let script = fs::read_to_string(firmware_example().join(board().package).join("memory.x")).unwrap();
+    let script = fs::read_to_string(firmware_example().join(board().family.package).join("memory/mps2.x")).unwrap();
     for (name, region) in [("MODEL", board().model), ("REQUEST", board().request)] {
         let line = script.lines().map(str::trim).find(|line| line.starts_with(&format!("{name} "))).unwrap();
         let words: Vec<&str> = line.split([' ', ',', ':', '=']).filter(|word| !word.is_empty()).collect();

@@ -36,7 +36,7 @@ impl Write for Fake {
 impl Board for Fake {
     const NAME: &'static str = "fake";
     type Kernel = Portable;
-    const INSTRUCTIONS_PER_TICK: u64 = 3;
+    const TICKS_PER_1000_INSTRUCTIONS: u64 = 25;
 
     fn ticks(&self) -> u64 {
         self.console.len() as u64

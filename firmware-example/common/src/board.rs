@@ -10,13 +10,19 @@ pub trait Board: fmt::Write {
     /// The fastest kernel that the core can run.
     type Kernel: Kernel + Default;
 
-    /// Instructions that the emulator executes between two ticks of [`Board::ticks`].
+    /// [`Board::ticks`] while the emulator executes a thousand instructions, which take a microsecond of its time: the
+    /// counter's clock in MHz.
     ///
-    /// On silicon a tick is one cycle of the core's clock, and counts of instructions are no more than an estimate.
-    const INSTRUCTIONS_PER_TICK: u64;
+    /// On silicon a tick is one cycle of that clock, and counts of instructions are no more than an estimate.
+    const TICKS_PER_1000_INSTRUCTIONS: u64;
 
     /// Ticks since the board started.
     fn ticks(&self) -> u64;
+
+    /// The instructions that the emulator executes in so many ticks.
+    fn instructions(ticks: u64) -> u64 {
+        1000 * ticks / Self::TICKS_PER_1000_INSTRUCTIONS
+    }
 
     /// Bytes of everything linked into RAM, static buffers included, the stack and the heap's pool excluded.
     fn static_bytes(&self) -> usize;

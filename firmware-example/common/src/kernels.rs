@@ -55,7 +55,7 @@ fn run<B: Board>(board: &mut B) -> Result<(), ProgramError> {
                     for _ in 0..n_in / BLOCK_ROWS {
                         product.multiply(&B::Kernel::default(), &inputs, width);
                     }
-                    let instructions = (board.ticks() - start) * B::INSTRUCTIONS_PER_TICK;
+                    let instructions = B::instructions(board.ticks() - start);
                     let (name, width) = (format.name(), width.name());
                     writeln!(board, "instructions_{name}_{width}_{n_in}x{n_in}_t{n}: {instructions}")?;
                 }

@@ -81,7 +81,7 @@ fn run<B: Board>(board: &mut B, blob: &[u8], kv_type: KvType, batch: usize) -> R
     let parts = PARTS.map(|(name, _)| name).into_iter().zip(ticks).chain([("head_loss", head)]);
     let mut total = 0;
     for (name, ticks) in parts {
-        let instructions = ticks * B::INSTRUCTIONS_PER_TICK / n_ctx as u64;
+        let instructions = B::instructions(ticks) / n_ctx as u64;
         total += instructions;
         writeln!(board, "{}_t{batch}_{name}: {instructions}", kv_type.name())?;
     }

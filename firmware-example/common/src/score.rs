@@ -73,6 +73,6 @@ fn run<B: Board>(board: &mut B, partitions: Partitions<'_>, mut buffers: Buffers
     writeln!(board, "heap_bytes: {}", on_heap.bytes())?;
     writeln!(board, "stack_bytes: {stack_bytes}")?;
     writeln!(board, "ticks: {ticks}")?;
-    writeln!(board, "instructions: {}", ticks * B::INSTRUCTIONS_PER_TICK)?;
+    writeln!(board, "instructions: {}", B::instructions(ticks))?;
     Ok(())
 }

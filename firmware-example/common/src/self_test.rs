@@ -22,7 +22,7 @@ fn run<B: Board>(board: &mut B, blob: &[u8], buffers: Buffers<'_>) -> Result<(),
     let ticks = board.ticks() - start;
     writeln!(board, "blob_bytes: {}", model.blob_bytes())?;
     writeln!(board, "stack_bytes: {}", board.stack_bytes())?;
-    writeln!(board, "instructions: {}", ticks * B::INSTRUCTIONS_PER_TICK)?;
+    writeln!(board, "instructions: {}", B::instructions(ticks))?;
     Ok(())
 }
 

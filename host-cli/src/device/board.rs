@@ -17,38 +17,114 @@ pub struct Region {
 /// A board, and how to build for it and run it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Board {
-    /// The name on the command line, and in the firmware's report.
+    /// The name on the command line, in the firmware's report, and of the package's feature that chooses it.
     pub name: &'static str,
     /// What it is.
     pub about: &'static str,
-    /// The program that emulates it.
-    pub emulator: &'static str,
+    /// The family: how to emulate it.
+    pub family: &'static Family,
     /// The emulator's name for it.
     pub machine: &'static str,
     /// Rust's name for its code.
     pub target: &'static str,
-    /// The folder in `firmware-example` with its package.
-    pub package: &'static str,
+    /// What the compiler is told beyond the target.
+    pub rustflags: &'static str,
     /// The model's partition, as the package's linker script places it.
     pub model: Region,
     /// The request's.
     pub request: Region,
 }
 
-const KIB: u64 = 1024;
-const MIB: u64 = 1024 * KIB;
+/// Boards that share a package and an emulator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// The folder in `firmware-example` with the package.
+    pub package: &'static str,
+    /// The program that emulates them.
+    pub emulator: &'static str,
+    /// What it is told beyond the machine.
+    pub options: &'static [&'static str],
+}
 
-/// Every board.
-pub const BOARDS: &[Board] = &[Board {
-    name: "mps2-an386",
-    about: "Arm MPS2, FPGA image AN386: Cortex-M4F",
-    emulator: "qemu-system-arm",
-    machine: "mps2-an386",
-    target: "thumbv7em-none-eabihf",
-    package: "mps2",
-    model: Region { address: 0x2100_0000, bytes: 12 * MIB },
-    request: Region { address: 0x21C0_0000, bytes: 4 * MIB },
-}];
+/// Arm's MPS2 and MPS3 boards.
+const MPS: Family = Family { package: "mps", emulator: "qemu-system-arm", options: &[] };
+
+/// QEMU's own RISC-V board. Without firmware of its own, it starts with the first instruction in RAM.
+const RISCV_VIRT: Family =
+    Family { package: "riscv-virt", emulator: "qemu-system-riscv32", options: &["-bios", "none"] };
+
+const MIB: u64 = 1 << 20;
+
+/// Every board, the smallest cores first.
+pub const BOARDS: &[Board] = &[
+    mps2(
+        "mps2-an385-m0",
+        "mps2-an385",
+        "Arm MPS2, FPGA image AN385: a Cortex-M3 with code for M0 and M0+",
+        "thumbv6m-none-eabi",
+    ),
+    mps2("mps2-an385", "mps2-an385", "Arm MPS2, FPGA image AN385: Cortex-M3", "thumbv7m-none-eabi"),
+    mps2("mps2-an386", "mps2-an386", "Arm MPS2, FPGA image AN386: Cortex-M4F", "thumbv7em-none-eabihf"),
+    Board {
+        model: Region { address: 0x6000_0000, bytes: 12 * MIB },
+        request: Region { address: 0x60C0_0000, bytes: 4 * MIB },
+        ..mps2("mps2-an500", "mps2-an500", "Arm MPS2, FPGA image AN500: Cortex-M7", "thumbv7em-none-eabihf")
+    },
+    Board {
+        name: "mps2-an505",
+        about: "Arm MPS2, FPGA image AN505: Cortex-M33",
+        family: &MPS,
+        machine: "mps2-an505",
+        target: "thumbv8m.main-none-eabihf",
+        rustflags: "-Ctarget-cpu=cortex-m33",
+        model: Region { address: 0x8000_0000, bytes: 12 * MIB },
+        request: Region { address: 0x80C0_0000, bytes: 4 * MIB },
+    },
+    Board {
+        name: "mps3-an547",
+        about: "Arm MPS3, FPGA image AN547: Cortex-M55",
+        family: &MPS,
+        machine: "mps3-an547",
+        target: "thumbv8m.main-none-eabihf",
+        rustflags: "-Ctarget-cpu=cortex-m55",
+        model: Region { address: 0x6000_0000, bytes: 1024 * MIB },
+        request: Region { address: 0xA000_0000, bytes: 4 * MIB },
+    },
+    virt("virt-rv32imc", "RISC-V of 32 bits with multiplication", "riscv32imc-unknown-none-elf"),
+    virt("virt-rv32imac", "RISC-V of 32 bits with multiplication and atomics", "riscv32imac-unknown-none-elf"),
+    virt(
+        "virt-rv32imafc",
+        "RISC-V of 32 bits with multiplication, atomics and floats",
+        "riscv32imafc-unknown-none-elf",
+    ),
+];
+
+/// A board with one of the FPGA images that share a memory map.
+const fn mps2(name: &'static str, machine: &'static str, about: &'static str, target: &'static str) -> Board {
+    Board {
+        name,
+        about,
+        family: &MPS,
+        machine,
+        target,
+        rustflags: "",
+        model: Region { address: 0x2100_0000, bytes: 12 * MIB },
+        request: Region { address: 0x21C0_0000, bytes: 4 * MIB },
+    }
+}
+
+const fn virt(name: &'static str, about: &'static str, target: &'static str) -> Board {
+    Board {
+        name,
+        about,
+        family: &RISCV_VIRT,
+        machine: "virt",
+        target,
+        rustflags: "",
+        model: Region { address: 0x8100_0000, bytes: 12 * MIB },
+        request: Region { address: 0x81C0_0000, bytes: 4 * MIB },
+    }
+}
 
 impl Board {
     /// The board of that name.

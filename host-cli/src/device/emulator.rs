@@ -34,8 +34,10 @@ pub struct Run {
 /// # Errors
 /// A file's name is not UTF-8.
 pub fn command(board: &Board, program: &Path, loads: &[(&Path, u64)]) -> Result<Command, DeviceError> {
-    let mut command = Command::new(board.emulator);
+    let family = board.family;
+    let mut command = Command::new(family.emulator);
     command.args(["-machine", board.machine, "-icount", "shift=0"]);
+    command.args(family.options);
     command.args(["-display", "none", "-monitor", "none", "-serial", "none"]);
     command.args(["-semihosting-config", "enable=on,target=native"]);
     command.arg("-kernel").arg(program);

@@ -69,8 +69,8 @@ pub enum DeviceError {
     },
     /// The emulator is not there.
     #[error(
-        "{program} is not installed; get it with `apt-get install --no-install-recommends qemu-system-arm`, \
-         `brew install qemu` or the checkout's scripts/setup"
+        "{program} is not installed; get it with the checkout's scripts/setup, `apt-get install qemu-system` \
+         or `brew install qemu`"
     )]
     NoEmulator {
         /// The program that was looked for.

@@ -18,15 +18,19 @@ pub const SCORE: &str = "score";
 /// # Errors
 /// No source is found, or it does not build.
 pub fn build(board: &Board, program: &str) -> Result<PathBuf, DeviceError> {
-    let source = checkout::find(Path::new("firmware-example").join(board.package));
-    let source = source.ok_or(DeviceError::NoFirmware { package: board.package })?;
+    let source = checkout::find(Path::new("firmware-example").join(board.family.package));
+    let source = source.ok_or(DeviceError::NoFirmware { package: board.family.package })?;
+    // Each board's own, so that two boards of one target do not overwrite each other's programs.
+    let target_dir = env::var_os("CARGO_TARGET_DIR").map_or_else(|| source.join("target"), PathBuf::from);
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let output = Command::new(cargo)
         .current_dir(&source)
         .args(["build", "--release", "--message-format=json-render-diagnostics"])
-        .args(["--bin", program, "--target", board.target])
-        // Meant for the host's own build, when this process was started by one.
-        .env_remove("RUSTFLAGS")
+        .args(["--bin", program, "--target", board.target, "--no-default-features", "--features", board.name])
+        .arg("--target-dir")
+        .arg(target_dir.join(board.name))
+        // What is set is meant for the host's own build, when this process was started by one.
+        .env("RUSTFLAGS", board.rustflags)
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .stdin(Stdio::null())
         .output()

@@ -224,7 +224,6 @@ fn bad(key: &str, value: &str) -> DeviceError {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use crate::device::BOARDS;
     use emberlm_core::window::Convention;
     use std::os::unix::process::ExitStatusExt;
     use std::process::ExitStatus;
@@ -237,6 +236,10 @@ mod tests {
 
     const WINDOWING: Windowing = Windowing { convention: Convention::Disjoint, n_ctx: 128 };
 
+    fn board() -> &'static Board {
+        Board::named("mps2-an386").unwrap()
+    }
+
     fn canonical(crc32: &str) -> Canonical {
         Canonical { kv: "f32", activations: "i16", arithmetic: 1, model_crc32: crc32.into() }
     }
@@ -247,12 +250,12 @@ mod tests {
     }
 
     fn refusal(text: &str, code: i32) -> String {
-        parse(&run(text, code), &BOARDS[0]).unwrap_err().to_string()
+        parse(&run(text, code), board()).unwrap_err().to_string()
     }
 
     #[test]
     fn a_report_is_read() {
-        let report = parse(&run(GOOD, 0), &BOARDS[0]).unwrap();
+        let report = parse(&run(GOOD, 0), board()).unwrap();
         assert_eq!((report.nll_bits.as_str(), report.instructions), ("401e000000000000", 1000));
         let loss = report.loss(&WINDOWING, canonical("00c0ffee")).unwrap();
         assert_eq!((loss.tokens_scored, loss.loss, loss.bits_per_byte, loss.error), (5, Some(1.5), None, None));
@@ -267,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_report_about_something_else_is_refused() {
-        let report = parse(&run(GOOD, 0), &BOARDS[0]).unwrap();
+        let report = parse(&run(GOOD, 0), board()).unwrap();
         let error = report.loss(&WINDOWING, canonical("00c0ffef")).unwrap_err().to_string();
         assert!(error.contains("00c0ffee") && error.contains("00c0ffef"), "{error}");
         let shorter = Windowing { n_ctx: 64, ..WINDOWING };
@@ -278,7 +281,7 @@ mod tests {
     fn a_loss_that_is_no_number_is_a_fault() {
         for (figure, text) in [("loss: 1.5", "loss: inf"), ("perplexity: 4.48", "perplexity: inf")] {
             let text = GOOD.replace(figure, text).replace("inf1689070338065", "inf");
-            let loss = parse(&run(&text, 0), &BOARDS[0]).unwrap().loss(&WINDOWING, canonical("00c0ffee")).unwrap();
+            let loss = parse(&run(&text, 0), board()).unwrap().loss(&WINDOWING, canonical("00c0ffee")).unwrap();
             assert_eq!(loss.error.unwrap().kind, "no_loss");
         }
     }
@@ -289,7 +292,7 @@ mod tests {
         for (i, line) in lines.iter().enumerate().filter(|(_, line)| !line.starts_with("progress")) {
             let mut missing = lines.clone();
             missing.remove(i);
-            assert!(parse(&run(&missing.join("\n"), 0), &BOARDS[0]).is_err(), "without {line}");
+            assert!(parse(&run(&missing.join("\n"), 0), board()).is_err(), "without {line}");
             let mut doubled = lines.clone();
             doubled.insert(i, line);
             assert!(refusal(&doubled.join("\n"), 0).contains("twice"), "{line} twice");
@@ -310,7 +313,7 @@ mod tests {
 
     #[test]
     fn what_the_firmware_says_of_its_end_comes_first() {
-        let ended = |text: &str| parse(&run(&format!("board: mps2-an386\n{text}\ndone: failed"), 1), &BOARDS[0]);
+        let ended = |text: &str| parse(&run(&format!("board: mps2-an386\n{text}\ndone: failed"), 1), board());
         assert!(matches!(ended("panic: no at x.rs:1"), Err(DeviceError::Panic(why)) if why == "no at x.rs:1"));
         assert!(matches!(ended("fault: at 0x10"), Err(DeviceError::Fault(_))));
         assert!(matches!(ended("error: model: a: b"), Err(DeviceError::Reported(why)) if why == "model: a: b"));

@@ -186,7 +186,7 @@ fn make_blob(checkpoint: &Checkpoint, tokenizer: &Tokenizer, path: &Path) -> Res
 
 fn score_by_firmware(args: &RawArgs, blob: &Blob, task: &Task, console: Console) -> Result<OnBoard, Error> {
     let board = Board::named(BOARD).ok_or_else(|| Error::Usage(format!("no board {BOARD}")))?;
-    console.tell(format!("4. device: firmware on {}, emulated by {}", board.about, board.emulator))?;
+    console.tell(format!("4. device: firmware on {}, emulated by {}", board.about, board.family.emulator))?;
     let run = Run { board, firmware: args.firmware.as_deref(), timeout: Duration::from_secs(args.timeout) };
     let (loss, device) = score_on_board(&run, blob, KV_TYPE, task, console)?;
     let per_token = device.instructions / loss.tokens_scored.max(1);

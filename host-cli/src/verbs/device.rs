@@ -110,7 +110,7 @@ pub(super) fn score_on_board(
     let mut bar: Option<(Bar, u64)> = None;
     let report = device::score(&job, |progress| match progress {
         Progress::Building => console.detail(|| format!("building the firmware of {}", board.name)),
-        Progress::Running => console.detail(|| format!("running {}", board.emulator)),
+        Progress::Running => console.detail(|| format!("running {}", board.family.emulator)),
         Progress::Scored { done, total } => {
             let name = board.name;
             let (bar, shown) = bar.get_or_insert_with(|| (console.progress(total, format!("scoring on {name}")), 0));

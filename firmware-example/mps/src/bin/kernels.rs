@@ -4,10 +4,10 @@
 
 use cortex_m_rt::entry;
 use emberlm_firmware::kernels;
-use emberlm_mps2::{Mps2, exit};
+use emberlm_mps::{Mps, exit};
 
 #[entry]
 fn main() -> ! {
-    let Some((mut board, _)) = Mps2::take() else { exit(false) };
+    let Some((mut board, _)) = Mps::take() else { exit(false) };
     exit(kernels(&mut board))
 }

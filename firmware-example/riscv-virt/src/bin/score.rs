@@ -2,13 +2,13 @@
 #![no_std]
 #![no_main]
 
-use cortex_m_rt::entry;
 use emberlm_firmware::{Partitions, score};
-use emberlm_mps2::{Mps2, exit, model_partition, request_partition};
+use emberlm_riscv_virt::{Virt, exit, model_partition, request_partition};
+use riscv_rt::entry;
 
 #[entry]
 fn main() -> ! {
-    let Some((mut board, buffers)) = Mps2::take() else { exit(false) };
+    let Some((mut board, buffers)) = Virt::take() else { exit(false) };
     let partitions = Partitions { model: model_partition(), request: request_partition() };
     exit(score(&mut board, partitions, buffers))
 }

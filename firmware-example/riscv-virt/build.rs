@@ -9,9 +9,8 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=memory.x");
     println!("cargo::rustc-link-search={}", out.display());
+    println!("cargo::rustc-link-arg-bins=-Tmemory.x");
     println!("cargo::rustc-link-arg-bins=-Tlink.x");
-    // Segments of the sizes that their contents have, not padded to pages that no such core has.
-    println!("cargo::rustc-link-arg-bins=--nmagic");
 
     println!("cargo::rerun-if-env-changed=EMBERLM_BLOB");
     let blob = env::var_os("EMBERLM_BLOB").map_or_else(|| Path::new("../tiny.blob").into(), PathBuf::from);

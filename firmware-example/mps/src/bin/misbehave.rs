@@ -6,18 +6,18 @@ use core::fmt::{self, Write};
 
 use cortex_m_rt::entry;
 use emberlm_firmware::{Board, Partitions, score};
-use emberlm_mps2::{Mps2, exit, model_partition, request_partition};
+use emberlm_mps::{Mps, exit, model_partition, request_partition};
 use emberlm_request::Request;
 
 #[entry]
 fn main() -> ! {
-    let Some((mut board, buffers)) = Mps2::take() else { exit(false) };
+    let Some((mut board, buffers)) = Mps::take() else { exit(false) };
     match Request::decode(request_partition()).map(|request| request.header().n_ctx) {
         Ok(1) => panic!("asked to"),
         Ok(2) => cortex_m::asm::udf(),
         Ok(3) => exit(true),
         Ok(4) => {
-            let ended = writeln!(board, "board: {}", Mps2::NAME).is_ok();
+            let ended = writeln!(board, "board: {}", Mps::NAME).is_ok();
             exit(ended)
         }
         Ok(5) => loop {
@@ -32,7 +32,7 @@ fn main() -> ! {
 
 /// A board that prints other bits than those it computed.
 struct Liar {
-    board: Mps2,
+    board: Mps,
     lies: bool,
 }
 
@@ -45,9 +45,9 @@ impl Write for Liar {
 }
 
 impl Board for Liar {
-    const NAME: &'static str = Mps2::NAME;
-    type Kernel = <Mps2 as Board>::Kernel;
-    const INSTRUCTIONS_PER_TICK: u64 = Mps2::INSTRUCTIONS_PER_TICK;
+    const NAME: &'static str = Mps::NAME;
+    type Kernel = <Mps as Board>::Kernel;
+    const TICKS_PER_1000_INSTRUCTIONS: u64 = Mps::TICKS_PER_1000_INSTRUCTIONS;
 
     fn ticks(&self) -> u64 {
         self.board.ticks()

@@ -11,10 +11,12 @@ unsafe extern "C" {
     static _model_end: u8;
     static _request_start: u8;
     static _request_end: u8;
+    /// The lowest word of the stack, and the end of the highest.
     static _stack_end: u32;
     static _stack_start: u32;
-    static __sdata: u8;
-    static __euninit: u8;
+    /// Everything linked into RAM but the stack.
+    static _variables_start: u8;
+    static _variables_end: u8;
 }
 
 #[global_allocator]
@@ -38,21 +40,22 @@ pub fn request_partition() -> &'static [u8] {
     unsafe { slice::from_raw_parts(start, end.addr() - start.addr()) }
 }
 
-/// Bytes of everything linked into RAM, from `.data` to `.uninit`, but for the heap's pool.
+/// Bytes of everything linked into RAM but the stack and the heap's pool.
 pub fn static_bytes() -> usize {
-    (&raw const __euninit).addr() - (&raw const __sdata).addr() - HEAP_BYTES
+    (&raw const _variables_end).addr() - (&raw const _variables_start).addr() - HEAP_BYTES
 }
 
-/// The stack, painted by cortex-m-rt.
+/// The stack, once [`init`] has painted it.
 pub fn stack() -> PaintedStack {
     let (bottom, top) = (&raw const _stack_end, &raw const _stack_start);
     let len = (top.addr() - bottom.addr()) / size_of::<u32>();
-    // SAFETY: the linker script reserves these words for the stack, and cortex-m-rt painted them before main.
-    unsafe { PaintedStack::new(bottom, len, cortex_m_rt::STACK_PAINT_VALUE) }
+    // SAFETY: the linker script reserves these words for the stack, and nothing else is linked into them.
+    unsafe { PaintedStack::new(bottom, len) }
 }
 
-/// Hands the heap its memory. Called once, before the first allocation.
-pub fn init_heap() {
+/// Paints the stack and hands the heap its memory. Called once, first thing in main.
+pub fn init() {
+    stack().paint();
     // SAFETY: the macro's own static becomes the heap's memory; a second call panics in the heap before it uses it.
     unsafe {
         embedded_alloc::init!(HEAP, HEAP_BYTES);

@@ -1,0 +1,9 @@
+use cortex_m_rt::{ExceptionFrame, exception};
+use emberlm_semihosted::print_fault;
+
+#[allow(unsafe_code)]
+// SAFETY: nothing returns from here, so no state that the fault left half-written is used again.
+#[exception]
+unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
+    print_fault(format_args!("at {:#010x}, called from {:#010x}", frame.pc(), frame.lr()))
+}

@@ -1,0 +1,60 @@
+//! Arm's MPS2 and MPS3 boards: memory map, clock, and what becomes of a fault. A feature names the board.
+#![no_std]
+
+mod board;
+mod clock;
+mod fault;
+
+pub use emberlm_semihosted::exit;
+pub use emberlm_semihosted::memory::{model_partition, request_partition};
+
+use core::fmt;
+
+use emberlm_firmware::{Board, Buffers};
+use emberlm_semihosted::{Console, memory, take_buffers};
+
+/// A running board whose console is semihosting.
+pub struct Mps {
+    console: Console,
+}
+
+impl Mps {
+    /// Paints the stack, sets up the heap, starts the clock, opens the console and hands out the static buffers; `None`
+    /// when called a second time, or without a debugger.
+    pub fn take() -> Option<(Self, Buffers<'static>)> {
+        let buffers = take_buffers()?;
+        memory::init();
+        clock::start()?;
+        Some((Self { console: Console::open()? }, buffers))
+    }
+}
+
+impl fmt::Write for Mps {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.console.write_str(text)
+    }
+}
+
+impl Board for Mps {
+    const NAME: &'static str = board::NAME;
+
+    type Kernel = board::Kernel;
+
+    const TICKS_PER_1000_INSTRUCTIONS: u64 = board::CLOCK_MHZ;
+
+    fn ticks(&self) -> u64 {
+        clock::ticks()
+    }
+
+    fn static_bytes(&self) -> usize {
+        memory::static_bytes()
+    }
+
+    fn stack_bytes(&self) -> usize {
+        memory::stack().high_water_bytes()
+    }
+
+    fn heap_free(&self) -> usize {
+        memory::heap_free()
+    }
+}

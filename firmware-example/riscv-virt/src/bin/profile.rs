@@ -1,0 +1,13 @@
+//! Counts the instructions of each part of a forward pass of the model in its partition.
+#![no_std]
+#![no_main]
+
+use emberlm_firmware::profile;
+use emberlm_riscv_virt::{Virt, exit, model_partition};
+use riscv_rt::entry;
+
+#[entry]
+fn main() -> ! {
+    let Some((mut board, _)) = Virt::take() else { exit(false) };
+    exit(profile(&mut board, model_partition()))
+}

@@ -1,0 +1,61 @@
+//! The RISC-V board that QEMU calls `virt`: memory map, clock, and what becomes of a fault. The target says which
+//! extensions the core has.
+#![no_std]
+
+mod board;
+mod fault;
+
+pub use emberlm_semihosted::exit;
+pub use emberlm_semihosted::memory::{model_partition, request_partition};
+
+use core::fmt;
+
+use emberlm_firmware::{Board, Buffers};
+use emberlm_semihosted::{Console, memory, take_buffers};
+use riscv::register::minstret;
+
+/// A running board whose console is semihosting.
+pub struct Virt {
+    console: Console,
+}
+
+impl Virt {
+    /// Paints the stack, sets up the heap, opens the console and hands out the static buffers; `None` when called a
+    /// second time, or without a debugger.
+    pub fn take() -> Option<(Self, Buffers<'static>)> {
+        let buffers = take_buffers()?;
+        memory::init();
+        Some((Self { console: Console::open()? }, buffers))
+    }
+}
+
+impl fmt::Write for Virt {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.console.write_str(text)
+    }
+}
+
+impl Board for Virt {
+    const NAME: &'static str = board::NAME;
+
+    type Kernel = board::Kernel;
+
+    /// The counter counts instructions.
+    const TICKS_PER_1000_INSTRUCTIONS: u64 = 1000;
+
+    fn ticks(&self) -> u64 {
+        minstret::read64()
+    }
+
+    fn static_bytes(&self) -> usize {
+        memory::static_bytes()
+    }
+
+    fn stack_bytes(&self) -> usize {
+        memory::stack().high_water_bytes()
+    }
+
+    fn heap_free(&self) -> usize {
+        memory::heap_free()
+    }
+}
