@@ -129,7 +129,7 @@ fn the_boards_kernel_gives_the_portable_kernels_bits() {
     let program = firmware::build(board(), "kernels").unwrap();
     let run = emulator::run(emulator::command(board(), &program, &[]).unwrap(), PATIENT, |_| {}).unwrap();
     assert!(run.status.success(), "{run:?}");
-    assert!(run.lines.iter().any(|line| line == "products_with_the_portable_bits: 3500"), "{run:?}");
+    assert!(run.lines.iter().any(|line| line == "products_with_the_portable_bits: 13440"), "{run:?}");
 }
 
 #[test]

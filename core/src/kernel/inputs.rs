@@ -12,8 +12,8 @@ pub struct F32Inputs<'a> {
 /// 16-bit activations of several positions.
 #[derive(Clone, Copy, Debug)]
 pub struct I16Inputs<'a> {
-    /// `[positions][i16_words(n_in)]`, as [`quantize_i16`](crate::ops::quantize::quantize_i16) packs them and
-    /// [`Kernel::arrange_i16`](super::Kernel::arrange_i16) arranged them.
+    /// `[positions][i16_words(n_in)]`, as [`quantize_i16`](crate::ops::quantize::quantize_i16) packs them, or as
+    /// [`Kernel::quantize_i16`](super::Kernel::quantize_i16) left them.
     pub words: &'a [u32],
     /// `[positions]`.
     pub scales: &'a [f32],
@@ -22,7 +22,8 @@ pub struct I16Inputs<'a> {
 /// 8-bit activations of several positions.
 #[derive(Clone, Copy, Debug)]
 pub struct I8Inputs<'a> {
-    /// `[positions][i8_words(n_in)]`, as [`quantize_i8`](crate::ops::quantize::quantize_i8) packs them.
+    /// `[positions][i8_words(n_in)]`, as [`quantize_i8`](crate::ops::quantize::quantize_i8) packs them, or as
+    /// [`Kernel::quantize_i8`](super::Kernel::quantize_i8) left them; there may be more behind.
     pub words: &'a [u32],
     /// `[positions]`.
     pub scales: &'a [f32],
@@ -40,7 +41,7 @@ impl<'a> I8Inputs<'a> {
     /// Each position's activations.
     #[inline(always)]
     pub fn iter(self, n_in: usize) -> impl Iterator<Item = I8Position<'a>> + Clone {
-        self.words.chunks_exact(i8_words(n_in)).map(move |words| {
+        self.words.chunks_exact(i8_words(n_in)).take(self.scales.len()).map(move |words| {
             let (words, scales) = words.split_at(n_in.div_ceil(4));
             I8Position { words, scales }
         })

@@ -13,11 +13,12 @@ mod rows;
 #[cfg(all(target_arch = "arm", feature = "cortex-m-dsp"))]
 pub use cortex_m_dsp::CortexMDsp;
 pub use inputs::{F32Inputs, I8Inputs, I8Position, I16Inputs, I16Position, Position};
-pub use portable::{Portable, finish};
+pub use portable::{Portable, Scaling, finish};
 pub(crate) use portable::{accumulate_floats, accumulate_groups, sum};
 pub use rows::{PackedRow, Rows, Unpacked, row_scale, signed_bytes};
 
 use crate::format::Packing;
+use crate::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
 
 /// Matrix products. Row `r`, position `t` of a product goes to `out[t * out_stride + r]`.
 ///
@@ -28,6 +29,27 @@ pub trait Kernel {
     /// at its end.
     #[inline(always)]
     fn arrange_i16(&self, _words: &mut [u32], _packing: Packing, _n_in: usize) {}
+
+    /// Rounds activations `x` `[positions][n_in]` to 16 bits for this kernel's [`Kernel::matmul_i16`] with weights of such
+    /// a packing: their words `[positions][i16_words(n_in)]`, and each position's scale.
+    #[inline(always)]
+    fn quantize_i16(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
+        let positions = words.chunks_exact_mut(i16_words(n_in)).zip(x.chunks_exact(n_in));
+        for ((words, x), scale) in positions.zip(scales) {
+            *scale = quantize_i16(words, x);
+            self.arrange_i16(words, packing, n_in);
+        }
+    }
+
+    /// Rounds activations to 8 bits for [`Kernel::matmul_i8`], as [`Kernel::quantize_i16`] does to 16. Words are as many
+    /// as for these; how many a kernel fills is its own affair.
+    #[inline(always)]
+    fn quantize_i8(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], _packing: Packing, n_in: usize) {
+        let positions = words.chunks_exact_mut(i8_words(n_in)).zip(x.chunks_exact(n_in));
+        for ((words, x), scale) in positions.zip(scales) {
+            *scale = quantize_i8(words, x);
+        }
+    }
 
     /// Weights of any format by f32 activations: each weight as an f32, `(row_scale * scale) * integer` where it is
     /// one; each dot product eight stripes of sums, folded.

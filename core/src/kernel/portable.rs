@@ -4,7 +4,6 @@ use super::Kernel;
 use super::inputs::{F32Inputs, I8Inputs, I16Inputs, Position};
 use super::rows::{PackedRow, Rows, Unpacked, signed_bytes};
 use crate::format::{Format, Packing};
-use crate::ops::exp::pow2;
 use crate::ops::reduce::{STRIPES, accumulate_dot, fold};
 
 /// Runs everywhere, and defines what every other kernel computes.
@@ -123,13 +122,38 @@ pub(crate) fn sum<'a>(
     sum
 }
 
+/// How a product's integer sums become floats.
+#[derive(Clone, Copy, Debug)]
+pub struct Scaling {
+    /// Bits that are shifted out of a sum, up to 28: a row has at most [`MAX_WIDTH`](crate::config::MAX_WIDTH) weights.
+    pub shift: u32,
+    /// Half of what the shift leaves out.
+    pub half: i64,
+    /// `2^shift`.
+    pub unit: f32,
+}
+
+impl Scaling {
+    /// Of a product whose rows have `n_in` weights.
+    #[inline(always)]
+    pub const fn new(packing: Packing, n_in: usize) -> Self {
+        let shift = packing.shift(n_in);
+        Self { shift, half: (1i64 << shift) >> 1, unit: f32::from_bits((shift + 127) << 23) }
+    }
+
+    /// The product that the integer sum of a row stands for.
+    #[inline(always)]
+    pub fn finish(&self, sum: i64, row_scale: f32, input_scale: f32) -> f32 {
+        let sum = sum + self.half;
+        // The shifted sum fits 32 bits: no more of it than that is computed.
+        let (low, high) = (sum as u32, (sum >> 32) as u32);
+        let rounded = low >> self.shift | (high << 1) << (31 - self.shift);
+        (rounded as i32 as f32 * (row_scale * self.unit)) * input_scale
+    }
+}
+
 /// A row's integer sum as the f32 product.
 #[inline(always)]
 pub fn finish(sum: i64, packing: Packing, n_in: usize, row_scale: f32, input_scale: f32) -> f32 {
-    let shift = packing.shift(n_in);
-    let sum = sum + ((1i64 << shift) >> 1);
-    // The shifted sum fits 32 bits: no more of it than that is computed.
-    let (low, high) = (sum as u32, (sum >> 32) as u32);
-    let rounded = low >> shift | (high << 1) << (31 - shift);
-    (rounded as i32 as f32 * (row_scale * pow2(shift as i32))) * input_scale
+    Scaling::new(packing, n_in).finish(sum, row_scale, input_scale)
 }

@@ -101,14 +101,14 @@ fn unpack_planes<const LOW: usize, const HIGH: usize>(out: &mut Unpacked, bytes:
 
 /// The plane's words.
 #[inline(always)]
-fn words<const N: usize>(bytes: &[u8]) -> Option<[u32; N]> {
+pub(super) fn words<const N: usize>(bytes: &[u8]) -> Option<[u32; N]> {
     let words: &[[u8; 4]; N] = bytes.as_chunks().0.first_chunk()?;
     Some(words.map(u32::from_le_bytes))
 }
 
 /// Weights `4 i` to `4 i + 3` out of a plane of `N` bits, one a byte.
 #[inline(always)]
-fn fields<const N: usize>(plane: &[u32; N], i: usize) -> u32 {
+pub(super) fn fields<const N: usize>(plane: &[u32; N], i: usize) -> u32 {
     let mask = 0x0101_0101 * ((1 << N) - 1);
     if N == 0 { 0 } else { plane[i % N] >> (N * (i / N)) & mask }
 }

@@ -43,19 +43,64 @@ pub(super) fn round(v: f32) -> i32 {
     (v + ROUND).to_bits().wrapping_sub(ROUND.to_bits()) as i32
 }
 
+/// How a position's activations become integers.
+#[derive(Clone, Copy, Debug)]
+pub struct Rounding {
+    /// What one of the integers stands for; 0 where all activations are (nearly) zero, and not a number where one is
+    /// not finite.
+    pub scale: f32,
+    /// What activations are multiplied by before they are rounded; 0 where the scale is 0 or not a number.
+    pub inverse: f32,
+}
+
+impl Rounding {
+    /// To integers of up to `most`.
+    #[inline(always)]
+    fn new(x: &[f32], most: f32) -> Self {
+        let peak = peak(x);
+        if !(LEAST..=f32::MAX).contains(&peak) {
+            return Self { scale: if peak < LEAST { 0.0 } else { f32::NAN }, inverse: 0.0 };
+        }
+        Self { scale: peak / most, inverse: most / peak }
+    }
+
+    /// To 16-bit integers.
+    pub fn to_i16(x: &[f32]) -> Self {
+        Self::new(x, MAX_I16)
+    }
+
+    /// To 8-bit integers under an integer scale a group.
+    pub fn to_i8(x: &[f32]) -> Self {
+        Self::new(x, MAX_I8_SCALED)
+    }
+
+    /// The integer scale of a group of up to [`I8_GROUP`] activations, and what these are multiplied by.
+    #[inline(always)]
+    pub fn group(&self, x: &[f32]) -> (i32, f32) {
+        let scale = ((peak(x) * self.inverse) as i32 / MAX_I8 + 1).min(255);
+        (scale, self.inverse / scale as f32)
+    }
+}
+
+/// The integer of an activation times [`Rounding::inverse`], in the low 16 bits: it needs no bound, since none is beyond
+/// the largest one. Anything where the scale is not a number.
+#[inline(always)]
+pub fn low_bits(v: f32) -> u32 {
+    (v + ROUND).to_bits()
+}
+
 /// Writes `x` as 16-bit integers, element `2i` in the low and `2i + 1` in the high half of word `i`, and returns
 /// their scale: `x ~ scale * integer`, off by at most half a scale.
 ///
 /// The scale is `max |x| / 32767`; it is 0 where all of `x` is (nearly) zero, and not a number where `x` holds one
 /// that is not finite.
 pub fn quantize_i16(words: &mut [u32], x: &[f32]) -> f32 {
-    let peak = peak(x);
-    if !(LEAST..=f32::MAX).contains(&peak) {
+    let rounding = Rounding::to_i16(x);
+    if rounding.inverse == 0.0 {
         words.fill(0);
-        return if peak < LEAST { 0.0 } else { f32::NAN };
+        return rounding.scale;
     }
-    let inverse = MAX_I16 / peak;
-    let integer = |v: f32| round(v * inverse).clamp(-32767, 32767) as u16 as u32;
+    let integer = |v| low_bits(v * rounding.inverse) & 0xFFFF;
     let (pairs, last) = x.as_chunks::<2>();
     let (body, rest) = words.split_at_mut(pairs.len());
     for (word, &[low, high]) in body.iter_mut().zip(pairs) {
@@ -65,7 +110,7 @@ pub fn quantize_i16(words: &mut [u32], x: &[f32]) -> f32 {
     if let (Some(word), Some(&low)) = (rest.first_mut(), last.first()) {
         *word = integer(low);
     }
-    peak / MAX_I16
+    rounding.scale
 }
 
 /// Writes `x` as 8-bit integers, element `i` in byte `i % 4` of word `i / 4`, then a scale from 1 to 255 for each
@@ -76,23 +121,27 @@ pub fn quantize_i16(words: &mut [u32], x: &[f32]) -> f32 {
 /// under which the group's integers stay within ±127, or that plus one.
 pub fn quantize_i8(words: &mut [u32], x: &[f32]) -> f32 {
     let (words, scales) = words.split_at_mut(x.len().div_ceil(4));
-    let largest = peak(x);
-    if !(LEAST..=f32::MAX).contains(&largest) {
+    let rounding = Rounding::to_i8(x);
+    if rounding.inverse == 0.0 {
         words.fill(0);
         scales.fill(0);
-        return if largest < LEAST { 0.0 } else { f32::NAN };
+        return rounding.scale;
     }
-    let inverse = MAX_I8_SCALED / largest;
     for ((words, scale), x) in words.chunks_mut(I8_GROUP / 4).zip(scales).zip(x.chunks(I8_GROUP)) {
-        let group_scale = ((peak(x) * inverse) as i32 / MAX_I8 + 1).min(255);
+        let (group_scale, inverse) = rounding.group(x);
         *scale = group_scale as u32;
-        let inverse = inverse / group_scale as f32;
         for (word, x) in words.iter_mut().zip(x.chunks(4)) {
-            let byte = |v: f32| round(v * inverse).clamp(-MAX_I8, MAX_I8) as u8;
+            let byte = |v: f32| round_i8(v * inverse) as u8;
             *word = u32::from_le_bytes(core::array::from_fn(|i| x.get(i).map_or(0, |&v| byte(v))));
         }
     }
-    largest / MAX_I8_SCALED
+    rounding.scale
+}
+
+/// The integer of an activation times what [`Rounding::group`] says.
+#[inline(always)]
+pub fn round_i8(v: f32) -> i32 {
+    round(v).clamp(-MAX_I8, MAX_I8)
 }
 
 #[cfg(test)]

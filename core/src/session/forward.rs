@@ -177,27 +177,31 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
         let config = *self.session.config();
         let (n_embd, n_head, head_dim) = (config.n_embd as usize, config.n_head as usize, config.head_dim());
         let query_scale = 1.0 / libm::sqrtf(head_dim as f32);
-        for block in blocks(rows, head_dim) {
+        for block in blocks(rows, n_embd) {
             self.product(matrix, block.clone())?;
             let n = self.n();
             let session = &mut *self.session;
             let outputs = session.scratch.block.chunks_exact(BLOCK_ROWS).map(|outputs| part(outputs, ..block.len()));
             let (queries, heads) = split_mut(session.scratch.hidden, n * n_embd);
-            let Some(rows) = block.start.checked_sub(n_embd) else {
+            if block.end <= n_embd {
                 for (queries, outputs) in rows_mut(queries, n_embd).zip(outputs) {
                     let queries = part_mut(queries, block.clone()).iter_mut();
                     queries.zip(outputs).for_each(|(query, out)| *query = out * query_scale);
                 }
                 continue;
-            };
+            }
+            let kv_part = if block.end <= 2 * n_embd { Part::Keys } else { Part::Values };
             let heads = rows_mut(heads, head_dim).take(n);
-            let (head, at) = (rows / head_dim.max(1), rows % head_dim.max(1));
-            let part = if head < n_head { Part::Keys } else { Part::Values };
             let mut layer = session.kv.layer(self.layer as usize);
             for (position, (x, outputs)) in (session.n_past + self.first..).zip(heads.zip(outputs)) {
-                part_mut(x, at..).iter_mut().zip(outputs).for_each(|(x, &out)| *x = out);
-                if at + block.len() == head_dim {
-                    layer.write(part, position, head % n_head.max(1), x);
+                // A head that a block begins or ends in waits in `x` until it is whole.
+                for rows in blocks(block.clone(), head_dim) {
+                    let (head, at) = (rows.start / head_dim.max(1), rows.start % head_dim.max(1));
+                    let outputs = part(outputs, rows.start - block.start..rows.end - block.start);
+                    part_mut(x, at..).iter_mut().zip(outputs).for_each(|(x, &out)| *x = out);
+                    if at + rows.len() == head_dim {
+                        layer.write(kv_part, position, head % n_head.max(1), x);
+                    }
                 }
             }
         }

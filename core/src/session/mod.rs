@@ -253,12 +253,16 @@ impl<'b, S: Source, K: Kernel> Session<'b, S, K> {
             crate::ops::layer_norm::normalize(normed, residual, epsilon);
         }
         let weight = required(&mut self.model, weight)?;
-        weights::read_vector(self.model.source(), &weight, 0..n_embd, |i, weight| {
-            normed.iter_mut().skip(i).step_by(n_embd.max(1)).for_each(|x| *x *= weight);
+        weights::read_vector(self.model.source(), &weight, 0..n_embd, |range, weights| {
+            for normed in rows_mut(normed, n_embd) {
+                weights.apply(part_mut(normed, range.clone()), |x, weight| *x *= weight);
+            }
         })?;
         if let Some(bias) = self.model.tensor(bias)? {
-            weights::read_vector(self.model.source(), &bias, 0..n_embd, |i, bias| {
-                normed.iter_mut().skip(i).step_by(n_embd.max(1)).for_each(|x| *x += bias);
+            weights::read_vector(self.model.source(), &bias, 0..n_embd, |range, bias| {
+                for normed in rows_mut(normed, n_embd) {
+                    bias.apply(part_mut(normed, range.clone()), |x, bias| *x += bias);
+                }
             })?;
         }
         Ok(())

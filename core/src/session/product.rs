@@ -5,11 +5,13 @@ use super::weights::{piece_groups, pieces, read_scales, read_vector};
 use crate::blob::slot::{LayerSlot, Slot};
 use crate::config::Activations;
 use crate::format::Packing;
-use crate::kernel::{self, F32Inputs, I8Inputs, I16Inputs, Kernel, Rows, accumulate_floats, accumulate_groups, finish};
+use crate::kernel::{
+    self, F32Inputs, I8Inputs, I16Inputs, Kernel, Portable, Rows, accumulate_floats, accumulate_groups, finish,
+};
 use crate::model::{Model, Tensor};
-use crate::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
+use crate::ops::quantize::i16_words;
 use crate::ops::reduce::{STRIPES, fold};
-use crate::part::{self, part, part_mut, rows_mut};
+use crate::part::{self, part, part_mut};
 use crate::scratch::{BLOCK_ROWS, Partial};
 use crate::source::{ReadError, Source};
 use core::ops::Range;
@@ -45,22 +47,15 @@ impl Matrix {
     ) {
         let n_in = self.tensor.cols;
         let Some(packing) = self.tensor.format.packing() else { return };
-        let positions = part::rows(floats, n_in);
+        let n = floats.len() / n_in.max(1);
+        let (words, scales) = (part_mut(words, ..n * i16_words(n_in)), part_mut(scales, ..n));
+        let whole = self.has_whole_rows(source);
         match self.rounding {
             Activations::F32 => {}
-            Activations::I16 => {
-                for ((x, words), scale) in positions.zip(rows_mut(words, i16_words(n_in))).zip(scales) {
-                    *scale = quantize_i16(words, x);
-                    if self.has_whole_rows(source) {
-                        kernel.arrange_i16(words, packing, n_in);
-                    }
-                }
-            }
-            Activations::I8 => {
-                for ((x, words), scale) in positions.zip(rows_mut(words, i8_words(n_in))).zip(scales) {
-                    *scale = quantize_i8(words, x);
-                }
-            }
+            Activations::I16 if whole => kernel.quantize_i16(words, scales, floats, packing, n_in),
+            Activations::I16 => Portable.quantize_i16(words, scales, floats, packing, n_in),
+            Activations::I8 if whole => kernel.quantize_i8(words, scales, floats, packing, n_in),
+            Activations::I8 => Portable.quantize_i8(words, scales, floats, packing, n_in),
         }
     }
 }
@@ -104,7 +99,7 @@ impl<'a> Product<'a> {
                 Inputs::I16(I16Inputs { words: part(words, ..n * i16_words(n_in)), scales: part(scales, ..n) })
             }
             Activations::I8 => {
-                Inputs::I8(I8Inputs { words: part(words, ..n * i8_words(n_in)), scales: part(scales, ..n) })
+                Inputs::I8(I8Inputs { words: part(words, ..n * i16_words(n_in)), scales: part(scales, ..n) })
             }
         };
         Self { matrix: matrix.tensor, bias, inputs }
@@ -138,8 +133,10 @@ impl<'a> Product<'a> {
             }
         }
         let Some(bias) = &self.bias else { return Ok(()) };
-        read_vector(source, bias, rows, |i, bias| {
-            out.iter_mut().skip(i).step_by(BLOCK_ROWS).for_each(|out| *out += bias);
+        read_vector(source, bias, rows, |range, bias| {
+            for out in out.chunks_exact_mut(BLOCK_ROWS) {
+                bias.apply(part_mut(out, range.clone()), |out, bias| *out += bias);
+            }
         })
     }
 

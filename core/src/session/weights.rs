@@ -8,18 +8,43 @@ use crate::part::{part, part_mut};
 use crate::source::{ReadError, Source};
 use core::ops::Range;
 
-/// Reads elements `range` of a vector, a tensor of one row of floats, and hands each to `each` with its place in the
-/// range.
+/// Reads elements `range` of a vector, a tensor of one row of floats, piece by piece, and hands each piece to `each` with
+/// its place in the range.
 pub(super) fn read_vector(
     source: &mut impl Source,
     vector: &Tensor,
     range: Range<usize>,
-    mut each: impl FnMut(usize, f32),
+    each: impl FnMut(Range<usize>, Floats<'_>),
 ) -> Result<(), ReadError> {
-    read_floats(source, vector.format, vector.offset, range, &mut each)
+    read_floats(source, vector.format, vector.offset, range, each)
 }
 
-/// Reads one row of a matrix and hands each weight to `each` with its place in `x`. `group_scales` has room for a row's.
+/// Floats as they are stored.
+#[derive(Clone, Copy)]
+pub(super) enum Floats<'a> {
+    F32(&'a [[u8; 4]]),
+    F16(&'a [[u8; 2]]),
+}
+
+impl Floats<'_> {
+    /// Each element of `out` with the float in its place.
+    #[inline(always)]
+    pub(super) fn apply(self, out: &mut [f32], with: impl Fn(&mut f32, f32)) {
+        match self {
+            Self::F32(floats) => {
+                out.iter_mut().zip(floats).for_each(|(out, &bytes)| with(out, f32::from_le_bytes(bytes)));
+            }
+            Self::F16(floats) => {
+                out.iter_mut()
+                    .zip(floats)
+                    .for_each(|(out, &bytes)| with(out, half::f16::from_le_bytes(bytes).to_f32()));
+            }
+        }
+    }
+}
+
+/// Reads one row of a matrix: `each` element of `x` with the weight of its column. `group_scales` has room for a
+/// row's.
 pub(super) fn read_row(
     source: &mut impl Source,
     matrix: &Tensor,
@@ -30,9 +55,9 @@ pub(super) fn read_row(
 ) -> Result<(), ReadError> {
     let offset = matrix.offset + row * matrix.stride;
     let Some(packing) = matrix.format.packing() else {
-        let mut x = x.iter_mut();
-        let mut next = |_, weight| x.next().into_iter().for_each(|x| each(x, weight));
-        return read_floats(source, matrix.format, offset, 0..matrix.cols, &mut next);
+        return read_floats(source, matrix.format, offset, 0..matrix.cols, |range, floats| {
+            floats.apply(part_mut(x, range), &each);
+        });
     };
     let row_scale = read_scales(source, matrix, packing, row, group_scales)?;
     let mut buffer: Unpacked = [0; 32];
@@ -91,24 +116,17 @@ fn read_floats(
     format: Format,
     offset: usize,
     range: Range<usize>,
-    each: &mut impl FnMut(usize, f32),
+    mut each: impl FnMut(Range<usize>, Floats<'_>),
 ) -> Result<(), ReadError> {
     let size = format.float_bytes();
     let offset = offset + size * range.start;
     for piece in pieces(range.len(), source.max_read() / size, STRIPES) {
         let bytes = source.read(offset + size * piece.start, size * piece.len())?;
-        match format {
-            Format::F16 => {
-                for (index, &bytes) in piece.zip(bytes.as_chunks().0) {
-                    each(index, half::f16::from_le_bytes(bytes).to_f32());
-                }
-            }
-            _ => {
-                for (index, &bytes) in piece.zip(bytes.as_chunks().0) {
-                    each(index, f32::from_le_bytes(bytes));
-                }
-            }
-        }
+        let floats = match format {
+            Format::F16 => Floats::F16(bytes.as_chunks().0),
+            _ => Floats::F32(bytes.as_chunks().0),
+        };
+        each(piece, floats);
     }
     Ok(())
 }

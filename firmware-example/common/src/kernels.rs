@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use emberlm_core::format::Format;
 use emberlm_core::kernel::{I8Inputs, I16Inputs, Kernel, Portable, Rows};
-use emberlm_core::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
+use emberlm_core::ops::quantize::i16_words;
 use emberlm_core::scratch::BLOCK_ROWS;
 
 use crate::report::print_end;
@@ -18,27 +18,36 @@ pub fn kernels<B: Board>(board: &mut B) -> bool {
     print_end(board, result)
 }
 
-/// Columns: whole groups, ragged ends of every kind, and both.
-const COLUMNS: [usize; 14] = [1, 2, 3, 5, 31, 32, 33, 63, 64, 65, 96, 100, 128, 203];
-const ROWS: [usize; 5] = [1, 2, 3, 4, 8];
-const POSITIONS: [usize; 5] = [1, 2, 3, 4, 6];
+/// Columns: whole groups, ragged ends of every kind, both, and more groups than a kernel takes at once.
+const COLUMNS: [usize; 16] = [1, 2, 3, 5, 31, 32, 33, 63, 64, 65, 96, 100, 128, 203, 832, 1664];
+const ROWS: [usize; 6] = [1, 2, 3, 4, 8, 29];
+const POSITIONS: [usize; 6] = [1, 2, 3, 4, 5, 6];
 
 fn run<B: Board>(board: &mut B) -> Result<(), ProgramError> {
     writeln!(board, "board: {}", B::NAME)?;
     let mut random = Random(0x2545_F491);
     let mut products = 0;
     let formats = || Format::ALL.into_iter().filter(|format| format.packing().is_some());
+    let mut compare = |product: &Product| {
+        for width in [Width::I16, Width::I8] {
+            if product.bits(&B::Kernel::default(), width) != product.bits(&Portable, width) {
+                let &Product { format, n_in, n_rows, n, .. } = product;
+                return Err(ProgramError::KernelBits { format, n_in, n_rows, n });
+            }
+            products += 1;
+        }
+        Ok(())
+    };
     for format in formats() {
         for n_in in COLUMNS {
-            for n_rows in ROWS {
-                for n in POSITIONS {
-                    let product = Product::new(format, n_in, n_rows, n, &mut random);
-                    for width in [Width::I16, Width::I8] {
-                        if product.bits(&B::Kernel::default(), width) != product.bits(&Portable, width) {
-                            return Err(ProgramError::KernelBits { format, n_in, n_rows, n });
-                        }
-                        products += 1;
-                    }
+            for n in POSITIONS {
+                for n_rows in ROWS {
+                    compare(&Product::new(format, n_in, n_rows, n, &mut random))?;
+                }
+                for extreme in &EXTREMES {
+                    let mut product = Product::new(format, n_in, 5, n, &mut random);
+                    extreme.apply(&mut product);
+                    compare(&product)?;
                 }
             }
         }
@@ -50,10 +59,12 @@ fn run<B: Board>(board: &mut B) -> Result<(), ProgramError> {
                 for n in [1, 2, 4] {
                     // A block of rows, over and over, is a matrix that takes little memory.
                     let product = Product::new(format, n_in, BLOCK_ROWS, n, &mut random);
+                    let mut out = product.outputs();
                     let start = board.ticks();
                     let inputs = product.inputs(&B::Kernel::default(), width);
-                    for _ in 0..n_in / BLOCK_ROWS {
-                        product.multiply(&B::Kernel::default(), &inputs, width);
+                    for first in (0..n_in).step_by(BLOCK_ROWS) {
+                        let n_rows = BLOCK_ROWS.min(n_in - first);
+                        product.multiply(&mut out, &B::Kernel::default(), &inputs, width, n_rows);
                     }
                     let instructions = B::instructions(board.ticks() - start);
                     let (name, width) = (format.name(), width.name());
@@ -77,6 +88,50 @@ impl Width {
         match self {
             Self::I16 => "i16",
             Self::I8 => "i8",
+        }
+    }
+}
+
+/// What all of a product's parts may be, and what its first activation or row scale then is.
+struct Extreme {
+    integers: u8,
+    scales: u8,
+    floats: [f32; 2],
+    first: f32,
+    row_scale: u16,
+}
+
+/// The largest sums of either sign, for signed weights and for those with an offset, and what is no number.
+const EXTREMES: [Extreme; 8] = {
+    const NAN: u16 = 0x7FC0;
+    const ONE: u16 = 0x3F80;
+    let large = Extreme { integers: 0x80, scales: 0xFF, floats: [1.0; 2], first: 1.0, row_scale: ONE };
+    [
+        Extreme { ..large },
+        Extreme { floats: [-1.0; 2], first: -1.0, ..large },
+        Extreme { floats: [1.0, -1.0], scales: 0x80, ..large },
+        Extreme { integers: 0, scales: 0x80, ..large },
+        Extreme { integers: 0xFF, scales: 0x80, floats: [-1.0; 2], first: -1.0, ..large },
+        Extreme { floats: [0.0; 2], first: 0.0, ..large },
+        Extreme { first: f32::NAN, ..large },
+        Extreme { row_scale: NAN, first: f32::INFINITY, ..large },
+    ]
+};
+
+impl Extreme {
+    fn apply(&self, product: &mut Product) {
+        let Product { format, n_in, .. } = *product;
+        let Some(packing) = format.packing() else { return };
+        for row in aligned_mut(&mut product.rows).chunks_exact_mut(format.row_stride(n_in)) {
+            let (integers, scales) = row.split_at_mut(packing.row_bytes(n_in));
+            integers.fill(self.integers);
+            scales.fill(self.scales);
+            if let Some(row_scale) = scales.last_chunk_mut() {
+                *row_scale = self.row_scale.to_le_bytes();
+            }
+        }
+        for (i, x) in product.floats.iter_mut().enumerate() {
+            *x = if i % n_in == 0 { self.first } else { self.floats[i % 2] };
         }
     }
 }
@@ -113,22 +168,17 @@ impl Product {
 
     fn inputs<K: Kernel>(&self, kernel: &K, width: Width) -> Inputs {
         let Some(packing) = self.format.packing() else { return Inputs { words: vec![], scales: vec![] } };
-        let len = match width {
-            Width::I16 => i16_words(self.n_in),
-            Width::I8 => i8_words(self.n_in),
-        };
-        let mut words = vec![0; self.n * len];
-        let positions = words.chunks_exact_mut(len).zip(self.floats.chunks_exact(self.n_in));
-        let quantize = |(words, x): (&mut [u32], &[f32])| match width {
-            Width::I8 => quantize_i8(words, x),
-            Width::I16 => {
-                let scale = quantize_i16(words, x);
-                kernel.arrange_i16(words, packing, self.n_in);
-                scale
-            }
-        };
-        let scales = positions.map(quantize).collect();
+        let (mut words, mut scales) = (vec![0; self.n * i16_words(self.n_in)], vec![0.0; self.n]);
+        let (x, n_in) = (&self.floats[..], self.n_in);
+        match width {
+            Width::I16 => kernel.quantize_i16(&mut words, &mut scales, x, packing, n_in),
+            Width::I8 => kernel.quantize_i8(&mut words, &mut scales, x, packing, n_in),
+        }
         Inputs { words, scales }
+    }
+
+    fn outputs(&self) -> Vec<f32> {
+        vec![0.0; self.n * BLOCK_ROWS]
     }
 
     /// The rows.
@@ -137,21 +187,22 @@ impl Product {
         &self.rows[start..start + self.n_rows * self.format.row_stride(self.n_in)]
     }
 
-    /// Outputs `[n][BLOCK_ROWS]`.
-    fn multiply<K: Kernel>(&self, kernel: &K, inputs: &Inputs, width: Width) -> Vec<f32> {
-        let mut out = vec![0.0; self.n * BLOCK_ROWS];
+    /// The first `n_rows` rows, to `out` `[n][BLOCK_ROWS]`.
+    fn multiply<K: Kernel>(&self, out: &mut [f32], kernel: &K, inputs: &Inputs, width: Width, n_rows: usize) {
         let (words, scales) = (&inputs.words[..], &inputs.scales[..]);
-        let rows = Rows { format: self.format, bytes: self.bytes(), n_in: self.n_in };
+        let bytes = &self.bytes()[..n_rows * self.format.row_stride(self.n_in)];
+        let rows = Rows { format: self.format, bytes, n_in: self.n_in };
         match width {
-            Width::I16 => kernel.matmul_i16(&mut out, BLOCK_ROWS, I16Inputs { words, scales }, rows),
-            Width::I8 => kernel.matmul_i8(&mut out, BLOCK_ROWS, I8Inputs { words, scales }, rows),
+            Width::I16 => kernel.matmul_i16(out, BLOCK_ROWS, I16Inputs { words, scales }, rows),
+            Width::I8 => kernel.matmul_i8(out, BLOCK_ROWS, I8Inputs { words, scales }, rows),
         }
-        out
     }
 
     fn bits<K: Kernel>(&self, kernel: &K, width: Width) -> Vec<u32> {
-        let out = self.multiply(kernel, &self.inputs(kernel, width), width);
-        out.into_iter().map(f32::to_bits).collect()
+        let mut out = self.outputs();
+        self.multiply(&mut out, kernel, &self.inputs(kernel, width), width, self.n_rows);
+        // A product that is no number may be any such.
+        out.into_iter().map(|x| if x.is_nan() { u32::MAX } else { x.to_bits() }).collect()
     }
 }
 

@@ -1,111 +1,151 @@
 //! The loops over whole groups, written by hand: they need all fourteen registers, of which the compiler keeps some for
 //! itself.
 //!
-//! An instruction here is one cycle by Arm's published timings for Cortex-M4, but for loads (2 for one word, 1 + n for n)
-//! and what ends a group.
+//! A loop multiplies group by group and pushes the groups' integer sums on the stack; a second one pops them and adds
+//! each, times its scale, to 64 bits, for which only then there are registers. Cycles are Arm's published ones for
+//! Cortex-M4 with memory that never waits: 1 an instruction, 1 more for each word that a load or store moves (loads in a
+//! row share one of these), 2 more for a branch that is taken.
 //!
-//! | loop | unit | loads of activations | of weights | unpacking | multiplying | instructions a MAC |
+//! | loop | unit | loads | unpacking | multiplying | instructions a MAC | cycles a MAC |
 //! |---|---|---|---|---|---|---|
-//! | [`bytes_by_rows`] | 8 columns of 3 rows | 1 | 3 | 12 | 12 | 28 / 24 |
-//! | [`nibbles_by_rows`] | 8 columns of 3 rows | 1 | 3 | 12 | 12 | 28 / 24 |
-//! | [`bytes_by_positions`] | 4 columns of 4 positions | 4 | 1 | 2 | 8 | 15 / 16 |
-//!
-//! At a group's end each sum times the group's scale is added to 64 bits on the stack, in 18 or 19 instructions.
+//! | [`bytes_by_rows`], [`unpacked_by_rows`] | 8 columns of 3 rows | 1 + 3 | 12 | 12 | 28 / 24 | 38 / 24 |
+//! | [`nibbles_by_rows`] | 8 columns of 3 rows | 1 + 3 | 12 | 12 | 28 / 24 | 35 / 24 |
+//! | [`bytes_by_four`], [`unpacked_by_four`] | 8 columns at 4 positions | 4 + 1 | 4 | 16 | 25 / 32 | 43 / 32 |
+//! | [`nibbles_by_four`] | 8 columns at 4 positions | 4 + 1 | 5 | 16 | 26 / 32 | 43 / 32 |
+//! | [`bytes_by_two`], [`unpacked_by_two`] | 8 columns at 2 positions | 2 + 1 | 4 | 8 | 15 / 16 | 25 / 16 |
+//! | [`nibbles_by_two`] | 8 columns at 2 positions | 2 + 1 | 4 | 8 | 15 / 16 | 24 / 16 |
+//! | a group's end by rows | 3 sums | | | | 14 | 38 |
+//! | by four positions | 4 sums | | | | 12 | 39 |
+//! | by two positions | 2 sums | | | | 10 | 33 |
 
-use core::arch::{asm, naked_asm};
+use core::arch::naked_asm;
 
-/// Where a row's scales are, as a loop over its groups wants to know it: behind the end of group `g`'s weights by
-/// `first - step * g` bytes, `step` being one less than a group has, for `g` from 0 up to where that is `end`.
+/// What a loop runs over.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-pub struct ScaleDistance {
-    /// Of the first group.
-    pub first: isize,
-    /// Of the one after the last.
-    pub end: isize,
+pub struct Run {
+    /// The first group's integers, at a multiple of 4; those of the others follow.
+    pub weights: *const u8,
+    /// The activations under them, as [`layout`](super::layout) puts them.
+    pub x: *const u32,
+    /// Bytes from row to row, of integers and of scales.
+    pub stride: usize,
+    /// The last group's scale; those of the groups before it lie before it.
+    pub last_scale: *const u8,
+    /// Groups, 1 to [`MAX_GROUPS`].
+    pub groups: usize,
 }
 
-/// What a loop over three rows has in common with the other: `eight` is a macro's body, eight columns of a row at
-/// `\row` into the sum `\sum` with the activations in r4 to r7, the first product added to `\from`.
+/// Groups whose sums a loop may push: 576 bytes of stack.
+pub const MAX_GROUPS: usize = 24;
+
+/// A loop: writes one integer sum for each of its rows, or positions.
 ///
-/// r0 to r2 point to the rows' weights, r3 to the activations, r8 to r10 are the group's sums. The stack holds the three
-/// 64-bit sums, the scales' distance and its end, and where the sums go.
+/// # Safety
+/// All that [`Run`] says is there, and room for the sums.
+pub type Loop = unsafe extern "C" fn(run: &Run, sums: *mut i64);
+
+/// A loop over three rows at one position. `eight` is a macro's body: eight columns of a row at `\row` into the sum
+/// `\sum` with the activations in r4 to r7, the first product added to `\from`.
+///
+/// r0 to r2 point to the rows' weights, r3 to the activations, r8 to r10 are the group's sums. A frame on the stack
+/// holds the sums, minus the number of groups that are left, and where the last scale is. The first frame's third sum
+/// is one that no group has: it ends the second loop.
 macro_rules! three_rows {
-    (eight: $eight:literal, group: $group:literal, load_scale: $load_scale:literal, step: $step:literal, mask: $mask:literal) => {
+    (eight: $eight:expr, group: $group:expr, load_scale: $load_scale:literal, mask: $mask:literal) => {
         naked_asm!(
-            "push {{r4-r11, lr}}",
-            "sub sp, #36",
-            "movs r4, #0",
-            "movs r5, #0",
-            "strd r4, r5, [sp]",
-            "strd r4, r5, [sp, #8]",
-            "strd r4, r5, [sp, #16]",
-            "str r0, [sp, #32]",
-            "ldrd r4, r5, [sp, #72]",
-            "strd r4, r5, [sp, #24]",
-            "mov r0, r1",
-            "add r1, r1, r2",
+            "push {{r1, r4-r11, lr}}",
+            "ldm r0, {{r0-r4}}",
+            "mov lr, r3",
+            "mov r3, r1",
+            "add r1, r0, r2",
             "add r2, r1, r2",
+            "rsb r11, r4, #0",
+            "mov r10, #0x80000000",
+            "push {{r8-r11, lr}}",
             $mask,
             ".macro EIGHT row, sum, from",
             $eight,
             ".endm",
-            ".macro SCALE row, sum, place",
-            concat!($load_scale, r" r5, [\row, r4]"),
-            r"ldrd r6, r7, [sp, #\place]",
-            r"smlal r6, r7, \sum, r5",
-            r"strd r6, r7, [sp, #\place]",
-            ".endm",
             "2:",
             $group,
-            "ldr r4, [sp, #24]",
-            "SCALE r0, r8, 0",
-            "SCALE r1, r9, 8",
-            "SCALE r2, r10, 16",
-            "ldr r5, [sp, #28]",
-            concat!("subs r4, #", $step),
-            "str r4, [sp, #24]",
-            "cmp r4, r5",
+            "ldrd r11, lr, [sp, #12]",
+            "adds r11, #1",
+            "push {{r8-r11, lr}}",
             "bne 2b",
             ".purgem EIGHT",
-            ".purgem SCALE",
-            "ldr r12, [sp, #32]",
-            "ldm sp, {{r0-r5}}",
-            "stm r12, {{r0-r5}}",
-            "add sp, #36",
+            "sub r4, r1, r0",
+            "movs r0, #0",
+            "movs r1, #0",
+            "movs r2, #0",
+            "movs r3, #0",
+            "movs r5, #0",
+            "movs r6, #0",
+            "pop {{r8-r11, lr}}",
+            "3:",
+            concat!($load_scale, " r7, [lr, r11]"),
+            "add r11, lr",
+            concat!($load_scale, " r12, [r11, r4]"),
+            concat!($load_scale, " r11, [r11, r4, lsl #1]"),
+            "smlal r0, r1, r8, r7",
+            "smlal r2, r3, r9, r12",
+            "smlal r5, r6, r10, r11",
+            "pop {{r8-r11, lr}}",
+            "cmp r10, #0x80000000",
+            "bne 3b",
+            "pop {{r4}}",
+            "stm r4, {{r0-r3, r5-r6}}",
             "pop {{r4-r11, pc}}",
         )
     };
 }
 
-/// The integer sums of three rows of signed bytes, `stride` bytes apart, with one position's arranged activations.
+/// The body of `eight` for bytes.
+macro_rules! eight_bytes {
+    () => {
+        r"
+        ldrd r11, r12, [\row], #8
+        sxtb16 lr, r11
+        sxtb16 r11, r11, ror #8
+        .ifc \from, none
+        smuad \sum, lr, r4
+        .else
+        smlad \sum, lr, r4, \from
+        .endif
+        smlad \sum, r11, r5, \sum
+        sxtb16 lr, r12
+        sxtb16 r12, r12, ror #8
+        smlad \sum, lr, r6, \sum
+        smlad \sum, r12, r7, \sum"
+    };
+}
+
+/// A group of 32 columns under a correction. The first load brings it too, and all three sums start from it, the one
+/// it is in last.
+macro_rules! corrected_group_of_rows {
+    () => {
+        r"
+        ldm r3!, {{r4-r8}}
+        EIGHT r2, r10, r8
+        EIGHT r1, r9, r8
+        EIGHT r0, r8, r8
+        .rept 3
+        ldm r3!, {{r4-r7}}
+        EIGHT r0, r8, r8
+        EIGHT r1, r9, r9
+        EIGHT r2, r10, r10
+        .endr"
+    };
+}
+
+/// Three rows of signed bytes in groups of 64.
 ///
 /// # Safety
-/// `sums` has room for three; `rows` and `x` are multiples of 4 and have behind them what the groups counted by
-/// `scales` need, one at least.
+/// See [`Loop`].
 #[unsafe(naked)]
-pub unsafe extern "C" fn bytes_by_rows(
-    sums: *mut i64,
-    rows: *const u8,
-    stride: usize,
-    x: *const u32,
-    scales: ScaleDistance,
-) {
+pub unsafe extern "C" fn bytes_by_rows(run: &Run, sums: *mut i64) {
     three_rows!(
-        eight: r"
-            ldrd r11, r12, [\row], #8
-            sxtb16 lr, r11
-            sxtb16 r11, r11, ror #8
-            .ifc \from, none
-            smuad \sum, lr, r4
-            .else
-            smlad \sum, lr, r4, \from
-            .endif
-            smlad \sum, r11, r5, \sum
-            sxtb16 lr, r12
-            sxtb16 r12, r12, ror #8
-            smlad \sum, lr, r6, \sum
-            smlad \sum, r12, r7, \sum",
+        eight: eight_bytes!(),
         group: r"
             ldm r3!, {{r4-r7}}
             EIGHT r0, r8, none
@@ -118,23 +158,25 @@ pub unsafe extern "C" fn bytes_by_rows(
             EIGHT r2, r10, r10
             .endr",
         load_scale: "ldrb",
-        step: "63",
         mask: ""
     )
 }
 
-/// The integer sums of three rows of nibbles, `stride` bytes apart, with one position's activations arranged for them.
+/// Three rows of unsigned bytes below 64 in groups of 32, their offset in the corrections.
 ///
 /// # Safety
-/// As [`bytes_by_rows`].
+/// See [`Loop`].
 #[unsafe(naked)]
-pub unsafe extern "C" fn nibbles_by_rows(
-    sums: *mut i64,
-    rows: *const u8,
-    stride: usize,
-    x: *const u32,
-    scales: ScaleDistance,
-) {
+pub unsafe extern "C" fn unpacked_by_rows(run: &Run, sums: *mut i64) {
+    three_rows!(eight: eight_bytes!(), group: corrected_group_of_rows!(), load_scale: "ldrsb", mask: "")
+}
+
+/// Three rows of nibbles in groups of 32.
+///
+/// # Safety
+/// See [`Loop`].
+#[unsafe(naked)]
+pub unsafe extern "C" fn nibbles_by_rows(run: &Run, sums: *mut i64) {
     three_rows!(
         eight: r"
             ldr r11, [\row], #4
@@ -146,134 +188,272 @@ pub unsafe extern "C" fn nibbles_by_rows(
             smlad \sum, lr, r6, \sum
             and lr, r12, r11, lsr #12
             smlad \sum, lr, r7, \sum",
-        // The first load brings the group's correction too, from which all three sums start, the one it is in last.
-        group: r"
-            ldm r3!, {{r4-r8}}
-            EIGHT r2, r10, r8
-            EIGHT r1, r9, r8
-            EIGHT r0, r8, r8
-            .rept 3
-            ldm r3!, {{r4-r7}}
-            EIGHT r0, r8, r8
-            EIGHT r1, r9, r9
-            EIGHT r2, r10, r10
-            .endr",
+        group: corrected_group_of_rows!(),
         load_scale: "ldrsb",
-        step: "15",
         mask: "mov r12, #0x000F000F"
     )
 }
 
-/// The integer sums of one row of signed bytes with four positions' arranged activations, `stride` bytes apart.
+/// A loop over one row at four positions whose activations alternate, four words each. `unpack` is a macro's body:
+/// eight columns at r0 into r6 to r9, in the order of the activations.
+///
+/// r0 points to the weights, r1 to the activations, r2 to r5 are the group's sums, r10 to r12 and lr a position's
+/// activations. A frame holds the sums, minus the number of groups that are left, and where the last scale is; the first
+/// frame ends the second loop, as in `three_rows`.
+macro_rules! four_positions {
+    (unpack: $unpack:expr, group: $group:expr, load_scale: $load_scale:literal) => {
+        naked_asm!(
+            "push {{r1, r4-r11, lr}}",
+            "ldm r0, {{r0-r4}}",
+            "mov r7, r3",
+            "rsb r6, r4, #0",
+            "mov r5, #0x80000000",
+            "push {{r2-r7}}",
+            ".macro DOT sum, multiply",
+            "ldm r1!, {{r10-r12, lr}}",
+            r".ifc \multiply, smuad",
+            r"smuad \sum, r6, r10",
+            ".else",
+            r"smlad \sum, r6, r10, \sum",
+            ".endif",
+            r"smlad \sum, r7, r11, \sum",
+            r"smlad \sum, r8, r12, \sum",
+            r"smlad \sum, r9, lr, \sum",
+            ".endm",
+            ".macro UNPACK",
+            $unpack,
+            ".endm",
+            ".macro EIGHT",
+            "UNPACK",
+            "DOT r2, smlad",
+            "DOT r3, smlad",
+            "DOT r4, smlad",
+            "DOT r5, smlad",
+            ".endm",
+            "2:",
+            $group,
+            "ldrd r6, r7, [sp, #16]",
+            "adds r6, #1",
+            "push {{r2-r7}}",
+            "bne 2b",
+            ".purgem DOT",
+            ".purgem UNPACK",
+            ".purgem EIGHT",
+            "movs r0, #0",
+            "movs r1, #0",
+            "mov r8, r0",
+            "mov r9, r0",
+            "mov r10, r0",
+            "mov r11, r0",
+            "mov r12, r0",
+            "mov lr, r0",
+            "pop {{r2-r7}}",
+            "3:",
+            concat!($load_scale, " r6, [r7, r6]"),
+            "smlal r0, r1, r2, r6",
+            "smlal r8, r9, r3, r6",
+            "smlal r10, r11, r4, r6",
+            "smlal r12, lr, r5, r6",
+            "pop {{r2-r7}}",
+            "cmp r5, #0x80000000",
+            "bne 3b",
+            "pop {{r2}}",
+            "stm r2, {{r0-r1, r8-r12, lr}}",
+            "pop {{r4-r11, pc}}",
+        )
+    };
+}
+
+/// The body of `unpack` for bytes.
+macro_rules! unpack_bytes {
+    () => {
+        r"
+        ldrd r7, r9, [r0], #8
+        sxtb16 r6, r7
+        sxtb16 r7, r7, ror #8
+        sxtb16 r8, r9
+        sxtb16 r9, r9, ror #8"
+    };
+}
+
+/// A group of 64 columns.
+macro_rules! group_of_four {
+    () => {
+        r"
+        UNPACK
+        DOT r2, smuad
+        DOT r3, smuad
+        DOT r4, smuad
+        DOT r5, smuad
+        .rept 7
+        EIGHT
+        .endr"
+    };
+}
+
+/// A group of 32 columns under one correction a position.
+macro_rules! corrected_group_of_four {
+    () => {
+        r"
+        ldm r1!, {{r2-r5}}
+        .rept 4
+        EIGHT
+        .endr"
+    };
+}
+
+/// One row of signed bytes in groups of 64 at four positions.
 ///
 /// # Safety
-/// `sums` has room for four; `row` and `x` as in [`bytes_by_rows`].
+/// See [`Loop`].
 #[unsafe(naked)]
-pub unsafe extern "C" fn bytes_by_positions(
-    sums: *mut i64,
-    row: *const u8,
-    stride: usize,
-    x: *const u32,
-    scales: ScaleDistance,
-) {
-    // r0 points to the weights, r1 to r4 to the activations, r5 to r8 are the group's sums. The stack holds the four
-    // 64-bit sums, the scales' distance and its end, and where the sums go.
-    naked_asm!(
-        "push {{r4-r11, lr}}",
-        "sub sp, #44",
-        "movs r4, #0",
-        "movs r5, #0",
-        "strd r4, r5, [sp]",
-        "strd r4, r5, [sp, #8]",
-        "strd r4, r5, [sp, #16]",
-        "strd r4, r5, [sp, #24]",
-        "str r0, [sp, #40]",
-        "ldrd r4, r5, [sp, #80]",
-        "strd r4, r5, [sp, #32]",
-        "mov r0, r1",
-        "mov r1, r3",
-        "mov r12, r2",
-        "add r2, r1, r12",
-        "add r3, r2, r12",
-        "add r4, r3, r12",
-        ".macro FOUR x, sum, multiply",
-        r"ldrd r11, r12, [\x], #8",
-        ".ifc \\multiply, smuad",
-        r"smuad \sum, r9, r11",
-        ".else",
-        r"smlad \sum, r9, r11, \sum",
-        ".endif",
-        r"smlad \sum, r10, r12, \sum",
-        ".endm",
-        ".macro SIXTEEN multiply",
-        "ldr lr, [r0], #4",
-        "sxtb16 r9, lr",
-        "sxtb16 r10, lr, ror #8",
-        r"FOUR r1, r5, \multiply",
-        r"FOUR r2, r6, \multiply",
-        r"FOUR r3, r7, \multiply",
-        r"FOUR r4, r8, \multiply",
-        ".endm",
-        ".macro SCALE sum, place",
-        r"ldrd r10, r11, [sp, #\place]",
-        r"smlal r10, r11, \sum, r12",
-        r"strd r10, r11, [sp, #\place]",
-        ".endm",
-        "2:",
-        "SIXTEEN smuad",
-        ".rept 15",
-        "SIXTEEN smlad",
-        ".endr",
-        "ldr r9, [sp, #32]",
-        "ldrb r12, [r0, r9]",
-        "SCALE r5, 0",
-        "SCALE r6, 8",
-        "SCALE r7, 16",
-        "SCALE r8, 24",
-        "ldr r12, [sp, #36]",
-        "subs r9, #63",
-        "str r9, [sp, #32]",
-        "cmp r9, r12",
-        "bne 2b",
-        ".purgem FOUR",
-        ".purgem SIXTEEN",
-        ".purgem SCALE",
-        "ldr r12, [sp, #40]",
-        "ldm sp, {{r0-r7}}",
-        "stm r12, {{r0-r7}}",
-        "add sp, #44",
-        "pop {{r4-r11, pc}}",
+pub unsafe extern "C" fn bytes_by_four(run: &Run, sums: *mut i64) {
+    four_positions!(unpack: unpack_bytes!(), group: group_of_four!(), load_scale: "ldrb")
+}
+
+/// One row of unsigned bytes below 64 in groups of 32 at four positions.
+///
+/// # Safety
+/// See [`Loop`].
+#[unsafe(naked)]
+pub unsafe extern "C" fn unpacked_by_four(run: &Run, sums: *mut i64) {
+    four_positions!(unpack: unpack_bytes!(), group: corrected_group_of_four!(), load_scale: "ldrsb")
+}
+
+/// One row of nibbles in groups of 32 at four positions.
+///
+/// # Safety
+/// See [`Loop`].
+#[unsafe(naked)]
+pub unsafe extern "C" fn nibbles_by_four(run: &Run, sums: *mut i64) {
+    four_positions!(
+        unpack: r"
+            ldr r9, [r0], #4
+            mov r10, #0x000F000F
+            and r6, r10, r9
+            and r7, r10, r9, lsr #8
+            and r8, r10, r9, lsr #4
+            and r9, r10, r9, lsr #12",
+        group: corrected_group_of_four!(),
+        load_scale: "ldrsb"
     )
 }
 
-/// Bytes 0 and 2, sign-extended to the two halves.
-#[inline(always)]
-pub fn sxtb16(x: u32) -> u32 {
-    let out;
-    // SAFETY: arithmetic on registers.
-    unsafe { asm!("sxtb16 {}, {}", lateout(reg) out, in(reg) x, options(pure, nomem, nostack, preserves_flags)) };
-    out
-}
-
-/// Bytes 1 and 3, sign-extended to the two halves.
-#[inline(always)]
-pub fn sxtb16_rotated(x: u32) -> u32 {
-    let out;
-    // SAFETY: arithmetic on registers.
-    unsafe {
-        asm!("sxtb16 {}, {}, ror #8", lateout(reg) out, in(reg) x, options(pure, nomem, nostack, preserves_flags))
+/// A loop over one row at two positions, as `four_positions`: r2 and r3 are the group's sums, r4 and r5 are free.
+macro_rules! two_positions {
+    (unpack: $unpack:expr, group: $group:expr, load_scale: $load_scale:literal, mask: $mask:literal) => {
+        naked_asm!(
+            "push {{r1, r4-r11, lr}}",
+            "ldm r0, {{r0-r4}}",
+            "mov r7, r3",
+            "rsb r6, r4, #0",
+            "mov r3, #0x80000000",
+            "push {{r2-r3, r6-r7}}",
+            $mask,
+            ".macro DOT sum, multiply",
+            "ldm r1!, {{r10-r12, lr}}",
+            r".ifc \multiply, smuad",
+            r"smuad \sum, r6, r10",
+            ".else",
+            r"smlad \sum, r6, r10, \sum",
+            ".endif",
+            r"smlad \sum, r7, r11, \sum",
+            r"smlad \sum, r8, r12, \sum",
+            r"smlad \sum, r9, lr, \sum",
+            ".endm",
+            ".macro UNPACK",
+            $unpack,
+            ".endm",
+            ".macro EIGHT",
+            "UNPACK",
+            "DOT r2, smlad",
+            "DOT r3, smlad",
+            ".endm",
+            "2:",
+            $group,
+            "ldrd r6, r7, [sp, #8]",
+            "adds r6, #1",
+            "push {{r2-r3, r6-r7}}",
+            "bne 2b",
+            ".purgem DOT",
+            ".purgem UNPACK",
+            ".purgem EIGHT",
+            "movs r0, #0",
+            "movs r1, #0",
+            "movs r4, #0",
+            "movs r5, #0",
+            "pop {{r2-r3, r6-r7}}",
+            "3:",
+            concat!($load_scale, " r6, [r7, r6]"),
+            "smlal r0, r1, r2, r6",
+            "smlal r4, r5, r3, r6",
+            "pop {{r2-r3, r6-r7}}",
+            "cmp r3, #0x80000000",
+            "bne 3b",
+            "pop {{r2}}",
+            "stm r2, {{r0-r1, r4-r5}}",
+            "pop {{r4-r11, pc}}",
+        )
     };
-    out
 }
 
-/// `sum + low(a) * low(b) + high(a) * high(b)`. A group's sum stays below 2^28, so that it never overflows.
-#[inline(always)]
-pub fn smlad(a: u32, b: u32, sum: i32) -> i32 {
-    let out;
-    // SAFETY: arithmetic on registers.
-    unsafe {
-        asm!("smlad {}, {}, {}, {}", lateout(reg) out, in(reg) a, in(reg) b, in(reg) sum,
-            options(pure, nomem, nostack, preserves_flags));
-    }
-    out
+/// A group of 64 columns.
+macro_rules! group_of_two {
+    () => {
+        r"
+        UNPACK
+        DOT r2, smuad
+        DOT r3, smuad
+        .rept 7
+        EIGHT
+        .endr"
+    };
+}
+
+/// A group of 32 columns under one correction a position.
+macro_rules! corrected_group_of_two {
+    () => {
+        r"
+        ldm r1!, {{r2-r3}}
+        .rept 4
+        EIGHT
+        .endr"
+    };
+}
+
+/// One row of signed bytes in groups of 64 at two positions.
+///
+/// # Safety
+/// See [`Loop`].
+#[unsafe(naked)]
+pub unsafe extern "C" fn bytes_by_two(run: &Run, sums: *mut i64) {
+    two_positions!(unpack: unpack_bytes!(), group: group_of_two!(), load_scale: "ldrb", mask: "")
+}
+
+/// One row of unsigned bytes below 64 in groups of 32 at two positions.
+///
+/// # Safety
+/// See [`Loop`].
+#[unsafe(naked)]
+pub unsafe extern "C" fn unpacked_by_two(run: &Run, sums: *mut i64) {
+    two_positions!(unpack: unpack_bytes!(), group: corrected_group_of_two!(), load_scale: "ldrsb", mask: "")
+}
+
+/// One row of nibbles in groups of 32 at two positions.
+///
+/// # Safety
+/// See [`Loop`].
+#[unsafe(naked)]
+pub unsafe extern "C" fn nibbles_by_two(run: &Run, sums: *mut i64) {
+    two_positions!(
+        unpack: r"
+            ldr r9, [r0], #4
+            and r6, r4, r9
+            and r7, r4, r9, lsr #8
+            and r8, r4, r9, lsr #4
+            and r9, r4, r9, lsr #12",
+        group: corrected_group_of_two!(),
+        load_scale: "ldrsb",
+        mask: "mov r4, #0x000F000F"
+    )
 }

@@ -1,180 +1,269 @@
 //! Products with the DSP extension of Cortex-M4, M7 and M33: two 16-bit products an instruction.
 //!
-//! Whole groups of bytes and of nibbles go through [`loops`] written by hand: three rows share one position's
-//! activations, or four positions one row's weights. What is left, a row's ragged end and the formats of two planes,
-//! goes group by group through the same instructions.
+//! Whole groups go through [`loops`] written by hand, over activations in the order in which unpacking yields the
+//! weights ([`layout`]): three rows share one position's activations, or two or four positions one row's weights.
+//! Weights of two planes become bytes first ([`unpack`]). A row's ragged end goes through the same instructions in Rust.
+//!
+//! 8-bit activations under integer scales are 16-bit ones: each times its group's scale stays below 2^15, and the row's
+//! sum is the same integer.
 #![allow(unsafe_code)]
 
+mod finish;
+mod layout;
 mod loops;
+mod unpack;
 
-use super::{I16Inputs, Kernel, PackedRow, Rows, Unpacked, finish, row_scale, signed_bytes};
+use super::{I8Inputs, I16Inputs, Kernel, PackedRow, Rows, Scaling, row_scale, signed_bytes};
 use crate::format::Packing;
 use crate::ops::quantize::i16_words;
-use loops::{ScaleDistance, smlad, sxtb16, sxtb16_rotated};
+use core::arch::asm;
+use core::mem::MaybeUninit;
+use finish::finish_rows;
+use layout::{FOUR, Group, TWO, tiles};
+use loops::{Loop, MAX_GROUPS, Run};
 
 /// For processors with the DSP extension: running it elsewhere is an undefined instruction.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CortexMDsp;
 
-/// Rows that share one position's activations, and positions that share one row's weights.
+/// Rows that share one position's activations.
 const ROWS: usize = 3;
-const POSITIONS: usize = 4;
 
-/// Words of a full group's activations: of bytes, and of nibbles with their correction.
-const BYTES_WORDS: usize = 32;
-const NIBBLES_WORDS: usize = 17;
+/// Sums of rows that become floats together.
+const SUMS: usize = 24;
 
 impl Kernel for CortexMDsp {
-    /// Each four activations `a b | c d` become `a c | b d`; full groups under nibbles are then taken apart by
-    /// [`arrange_for_nibbles`].
-    fn arrange_i16(&self, words: &mut [u32], packing: Packing, n_in: usize) {
-        for [low, high] in words.as_chunks_mut::<2>().0 {
-            (*low, *high) = (*low & 0xFFFF | *high << 16, *low >> 16 | *high & 0xFFFF_0000);
-        }
-        if packing.bits == 4 {
-            arrange_for_nibbles(words, n_in);
-        }
+    fn quantize_i16(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
+        layout::quantize::<false>(words, scales, x, packing, n_in);
+    }
+
+    fn quantize_i8(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
+        layout::quantize::<true>(words, scales, x, packing, n_in);
     }
 
     fn matmul_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>) {
         let Some(product) = Product::new(inputs, rows) else { return };
-        let (n_rows, n) = (rows.bytes.len() / product.stride, inputs.scales.len());
-        let mut put = |r: usize, t: usize, sum: i64| {
-            let row_end = &rows.bytes[..(r + 1) * product.stride];
-            out[t * out_stride + r] = finish(sum, product.packing, rows.n_in, row_scale(row_end), inputs.scales[t]);
-        };
-        let mut t = 0;
-        while product.packing.bits == 8 && t + POSITIONS <= n {
-            for r in 0..n_rows {
-                (t..).zip(product.by_positions(r, t)).for_each(|(t, sum)| put(r, t, sum));
-            }
-            t += POSITIONS;
-        }
-        for t in t..n {
-            if n_rows < ROWS {
-                (0..n_rows).for_each(|r| put(r, t, product.by_rows(r, 0, t)[0]));
-                continue;
-            }
-            let mut next = 0;
-            while next < n_rows {
-                // The last three may overlap those before them.
-                let first = next.min(n_rows - ROWS);
-                (first..).zip(product.by_rows(first, 1, t)).for_each(|(r, sum)| put(r, t, sum));
-                next = first + ROWS;
+        for (first, size) in tiles(inputs.scales.len()) {
+            let (out, scales) = (&mut out[first * out_stride..], &inputs.scales[first..]);
+            match (size, scales, product.plain) {
+                (FOUR, &[a, b, c, d, ..], true) => {
+                    product.by_positions::<4, true>(out, out_stride, first, [a, b, c, d])
+                }
+                (FOUR, &[a, b, c, d, ..], _) => product.by_positions::<4, false>(out, out_stride, first, [a, b, c, d]),
+                (TWO, &[a, b, ..], true) => product.by_positions::<2, true>(out, out_stride, first, [a, b]),
+                (TWO, &[a, b, ..], _) => product.by_positions::<2, false>(out, out_stride, first, [a, b]),
+                (_, &[scale, ..], true) => product.by_rows::<true>(&mut out[..product.n_rows], first, scale),
+                (_, &[scale, ..], _) => product.by_rows::<false>(&mut out[..product.n_rows], first, scale),
+                _ => return,
             }
         }
     }
-}
 
-/// Reorders full groups of 32 activations, back to front since they grow: a word of nibbles meets four words in the
-/// order in which they are unpacked, and the first four are followed by the group's correction, -8 times the sum of the
-/// activations, which makes up for the nibbles' being unsigned.
-fn arrange_for_nibbles(words: &mut [u32], n_in: usize) {
-    let (full, rest) = (n_in / 32, n_in % 32);
-    words.copy_within(16 * full..16 * full + rest.div_ceil(4) * 2, NIBBLES_WORDS * full);
-    for g in (0..full).rev() {
-        let group: [u32; 16] = core::array::from_fn(|i| words[16 * g + i]);
-        let sum: i32 = group.iter().map(|&pair| i32::from(pair as i16) + (pair as i32 >> 16)).sum();
-        let (low, high) = group.split_at(8);
-        let out = &mut words[NIBBLES_WORDS * g..][..NIBBLES_WORDS];
-        let quads = low.as_chunks::<2>().0.iter().zip(high.as_chunks::<2>().0);
-        let arranged = quads.flat_map(|(&[a, b], &[c, d])| [a, b, c, d]);
-        let places = (0..NIBBLES_WORDS).filter(|&place| place != 4);
-        places.zip(arranged).for_each(|(place, word)| out[place] = word);
-        out[4] = (-8 * sum) as u32;
+    fn matmul_i8(&self, out: &mut [f32], out_stride: usize, inputs: I8Inputs<'_>, rows: Rows<'_>) {
+        let I8Inputs { words, scales } = inputs;
+        self.matmul_i16(out, out_stride, I16Inputs { words, scales }, rows);
     }
 }
 
 /// One product's parts, and what follows from their shape.
 struct Product<'a> {
     rows: Rows<'a>,
-    inputs: I16Inputs<'a>,
+    n_rows: usize,
+    words: &'a [u32],
     packing: Packing,
-    /// Bytes from row to row, and words from position to position.
+    group: Group,
+    scaling: Scaling,
+    /// Bytes from row to row, and words of a position.
     stride: usize,
-    words: usize,
-    /// Full groups of a row, where the loops find their scales, and the words of activations under them.
+    len: usize,
+    /// Full groups of a row.
     full: usize,
-    scales: ScaleDistance,
-    full_words: usize,
+    /// Bytes from a row's start to its scales.
+    scales: usize,
+    /// Whether a row is nothing but groups that a loop takes at once.
+    plain: bool,
 }
 
 impl<'a> Product<'a> {
-    #[inline(never)]
     fn new(inputs: I16Inputs<'a>, rows: Rows<'a>) -> Option<Self> {
         let (packing, n_in) = (rows.format.packing()?, rows.n_in);
-        let (full, full_words) = match packing.bits {
-            8 => (n_in / 64, n_in / 64 * BYTES_WORDS),
-            4 => (n_in / 32, n_in / 32 * NIBBLES_WORDS),
-            _ => (0, 0),
-        };
-        let bytes = packing.group_bytes(packing.group) as isize;
-        let first = packing.row_bytes(n_in) as isize - bytes;
-        let scales = ScaleDistance { first, end: first - full as isize * (bytes - 1) };
-        let (stride, words) = (rows.format.row_stride(n_in), i16_words(n_in));
-        Some(Self { rows, inputs, packing, stride, words, full, scales, full_words })
+        let (stride, len) = (rows.format.row_stride(n_in), i16_words(n_in));
+        let full = n_in / packing.group;
+        let plain = packing.planes.1 == 0 && full * packing.group == n_in && full <= MAX_GROUPS;
+        // The loops are handed addresses: this is what they rest on.
+        assert!(inputs.words.len() >= inputs.scales.len() * len && rows.bytes.as_ptr().addr().is_multiple_of(4));
+        Some(Self {
+            rows,
+            n_rows: rows.bytes.len() / stride,
+            words: inputs.words,
+            packing,
+            group: Group::new(packing),
+            scaling: Scaling::new(packing, n_in),
+            stride,
+            len,
+            full,
+            scales: packing.row_bytes(n_in),
+            plain,
+        })
     }
 
-    /// Whether full groups are not all there is.
-    #[inline(always)]
-    const fn is_ragged(&self) -> bool {
-        self.full * self.packing.group != self.rows.n_in
-    }
-
-    /// The sums of rows `first`, `first + step` and `first + 2 step` with one position.
-    #[inline(always)]
-    fn by_rows(&self, first: usize, step: usize, t: usize) -> [i64; ROWS] {
-        let mut sums = [0; ROWS];
-        let x = &self.inputs.words[t * self.words..][..self.words];
-        let rows = &self.rows.bytes[first * self.stride..(first + 2 * step + 1) * self.stride];
-        if self.full > 0 {
-            let run = if self.packing.bits == 8 { loops::bytes_by_rows } else { loops::nibbles_by_rows };
-            // SAFETY: rows and activations lie at multiples of 4, and `full` groups of both are there.
-            unsafe { run(sums.as_mut_ptr(), rows.as_ptr(), step * self.stride, x.as_ptr(), self.scales) };
+    /// Every row with one position, to `out` `[n_rows]`. `PLAIN`: [`Product::plain`].
+    #[inline(never)]
+    fn by_rows<const PLAIN: bool>(&self, out: &mut [f32], t: usize, scale: f32) {
+        let run = self.run::<1>();
+        // Of fewer than three rows, each takes the place of all.
+        let (rows, step, most) = if out.len() < ROWS { (1, 0, 1) } else { (ROWS, 1, SUMS) };
+        let (mut sums, mut next) = ([const { MaybeUninit::<i64>::uninit() }; SUMS], 0);
+        while next < out.len() {
+            // The last three rows may overlap those before them, here and below.
+            let start = next.min(out.len() - rows);
+            next = out.len().min(start + most);
+            let last = next - start - rows;
+            let mut first = 0;
+            loop {
+                // SAFETY: `first` is at most `SUMS - ROWS`.
+                let sums = unsafe { sums.as_mut_ptr().add(first) };
+                self.sums::<ROWS, 1, PLAIN>(run, sums.cast(), start + first, step, t);
+                if first == last {
+                    break;
+                }
+                first = last.min(first + ROWS);
+            }
+            // SAFETY: as many sums as the block has rows are written.
+            let sums = unsafe { core::slice::from_raw_parts(sums.as_ptr().cast(), next - start) };
+            let scales = &self.rows.bytes[(start + 1) * self.stride - 2..];
+            finish_rows(&mut out[start..next], sums, scales, self.stride, &self.scaling, scale);
         }
-        if self.is_ragged() {
-            for (i, sum) in sums.iter_mut().enumerate() {
-                *sum += self.rest(&rows[i * step * self.stride..], x);
+    }
+
+    /// Every row with `P` positions.
+    #[inline(never)]
+    fn by_positions<const P: usize, const PLAIN: bool>(
+        &self,
+        out: &mut [f32],
+        out_stride: usize,
+        t: usize,
+        scales: [f32; P],
+    ) {
+        let run = self.run::<P>();
+        let out = &mut out[..(P - 1) * out_stride + self.n_rows];
+        for (r, row) in self.rows.bytes.chunks_exact(self.stride).enumerate() {
+            let mut sums = MaybeUninit::<[i64; P]>::uninit();
+            self.sums::<1, P, PLAIN>(run, sums.as_mut_ptr().cast(), r, 0, t);
+            // SAFETY: every sum is written.
+            let sums = unsafe { sums.assume_init() };
+            let row_scale = row_scale(row);
+            for (i, (&sum, &scale)) in sums.iter().zip(&scales).enumerate() {
+                out[i * out_stride + r] = self.scaling.finish(sum, row_scale, scale);
             }
         }
-        sums
     }
 
-    /// The sums of one row of bytes with positions `t`, `t + 1`, …
+    /// The loop over rows, or `P` positions.
+    fn run<const P: usize>(&self) -> Loop {
+        match (self.packing.bits, P) {
+            (8, 1) => loops::bytes_by_rows,
+            (8, 2) => loops::bytes_by_two,
+            (8, _) => loops::bytes_by_four,
+            (4, 1) => loops::nibbles_by_rows,
+            (4, 2) => loops::nibbles_by_two,
+            (4, _) => loops::nibbles_by_four,
+            (_, 1) => loops::unpacked_by_rows,
+            (_, 2) => loops::unpacked_by_two,
+            _ => loops::unpacked_by_four,
+        }
+    }
+
+    /// Writes the sums `[R][P]` of rows `first`, `first + step`, … with each position of a tile that starts with
+    /// position `t`, for which there is room.
     #[inline(always)]
-    fn by_positions(&self, r: usize, t: usize) -> [i64; POSITIONS] {
-        let mut sums = [0; POSITIONS];
-        let x = &self.inputs.words[t * self.words..][..POSITIONS * self.words];
-        let row = &self.rows.bytes[r * self.stride..][..self.stride];
-        if self.full > 0 {
-            // SAFETY: row and activations lie at multiples of 4, and `full` groups of both are there.
+    fn sums<const R: usize, const P: usize, const PLAIN: bool>(
+        &self,
+        run: Loop,
+        sums: *mut [[i64; P]; R],
+        first: usize,
+        step: usize,
+        t: usize,
+    ) {
+        if PLAIN {
+            // SAFETY: the shapes are those that `new` checked; `full` is not 0 where rows are whole groups.
             unsafe {
-                loops::bytes_by_positions(sums.as_mut_ptr(), row.as_ptr(), 4 * self.words, x.as_ptr(), self.scales)
-            };
+                let row = self.rows.bytes.as_ptr().add(first * self.stride);
+                let over = Run {
+                    weights: row,
+                    x: self.words.as_ptr().add(t * self.len),
+                    stride: step * self.stride,
+                    last_scale: row.add(self.scales + self.full - 1),
+                    groups: self.full,
+                };
+                run(&over, sums.cast());
+            }
+        } else {
+            let total = self.pieces::<R, P>(run, first, step, t);
+            // SAFETY: the caller's.
+            unsafe { sums.write(total) };
         }
-        if self.is_ragged() {
-            sums.iter_mut().zip(x.chunks_exact(self.words)).for_each(|(sum, x)| *sum += self.rest(row, x));
-        }
-        sums
     }
 
-    /// The sum of what the loops leave of the row at the front of `rows` with one position's activations.
+    /// As [`Product::sums`], piece by piece.
     #[inline(never)]
-    fn rest(&self, rows: &[u8], x: &[u32]) -> i64 {
-        let (group, n_in) = (self.packing.group, self.rows.n_in);
-        let row = PackedRow::new(&rows[..self.stride], self.packing, n_in);
-        let mut buffer: Unpacked = [0; 32];
-        let groups = row.groups(self.packing).skip(self.full);
-        let starts = (self.full * group..n_in).step_by(group);
-        let dot = |(((bytes, scale), x), start): (((&[u8], i32), &[u32]), usize)| {
-            let integers = signed_bytes(self.packing, bytes, group.min(n_in - start), &mut buffer);
-            i64::from(dot(integers, x)) * i64::from(scale)
-        };
-        groups.zip(x[self.full_words..].chunks(group / 2)).zip(starts).map(dot).sum()
+    fn pieces<const R: usize, const P: usize>(&self, run: Loop, first: usize, step: usize, t: usize) -> [[i64; P]; R] {
+        let group_bytes = self.packing.group_bytes(self.packing.group);
+        let two_planes = self.packing.planes.1 > 0;
+        let mut unpacked = unpack::Unpacked([0; ROWS * unpack::ROW]);
+        let most = if two_planes { unpack::GROUPS } else { MAX_GROUPS };
+        let rows = &self.rows.bytes[first * self.stride..(first + (R - 1) * step + 1) * self.stride];
+        let mut total = [[0; P]; R];
+        for start in (0..self.full).step_by(most) {
+            let groups = (self.full - start).min(most);
+            let (integers, scales) = (start * group_bytes, self.scales + start);
+            if two_planes {
+                for (i, out) in unpacked.0.chunks_exact_mut(unpack::ROW).take(R).enumerate() {
+                    let row = &rows[i * step * self.stride..];
+                    let planes = &row[integers..][..groups * group_bytes];
+                    unpack::unpack(out, self.packing, planes, &row[scales..][..groups]);
+                }
+            }
+            let (weights, last_scale, stride) = if two_planes {
+                (&unpacked.0[..], &unpacked.0[33 * groups - 1..], unpack::ROW)
+            } else {
+                (&rows[integers..], &rows[scales + groups - 1..], step * self.stride)
+            };
+            let x = &self.words[t * self.len + P * start * self.group.words..];
+            let (weights, x, last_scale) = (weights.as_ptr(), x.as_ptr(), last_scale.as_ptr());
+            let mut part = [[0i64; P]; R];
+            // SAFETY: rows, scales and activations of these groups are there, and a place for each sum.
+            unsafe {
+                run(&Run { weights, x, stride, last_scale, groups }, part.as_mut_ptr().cast());
+            }
+            total.as_flattened_mut().iter_mut().zip(part.as_flattened()).for_each(|(sum, part)| *sum += part);
+        }
+        if self.full * self.group.columns != self.rows.n_in {
+            self.add_rest(&mut total, first, step, t);
+        }
+        total
+    }
+
+    /// Adds the ragged end.
+    #[cold]
+    #[inline(never)]
+    fn add_rest<const R: usize, const P: usize>(&self, sums: &mut [[i64; P]; R], first: usize, step: usize, t: usize) {
+        let m = self.rows.n_in - self.full * self.group.columns;
+        let (words, behind) = (m.div_ceil(4) * 2, t * self.len + P * self.full * self.group.words);
+        for (i, sums) in sums.iter_mut().enumerate() {
+            let row = &self.rows.bytes[(first + i * step) * self.stride..][..self.stride];
+            let row = PackedRow::new(row, self.packing, self.rows.n_in);
+            let Some((bytes, scale)) = row.groups(self.packing).nth(self.full) else { return };
+            let mut buffer = [0; 32];
+            let integers = signed_bytes(self.packing, bytes, m, &mut buffer);
+            for (sum, x) in sums.iter_mut().zip(self.words[behind..].chunks_exact(words)) {
+                *sum += i64::from(dot(integers, x)) * i64::from(scale);
+            }
+        }
     }
 }
 
-/// The dot product of a group's signed bytes and its arranged activations.
+/// The dot product of a group's signed bytes and its activations.
 fn dot(weights: &[u8], x: &[u32]) -> i32 {
     let (quads, last) = weights.as_chunks::<4>();
     let pairs = x.as_chunks::<2>().0;
@@ -185,4 +274,36 @@ fn dot(weights: &[u8], x: &[u32]) -> i32 {
     let mut padded = [0; 4];
     padded[..last.len()].copy_from_slice(last);
     quads.iter().copied().chain((!last.is_empty()).then_some(padded)).zip(pairs).fold(0, four)
+}
+
+/// Bytes 0 and 2, sign-extended to the two halves.
+#[inline(always)]
+fn sxtb16(x: u32) -> u32 {
+    let out;
+    // SAFETY: arithmetic on registers.
+    unsafe { asm!("sxtb16 {}, {}", lateout(reg) out, in(reg) x, options(pure, nomem, nostack, preserves_flags)) };
+    out
+}
+
+/// Bytes 1 and 3, sign-extended to the two halves.
+#[inline(always)]
+fn sxtb16_rotated(x: u32) -> u32 {
+    let out;
+    // SAFETY: arithmetic on registers.
+    unsafe {
+        asm!("sxtb16 {}, {}, ror #8", lateout(reg) out, in(reg) x, options(pure, nomem, nostack, preserves_flags))
+    };
+    out
+}
+
+/// `sum + low(a) * low(b) + high(a) * high(b)`. A group's sum stays below 2^28, so that it never overflows.
+#[inline(always)]
+fn smlad(a: u32, b: u32, sum: i32) -> i32 {
+    let out;
+    // SAFETY: arithmetic on registers.
+    unsafe {
+        asm!("smlad {}, {}, {}, {}", lateout(reg) out, in(reg) a, in(reg) b, in(reg) sum,
+            options(pure, nomem, nostack, preserves_flags));
+    }
+    out
 }
