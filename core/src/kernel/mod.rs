@@ -6,12 +6,16 @@
 
 #[cfg(all(target_arch = "arm", feature = "cortex-m-dsp"))]
 mod cortex_m_dsp;
+#[cfg(all(target_arch = "arm", feature = "cortex-m-mve"))]
+mod cortex_m_mve;
 mod inputs;
 mod portable;
 mod rows;
 
 #[cfg(all(target_arch = "arm", feature = "cortex-m-dsp"))]
 pub use cortex_m_dsp::CortexMDsp;
+#[cfg(all(target_arch = "arm", feature = "cortex-m-mve"))]
+pub use cortex_m_mve::CortexMMve;
 pub use inputs::{F32Inputs, I8Inputs, I8Position, I16Inputs, I16Position, Position};
 pub use portable::{Portable, Scaling, finish};
 pub(crate) use portable::{accumulate_floats, accumulate_groups, sum};

@@ -30,7 +30,7 @@ cfg_select! {
     }
     feature = "mps3-an547" => {
         pub const NAME: &str = "mps3-an547";
-        pub type Kernel = emberlm_core::kernel::Portable;
+        pub type Kernel = emberlm_core::kernel::CortexMMve;
         pub const CLOCK_MHZ: u64 = 32;
     }
 }
