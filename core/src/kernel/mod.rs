@@ -22,6 +22,7 @@ pub(crate) use portable::{accumulate_floats, accumulate_groups, sum};
 pub use rows::{PackedRow, Rows, Unpacked, row_scale, signed_bytes};
 
 use crate::format::Packing;
+use crate::ops::attention::{self, HeadRows};
 use crate::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
 
 /// Matrix products. Row `r`, position `t` of a product goes to `out[t * out_stride + r]`.
@@ -74,5 +75,29 @@ pub trait Kernel {
     #[inline(always)]
     fn matmul_i8(&self, out: &mut [f32], out_stride: usize, inputs: I8Inputs<'_>, rows: Rows<'_>) {
         portable::matmul_i8(out, out_stride, inputs, rows);
+    }
+
+    /// [`HeadOps::dots`](crate::ops::attention::HeadOps::dots) of keys that are f32 bits.
+    #[inline(always)]
+    fn dots_f32(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
+        attention::dots_f32(scores, query, keys);
+    }
+
+    /// [`HeadOps::add_weighted`](crate::ops::attention::HeadOps::add_weighted) of values that are f32 bits.
+    #[inline(always)]
+    fn add_weighted_f32(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
+        attention::add_weighted_f32(out, weights, values);
+    }
+
+    /// As [`Kernel::dots_f32`], of keys that are packed halves.
+    #[inline(always)]
+    fn dots_f16(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
+        attention::dots_f16(scores, query, keys);
+    }
+
+    /// As [`Kernel::add_weighted_f32`], of values that are packed halves.
+    #[inline(always)]
+    fn add_weighted_f16(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
+        attention::add_weighted_f16(out, weights, values);
     }
 }

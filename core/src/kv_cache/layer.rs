@@ -2,10 +2,11 @@
 
 use super::KvType;
 use crate::config::Config;
-use crate::ops::attention::{I8Head, attend_f16, attend_f32, attend_i8};
+use crate::kernel::Kernel;
+use crate::ops::attention::{HeadOps, HeadRows, I8Head, attend, attend_i8};
 use crate::ops::pack::{pack_f16, pack_f32, pack_i8};
 use crate::ops::quantize::{i16_words, quantize_i16};
-use crate::part::{self, part, part_mut};
+use crate::part::{part, part_mut};
 use core::ops::Range;
 
 /// How a row is laid out: its heads, each in words of its own, and for [`KvType::I8`] their scales, two a word.
@@ -98,15 +99,22 @@ impl<'a> Layer<'a> {
 
     /// One head's attention over the first `seen` positions: `out` and `query`, scaled by `1 / sqrt(head_dim)`, are
     /// `[head_dim]`; `integers` has room for a query's.
-    pub fn attend(&self, out: &mut [f32], query: &[f32], head: usize, seen: usize, integers: &mut [u32]) {
+    pub fn attend(
+        &self,
+        kernel: &impl Kernel,
+        out: &mut [f32],
+        query: &[f32],
+        head: usize,
+        seen: usize,
+        integers: &mut [u32],
+    ) {
         let Shape { kv_type, head_dim, .. } = self.shape;
         let (stride, words) = (self.shape.row_words(), self.shape.words(head));
         let (keys, values) = (part(self.keys, ..seen * stride), part(self.values, ..seen * stride));
-        let rows = part::rows(keys, stride).zip(part::rows(values, stride));
-        let rows = rows.map(|(key, value)| (part(key, words.clone()), part(value, words.clone())));
+        let rows = |rows| HeadRows { words: part(rows, words.start..), stride };
         match kv_type {
-            KvType::F32 => attend_f32(out, query, rows),
-            KvType::F16 => attend_f16(out, query, rows),
+            KvType::F32 => attend_f32(kernel, out, query, seen, rows(keys), rows(values)),
+            KvType::F16 => attend_f16(kernel, out, query, seen, rows(keys), rows(values)),
             KvType::I8 => {
                 let integers = part_mut(integers, ..i16_words(head_dim));
                 let query_scale = quantize_i16(integers, query);
@@ -114,5 +122,57 @@ impl<'a> Layer<'a> {
                 attend_i8(out, integers, query_scale, head(keys), head(values));
             }
         }
+    }
+}
+
+#[inline(never)] // The types of cache need stacks of different depths.
+fn attend_f32(
+    kernel: &impl Kernel,
+    out: &mut [f32],
+    query: &[f32],
+    seen: usize,
+    keys: HeadRows<'_>,
+    values: HeadRows<'_>,
+) {
+    attend(out, query, seen, keys, values, &F32Ops(kernel));
+}
+
+#[inline(never)]
+fn attend_f16(
+    kernel: &impl Kernel,
+    out: &mut [f32],
+    query: &[f32],
+    seen: usize,
+    keys: HeadRows<'_>,
+    values: HeadRows<'_>,
+) {
+    attend(out, query, seen, keys, values, &F16Ops(kernel));
+}
+
+struct F32Ops<'a, K>(&'a K);
+
+impl<K: Kernel> HeadOps for F32Ops<'_, K> {
+    #[inline(always)]
+    fn dots(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
+        self.0.dots_f32(scores, query, keys);
+    }
+
+    #[inline(always)]
+    fn add_weighted(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
+        self.0.add_weighted_f32(out, weights, values);
+    }
+}
+
+struct F16Ops<'a, K>(&'a K);
+
+impl<K: Kernel> HeadOps for F16Ops<'_, K> {
+    #[inline(always)]
+    fn dots(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
+        self.0.dots_f16(scores, query, keys);
+    }
+
+    #[inline(always)]
+    fn add_weighted(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
+        self.0.add_weighted_f16(out, weights, values);
     }
 }

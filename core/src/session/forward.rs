@@ -219,7 +219,7 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
         let outputs = rows_mut(scratch.normed, head_dim).zip(part::rows(scratch.hidden, head_dim));
         for (unit, (out, query)) in outputs.enumerate().take(units.end).skip(units.start) {
             let seen = session.n_past + self.first + unit / n_head.max(1) + 1;
-            layer.attend(out, query, unit % n_head.max(1), seen, scratch.inputs);
+            layer.attend(&session.kernel, out, query, unit % n_head.max(1), seen, scratch.inputs);
         }
     }
 

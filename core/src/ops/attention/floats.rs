@@ -1,58 +1,127 @@
 //! Attention over keys and values that are floats.
+//!
+//! Positions come in blocks: the scores of a block, then its softmax, then its values. That changes the order of no
+//! operation on a sum or an output, so that the size of a block is nobody's affair.
 
 use super::{Softmax, scale};
 use crate::ops::exp::exp_parts;
 use crate::ops::pack::unpack_f16;
 use crate::ops::reduce::{STRIPES, fold};
 
-/// `out = softmax(query . keys) values` of one head.
+/// Positions of a block.
+const BLOCK: usize = 32;
+
+/// One head of a layer's keys or values that are floats.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadRows<'a> {
+    /// From the head's first word in the first row on. The last row may end with the head.
+    pub words: &'a [u32],
+    /// Words from row to row.
+    pub stride: usize,
+}
+
+impl<'a> HeadRows<'a> {
+    /// The rows from `first` on.
+    #[inline(always)]
+    pub fn from(self, first: usize) -> Self {
+        Self { words: self.words.get(first * self.stride..).unwrap_or_default(), ..self }
+    }
+
+    /// The head's first `n` words in each row.
+    #[inline(always)]
+    pub fn iter(self, n: usize) -> impl Iterator<Item = &'a [u32]> {
+        self.words.chunks(self.stride).filter_map(move |row| row.get(..n))
+    }
+}
+
+/// What attention does to the rows of a head, one type of cache at a time: the scores of a query `[head_dim]` with
+/// the first keys, one each; and `out += weight * value` for each weight and value, in order.
+pub trait HeadOps {
+    /// `scores[i] = query . keys[i]`, each a striped sum; one of zeros may be 0 of either sign.
+    fn dots(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>);
+
+    /// `out += weights[i] * values[i]`.
+    fn add_weighted(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>);
+}
+
+/// `out = softmax(query . keys) values` of one head over the first `seen` positions.
 ///
-/// `out` and `query` are `[head_dim]`, the query already scaled by `1 / sqrt(head_dim)`. `positions` yields a key and a
-/// value, `[head_dim]` f32 bits each, for each position that the query sees. A score that is not a number or infinite
-/// makes every output one that is not a number.
-#[inline(never)] // The types of cache need stacks of different depths.
-pub fn attend_f32<'a>(out: &mut [f32], query: &[f32], positions: impl Iterator<Item = (&'a [u32], &'a [u32])>) {
-    attend(out, query, positions, |words: [u32; STRIPES]| words.map(f32::from_bits));
-}
-
-/// As [`attend_f32`] over keys and values that [`pack_f16`](crate::ops::pack::pack_f16) packed.
-#[inline(never)]
-pub fn attend_f16<'a>(out: &mut [f32], query: &[f32], positions: impl Iterator<Item = (&'a [u32], &'a [u32])>) {
-    attend(out, query, positions, |words: [u32; STRIPES / 2]| {
-        let [a, b, c, d] = words;
-        [
-            unpack_f16(a),
-            unpack_f16(a >> 16),
-            unpack_f16(b),
-            unpack_f16(b >> 16),
-            unpack_f16(c),
-            unpack_f16(c >> 16),
-            unpack_f16(d),
-            unpack_f16(d >> 16),
-        ]
-    });
-}
-
-/// Attention over rows of which `load` makes floats, [`STRIPES`] of them from `WORDS` words.
+/// `out` and `query` are `[head_dim]`, the query already scaled by `1 / sqrt(head_dim)`. A score that is not a number or
+/// infinite makes every output one that is not a number.
 #[inline(always)]
-fn attend<'a, const WORDS: usize>(
+pub fn attend(
     out: &mut [f32],
     query: &[f32],
-    positions: impl Iterator<Item = (&'a [u32], &'a [u32])>,
-    load: impl Fn([u32; WORDS]) -> [f32; STRIPES],
+    seen: usize,
+    keys: HeadRows<'_>,
+    values: HeadRows<'_>,
+    ops: &impl HeadOps,
 ) {
     out.fill(0.0);
     let mut softmax = Softmax::EMPTY;
-    for (key, value) in positions {
-        let term = exp_parts(dot(key, query, &load));
-        if let Some(rescale) = softmax.raise(term.0) {
-            scale(out, rescale);
+    for first in (0..seen).step_by(BLOCK) {
+        let (keys, values) = (keys.from(first), values.from(first));
+        let mut weights = [0.0; BLOCK];
+        let weights = &mut weights[..BLOCK.min(seen - first)];
+        ops.dots(weights, query, keys);
+        // Those before `next` are added to `out`.
+        let mut next = 0;
+        for i in 0..weights.len() {
+            let term = exp_parts(weights[i]);
+            let (rescale, weight) = (softmax.raise(term.0), softmax.add(term));
+            if rescale.is_some() || weight.is_none() {
+                if next < i {
+                    ops.add_weighted(out, &weights[next..i], values.from(next));
+                }
+                next = i + usize::from(weight.is_none());
+            }
+            if let Some(rescale) = rescale {
+                scale(out, rescale);
+            }
+            weights[i] = weight.unwrap_or(0.0);
         }
-        if let Some(weight) = softmax.add(term) {
-            add_weighted(out, weight, value, &load);
+        if next < weights.len() {
+            ops.add_weighted(out, &weights[next..], values.from(next));
         }
     }
     scale(out, 1.0 / softmax.sum);
+}
+
+/// [`HeadOps::dots`] of keys that are f32 bits.
+#[inline(always)]
+pub fn dots_f32(scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
+    let dots = keys.iter(query.len()).map(|key| dot(key, query, load_f32));
+    scores.iter_mut().zip(dots).for_each(|(score, dot)| *score = dot);
+}
+
+/// [`HeadOps::add_weighted`] of values that are f32 bits.
+#[inline(always)]
+pub fn add_weighted_f32(out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
+    weights.iter().zip(values.iter(out.len())).for_each(|(&weight, value)| add_weighted(out, weight, value, load_f32));
+}
+
+/// [`HeadOps::dots`] of keys that [`pack_f16`](crate::ops::pack::pack_f16) packed.
+#[inline(always)]
+pub fn dots_f16(scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
+    let dots = keys.iter(query.len().div_ceil(2)).map(|key| dot(key, query, load_f16));
+    scores.iter_mut().zip(dots).for_each(|(score, dot)| *score = dot);
+}
+
+/// [`HeadOps::add_weighted`] of values that [`pack_f16`](crate::ops::pack::pack_f16) packed.
+#[inline(always)]
+pub fn add_weighted_f16(out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
+    let rows = values.iter(out.len().div_ceil(2));
+    weights.iter().zip(rows).for_each(|(&weight, value)| add_weighted(out, weight, value, load_f16));
+}
+
+#[inline(always)]
+fn load_f32(words: [u32; STRIPES]) -> [f32; STRIPES] {
+    words.map(f32::from_bits)
+}
+
+#[inline(always)]
+fn load_f16([a, b, c, d]: [u32; STRIPES / 2]) -> [f32; STRIPES] {
+    [a, a >> 16, b, b >> 16, c, c >> 16, d, d >> 16].map(unpack_f16)
 }
 
 /// The striped sum of `key * query`.
@@ -116,14 +185,40 @@ mod tests {
         words
     }
 
-    fn pairs<'a>(keys: &'a [Vec<u32>], values: &'a [Vec<u32>]) -> impl Iterator<Item = (&'a [u32], &'a [u32])> {
-        keys.iter().zip(values).map(|(key, value)| (&key[..], &value[..]))
+    struct F32;
+
+    impl HeadOps for F32 {
+        fn dots(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
+            dots_f32(scores, query, keys);
+        }
+
+        fn add_weighted(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
+            add_weighted_f32(out, weights, values);
+        }
+    }
+
+    struct F16;
+
+    impl HeadOps for F16 {
+        fn dots(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
+            dots_f16(scores, query, keys);
+        }
+
+        fn add_weighted(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
+            add_weighted_f16(out, weights, values);
+        }
+    }
+
+    fn run_with(ops: &impl HeadOps, query: &[f32], keys: &[Vec<u32>], values: &[Vec<u32>]) -> Vec<f32> {
+        let (words, stride) = ([keys.concat(), values.concat()], keys[0].len());
+        let [keys, values] = words.each_ref().map(|words| HeadRows { words, stride });
+        let mut out = std::vec![f32::NAN; query.len()];
+        attend(&mut out, query, words[0].len() / stride, keys, values, ops);
+        out
     }
 
     fn run(query: &[f32], keys: &[Vec<u32>], values: &[Vec<u32>]) -> Vec<f32> {
-        let mut out = std::vec![f32::NAN; query.len()];
-        attend_f32(&mut out, query, pairs(keys, values));
-        out
+        run_with(&F32, query, keys, values)
     }
 
     /// Rows `[n][dim]` of numbers up to 3.
@@ -161,8 +256,7 @@ mod tests {
                 let round = |&v: &f32| f16::from_f32(v).to_f32().to_bits();
                 rows.iter().map(|row| row.iter().map(round).collect()).collect::<Vec<Vec<u32>>>()
             };
-            let mut out = std::vec![f32::NAN; dim];
-            attend_f16(&mut out, &query, pairs(&packed(&keys), &packed(&values)));
+            let out = run_with(&F16, &query, &packed(&keys), &packed(&values));
             assert_eq!(bits(&out), bits(&run(&query, &rounded(&keys), &rounded(&values))), "{dim}");
         }
     }
@@ -181,8 +275,7 @@ mod tests {
     fn halves_that_overflow_poison() {
         let (large, one) = ([halves(&[1e5])], [halves(&[1.0])]);
         for (keys, values) in [(&large, &one), (&one, &large)] {
-            let mut out = [0.0];
-            attend_f16(&mut out, &[1.0], pairs(keys, values));
+            let out = run_with(&F16, &[1.0], keys, values);
             assert!(!out[0].is_finite());
         }
     }

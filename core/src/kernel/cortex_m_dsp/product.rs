@@ -1,0 +1,284 @@
+//! One product: which loop runs over which rows and positions, and what the loops leave.
+
+use super::finish::{Outputs, finish_rows};
+use super::layout::{FOUR, Group, TWO, tiles};
+use super::loops::{self, Loop, MAX_GROUPS, Run};
+use super::{smlad, sxtb16, sxtb16_rotated, unpack};
+use crate::format::Packing;
+use crate::kernel::{I16Inputs, PackedRow, Rows, Scaling, signed_bytes};
+use crate::ops::quantize::i16_words;
+use crate::part::{part, part_mut};
+use core::mem::MaybeUninit;
+use core::ops::Range;
+
+/// Rows that share one position's activations.
+const ROWS: usize = 3;
+
+/// Sums that become floats together, a multiple of 3 and 4.
+const SUMS: usize = 48;
+
+/// One product's parts, and what follows from their shape.
+pub struct Product<'a> {
+    rows: Rows<'a>,
+    n_rows: usize,
+    words: &'a [u32],
+    packing: Packing,
+    group: Group,
+    scaling: Scaling,
+    /// Bytes from row to row, and words of a position.
+    stride: usize,
+    len: usize,
+    /// Full groups of a row.
+    full: usize,
+    /// Bytes from a row's start to its scales.
+    scales: usize,
+    /// Whether a row is nothing but groups that a loop takes at once.
+    plain: bool,
+}
+
+impl<'a> Product<'a> {
+    pub fn new(inputs: I16Inputs<'a>, rows: Rows<'a>) -> Option<Self> {
+        let (packing, n_in) = (rows.format.packing()?, rows.n_in);
+        let (stride, len) = (rows.format.row_stride(n_in), i16_words(n_in));
+        let full = n_in / packing.group;
+        let plain = packing.planes.1 == 0 && full * packing.group == n_in && full <= MAX_GROUPS;
+        // The loops are handed addresses: this is what they rest on.
+        let all_there = inputs.words.len() >= inputs.scales.len() * len && rows.bytes.as_ptr().addr().is_multiple_of(4);
+        debug_assert!(all_there, "activations are missing, or rows lie elsewhere than at a multiple of 4");
+        all_there.then_some(Self {
+            rows,
+            n_rows: rows.bytes.len() / stride,
+            words: inputs.words,
+            packing,
+            group: Group::new(packing),
+            scaling: Scaling::new(packing, n_in),
+            stride,
+            len,
+            full,
+            scales: packing.row_bytes(n_in),
+            plain,
+        })
+    }
+
+    /// Every position with every row: row `r`, position `t` goes to `out[t * out_stride + r]`.
+    pub fn multiply(&self, out: &mut [f32], out_stride: usize, scales: &[f32]) {
+        for (first, size) in tiles(scales.len()) {
+            let (out, scales) = (part_mut(out, first * out_stride..), part(scales, first..));
+            match (size, scales, self.plain) {
+                (FOUR, &[a, b, c, d, ..], true) => self.by_positions::<4, true>(out, out_stride, first, [a, b, c, d]),
+                (FOUR, &[a, b, c, d, ..], _) => self.by_positions::<4, false>(out, out_stride, first, [a, b, c, d]),
+                (TWO, &[a, b, ..], true) => self.by_positions::<2, true>(out, out_stride, first, [a, b]),
+                (TWO, &[a, b, ..], _) => self.by_positions::<2, false>(out, out_stride, first, [a, b]),
+                (_, &[scale, ..], true) => self.by_rows::<true>(out, first, scale),
+                (_, &[scale, ..], _) => self.by_rows::<false>(out, first, scale),
+                _ => return,
+            }
+        }
+    }
+
+    /// Every row with one position, to `out` `[n_rows]`. `PLAIN`: [`Product::plain`].
+    #[inline(never)]
+    fn by_rows<const PLAIN: bool>(&self, out: &mut [f32], t: usize, scale: f32) {
+        let mut sums = [const { MaybeUninit::uninit() }; SUMS];
+        let mut next = 0;
+        if self.n_rows < ROWS {
+            // Each row takes the place of three.
+            for start in 0..self.n_rows {
+                self.pass::<PLAIN, 1>(start, 0, t).run::<ROWS, 1>(&mut sums, 0);
+                self.finish(out, 1, &sums, start..start + 1, [scale]);
+            }
+            return;
+        }
+        while next < self.n_rows {
+            // The last three rows may overlap those before them, here and below.
+            let start = next.min(self.n_rows - ROWS);
+            next = self.n_rows.min(start + SUMS);
+            let (n, mut at) = (next - start, 0);
+            let mut pass = self.pass::<PLAIN, 1>(start, 1, t);
+            while at + ROWS <= n {
+                pass.run::<ROWS, 1>(&mut sums, at);
+                at += ROWS;
+            }
+            if at < n {
+                let back = self.pass::<PLAIN, 1>(next - ROWS, 1, t);
+                { back }.run::<ROWS, 1>(&mut sums, n - ROWS);
+            }
+            self.finish(out, 1, &sums, start..next, [scale]);
+        }
+    }
+
+    /// Every row with `P` positions.
+    #[inline(never)]
+    fn by_positions<const P: usize, const PLAIN: bool>(
+        &self,
+        out: &mut [f32],
+        out_stride: usize,
+        t: usize,
+        scales: [f32; P],
+    ) {
+        let mut sums = [const { MaybeUninit::uninit() }; SUMS];
+        let mut pass = self.pass::<PLAIN, P>(0, 0, t);
+        for start in (0..self.n_rows).step_by(SUMS / P) {
+            let n = (self.n_rows - start).min(SUMS / P);
+            for i in 0..n {
+                pass.run::<1, P>(&mut sums, P * i);
+            }
+            self.finish(out, out_stride, &sums, start..start + n, scales);
+        }
+    }
+
+    /// Makes floats of the sums `[rows][P]`.
+    #[inline(always)]
+    fn finish<const P: usize>(
+        &self,
+        out: &mut [f32],
+        out_stride: usize,
+        sums: &[MaybeUninit<i64>; SUMS],
+        rows: Range<usize>,
+        scales: [f32; P],
+    ) {
+        let len = rows.len() + (P - 1) * out_stride;
+        let (out, row_scales) =
+            (part_mut(out, rows.start..), part(self.rows.bytes, (rows.start + 1) * self.stride - 2..));
+        if out.len() < len || rows.len() * P > SUMS || row_scales.len() < (rows.len() - 1) * self.stride + 2 {
+            return;
+        }
+        // SAFETY: as many outputs and row scales are there, and as many sums are written.
+        unsafe {
+            let over =
+                Outputs { out: out.as_mut_ptr(), out_stride, row_scales: row_scales.as_ptr(), stride: self.stride };
+            finish_rows(over, rows.len(), sums.as_ptr().cast(), &self.scaling, scales);
+        }
+    }
+
+    /// A pass over rows from `first` on with a tile of positions that starts with `t`.
+    #[inline(always)]
+    fn pass<const PLAIN: bool, const P: usize>(&self, first: usize, step: usize, t: usize) -> Pass<'_, 'a, PLAIN> {
+        let row = part(self.rows.bytes, first * self.stride..).as_ptr();
+        let over = Run {
+            weights: row,
+            x: part(self.words, t * self.len..).as_ptr(),
+            stride: step * self.stride,
+            last_scale: row.wrapping_add(self.scales + self.full).wrapping_sub(1),
+            groups: self.full,
+        };
+        Pass { product: self, run: self.run::<P>(), over, first, step, t }
+    }
+
+    /// The loop over rows, or `P` positions.
+    fn run<const P: usize>(&self) -> Loop {
+        match (self.packing.bits, P) {
+            (8, 1) => loops::bytes_by_rows,
+            (8, 2) => loops::bytes_by_two,
+            (8, _) => loops::bytes_by_four,
+            (4, 1) => loops::nibbles_by_rows,
+            (4, 2) => loops::nibbles_by_two,
+            (4, _) => loops::nibbles_by_four,
+            (_, 1) => loops::unpacked_by_rows,
+            (_, 2) => loops::unpacked_by_two,
+            _ => loops::unpacked_by_four,
+        }
+    }
+
+    /// As a loop, piece by piece: the sums `[R][P]` of rows `first`, `first + step`, … with each position of a tile that
+    /// starts with position `t`.
+    #[inline(never)]
+    fn pieces<const R: usize, const P: usize>(&self, run: Loop, first: usize, step: usize, t: usize) -> [[i64; P]; R] {
+        let group_bytes = self.packing.group_bytes(self.packing.group);
+        let two_planes = self.packing.planes.1 > 0;
+        let mut unpacked = unpack::Unpacked([0; ROWS * unpack::ROW]);
+        let most = if two_planes { unpack::GROUPS } else { MAX_GROUPS };
+        let rows = &self.rows.bytes[first * self.stride..(first + (R - 1) * step + 1) * self.stride];
+        let mut total = [[0; P]; R];
+        for start in (0..self.full).step_by(most) {
+            let groups = (self.full - start).min(most);
+            let (integers, scales) = (start * group_bytes, self.scales + start);
+            if two_planes {
+                for (i, out) in unpacked.0.chunks_exact_mut(unpack::ROW).take(R).enumerate() {
+                    let row = &rows[i * step * self.stride..];
+                    let planes = &row[integers..][..groups * group_bytes];
+                    unpack::unpack(out, self.packing, planes, &row[scales..][..groups]);
+                }
+            }
+            let (weights, last_scale, stride) = if two_planes {
+                (&unpacked.0[..], &unpacked.0[33 * groups - 1..], unpack::ROW)
+            } else {
+                (&rows[integers..], &rows[scales + groups - 1..], step * self.stride)
+            };
+            let x = &self.words[t * self.len + P * start * self.group.words..];
+            let (weights, x, last_scale) = (weights.as_ptr(), x.as_ptr(), last_scale.as_ptr());
+            let mut part = [[0i64; P]; R];
+            // SAFETY: rows, scales and activations of these groups are there, and a place for each sum.
+            unsafe {
+                run(&Run { weights, x, stride, last_scale, groups }, part.as_mut_ptr().cast());
+            }
+            total.as_flattened_mut().iter_mut().zip(part.as_flattened()).for_each(|(sum, part)| *sum += part);
+        }
+        if self.full * self.group.columns != self.rows.n_in {
+            self.add_rest(&mut total, first, step, t);
+        }
+        total
+    }
+
+    /// Adds the ragged end.
+    #[cold]
+    #[inline(never)]
+    fn add_rest<const R: usize, const P: usize>(&self, sums: &mut [[i64; P]; R], first: usize, step: usize, t: usize) {
+        let m = self.rows.n_in - self.full * self.group.columns;
+        let (words, behind) = (m.div_ceil(4) * 2, t * self.len + P * self.full * self.group.words);
+        for (i, sums) in sums.iter_mut().enumerate() {
+            let row = &self.rows.bytes[(first + i * step) * self.stride..][..self.stride];
+            let row = PackedRow::new(row, self.packing, self.rows.n_in);
+            let Some((bytes, scale)) = row.groups(self.packing).nth(self.full) else { return };
+            let mut buffer = [0; 32];
+            let integers = signed_bytes(self.packing, bytes, m, &mut buffer);
+            for (sum, x) in sums.iter_mut().zip(self.words[behind..].chunks_exact(words)) {
+                *sum += i64::from(dot(integers, x)) * i64::from(scale);
+            }
+        }
+    }
+}
+
+/// A pass over a product's rows. `PLAIN`: [`Product::plain`].
+struct Pass<'p, 'a, const PLAIN: bool> {
+    product: &'p Product<'a>,
+    run: Loop,
+    over: Run,
+    /// The next row, and rows from one to the next of those that are taken together.
+    first: usize,
+    step: usize,
+    /// The tile's first position.
+    t: usize,
+}
+
+impl<const PLAIN: bool> Pass<'_, '_, PLAIN> {
+    /// Writes the sums `[R][P]` of the next `R` rows from place `at` on.
+    #[inline(always)]
+    fn run<const R: usize, const P: usize>(&mut self, sums: &mut [MaybeUninit<i64>; SUMS], at: usize) {
+        let Some(sums) = sums.get_mut(at..at + R * P) else { return };
+        if PLAIN {
+            // SAFETY: the shapes are those that the product checked; there are groups where rows are whole ones.
+            unsafe { (self.run)(&self.over, sums.as_mut_ptr().cast()) };
+            let bytes = R * self.product.stride;
+            self.over.weights = self.over.weights.wrapping_add(bytes);
+            self.over.last_scale = self.over.last_scale.wrapping_add(bytes);
+        } else {
+            let pieces = self.product.pieces::<R, P>(self.run, self.first, self.step, self.t);
+            sums.iter_mut().zip(pieces.as_flattened()).for_each(|(sum, piece)| _ = sum.write(*piece));
+            self.first += R;
+        }
+    }
+}
+
+/// The dot product of a group's signed bytes and its activations.
+fn dot(weights: &[u8], x: &[u32]) -> i32 {
+    let (quads, last) = weights.as_chunks::<4>();
+    let pairs = x.as_chunks::<2>().0;
+    let four = |sum: i32, (quad, &[low, high]): ([u8; 4], &[u32; 2])| {
+        let weights = u32::from_le_bytes(quad);
+        smlad(sxtb16_rotated(weights), high, smlad(sxtb16(weights), low, sum))
+    };
+    let mut padded = [0; 4];
+    padded[..last.len()].copy_from_slice(last);
+    quads.iter().copied().chain((!last.is_empty()).then_some(padded)).zip(pairs).fold(0, four)
+}
