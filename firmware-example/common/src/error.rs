@@ -55,6 +55,13 @@ pub enum ProgramError {
         /// Why.
         error: ScoreError,
     },
+    /// The board's kernel does not compute attention's bits.
+    HeadBits {
+        /// Lanes of the head.
+        head_dim: usize,
+        /// Keys, or values.
+        n_rows: usize,
+    },
     /// The board's kernel did not give the portable kernel's bits.
     KernelBits {
         /// How the weights are stored.
@@ -136,6 +143,9 @@ impl fmt::Display for ProgramError {
             }
             Self::SelfTestScore(error) => write!(f, "self-test: {error}"),
             Self::Score { row, start, error } => write!(f, "row {row}, window at token {start}: {error}"),
+            Self::HeadBits { head_dim, n_rows } => {
+                write!(f, "the kernel's bits are wrong for {n_rows} keys or values of {head_dim}")
+            }
             Self::KernelBits { format, n_in, n_rows, n } => write!(
                 f,
                 "the kernel's bits are wrong for {n_rows} rows of {n_in} {} weights and {n} positions",

@@ -9,7 +9,7 @@ use emberlm_core::ops::quantize::i16_words;
 use emberlm_core::scratch::BLOCK_ROWS;
 
 use crate::report::print_end;
-use crate::{Board, ProgramError};
+use crate::{Board, ProgramError, heads};
 
 /// Compares the kernels on random products of many shapes and prints how many there were, then counts the instructions
 /// of whole products; says whether every bit was the same.
@@ -53,6 +53,8 @@ fn run<B: Board>(board: &mut B) -> Result<(), ProgramError> {
         }
     }
     writeln!(board, "products_with_the_portable_bits: {products}")?;
+    let heads = heads::compare(&B::Kernel::default(), &mut random)?;
+    writeln!(board, "heads_with_the_portable_bits: {heads}")?;
     for format in formats() {
         for width in [Width::I16, Width::I8] {
             for n_in in [256, 768] {
@@ -213,10 +215,10 @@ fn aligned_mut(bytes: &mut [u8]) -> &mut [u8] {
 }
 
 /// Marsaglia's xorshift, of 32 bits (2003).
-struct Random(u32);
+pub(crate) struct Random(u32);
 
 impl Random {
-    const fn next(&mut self) -> u32 {
+    pub(crate) const fn next(&mut self) -> u32 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 17;
         self.0 ^= self.0 << 5;

@@ -12,7 +12,9 @@ extern crate alloc;
 
 mod board;
 mod buffers;
+mod counting;
 mod error;
+mod heads;
 mod kernels;
 mod profile;
 mod report;

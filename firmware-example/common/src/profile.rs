@@ -4,6 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use emberlm_core::config::TokenId;
+use emberlm_core::kernel::Kernel;
 use emberlm_core::kv_cache::{KvCache, KvType};
 use emberlm_core::loss::CrossEntropy;
 use emberlm_core::model::Model;
@@ -12,6 +13,7 @@ use emberlm_core::scratch::{Batch, Scratch, ScratchSize};
 use emberlm_core::session::{Progress, Session, Stage};
 use emberlm_core::source::Mapped;
 
+use crate::counting::{Counting, Products};
 use crate::report::print_end;
 use crate::{Board, ProgramError};
 
@@ -26,21 +28,63 @@ const STEP: u32 = 1_000_003;
 pub fn profile<B: Board>(board: &mut B, model: &[u8]) -> bool {
     let result = KvType::ALL
         .into_iter()
-        .try_for_each(|kv_type| BATCHES.into_iter().try_for_each(|batch| run(board, model, kv_type, batch)));
+        .try_for_each(|kv_type| BATCHES.into_iter().try_for_each(|batch| print_parts(board, model, kv_type, batch)));
     print_end(board, result)
 }
 
-/// The parts that are told apart. A norm counts to the matrix behind it, a GELU to the one before it.
-const PARTS: [(&str, Stage); 6] = [
-    ("embed", Stage::Embed),
-    ("qkv", Stage::Qkv),
-    ("attend", Stage::Attend),
-    ("attn_proj", Stage::AttnProj),
-    ("fc_gelu", Stage::Fc),
-    ("mlp_proj", Stage::MlpProj),
-];
+/// Ticks of a pass by part.
+#[derive(Clone, Copy, Default)]
+struct Parts {
+    /// Integer sums and their conversion to floats.
+    products: u64,
+    /// Layer norms, and rounding the inputs of products.
+    norms: u64,
+    /// With the hidden layer's bias.
+    gelu: u64,
+    attention: u64,
+    /// Embeddings, biases, residual additions, and keys and values on their way to the cache.
+    rest: u64,
+    /// All of the output head, its norm and product included.
+    head_loss: u64,
+}
 
-fn run<B: Board>(board: &mut B, blob: &[u8], kv_type: KvType, batch: usize) -> Result<(), ProgramError> {
+impl Parts {
+    const fn total(&self) -> u64 {
+        self.products + self.norms + self.gelu + self.attention + self.rest + self.head_loss
+    }
+}
+
+fn print_parts<B: Board>(board: &mut B, blob: &[u8], kv_type: KvType, batch: usize) -> Result<(), ProgramError> {
+    // Counting takes instructions too: it has no part in the total.
+    let (n_ctx, parts) = run(board, blob, kv_type, batch, B::Kernel::default(), &Products::default())?;
+    let total = parts.total();
+    let products = Products::default();
+    let (_, parts) = run(board, blob, kv_type, batch, Counting::new(&*board, &products), &products)?;
+    let figures = [
+        ("products", parts.products),
+        ("norms", parts.norms),
+        ("gelu", parts.gelu),
+        ("attention", parts.attention),
+        ("rest", parts.rest),
+        ("head_loss", parts.head_loss),
+        ("total", total),
+    ];
+    for (name, ticks) in figures {
+        writeln!(board, "{}_t{batch}_{name}: {}", kv_type.name(), B::instructions(ticks) / n_ctx)?;
+    }
+    Ok(())
+}
+
+/// Takes a full context through the model; returns its length and the ticks of each part, of which those in `kernel` are
+/// what it counts in `products`.
+fn run<B: Board, K: Kernel>(
+    board: &B,
+    blob: &[u8],
+    kv_type: KvType,
+    batch: usize,
+    kernel: K,
+    products: &Products,
+) -> Result<(u64, Parts), ProgramError> {
     let model = Model::open(Mapped::new(blob)?)?;
     let config = *model.config();
     let n_ctx = config.n_ctx as usize;
@@ -49,12 +93,11 @@ fn run<B: Board>(board: &mut B, blob: &[u8], kv_type: KvType, batch: usize) -> R
     let (mut floats, mut words) = (vec![0.0; size.floats], vec![0; size.words]);
     let kv = KvCache::whole(kv_type, &config, n_ctx, &mut kv)?;
     let scratch = Scratch::new(&config, Batch::of(batch), &mut floats, &mut words)?;
-    let mut session = Session::new(model, B::Kernel::default(), kv, scratch)?;
+    let mut session = Session::new(model, kernel, kv, scratch)?;
 
     let tokens = (0..config.n_ctx).map(|i| (u64::from(i) * u64::from(STEP) % u64::from(config.n_vocab)) as TokenId);
     let tokens: Vec<TokenId> = tokens.collect();
-    let mut ticks = [0; PARTS.len()];
-    let mut head = 0;
+    let mut parts = Parts::default();
     let mut sinks = vec![CrossEntropy::new(0); batch];
     let failed = |error| ProgramError::Score { row: 0, start: 0, error: ScoreError::Forward(error) };
     for chunk in tokens.chunks(batch) {
@@ -62,10 +105,18 @@ fn run<B: Board>(board: &mut B, blob: &[u8], kv_type: KvType, batch: usize) -> R
         let mut progress = Progress::More;
         while progress == Progress::More {
             let (stage, start) = (pass.stage(), board.ticks());
+            products.reset();
             progress = pass.step(usize::MAX).map_err(failed)?;
             let spent = board.ticks() - start;
-            for (ticks, (_, part)) in ticks.iter_mut().zip(PARTS) {
-                *ticks += if part == stage { spent } else { 0 };
+            match stage {
+                Stage::Embed | Stage::Done => parts.rest += spent,
+                Stage::Attend => parts.attention += spent,
+                Stage::Qkv | Stage::AttnProj | Stage::Fc | Stage::MlpProj => {
+                    let (first, within) = products.counted(start);
+                    parts.norms += first;
+                    parts.products += within;
+                    *(if stage == Stage::Fc { &mut parts.gelu } else { &mut parts.rest }) += spent - first - within;
+                }
             }
         }
         let start = board.ticks();
@@ -76,14 +127,7 @@ fn run<B: Board>(board: &mut B, blob: &[u8], kv_type: KvType, batch: usize) -> R
             let nll = sink.nll().map_err(|error| ScoreError::Logit { input, error });
             nll.map_err(|error| ProgramError::Score { row: 0, start: 0, error })?;
         }
-        head += board.ticks() - start;
+        parts.head_loss += board.ticks() - start;
     }
-    let parts = PARTS.map(|(name, _)| name).into_iter().zip(ticks).chain([("head_loss", head)]);
-    let mut total = 0;
-    for (name, ticks) in parts {
-        let instructions = B::instructions(ticks) / n_ctx as u64;
-        total += instructions;
-        writeln!(board, "{}_t{batch}_{name}: {instructions}", kv_type.name())?;
-    }
-    Ok(writeln!(board, "{}_t{batch}_total: {total}", kv_type.name())?)
+    Ok((n_ctx as u64, parts))
 }

@@ -1,0 +1,70 @@
+//! The board's kernel beside the portable one in attention over floats.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use emberlm_core::kernel::{Kernel, Portable};
+use emberlm_core::ops::attention::HeadRows;
+use emberlm_core::ops::pack::{pack_f16, pack_f32};
+
+use crate::ProgramError;
+use crate::kernels::Random;
+
+/// Lanes of a head: eights, and ragged ends.
+const DIMS: [usize; 8] = [1, 3, 8, 12, 16, 31, 32, 80];
+const ROWS: [usize; 8] = [1, 2, 3, 4, 5, 8, 13, 32];
+
+/// Compares scores and weighted values, bit by bit; says how many heads there were.
+pub(crate) fn compare<K: Kernel>(kernel: &K, random: &mut Random) -> Result<usize, ProgramError> {
+    let mut heads = 0;
+    for head_dim in DIMS {
+        for n_rows in ROWS {
+            for half in [false, true] {
+                let head = Head::new(head_dim, n_rows, half, random);
+                if head.bits(kernel) != head.bits(&Portable) {
+                    return Err(ProgramError::HeadBits { head_dim, n_rows });
+                }
+                heads += 1;
+            }
+        }
+    }
+    Ok(heads)
+}
+
+/// Random keys, which are values too, with a query and weights.
+struct Head {
+    half: bool,
+    /// The rows' words, three more than a head has in each.
+    words: Vec<u32>,
+    stride: usize,
+    query: Vec<f32>,
+    weights: Vec<f32>,
+}
+
+impl Head {
+    fn new(head_dim: usize, n_rows: usize, half: bool, random: &mut Random) -> Self {
+        let mut floats = |n| (0..n).map(|_| random.next() as i32 as f32 * (1.0 / 1_048_576.0)).collect::<Vec<f32>>();
+        let (query, weights) = (floats(head_dim), floats(n_rows));
+        let n = if half { head_dim.div_ceil(2) } else { head_dim };
+        let stride = n + 3;
+        let mut words = vec![0; n_rows * stride];
+        for row in words.chunks_exact_mut(stride) {
+            let (pack, x): (fn(&mut [u32], &[f32]), _) = (if half { pack_f16 } else { pack_f32 }, floats(head_dim));
+            pack(&mut row[..n], &x);
+        }
+        Self { half, words, stride, query, weights }
+    }
+
+    fn bits<K: Kernel>(&self, kernel: &K) -> Vec<u32> {
+        let rows = HeadRows { words: &self.words, stride: self.stride };
+        let (mut scores, mut out) = (vec![0.0; self.weights.len()], vec![1.0; self.query.len()]);
+        if self.half {
+            kernel.dots_f16(&mut scores, &self.query, rows);
+            kernel.add_weighted_f16(&mut out, &self.weights, rows);
+        } else {
+            kernel.dots_f32(&mut scores, &self.query, rows);
+            kernel.add_weighted_f32(&mut out, &self.weights, rows);
+        }
+        scores.iter().chain(&out).map(|x| x.to_bits()).collect()
+    }
+}
