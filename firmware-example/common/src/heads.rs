@@ -49,8 +49,8 @@ impl Head {
         let stride = n + 3;
         let mut words = vec![0; n_rows * stride];
         for row in words.chunks_exact_mut(stride) {
-            let (pack, x): (fn(&mut [u32], &[f32]), _) = (if half { pack_f16 } else { pack_f32 }, floats(head_dim));
-            pack(&mut row[..n], &x);
+            let x = floats(head_dim);
+            if half { pack_f16(&mut row[..n], &x) } else { pack_f32(&mut row[..n], &x) }
         }
         Self { half, words, stride, query, weights }
     }
