@@ -1,29 +1,30 @@
 //! The log-sum-exp of a stream of logits, in constant memory.
 
 use crate::config::TokenId;
-use crate::ops::exp::{CUTOFF, NONE, exp_parts, pow2};
-use crate::ops::reduce::STRIPES;
+use crate::ops::exp::{FAR, NONE, exp_fixed};
 use crate::sink::{LogitError, LogitSink};
 
 /// `ln(sum(exp(logit)))` over the logits of one position.
 ///
-/// The running reference is a power of two above every term, so that rescaling when it rises is exact; the terms go to
-/// eight stripes (token mod 8) of compensated sums (Kahan, 1965). The result is within 2e-6 of the exact one over a
-/// million terms, whatever their order, plus half a unit in its last place.
+/// The sum is an integer under a running reference, a power of two above every term, and gives up a bit wherever it would
+/// outgrow 63: each term is off by less than `2^-62` of the sum so far. The result is within 2e-7 of the exact one over
+/// millions of terms, whatever their order, plus half a unit in its last place.
 #[derive(Clone, Copy, Debug)]
 pub struct LogSumExp {
-    /// Every term is below `2^reference`; the sums are in units of it.
+    /// Every term is below `2^reference`.
     reference: i32,
-    sums: [f32; STRIPES],
-    /// What the sums hold too much.
-    excess: [f32; STRIPES],
+    /// In units of `2^(reference - POINT)`, below `2^63`.
+    sum: u64,
     empty: bool,
 }
+
+/// The sum's fractional bits.
+const POINT: i32 = 62;
 
 impl LogSumExp {
     /// The sum of no terms.
     pub const fn new() -> Self {
-        Self { reference: NONE, sums: [0.0; STRIPES], excess: [0.0; STRIPES], empty: true }
+        Self { reference: NONE, sum: 0, empty: true }
     }
 
     /// The log-sum-exp, `None` before any logit; minus infinity where every logit was.
@@ -44,36 +45,32 @@ impl LogSumExp {
         if self.empty {
             return Ok(None);
         }
-        let sum: f64 = self.sums.iter().zip(&self.excess).map(|(&s, &e)| f64::from(s) - f64::from(e)).sum();
-        if sum.is_nan() {
+        if self.reference > FAR {
             return Err(LogitError::NotANumber);
         }
-        if sum <= 0.0 {
+        if self.sum == 0 {
             return Ok(Some(f32::NEG_INFINITY - target));
         }
         // sum = mantissa * 2^power with the mantissa around 1, whose logarithm is small and keeps its digits.
-        let (mantissa, power) = libm::frexpf(sum as f32);
+        let (mantissa, power) = libm::frexpf(self.sum as f32);
         let (mantissa, power) =
             if mantissa < core::f32::consts::FRAC_1_SQRT_2 { (2.0 * mantissa, power - 1) } else { (mantissa, power) };
-        let reference = f64::from(self.reference + power) * core::f64::consts::LN_2;
+        let reference = f64::from(self.reference - POINT + power) * core::f64::consts::LN_2;
         Ok(Some(((reference - f64::from(target)) + f64::from(libm::logf(mantissa))) as f32))
     }
 
-    fn add(&mut self, stripe: usize, logit: f32) {
-        let (exponent, factor) = exp_parts(logit);
+    fn add(&mut self, logit: f32) {
+        let (exponent, factor) = exp_fixed(logit);
         if exponent >= self.reference {
-            let rescale = pow2(self.reference - exponent - 1);
+            self.sum = self.sum.checked_shr((exponent + 1 - self.reference) as u32).unwrap_or(0);
             self.reference = exponent + 1;
-            self.sums.iter_mut().chain(&mut self.excess).for_each(|sum| *sum *= rescale);
         }
-        if exponent - self.reference < CUTOFF {
-            return;
+        let term = u64::from(factor) << (POINT - 31);
+        self.sum += term.checked_shr((self.reference - exponent) as u32).unwrap_or(0);
+        if self.sum >> 63 != 0 {
+            self.sum >>= 1;
+            self.reference += 1;
         }
-        let term = factor * pow2(exponent - self.reference);
-        let corrected = term - self.excess[stripe];
-        let sum = self.sums[stripe] + corrected;
-        self.excess[stripe] = (sum - self.sums[stripe]) - corrected;
-        self.sums[stripe] = sum;
     }
 }
 
@@ -84,10 +81,8 @@ impl Default for LogSumExp {
 }
 
 impl LogitSink for LogSumExp {
-    fn push(&mut self, first: TokenId, logits: &[f32]) {
-        for (token, &logit) in (first..).zip(logits) {
-            self.add(token as usize % STRIPES, logit);
-        }
+    fn push(&mut self, _first: TokenId, logits: &[f32]) {
+        logits.iter().for_each(|&logit| self.add(logit));
         self.empty &= logits.is_empty();
     }
 }

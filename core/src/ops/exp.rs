@@ -1,82 +1,126 @@
-//! The exponential, as a power of two and a factor near 1.
+//! The exponential, as a power of two and a factor.
 //!
 //! `exp(x) = factor * 2^exponent` keeps its relative precision however large `x` is, and sums of such terms can be
-//! rescaled exactly. The argument is reduced by a three-part ln 2 (after Cody and Waite, *Software Manual for the
-//! Elementary Functions*, 1980); the polynomial is a minimax fit of `exp(r)` with relative error below 3.2e-9 on
-//! `|r| <= 0.348`.
+//! rescaled exactly. The argument becomes a fixed-point logarithm to base 2, whose integer part is the exponent; the
+//! factor comes from a table of 32 powers and a cubic between them, in integers.
 
-/// Beyond this magnitude an argument is not a number for [`exp_parts`] (above), or its exponential is 0 (below).
+use super::fixed::{from_fixed, to_fixed, umul_high};
+
+/// Beyond this magnitude an argument is not a number for [`exp_fixed`] (above), or its exponential is 0 (below).
 pub const LIMIT: f32 = 268_435_456.0;
 
 /// The exponent of what is not a number, above every other; its negative is that of 0, below every other.
-const FAR: i32 = 1 << 29;
+pub const FAR: i32 = 1 << 29;
 
-/// Below this magnitude the argument's reduction in f32 is exact.
-const FAST: f32 = 4096.0;
+/// No exponent yet: below every one of [`exp_fixed`], and far enough from both ends of i32 to subtract.
+pub const NONE: i32 = -(1 << 30);
 
-/// ln 2 = `LN_2_HIGH + LN_2_MIDDLE + LN_2_LOW`. The first two have 10 and 11 significant bits: their products with
-/// an exponent of up to 13 bits are exact.
-const LN_2_HIGH: f32 = 709.0 / 1024.0;
-const LN_2_MIDDLE: f32 = 1603.0 / 2_097_152.0;
-const LN_2_LOW: f32 = -1.904_654_3e-9;
+/// Terms this many powers of two below their running reference are left out of a sum of floats.
+pub const CUTOFF: i32 = -60;
 
-/// Adding it rounds a number of less than 2^22 to the nearest integer, ties to even, and leaves that integer in the
-/// low bits of the sum.
-const ROUND: f32 = 12_582_912.0;
+/// Below this magnitude an argument fits fixed point with [`POINT`] fractional bits.
+const NEAR: f32 = 128.0;
+const POINT: i32 = 24;
 
-/// `exp(x)` as `(exponent, factor)`, the factor in [0.7, 1.42] and off by less than 2 units in its last place.
+/// log2(e) in units of `2^-30`, and of `2^-63` in two words.
+const LOG2_E: i32 = 1_549_082_005;
+const LOG2_E_HIGH: u32 = 0xB8AA_3B29;
+const LOG2_E_LOW: u32 = 0x5C17_F0BC;
+
+/// `exp(x)` as `(exponent, factor)`, the factor in [1, 2] and off by less than 1.3e-7 of itself.
 ///
-/// `x` below `-LIMIT` gives `(-2^29, 0.0)`; `x` above `LIMIT`, infinite or not a number gives `(2^29, NaN)`: the one
+/// `x` below `-LIMIT` gives `(-FAR, 0.0)`; `x` above `LIMIT`, infinite or not a number gives `(FAR, NaN)`: the one
 /// never raises a running reference, the other always does. All other exponents lie between.
 #[inline(always)]
 pub fn exp_parts(x: f32) -> (i32, f32) {
-    if x.abs() < FAST {
-        let rounded = x * core::f32::consts::LOG2_E + ROUND;
-        let exponent = rounded - ROUND;
-        let r = ((x - exponent * LN_2_HIGH) - exponent * LN_2_MIDDLE) - exponent * LN_2_LOW;
-        ((rounded.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32), exp_near_zero(r))
+    let (exponent, factor) = exp_fixed(x);
+    // 31 bits are more than a float keeps.
+    (exponent, if exponent == FAR { f32::NAN } else { from_fixed((factor >> 1) as i32, 30) })
+}
+
+/// As [`exp_parts`] with the factor in units of `2^-31`: from `2^31` on, or 0 where [`exp_parts`] has 0 or NaN. It is
+/// off by less than 7e-8 of itself.
+#[inline(always)]
+pub fn exp_fixed(x: f32) -> (i32, u32) {
+    if x.to_bits() & 0x7FFF_FFFF < NEAR.to_bits() {
+        let log2 = i64::from(to_fixed(x, POINT)) * i64::from(LOG2_E);
+        ((log2 >> (POINT + 30)) as i32, exp2_fraction((log2 >> (POINT - 2)) as u32))
     } else {
-        exp_parts_far(x)
+        exp_far(x)
     }
 }
 
-/// No exponent yet: below every one of [`exp_parts`], and far enough from both ends of i32 to subtract.
-pub const NONE: i32 = -(1 << 30);
-
-/// Terms this many powers of two below their running reference are left out of a sum.
-pub const CUTOFF: i32 = -60;
-
-/// The rare large argument, in f64.
+/// The rarer large argument.
 #[cold]
 #[inline(never)]
-fn exp_parts_far(x: f32) -> (i32, f32) {
+fn exp_far(x: f32) -> (i32, u32) {
     if x < -LIMIT {
-        return (-FAR, 0.0);
+        return (-FAR, 0);
     }
     if x.is_nan() || x > LIMIT {
-        return (FAR, f32::NAN);
+        return (FAR, 0);
     }
-    let x = f64::from(x);
-    let half = if x < 0.0 { -0.5 } else { 0.5 };
-    let exponent = (x * core::f64::consts::LOG2_E + half) as i32;
-    // ln 2 in two parts, the first of 22 significant bits.
-    const HIGH: f64 = 2_907_270.0 / 4_194_304.0;
-    const LOW: f64 = core::f64::consts::LN_2 - HIGH;
-    let r = (x - f64::from(exponent) * HIGH) - f64::from(exponent) * LOW;
-    (exponent, exp_near_zero(r as f32))
+    let bits = x.to_bits();
+    let mantissa = u64::from(bits & 0x007F_FFFF | 0x0080_0000);
+    let product = mantissa * u64::from(LOG2_E_HIGH) + ((mantissa * u64::from(LOG2_E_LOW)) >> 32);
+    // In units of 2^-32.
+    let right = 149 - (bits >> 23 & 0xFF) as i32;
+    let magnitude = (if right < 0 { product << -right } else { product >> right }) as i64;
+    let log2 = if x < 0.0 { -magnitude } else { magnitude };
+    ((log2 >> 32) as i32, exp2_fraction(log2 as u32))
 }
 
-/// `exp(r)` for `|r| <= 0.348`.
+/// `2^fraction`, the fraction in units of `2^-32`, the result in units of `2^-31`, off by less than 4 of these.
 #[inline(always)]
-fn exp_near_zero(r: f32) -> f32 {
-    const P: [f32; 5] = [0.499_999_93, 0.166_665_18, 0.041_668_415, 0.008_368_992, 0.001_381_402_7];
-    let p = (((P[4] * r + P[3]) * r + P[2]) * r + P[1]) * r + P[0];
-    1.0 + (r + r * r * p)
+pub fn exp2_fraction(fraction: u32) -> u32 {
+    /// `2^(i / 32)` in units of `2^-31`.
+    const POWERS: [u32; 32] = [
+        2_147_483_648,
+        2_194_507_417,
+        2_242_560_872,
+        2_291_666_561,
+        2_341_847_524,
+        2_393_127_307,
+        2_445_529_972,
+        2_499_080_105,
+        2_553_802_834,
+        2_609_723_834,
+        2_666_869_345,
+        2_725_266_179,
+        2_784_941_738,
+        2_845_924_021,
+        2_908_241_642,
+        2_971_923_842,
+        3_037_000_500,
+        3_103_502_151,
+        3_171_459_999,
+        3_240_905_930,
+        3_311_872_529,
+        3_384_393_094,
+        3_458_501_653,
+        3_534_232_978,
+        3_611_622_603,
+        3_690_706_840,
+        3_771_522_796,
+        3_854_108_391,
+        3_938_502_376,
+        4_024_744_348,
+        4_112_874_773,
+        4_202_935_003,
+    ];
+    /// In units of `2^-36`, the cubic in `t` that is `2^(t / 32) - 1` at 0, 1/4, 3/4 and 1.
+    const C1: u32 = 1_488_522_355;
+    const C2: u32 = 16_120_573;
+    const C3: u32 = 117_669;
+    let power = POWERS[(fraction >> 27) as usize];
+    let t = fraction << 5;
+    let grown = umul_high(C1 + umul_high(C2 + umul_high(C3, t), t), t);
+    power + (umul_high(power, grown) >> 4)
 }
 
 /// `2^exponent` for exponents from -126 to 127; 0 below, unspecified above.
 #[inline(always)]
-pub fn pow2(exponent: i32) -> f32 {
+pub const fn pow2(exponent: i32) -> f32 {
     if exponent < -126 { 0.0 } else { f32::from_bits((exponent.wrapping_add(127) as u32) << 23) }
 }
 
@@ -84,27 +128,45 @@ pub fn pow2(exponent: i32) -> f32 {
 mod tests {
     use super::*;
 
+    fn off(x: f32) -> (f64, f64) {
+        let (exponent, factor) = exp_fixed(x);
+        let want = (f64::from(x) - f64::from(exponent) * core::f64::consts::LN_2).exp();
+        (f64::from(factor) / 2f64.powi(31) / want - 1.0, f64::from(exp_parts(x).1) / want - 1.0)
+    }
+
     #[test]
-    fn factor_is_within_two_units_in_the_last_place() {
-        let mut worst = 0.0f64;
+    fn factors_keep_their_bounds() {
+        let mut worst = (0.0f64, 0.0f64);
         let mut x = -2000.0f32;
         while x < 9000.0 {
-            let (exponent, factor) = exp_parts(x);
-            let want = (f64::from(x) - f64::from(exponent) * core::f64::consts::LN_2).exp();
-            let ulp = if want < 1.0 { 2f64.powi(-24) } else { 2f64.powi(-23) };
-            worst = worst.max((f64::from(factor) - want).abs() / ulp);
-            x += 0.013_7;
+            let (fixed, float) = off(x);
+            worst = (worst.0.max(fixed.abs()), worst.1.max(float.abs()));
+            x += 0.003_7;
         }
-        assert!(worst < 2.0, "{worst}");
-        assert!((0.7..1.42).contains(&exp_parts(1e6).1));
+        for i in -1_000_000..1_000_000 {
+            let (fixed, float) = off(i as f32 * 1.3e-6);
+            worst = (worst.0.max(fixed.abs()), worst.1.max(float.abs()));
+        }
+        assert!(worst.0 < 7e-8 && worst.1 < 1.3e-7, "{worst:?}");
+    }
+
+    #[test]
+    fn fractions_keep_their_bound() {
+        let mut last = 0;
+        for fraction in (0..=u32::MAX).step_by(4099).chain([u32::MAX - 1, u32::MAX]) {
+            let power = exp2_fraction(fraction);
+            let want = (f64::from(fraction) / 2f64.powi(32) + 31.0).exp2();
+            assert!((f64::from(power) - want).abs() < 4.0 && power >= last, "{fraction}: {power} {want}");
+            last = power;
+        }
     }
 
     #[test]
     fn edges() {
         assert_eq!(exp_parts(0.0), (0, 1.0));
-        assert_eq!(exp_parts(f32::NEG_INFINITY), (-FAR, 0.0));
+        assert_eq!((exp_parts(f32::NEG_INFINITY), exp_fixed(-1e30)), ((-FAR, 0.0), (-FAR, 0)));
         for x in [f32::NAN, f32::INFINITY, 1e30] {
-            assert!(exp_parts(x).0 == FAR && exp_parts(x).1.is_nan());
+            assert!(exp_parts(x).0 == FAR && exp_parts(x).1.is_nan() && exp_fixed(x) == (FAR, 0));
         }
         assert!(exp_parts(LIMIT).0 < FAR && exp_parts(-LIMIT).0 > -FAR);
         assert_eq!((pow2(-127), pow2(-126), pow2(0), pow2(127)), (0.0, f32::MIN_POSITIVE, 1.0, 2f32.powi(127)));

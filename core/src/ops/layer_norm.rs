@@ -1,36 +1,85 @@
 //! Layer normalisation (Ba, Kiros and Hinton, 2016) without its scale and shift, which are weights and come in blocks.
 
-use super::reduce::sum_by;
+use super::exp::pow2;
+use super::fixed::{exponent, from_fixed, to_fixed};
+use super::quantize::{LEAST, peak};
 
-/// `out = (x - mean) / sqrt(variance + epsilon)`, both `[n]`; the variance is the biased one.
+/// The row's largest magnitude as an integer is from `2^POINT` on, and below twice that.
+const POINT: i32 = 26;
+
+/// Bits that a distance from the mean loses before it is squared: what is left has at most 22, so that `2^20` squares
+/// fit 64 bits.
+const DROPPED: i32 = 6;
+
+/// `out = (x - mean) / sqrt(variance + epsilon)`, both `[n]`, `n` at most `2^20`; the variance is the biased one.
+///
+/// The row becomes integers under one power of two, off by less than `2^-26` of its largest magnitude; sums are exact. A
+/// row that is all (nearly) zero comes out as 0, and one with an element that is infinite or not a number as no number.
 pub fn normalize(out: &mut [f32], x: &[f32], epsilon: f32) {
-    let n = x.len() as f32;
-    let mean = sum_by(x, |v| v) / n;
-    let variance = sum_by(x, |v| (v - mean) * (v - mean)) / n;
-    let inverse = 1.0 / libm::sqrtf(variance + epsilon);
+    let peak = peak(x);
+    if !(LEAST..=f32::MAX).contains(&peak) {
+        return out.fill(if peak < LEAST { 0.0 } else { f32::NAN });
+    }
+    let shift = POINT - exponent(peak);
+    let sum: i64 = x.iter().map(|&v| i64::from(to_fixed(v, shift))).sum();
+    let mean = sum.checked_div(x.len() as i64).unwrap_or(0) as i32;
+    let mut squares = 0;
     for (out, &v) in out.iter_mut().zip(x) {
-        *out = (v - mean) * inverse;
+        let distance = to_fixed(v, shift) - mean;
+        let high = i64::from(distance >> DROPPED);
+        squares += (high * high) as u64;
+        *out = f32::from_bits(distance as u32);
+    }
+    let unit = pow2(DROPPED - shift);
+    let variance = ((squares as f32 / x.len() as f32) * unit) * unit;
+    let inverse = (1.0 / libm::sqrtf(variance + epsilon)) * pow2(-shift);
+    for out in out {
+        *out = from_fixed(out.to_bits() as i32, 0) * inverse;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::vec::Vec;
 
-    #[test]
-    fn mean_zero_variance_one() {
-        let x: std::vec::Vec<f32> = (0..61).map(|i| ((i * 29) % 61) as f32 * 0.3 - 4.0).collect();
-        let mut y = std::vec![0.0; 61];
-        normalize(&mut y, &x, 0.0);
-        let mean = y.iter().map(|&v| f64::from(v)).sum::<f64>() / 61.0;
-        let variance = y.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / 61.0;
-        assert!(mean.abs() < 1e-6 && (variance - 1.0).abs() < 1e-6, "{mean} {variance}");
+    fn assert_normal(x: &[f32], epsilon: f64) {
+        let n = x.len() as f64;
+        let mean = x.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
+        let variance = x.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n;
+        let mut y = std::vec![0.0; x.len()];
+        normalize(&mut y, x, epsilon as f32);
+        for (&x, &y) in x.iter().zip(&y) {
+            let want = (f64::from(x) - mean) / (variance + epsilon).sqrt();
+            assert!((f64::from(y) - want).abs() < 5e-7 * want.abs().max(1.0), "{x}: {y} {want}");
+        }
     }
 
     #[test]
-    fn a_constant_row_is_zero() {
+    fn mean_zero_variance_one() {
+        let mut x: Vec<f32> = (0..61).map(|i| ((i * 29) % 61) as f32 * 0.3 - 4.0).collect();
+        assert_normal(&x, 0.0);
+        for gain in [1e-15, 1e-3, 1e15] {
+            let x: Vec<f32> = x.iter().map(|v| v * gain).collect();
+            assert_normal(&x, 0.0);
+        }
+        // One far from the others, as deep layers have them.
+        x[17] = 3000.0;
+        assert_normal(&x, 1e-5);
+        assert_normal(&x[17..18], 1e-5);
+        assert_normal(&(0..1 << 20).map(|i| (i % 2) as f32).collect::<Vec<_>>(), 1e-5);
+    }
+
+    #[test]
+    fn edges() {
         let mut y = [1.0; 5];
         normalize(&mut y, &[3.0; 5], 1e-5);
         assert_eq!(y, [0.0; 5]);
+        normalize(&mut y, &[0.0, -0.0, 1e-38, 0.0, -1e-40], 0.0);
+        assert_eq!(y, [0.0; 5]);
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            normalize(&mut y, &[1.0, bad, 0.0, 0.0, 0.0], 1e-5);
+            assert!(y.iter().all(|y| y.is_nan()));
+        }
     }
 }

@@ -1,11 +1,14 @@
 //! The float functions of the forward pass, on slices. They know nothing of models.
 //!
-//! Everything here is made of basic IEEE 754 single precision operations in one defined order, with no fused
-//! multiply-add, so that every target computes the same bits. `FORMAT.md`, chapter Arithmetic, specifies each.
+//! Everything here is made of integer operations, and of basic IEEE 754 single precision operations in one defined order
+//! with no fused multiply-add, so that every target computes the same bits. `FORMAT.md`, chapter Arithmetic, specifies
+//! each.
 
 pub mod attention;
 pub mod exp;
+pub mod fixed;
 pub mod gelu;
+mod gelu_table;
 pub mod layer_norm;
 pub mod pack;
 pub mod quantize;

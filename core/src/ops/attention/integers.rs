@@ -1,13 +1,12 @@
-//! Attention over 8-bit keys and values: both its products are exact sums of integers.
+//! Attention over 8-bit keys and values, in integers: both its products, and the softmax between them.
 //!
-//! Positions come in blocks of [`BLOCK`], counted from position 0, so that no bit depends on how many follow. A block
-//! costs a few float operations a position and one a dimension; everything else is integer.
+//! Positions come in blocks of [`BLOCK`], counted from position 0, so that no bit depends on how many follow. Floats are
+//! met once a head: the query's scale at the start, and the outputs in the end.
 
-use super::{Softmax, scale};
-use crate::ops::exp::{NONE, exp_parts, pow2};
-use crate::ops::quantize::{LEAST, peak, round};
+use crate::ops::exp::{NONE, exp2_fraction, pow2};
+use crate::ops::fixed::{from_fixed, mul_high};
 
-/// Positions whose values are summed before the sums become floats.
+/// Positions whose values are summed under one unit.
 const BLOCK: usize = 32;
 
 /// Elements whose products an i32 holds: `127 * 32767 * 512 < 2^31`.
@@ -15,7 +14,17 @@ const CHUNK: usize = 512;
 
 /// The largest weight of a value: 15 bits, so that 16-bit multipliers can take them.
 /// `BLOCK * 127 * MAX_WEIGHT < 2^27`.
-const MAX_WEIGHT: i32 = 32767;
+const MAX_WEIGHT: u32 = 32767;
+
+/// What the weights behind the running outputs add up to at most between blocks:
+/// `127 * (MAX_WEIGHTS + BLOCK * MAX_WEIGHT + 1) < 2^31`.
+const MAX_WEIGHTS: u32 = 1 << 23;
+
+/// Fractional bits of a score.
+const POINT: u32 = 16;
+
+/// The exponent bits of a bf16 that is infinite or not a number.
+const NOT_FINITE: i32 = 0xFF;
 
 /// One head of a layer's 8-bit keys or values.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +39,14 @@ pub struct I8Head<'a> {
     pub scale: usize,
 }
 
+/// A bf16 scale: `mantissa * 2^(exponent - 134)`.
+#[derive(Clone, Copy)]
+struct Scale {
+    /// 8 bits.
+    mantissa: u32,
+    exponent: i32,
+}
+
 impl<'a> I8Head<'a> {
     /// The rows in blocks of [`BLOCK`] positions, the last one of what is left.
     fn blocks(self) -> impl Iterator<Item = Self> {
@@ -42,9 +59,13 @@ impl<'a> I8Head<'a> {
     }
 
     /// Each position's scale.
-    fn scales(self) -> impl Iterator<Item = f32> {
+    fn scales(self) -> impl Iterator<Item = Scale> {
         let (place, shift) = (self.scale / 2, 16 * (self.scale % 2));
-        self.rows[place..].iter().step_by(self.stride).map(move |word| f32::from_bits(word >> shift << 16))
+        let scale = move |word: &u32| Scale {
+            mantissa: word >> shift & 0x7F | 0x80,
+            exponent: (word >> shift >> 7 & 0xFF) as i32,
+        };
+        self.rows[place..].iter().step_by(self.stride).map(scale)
     }
 
     /// Word `i` of each position's integers.
@@ -56,43 +77,152 @@ impl<'a> I8Head<'a> {
 /// `out = softmax(query . keys) values` of one head.
 ///
 /// `out` is `[head_dim]`; `query` is what [`quantize_i16`](crate::ops::quantize::quantize_i16) made of the query scaled by
-/// `1 / sqrt(head_dim)`, and `query_scale` its scale. A score that is not a number or infinite, or a value that is, makes
-/// every output one that is not a number.
+/// `1 / sqrt(head_dim)`, and `query_scale` its scale. A score that is not a number or beyond ±22713, or a value that is
+/// infinite or not a number, makes every output one that is not a number.
 ///
 /// With `n` positions and `m` the largest value that the values' scales allow, `127 * scale`, the outputs are off from
-/// the exact ones over the same stored keys and values by less than `m * (1/1000 + s + n / 2^22)`, where
-/// `s = max |score| / 2^21 + 0.51 * query_scale * max over keys (scale * sum |integer|)`. Values of a block that with
-/// their weights are all below 1e-30 times their integers count as 0.
+/// the exact ones over the same stored keys and values by less than `m * (1/900 + s + n / 2^22)`, where
+/// `s = max |score| / 2^21 + 0.51 * query_scale * max over keys (scale * sum |integer|)`.
 #[inline(never)]
 pub fn attend_i8(out: &mut [f32], query: &[u32], query_scale: f32, keys: I8Head<'_>, values: I8Head<'_>) {
-    out.fill(0.0);
+    let scores = Scores::new(query_scale, out.len());
     let mut softmax = Softmax::EMPTY;
+    let mut bad = false;
+    out.fill(0.0);
     for (keys, values) in keys.blocks().zip(values.blocks()) {
-        let mut terms = [(NONE, 0.0); BLOCK];
-        let mut highest = NONE;
-        for ((term, key), key_scale) in terms.iter_mut().zip(keys.integers()).zip(keys.scales()) {
-            *term = exp_parts(dot(key, query) * (query_scale * key_scale));
-            highest = highest.max(term.0);
+        let mut logs = [i32::MIN; BLOCK];
+        for ((log, key), scale) in logs.iter_mut().zip(keys.integers()).zip(keys.scales()) {
+            let score = scores.log2(key, query, scale);
+            bad |= score.is_none();
+            *log = score.unwrap_or(0);
         }
-        if let Some(rescale) = softmax.raise(highest) {
-            scale(out, rescale);
+        let mut terms = [Term::NONE; BLOCK];
+        softmax.raise(logs.into_iter().max().unwrap_or(0) >> POINT);
+        for ((term, log), scale) in terms.iter_mut().zip(logs).zip(values.scales()) {
+            bad |= scale.exponent == NOT_FINITE;
+            *term = softmax.add(log, scale);
         }
-        let mut weights = [0.0; BLOCK];
-        for ((weight, &term), value_scale) in weights.iter_mut().zip(&terms).zip(values.scales()) {
-            *weight = softmax.add(term).unwrap_or(0.0) * value_scale;
-        }
-        add_weighted(out, &weights, values);
+        let (weights, unit, sum) = quantize(&terms);
+        let (lower_out, lower_block) = softmax.make_room(unit, sum);
+        add_weighted(out, &weights, values, lower_out, lower_block);
     }
-    scale(out, 1.0 / softmax.sum);
+    if bad {
+        return out.fill(f32::NAN);
+    }
+    let factor = softmax.factor();
+    out.iter_mut().for_each(|out| *out = from_fixed(out.to_bits() as i32, 0) * factor);
 }
 
-/// The exact sum of `key * query`, rounded once. What follows the integers in `key` does not count.
+/// What makes scores of one query's products.
+struct Scores {
+    /// The upper 23 bits of the mantissa of `query_scale * log2(e)`.
+    mantissa: u32,
+    /// Its exponent bits, and what else goes into a score's power of two.
+    exponent: i32,
+    /// Bits that a product loses, so that 32 are enough.
+    dropped: u32,
+}
+
+impl Scores {
+    fn new(query_scale: f32, head_dim: usize) -> Self {
+        let dropped = head_dim.div_ceil(CHUNK).next_power_of_two().trailing_zeros();
+        let bits = (query_scale * core::f32::consts::LOG2_E).to_bits();
+        let exponent = (bits >> 23 & 0xFF) as i32;
+        // Far beyond every score where the scale is not a number.
+        let exponent = if exponent == NOT_FINITE { 1 << 16 } else { exponent + dropped as i32 };
+        Self { mantissa: (bits & 0x007F_FFFF | 0x0080_0000) >> 1, exponent, dropped }
+    }
+
+    /// One score as a logarithm to base 2 with [`POINT`] fractional bits; `None` where it has none.
+    #[inline(always)]
+    fn log2(&self, key: &[u32], query: &[u32], scale: Scale) -> Option<i32> {
+        let product = (dot(key, query) >> self.dropped) as i32;
+        let high = mul_high(product, (self.mantissa * scale.mantissa) as i32);
+        let right = 235 - self.exponent - scale.exponent;
+        if right >= 0 && scale.exponent != NOT_FINITE {
+            return Some(high >> right.min(31));
+        }
+        large(high, -right, scale)
+    }
+}
+
+/// A score whose last bit counts for more than a unit.
+#[cold]
+fn large(high: i32, left: i32, scale: Scale) -> Option<i32> {
+    let fits = scale.exponent != NOT_FINITE && left < 32;
+    let log = i64::from(high) << if fits { left } else { 0 };
+    i32::try_from(log).ok().filter(|_| fits)
+}
+
+/// `mantissa * 2^exponent`, in a unit of its own; the mantissa has 31 or 32 bits, or is 0.
+#[derive(Clone, Copy)]
+struct Term {
+    mantissa: u32,
+    exponent: i32,
+}
+
+impl Term {
+    const NONE: Self = Self { mantissa: 0, exponent: NONE };
+}
+
+/// A softmax under way.
+struct Softmax {
+    /// The exponent that every weight so far lies below.
+    reference: i32,
+    /// Of the weights so far, in units of `2^(reference - 31)`.
+    sum: u64,
+    /// The exponent of the outputs' unit, as [`quantize`] counts them.
+    unit: i32,
+    /// A bound of the outputs: no more than 127 times this.
+    weights: u32,
+}
+
+impl Softmax {
+    const EMPTY: Self = Self { reference: NONE, sum: 0, unit: NONE, weights: 0 };
+
+    /// Makes room for weights of up to `exponent`.
+    fn raise(&mut self, exponent: i32) {
+        if exponent >= self.reference {
+            self.sum = self.sum.checked_shr((exponent + 1 - self.reference) as u32).unwrap_or(0);
+            self.reference = exponent + 1;
+        }
+    }
+
+    /// Adds the weight `2^log`, for which there is room, and returns its product with the value's scale.
+    #[inline(always)]
+    fn add(&mut self, log: i32, scale: Scale) -> Term {
+        let (exponent, power) = (log >> POINT, exp2_fraction((log as u32) << (32 - POINT)));
+        self.sum += u64::from(power.checked_shr((self.reference - exponent) as u32).unwrap_or(0));
+        Term { mantissa: (power >> 8) * scale.mantissa, exponent: exponent + scale.exponent }
+    }
+
+    /// Makes room for the sums of a block whose weights add up to `weights` in its own unit: by how many bits the outputs
+    /// have to go down, and by how many the sums.
+    fn make_room(&mut self, unit: i32, weights: u32) -> (u32, u32) {
+        let mut down = (unit - self.unit).clamp(0, 31);
+        self.unit = self.unit.max(unit);
+        self.weights = (self.weights >> down) + 1;
+        if self.weights >= MAX_WEIGHTS {
+            down += 1;
+            self.unit += 1;
+            self.weights = self.weights / 2 + 1;
+        }
+        let block_down = (self.unit - unit).min(31);
+        self.weights += (weights >> block_down) + 1;
+        (down.min(31) as u32, block_down as u32)
+    }
+
+    /// What the outputs are to be multiplied by in the end.
+    fn factor(&self) -> f32 {
+        pow2(self.unit - self.reference - 141) / (self.sum as f32 * pow2(-31))
+    }
+}
+
+/// The exact sum of `key * query`. What follows the integers in `key` does not count.
 #[inline(always)]
-fn dot(key: &[u32], query: &[u32]) -> f32 {
+fn dot(key: &[u32], query: &[u32]) -> i64 {
     let chunks = key.chunks(CHUNK / 4).zip(query.chunks(CHUNK / 2));
-    let sum: i64 = chunks.map(|(key, query)| i64::from(chunk_dot(key, query))).sum();
-    // The same number, and all that most heads need: a float from an i64 is slow on a 32-bit core.
-    i32::try_from(sum).map_or(sum as f32, |sum| sum as f32)
+    chunks.map(|(key, query)| i64::from(chunk_dot(key, query))).sum()
 }
 
 #[inline(always)]
@@ -105,10 +235,10 @@ fn chunk_dot(key: &[u32], query: &[u32]) -> i32 {
     products.sum()
 }
 
-/// `out += weights * values` for one block, the weights rounded to integers under one power of two.
+/// Lowers `out`, which holds integers, by `lower_out` bits, and adds the block's sums of `weights * values`, lowered by
+/// `lower_block` bits.
 #[inline(always)]
-fn add_weighted(out: &mut [f32], weights: &[f32; BLOCK], values: I8Head<'_>) {
-    let (weights, unit) = quantize(weights);
+fn add_weighted(out: &mut [f32], weights: &[i32; BLOCK], values: I8Head<'_>, lower_out: u32, lower_block: u32) {
     for (i, out) in out.chunks_mut(4).enumerate() {
         let mut sums = [0; 4];
         for (word, weight) in values.column(i).zip(weights) {
@@ -117,23 +247,25 @@ fn add_weighted(out: &mut [f32], weights: &[f32; BLOCK], values: I8Head<'_>) {
             }
         }
         for (out, sum) in out.iter_mut().zip(sums) {
-            *out += sum as f32 * unit;
+            let lowered = (out.to_bits() as i32 >> lower_out) + (sum >> lower_block);
+            *out = f32::from_bits(lowered as u32);
         }
     }
 }
 
-/// Rounds weights, none negative, to integers of 15 bits, and returns what one of these stands for: a power of two.
-/// Each is off by at most 1/32767 of the largest. Weights that are all (nearly) zero are 0, and where one is not a
-/// number, the unit is none.
+/// Rounds terms to integers of 15 bits, each off by at most 1/32768 of the largest or a little more; returns also the
+/// exponent of their unit, up to a constant, and their sum.
 #[inline(always)]
-fn quantize(weights: &[f32; BLOCK]) -> ([i32; BLOCK], f32) {
-    let peak = peak(weights);
-    let exponent = (peak.to_bits() >> 23) as i32 - 127;
-    if !(LEAST..=f32::MAX).contains(&peak) {
-        return ([0; BLOCK], if peak < LEAST { 0.0 } else { f32::NAN });
-    }
-    let inverse = pow2(14 - exponent);
-    (weights.map(|weight| round(weight * inverse).min(MAX_WEIGHT)), pow2(exponent - 14))
+fn quantize(terms: &[Term; BLOCK]) -> ([i32; BLOCK], i32, u32) {
+    let highest = terms.iter().map(|term| term.exponent + (term.mantissa >> 31) as i32).max().unwrap_or(NONE);
+    let mut sum = 0;
+    let weights = terms.map(|term| {
+        let halves = term.mantissa.checked_shr((15 + highest - term.exponent) as u32).unwrap_or(0);
+        let weight = ((halves + 1) >> 1).min(MAX_WEIGHT);
+        sum += weight;
+        weight as i32
+    });
+    (weights, highest, sum)
 }
 
 #[cfg(test)]
@@ -191,11 +323,8 @@ mod tests {
     #[test]
     fn long_heads_do_not_overflow() {
         let long = std::vec![1.0; 70_000];
-        assert_eq!(
-            dot(&std::vec![0x7F7F_7F7F; 17_500], &std::vec![0x7FFF_7FFF; 35_000]),
-            (70_000i64 * 127 * 32767) as f32
-        );
-        let got = run(&long, std::slice::from_ref(&long), std::slice::from_ref(&long));
+        assert_eq!(dot(&std::vec![0x7F7F_7F7F; 17_500], &std::vec![0x7FFF_7FFF; 35_000]), 70_000i64 * 127 * 32767);
+        let got = run(&std::vec![0.01; 70_000], std::slice::from_ref(&long), std::slice::from_ref(&long));
         assert!(got.iter().all(|out| (out - 1.0).abs() < 0.01));
     }
 
@@ -218,10 +347,12 @@ mod tests {
 
     #[test]
     fn weights_keep_15_bits() {
-        let mut weights = [0.0; BLOCK];
-        weights[..5].copy_from_slice(&[3.9999, 4.0 - 2f32.powi(-21), 1.0, 2f32.powi(-14), 3.0 * 2f32.powi(-14)]);
-        let (integers, unit) = quantize(&weights);
-        assert_eq!((&integers[..6], unit), (&[32767, 32767, 8192, 0, 2, 0][..], 2f32.powi(-13)));
-        assert_eq!(quantize(&[1e-31; BLOCK]), ([0; BLOCK], 0.0));
+        let mut terms = [Term::NONE; BLOCK];
+        let powers = [(0xFFFF_FFFF, 1), (0x8000_0000, 2), (0x4000_0000, 1), (0x4000_0000, -14), (0x4000_0000, -15)];
+        for (term, (mantissa, exponent)) in terms.iter_mut().zip(powers) {
+            *term = Term { mantissa, exponent };
+        }
+        let (weights, unit, sum) = quantize(&terms);
+        assert_eq!((&weights[..6], unit, sum), (&[16384, 16384, 4096, 0, 0, 0][..], 3, 36864));
     }
 }

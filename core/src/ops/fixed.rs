@@ -1,0 +1,109 @@
+//! Floats to fixed point and back, exactly: what lets integer arithmetic define a function of floats.
+//!
+//! On a core with a floating-point unit the conversions are its instructions, on one without they are shifts of the
+//! float's bits. Both give the same integers, which a test shows.
+
+use super::exp::pow2;
+
+/// Whether the target adds and multiplies f32 in hardware.
+const HAS_FPU: bool = cfg!(not(any(
+    all(target_arch = "arm", not(target_abi = "eabihf")),
+    all(target_arch = "riscv32", not(target_feature = "f")),
+)));
+
+/// `x * 2^shift` truncated to an integer, which is below `2^31` in magnitude; `shift` is from -126 to 126.
+#[inline(always)]
+pub fn to_fixed(x: f32, shift: i32) -> i32 {
+    if HAS_FPU { (x * pow2(shift)) as i32 } else { shifted(x, shift) }
+}
+
+/// `value * 2^-shift`, rounded to nearest even; `shift` is from 0 to 95.
+#[inline(always)]
+pub fn from_fixed(value: i32, shift: i32) -> f32 {
+    if HAS_FPU { value as f32 * pow2(-shift) } else { normalized(value, shift) }
+}
+
+/// The unbiased exponent of a normal number's magnitude.
+#[inline(always)]
+pub const fn exponent(x: f32) -> i32 {
+    ((x.to_bits() >> 23) & 0xFF) as i32 - 127
+}
+
+/// The upper half of a product: `floor(a * b / 2^32)`.
+#[inline(always)]
+pub const fn mul_high(a: i32, b: i32) -> i32 {
+    ((a as i64 * b as i64) >> 32) as i32
+}
+
+/// As [`mul_high`], unsigned.
+#[inline(always)]
+pub const fn umul_high(a: u32, b: u32) -> u32 {
+    ((a as u64 * b as u64) >> 32) as u32
+}
+
+/// The upper half of a product, rounded: `floor(a * b / 2^32 + 1/2)`.
+#[inline(always)]
+pub const fn mul_high_rounded(a: i32, b: i32) -> i32 {
+    ((a as i64 * b as i64 + (1 << 31)) >> 32) as i32
+}
+
+/// [`to_fixed`] by shifting.
+#[inline(always)]
+const fn shifted(x: f32, shift: i32) -> i32 {
+    let bits = x.to_bits();
+    let mantissa = (bits << 7 & 0x3FFF_FFFF) | 0x4000_0000;
+    let right = (157 - shift) - (bits >> 23 & 0xFF) as i32;
+    // A mantissa of 31 bits, shifted by 31 or more, is 0.
+    let magnitude = (mantissa >> if right > 31 { 31 } else { right as u32 & 31 }) as i32;
+    let sign = bits as i32 >> 31;
+    (magnitude ^ sign).wrapping_sub(sign)
+}
+
+/// [`from_fixed`] by shifting.
+#[inline(always)]
+const fn normalized(value: i32, shift: i32) -> f32 {
+    if value == 0 {
+        return 0.0;
+    }
+    let magnitude = value.unsigned_abs();
+    let zeros = magnitude.leading_zeros();
+    // 31 bits, of which 24 stay; what a carry makes of them is the next exponent.
+    let mantissa = if zeros == 0 { magnitude >> 1 | magnitude & 1 } else { magnitude << (zeros - 1) };
+    let rounded = (mantissa + 0x3F + (mantissa >> 7 & 1)) >> 7;
+    let exponent = 157 - shift - zeros as i32;
+    f32::from_bits(((exponent as u32) << 23).wrapping_add(rounded) | value as u32 & 0x8000_0000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edges() {
+        for (x, shift, want) in [(0.0, 26, 0), (-0.0, 0, 0), (-1.75, 0, -1), (-1.75, 2, -7), (1e-40, 126, 0)] {
+            assert_eq!((to_fixed(x, shift), shifted(x, shift)), (want, want), "{x} {shift}");
+        }
+        for value in [0, 1, -1, i32::MAX, i32::MIN, i32::MIN + 1, 0x0100_0001, 0x0180_0003, 0x7FFF_FF40] {
+            for shift in [0, 26, 95] {
+                assert_eq!(normalized(value, shift).to_bits(), from_fixed(value, shift).to_bits(), "{value} {shift}");
+            }
+        }
+    }
+
+    #[test]
+    fn both_ways_of_converting_agree() {
+        let mut state = 0x2545_F491_4F6C_DD1Du64;
+        for _ in 0..1_000_000 {
+            // Knuth's MMIX generator.
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let (x, below, shift) =
+                (f32::from_bits((state >> 32) as u32), (state >> 24) as u8, (state >> 10) as i32 & 63);
+            let to = 30 - exponent(x) - i32::from(below % 200);
+            if x.is_finite() && (-126..=126).contains(&to) {
+                assert_eq!(shifted(x, to), (x * pow2(to)) as i32, "{x} {to}");
+            }
+            let value = (state >> 32) as i32 >> (below % 31);
+            assert_eq!(normalized(value, shift).to_bits(), (value as f32 * pow2(-shift)).to_bits(), "{value} {shift}");
+        }
+    }
+}
