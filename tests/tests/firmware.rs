@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use assert_cmd::Command;
 use emberlm::device::firmware;
-use emberlm::device::{Board, DeviceError, DeviceReport, Job, emulator, score};
+use emberlm::device::{Board, DeviceError, DeviceReport, Job, Medium, emulator, score};
 use emberlm_core::config::TokenId;
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::window::Convention;
@@ -146,6 +146,19 @@ fn every_kv_cache_gives_the_hosts_bits() {
 }
 
 #[test]
+fn a_model_on_a_card_gives_the_hosts_bits_and_is_read_once_a_window() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows: Vec<Vec<TokenId>> = fixtures::golden("hf-tied").tokens.iter().map(|row| row[..7].to_vec()).collect();
+    for weights in ["f32", "q4"] {
+        let blob = blob(&folder, &fixtures::path("hf-tied"), weights);
+        let bytes = fs::metadata(&blob).unwrap().len();
+        let read = check_on_board(&blob, &rows, &["--card"])["bytes_read"].as_u64().unwrap();
+        let windows = rows.len() as u64;
+        assert!((windows * bytes * 4 / 5..windows * bytes * 6 / 5).contains(&read), "{weights}: {read} of {bytes}");
+    }
+}
+
+#[test]
 fn every_convention_gives_the_hosts_bits() {
     let folder = tempfile::tempdir().unwrap();
     let blob = blob(&folder, &fixtures::path("hf-tied"), "q8");
@@ -180,7 +193,10 @@ impl Tiny {
     /// The board's answer to a request for `rows` with a context of `n_ctx`.
     fn score(&self, blob: &Path, rows: &[&[TokenId]], n_ctx: usize) -> Result<DeviceReport, DeviceError> {
         let header = Header { n_ctx, convention: Convention::Disjoint, kv_type: KvType::F32, n_bytes: None };
-        score(&Job { board: board(), blob, header, rows, firmware: None, timeout: PATIENT }, |_| {})
+        score(
+            &Job { board: board(), blob, medium: Medium::Memory, header, rows, firmware: None, timeout: PATIENT },
+            |_| {},
+        )
     }
 
     /// What the board says of the model after `change`.

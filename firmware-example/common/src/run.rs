@@ -8,7 +8,7 @@ use emberlm_core::model::Model;
 use emberlm_core::score::{SelfTestOutcome, run_self_test, score_window};
 use emberlm_core::scratch::Scratch;
 use emberlm_core::session::Session;
-use emberlm_core::source::{Mapped, Source};
+use emberlm_core::source::Source;
 use emberlm_request::Request;
 
 use crate::buffers::{Need, Order};
@@ -21,10 +21,10 @@ pub(crate) struct Run<'b, S, K> {
     sinks: &'b mut [CrossEntropy],
 }
 
-impl<'b, K: Kernel + Default> Run<'b, Mapped<'b>, K> {
+impl<'b, S: Source, K: Kernel + Default> Run<'b, S, K> {
     /// A run over windows of up to `n_ctx` inputs with a KV cache of type `kv_type`.
     pub fn new(
-        model: Model<Mapped<'b>>,
+        model: Model<S>,
         n_ctx: usize,
         kv_type: KvType,
         order: Order,

@@ -1,9 +1,13 @@
+use core::cell::Cell;
+
 use emberlm_core::blob::ARITHMETIC;
+use emberlm_core::loss::Score;
 use emberlm_core::model::Model;
-use emberlm_core::source::Mapped;
+use emberlm_core::source::{Copying, Mapped, ReadAt, Source};
 use emberlm_request::Request;
 
 use crate::buffers::{HeapBuffers, Need, Order};
+use crate::medium::Counted;
 use crate::report::{print_end, print_score};
 use crate::run::Run;
 use crate::self_test::tested_model;
@@ -25,19 +29,86 @@ pub fn score<B: Board>(board: &mut B, partitions: Partitions<'_>, buffers: Buffe
     print_end(board, result)
 }
 
-fn run<B: Board>(board: &mut B, partitions: Partitions<'_>, mut buffers: Buffers<'_>) -> Result<(), ProgramError> {
+/// Scores the request with a model that the processor cannot address: layer by layer, every weight read once a window,
+/// through `buffer`, which is static memory too. Prints how many bytes the windows took out of the medium, and says
+/// whether everything was well.
+pub fn score_copied<B: Board>(
+    board: &mut B,
+    medium: impl ReadAt,
+    buffer: &mut [u8],
+    request: &[u8],
+    buffers: Buffers<'_>,
+) -> bool {
+    let result = run_copied(board, medium, buffer, request, buffers);
+    print_end(board, result)
+}
+
+fn run<B: Board>(board: &mut B, partitions: Partitions<'_>, buffers: Buffers<'_>) -> Result<(), ProgramError> {
     writeln!(board, "board: {}", B::NAME)?;
-    let other_bytes = board.static_bytes() - buffers.bytes();
     let request = Request::decode(partitions.request)?;
-    let header = *request.header();
+    let source = Mapped::new(partitions.model)?;
+    let fixed = in_static_buffers(board, source, &request, buffers, 2, || ())?;
+
+    let header = request.header();
+    let model = Model::open(source)?;
+    let on_heap = Need::new(model.config(), header.n_ctx, header.kv_type, Order::TokenMajor);
+    let mut heap = HeapBuffers::new(&on_heap, board.heap_free())?;
+    let before = fixed.score.n();
+    let again = Run::<_, B::Kernel>::new(model, header.n_ctx, header.kv_type, Order::TokenMajor, heap.buffers())?
+        .score(&request, |n| Ok(writeln!(board, "progress: {} of {}", before + n, 2 * before)?))?;
+    let (fixed_bits, heap_bits) = (fixed.score.sum().to_bits(), again.sum().to_bits());
+    if fixed_bits != heap_bits {
+        return Err(ProgramError::Unequal { fixed: fixed_bits, heap: heap_bits });
+    }
+    fixed.print(board, &request)?;
+    Ok(writeln!(board, "heap_bytes: {}", on_heap.bytes())?)
+}
+
+fn run_copied<B: Board>(
+    board: &mut B,
+    medium: impl ReadAt,
+    buffer: &mut [u8],
+    request: &[u8],
+    buffers: Buffers<'_>,
+) -> Result<(), ProgramError> {
+    writeln!(board, "board: {}", B::NAME)?;
+    let request = Request::decode(request)?;
+    let bytes = Cell::new(0);
+    let source = Copying::new(Counted::new(medium, &bytes), buffer)?;
+    let fixed = in_static_buffers(board, source, &request, buffers, 1, || bytes.set(0))?;
+    fixed.print(board, &request)?;
+    Ok(writeln!(board, "bytes_read: {}", bytes.get())?)
+}
+
+/// What a run in static buffers came to.
+struct Fixed {
+    score: Score,
+    need: Need,
+    /// Bytes of other variables.
+    other_bytes: usize,
+    stack_bytes: usize,
+    ticks: u64,
+}
+
+/// Tests the model behind `source`, then scores the request with it layer by layer; `start` hears when scoring starts.
+/// The run is one of `n_runs` over the same tokens.
+fn in_static_buffers<B: Board, S: Source>(
+    board: &mut B,
+    source: S,
+    request: &Request<'_>,
+    mut buffers: Buffers<'_>,
+    n_runs: u64,
+    start: impl FnOnce(),
+) -> Result<Fixed, ProgramError> {
+    let other_bytes = board.static_bytes() - buffers.bytes();
+    let header = request.header();
     let (n_ctx, kv_type) = (header.n_ctx, header.kv_type);
-    let model = tested_model(board, partitions.model, &[kv_type], buffers.reborrow())?;
-    let config = *model.config();
+    let model = tested_model(board, source, &[kv_type], buffers.reborrow())?;
     writeln!(board, "arithmetic: {ARITHMETIC}")?;
     writeln!(board, "activations: {}", model.activations().name())?;
     writeln!(board, "kv: {}", kv_type.name())?;
 
-    let have = config.n_ctx as usize;
+    let have = model.config().n_ctx as usize;
     if n_ctx > have {
         return Err(ProgramError::Context { need: n_ctx, have });
     }
@@ -46,33 +117,25 @@ fn run<B: Board>(board: &mut B, partitions: Partitions<'_>, mut buffers: Buffers
     writeln!(board, "stride: {}", header.convention.stride(n_ctx))?;
 
     let n_to_score = |n_tokens| header.convention.windows(n_tokens, n_ctx).n_scored() as u64;
-    let in_both_runs = 2 * request.rows().map(|row| n_to_score(row.len())).sum::<u64>();
-    let start = board.ticks();
+    let total = n_runs * request.rows().map(|row| n_to_score(row.len())).sum::<u64>();
+    let need = Need::new(model.config(), n_ctx, kv_type, Order::LayerMajor);
+    start();
+    let before = board.ticks();
     let score = Run::<_, B::Kernel>::new(model, n_ctx, kv_type, Order::LayerMajor, buffers)?
-        .score(&request, |n| Ok(writeln!(board, "progress: {n} of {in_both_runs}")?))?;
-    let ticks = board.ticks() - start;
-    let stack_bytes = board.stack_bytes();
+        .score(request, |n| Ok(writeln!(board, "progress: {n} of {total}")?))?;
+    let ticks = board.ticks() - before;
+    Ok(Fixed { score, need, other_bytes, stack_bytes: board.stack_bytes(), ticks })
+}
 
-    let on_heap = Need::new(&config, n_ctx, kv_type, Order::TokenMajor);
-    let mut heap = HeapBuffers::new(&on_heap, board.heap_free())?;
-    let model = Model::open(Mapped::new(partitions.model)?)?;
-    let before = score.n();
-    let again = Run::<_, B::Kernel>::new(model, n_ctx, kv_type, Order::TokenMajor, heap.buffers())?
-        .score(&request, |n| Ok(writeln!(board, "progress: {} of {in_both_runs}", before + n)?))?;
-    let (fixed, heap) = (score.sum().to_bits(), again.sum().to_bits());
-    if fixed != heap {
-        return Err(ProgramError::Unequal { fixed, heap });
+impl Fixed {
+    fn print<B: Board>(&self, board: &mut B, request: &Request<'_>) -> Result<(), ProgramError> {
+        let n_tokens = request.rows().map(|row| row.len() as u64).sum();
+        print_score(board, &self.score, n_tokens, request.header().n_bytes)?;
+        writeln!(board, "kv_bytes: {}", self.need.kv_bytes())?;
+        writeln!(board, "scratch_bytes: {}", self.need.scratch.bytes())?;
+        writeln!(board, "ram_bytes: {}", self.other_bytes + self.need.bytes())?;
+        writeln!(board, "stack_bytes: {}", self.stack_bytes)?;
+        writeln!(board, "ticks: {}", self.ticks)?;
+        Ok(writeln!(board, "instructions: {}", B::instructions(self.ticks))?)
     }
-
-    let n_tokens = request.rows().map(|row| row.len() as u64).sum();
-    print_score(board, &score, n_tokens, header.n_bytes)?;
-    let in_statics = Need::new(&config, n_ctx, kv_type, Order::LayerMajor);
-    writeln!(board, "kv_bytes: {}", in_statics.kv_bytes())?;
-    writeln!(board, "scratch_bytes: {}", in_statics.scratch.bytes())?;
-    writeln!(board, "ram_bytes: {}", other_bytes + in_statics.bytes())?;
-    writeln!(board, "heap_bytes: {}", on_heap.bytes())?;
-    writeln!(board, "stack_bytes: {stack_bytes}")?;
-    writeln!(board, "ticks: {ticks}")?;
-    writeln!(board, "instructions: {}", B::instructions(ticks))?;
-    Ok(())
 }

@@ -1,7 +1,7 @@
 use emberlm_core::blob::OpenError;
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::model::Model;
-use emberlm_core::source::Mapped;
+use emberlm_core::source::{Mapped, Source};
 
 use crate::buffers::Order;
 use crate::report::print_end;
@@ -18,7 +18,7 @@ pub fn self_test<B: Board>(board: &mut B, blob: &[u8], buffers: Buffers<'_>) -> 
 fn run<B: Board>(board: &mut B, blob: &[u8], buffers: Buffers<'_>) -> Result<(), ProgramError> {
     writeln!(board, "board: {}", B::NAME)?;
     let start = board.ticks();
-    let model = tested_model(board, blob, &KvType::ALL, buffers)?;
+    let model = tested_model(board, Mapped::new(blob)?, &KvType::ALL, buffers)?;
     let ticks = board.ticks() - start;
     writeln!(board, "blob_bytes: {}", model.blob_bytes())?;
     writeln!(board, "stack_bytes: {}", board.stack_bytes())?;
@@ -26,22 +26,21 @@ fn run<B: Board>(board: &mut B, blob: &[u8], buffers: Buffers<'_>) -> Result<(),
     Ok(())
 }
 
-/// Opens the model at the front of `blob`, checks the CRC of its sections and runs its self-test with each of `kv_types`.
-pub(crate) fn tested_model<'a, B: Board>(
+/// Opens the model behind `source`, checks the CRC of its sections and runs its self-test with each of `kv_types`.
+pub(crate) fn tested_model<B: Board, S: Source>(
     board: &mut B,
-    blob: &'a [u8],
+    mut source: S,
     kv_types: &[KvType],
     mut buffers: Buffers<'_>,
-) -> Result<Model<Mapped<'a>>, ProgramError> {
-    let source = Mapped::new(blob)?;
-    let mut model = Model::open(source)?;
+) -> Result<Model<S>, ProgramError> {
+    let mut model = Model::open(&mut source)?;
     model.verify_sections()?;
     writeln!(board, "model_crc32: {:08x}", model.crc32().map_err(OpenError::from)?)?;
     let n_ctx = model.self_test()?.tokens.len() - 1;
     for &kv_type in kv_types {
-        let (model, buffers) = (Model::open(source)?, buffers.reborrow());
+        let (model, buffers) = (Model::open(&mut source)?, buffers.reborrow());
         Run::<_, B::Kernel>::new(model, n_ctx, kv_type, Order::LayerMajor, buffers)?.self_test()?;
     }
     writeln!(board, "self_test: passed")?;
-    Ok(model)
+    Ok(Model::open(source)?)
 }

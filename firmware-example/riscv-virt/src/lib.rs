@@ -5,8 +5,8 @@
 mod board;
 mod fault;
 
-pub use emberlm_semihosted::exit;
 pub use emberlm_semihosted::memory::{model_partition, request_partition};
+pub use emberlm_semihosted::{HostFile, exit};
 
 use core::fmt;
 

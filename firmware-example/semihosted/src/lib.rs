@@ -6,8 +6,10 @@
 mod buffers;
 mod console;
 mod exit;
+mod file;
 pub mod memory;
 
 pub use buffers::take as take_buffers;
 pub use console::Console;
 pub use exit::{exit, print_fault};
+pub use file::HostFile;

@@ -36,6 +36,9 @@ pub enum DeviceError {
     /// The request's temporary file cannot be written.
     #[error("cannot write the request to a temporary file: {0}")]
     Request(#[source] io::Error),
+    /// The model cannot be put where the board looks for it.
+    #[error("the model's file cannot be handed to the board: {0}")]
+    Card(#[source] io::Error),
     /// A file that was named cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Unreadable {
@@ -111,7 +114,7 @@ impl DeviceError {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::BlobTooLarge { .. } | Self::RequestTooLarge { .. } => "does_not_fit",
-            Self::Encode(_) | Self::Request(_) => "request",
+            Self::Encode(_) | Self::Request(_) | Self::Card(_) => "request",
             Self::Unreadable { .. } | Self::PathNotUtf8(_) => "unreadable",
             Self::NoFirmware { .. } => "no_firmware",
             Self::NoCargo(_) | Self::Build { .. } => "build",

@@ -10,9 +10,6 @@ use serde::Deserialize;
 use super::{Board, DeviceError};
 use crate::checkout;
 
-/// The program that scores.
-pub const SCORE: &str = "score";
-
 /// Builds a program of the board's package and returns the ELF file. Quick when nothing has changed.
 ///
 /// # Errors
@@ -76,7 +73,7 @@ mod tests {
             r#"{"reason":"build-finished","success":true}"#,
             "\n",
         );
-        assert_eq!(executable(messages.as_bytes(), SCORE), Some(PathBuf::from("/x/score")));
-        assert_eq!(executable(br#"{"reason":"build-finished","success":true}"#, SCORE), None);
+        assert_eq!(executable(messages.as_bytes(), "score"), Some(PathBuf::from("/x/score")));
+        assert_eq!(executable(br#"{"reason":"build-finished","success":true}"#, "score"), None);
     }
 }

@@ -9,17 +9,36 @@ pub mod error;
 pub mod firmware;
 pub mod report;
 
-use std::io::Write;
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::{self, Path};
 use std::time::Duration;
 
 use emberlm_core::config::TokenId;
 use emberlm_request::{Header, encode, encoded_len};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 
 pub use board::{BOARDS, Board, Family};
 pub use error::DeviceError;
 pub use report::DeviceReport;
+
+/// Where the board finds the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// In its memory, as in flash.
+    Memory,
+    /// In a file that it reads in blocks, as from a card.
+    Card,
+}
+
+impl Medium {
+    /// The program that scores a model there.
+    const fn program(self) -> &'static str {
+        match self {
+            Self::Memory => "score",
+            Self::Card => "card",
+        }
+    }
+}
 
 /// What to score, where and with what.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +47,8 @@ pub struct Job<'a> {
     pub board: &'static Board,
     /// The model's blob.
     pub blob: &'a Path,
+    /// Where the board finds it.
+    pub medium: Medium,
     /// Convention, context, KV cache and bytes of the text.
     pub header: Header,
     /// The rows of token ids.
@@ -45,7 +66,8 @@ pub enum Progress {
     Building,
     /// The firmware runs.
     Running,
-    /// So many tokens are scored, each of them twice by the end: in static buffers and in the heap's.
+    /// So many tokens are scored, where the model is in memory each of them twice by the end: in static buffers and in the
+    /// heap's.
     Scored {
         /// Tokens scored so far.
         done: u64,
@@ -60,26 +82,52 @@ pub enum Progress {
 /// Whatever kept the board from a complete report. [`DeviceError::is_failed_run`] tells a run that went wrong from one
 /// that could not be started.
 pub fn score(job: &Job<'_>, mut progress: impl FnMut(Progress)) -> Result<DeviceReport, DeviceError> {
-    job.board.check_blob(job.blob)?;
+    if job.medium == Medium::Memory {
+        job.board.check_blob(job.blob)?;
+    }
     let request = write_request(job)?;
     let built;
     let program = match job.firmware {
         Some(program) => program,
         None => {
             progress(Progress::Building);
-            built = firmware::build(job.board, firmware::SCORE)?;
+            built = firmware::build(job.board, job.medium.program())?;
             &built
         }
     };
-    let loads = [(job.blob, job.board.model.address), (request.path(), job.board.request.address)];
-    let command = emulator::command(job.board, program, &loads)?;
+    let request = (request.path(), job.board.request.address);
+    let card;
+    let command = match job.medium {
+        Medium::Memory => {
+            let model = (job.blob, job.board.model.address);
+            emulator::command(job.board, program, &[model, request])?
+        }
+        Medium::Card => {
+            card = write_card(job.blob).map_err(DeviceError::Card)?;
+            let program = path::absolute(program).map_err(DeviceError::Card)?;
+            let mut command = emulator::command(job.board, &program, &[request])?;
+            command.current_dir(card.path());
+            command
+        }
+    };
     progress(Progress::Running);
     let run = emulator::run(command, job.timeout, |line| {
         if let Some((done, total)) = report::progress(line) {
             progress(Progress::Scored { done, total });
         }
     })?;
-    report::parse(&run, job.board)
+    report::parse(&run, job.board, job.medium)
+}
+
+/// A folder with the blob as `model.blob`, for a program to find.
+fn write_card(blob: &Path) -> io::Result<TempDir> {
+    let card = TempDir::with_prefix("emberlm-card-")?;
+    let (blob, file) = (path::absolute(blob)?, card.path().join("model.blob"));
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(blob, file)?;
+    #[cfg(not(unix))]
+    std::fs::copy(blob, file)?;
+    Ok(card)
 }
 
 fn write_request(job: &Job<'_>) -> Result<NamedTempFile, DeviceError> {

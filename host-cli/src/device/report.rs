@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use super::emulator::Run;
-use super::{Board, DeviceError};
+use super::{Board, DeviceError, Medium};
 use crate::convention::Windowing;
 use crate::error::Fault;
 use crate::report::{Canonical, LossReport, finite};
@@ -22,6 +22,9 @@ pub struct DeviceReport {
     pub ram_bytes: u64,
     /// The most bytes that the stack held.
     pub stack_bytes: u64,
+    /// Bytes that scoring read from the model's medium, where it is not memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_read: Option<u64>,
     /// Bytes of the KV cache, of `ram_bytes`.
     #[serde(skip)]
     pub kv_bytes: u64,
@@ -115,7 +118,7 @@ pub fn progress(line: &str) -> Option<(u64, u64)> {
 ///
 /// # Errors
 /// The program reported an error, panicked or faulted, or what it printed is no report.
-pub fn parse(run: &Run, board: &Board) -> Result<DeviceReport, DeviceError> {
+pub fn parse(run: &Run, board: &Board, medium: Medium) -> Result<DeviceReport, DeviceError> {
     let mut fields = Fields::read(&run.lines)?;
     if fields.0.is_empty() {
         return Err(DeviceError::Output(format!("it is empty ({}) {}", run.status, run.stderr).trim_end().into()));
@@ -136,7 +139,7 @@ pub fn parse(run: &Run, board: &Board) -> Result<DeviceReport, DeviceError> {
     if !run.status.success() {
         return Err(DeviceError::Output(format!("it is complete, but the emulator ended with {}", run.status)));
     }
-    let report = fields.report()?;
+    let report = fields.report(medium)?;
     if report.board != board.name {
         return Err(DeviceError::Output(format!("it is from {}, not {}", report.board, board.name)));
     }
@@ -159,12 +162,13 @@ impl<'a> Fields<'a> {
         Ok(Self(fields))
     }
 
-    fn report(mut self) -> Result<DeviceReport, DeviceError> {
+    fn report(mut self, medium: Medium) -> Result<DeviceReport, DeviceError> {
         let report = DeviceReport {
             board: self.take("board")?,
             instructions: self.take("instructions")?,
             ram_bytes: self.take("ram_bytes")?,
             stack_bytes: self.take("stack_bytes")?,
+            bytes_read: (medium == Medium::Card).then(|| self.take("bytes_read")).transpose()?,
             kv_bytes: self.take("kv_bytes")?,
             scratch_bytes: self.take("scratch_bytes")?,
             nll_bits: self.take_hex("nll_bits", 16)?,
@@ -187,8 +191,11 @@ impl<'a> Fields<'a> {
                 model_crc32: self.take_hex("model_crc32", 8)?,
             },
         };
-        for key in ["self_test", "heap_bytes", "ticks", "done"] {
+        for key in ["self_test", "ticks", "done"] {
             self.take::<String>(key)?;
+        }
+        if medium == Medium::Memory {
+            self.take::<String>("heap_bytes")?;
         }
         match self.0.keys().next() {
             Some(key) => Err(DeviceError::Output(format!("{key} is unknown"))),
@@ -250,12 +257,12 @@ mod tests {
     }
 
     fn refusal(text: &str, code: i32) -> String {
-        parse(&run(text, code), board()).unwrap_err().to_string()
+        parse(&run(text, code), board(), Medium::Memory).unwrap_err().to_string()
     }
 
     #[test]
     fn a_report_is_read() {
-        let report = parse(&run(GOOD, 0), board()).unwrap();
+        let report = parse(&run(GOOD, 0), board(), Medium::Memory).unwrap();
         assert_eq!((report.nll_bits.as_str(), report.instructions), ("401e000000000000", 1000));
         let loss = report.loss(&WINDOWING, canonical("00c0ffee")).unwrap();
         assert_eq!((loss.tokens_scored, loss.loss, loss.bits_per_byte, loss.error), (5, Some(1.5), None, None));
@@ -270,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_report_about_something_else_is_refused() {
-        let report = parse(&run(GOOD, 0), board()).unwrap();
+        let report = parse(&run(GOOD, 0), board(), Medium::Memory).unwrap();
         let error = report.loss(&WINDOWING, canonical("00c0ffef")).unwrap_err().to_string();
         assert!(error.contains("00c0ffee") && error.contains("00c0ffef"), "{error}");
         let shorter = Windowing { n_ctx: 64, ..WINDOWING };
@@ -281,7 +288,10 @@ mod tests {
     fn a_loss_that_is_no_number_is_a_fault() {
         for (figure, text) in [("loss: 1.5", "loss: inf"), ("perplexity: 4.48", "perplexity: inf")] {
             let text = GOOD.replace(figure, text).replace("inf1689070338065", "inf");
-            let loss = parse(&run(&text, 0), board()).unwrap().loss(&WINDOWING, canonical("00c0ffee")).unwrap();
+            let loss = parse(&run(&text, 0), board(), Medium::Memory)
+                .unwrap()
+                .loss(&WINDOWING, canonical("00c0ffee"))
+                .unwrap();
             assert_eq!(loss.error.unwrap().kind, "no_loss");
         }
     }
@@ -292,7 +302,7 @@ mod tests {
         for (i, line) in lines.iter().enumerate().filter(|(_, line)| !line.starts_with("progress")) {
             let mut missing = lines.clone();
             missing.remove(i);
-            assert!(parse(&run(&missing.join("\n"), 0), board()).is_err(), "without {line}");
+            assert!(parse(&run(&missing.join("\n"), 0), board(), Medium::Memory).is_err(), "without {line}");
             let mut doubled = lines.clone();
             doubled.insert(i, line);
             assert!(refusal(&doubled.join("\n"), 0).contains("twice"), "{line} twice");
@@ -313,7 +323,8 @@ mod tests {
 
     #[test]
     fn what_the_firmware_says_of_its_end_comes_first() {
-        let ended = |text: &str| parse(&run(&format!("board: mps2-an386\n{text}\ndone: failed"), 1), board());
+        let ended =
+            |text: &str| parse(&run(&format!("board: mps2-an386\n{text}\ndone: failed"), 1), board(), Medium::Memory);
         assert!(matches!(ended("panic: no at x.rs:1"), Err(DeviceError::Panic(why)) if why == "no at x.rs:1"));
         assert!(matches!(ended("fault: at 0x10"), Err(DeviceError::Fault(_))));
         assert!(matches!(ended("error: model: a: b"), Err(DeviceError::Reported(why)) if why == "model: a: b"));

@@ -25,7 +25,7 @@ use crate::convention::Windowing;
 use crate::convert::formats::Formats;
 use crate::convert::{self, convert};
 use crate::crosscheck::{Candidate, crosscheck};
-use crate::device::{Board, DeviceReport};
+use crate::device::{Board, DeviceReport, Medium};
 use crate::error::Error;
 use crate::evaluate::{score_blob, score_reference};
 use crate::input::{Source, read_text};
@@ -187,7 +187,12 @@ fn make_blob(checkpoint: &Checkpoint, tokenizer: &Tokenizer, path: &Path) -> Res
 fn score_by_firmware(args: &RawArgs, blob: &Blob, task: &Task, console: Console) -> Result<OnBoard, Error> {
     let board = Board::named(BOARD).ok_or_else(|| Error::Usage(format!("no board {BOARD}")))?;
     console.tell(format!("4. device: firmware on {}, emulated by {}", board.about, board.family.emulator))?;
-    let run = Run { board, firmware: args.firmware.as_deref(), timeout: Duration::from_secs(args.timeout) };
+    let run = Run {
+        board,
+        medium: Medium::Memory,
+        firmware: args.firmware.as_deref(),
+        timeout: Duration::from_secs(args.timeout),
+    };
     let (loss, device) = score_on_board(&run, blob, KV_TYPE, task, console)?;
     let per_token = device.instructions / loss.tokens_scored.max(1);
     let ram = device.ram_bytes + device.stack_bytes;

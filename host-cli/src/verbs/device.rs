@@ -15,7 +15,7 @@ use super::eval::canonical;
 use crate::cli::Outcome;
 use crate::console::{Console, Progress as Bar, Report};
 use crate::convention::Windowing;
-use crate::device::{self, BOARDS, Board, DeviceReport, Progress};
+use crate::device::{self, BOARDS, Board, DeviceReport, Medium, Progress};
 use crate::error::Error;
 use crate::evaluate::score_blob;
 use crate::jobs::Job;
@@ -49,6 +49,9 @@ struct ScoreArgs {
     task: RawTask,
     #[command(flatten)]
     kv: RawKv,
+    /// Let the board read the model in blocks from a file, as from a card, instead of finding it in its memory
+    #[arg(long)]
+    card: bool,
     /// Compare with the host's bits
     #[arg(long)]
     check: bool,
@@ -67,12 +70,15 @@ struct ScoreArgs {
 pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let Verb::Score(args) = args.verb;
     let board = Board::named(&args.board).ok_or_else(|| Error::Usage(format!("no board {}", args.board)))?;
-    board.check_blob(&args.blob)?;
+    let medium = if args.card { Medium::Card } else { Medium::Memory };
+    if medium == Medium::Memory {
+        board.check_blob(&args.blob)?;
+    }
     let blob = Blob::open(&args.blob)?;
     let config = *blob.model()?.config();
     let task = args.task.resolve(&config, None, blob.section()?, console)?;
     let kv_type = args.kv.resolve();
-    let run = Run { board, firmware: args.firmware.as_deref(), timeout: Duration::from_secs(args.timeout) };
+    let run = Run { board, medium, firmware: args.firmware.as_deref(), timeout: Duration::from_secs(args.timeout) };
     let (mut loss, device) = score_on_board(&run, &blob, kv_type, &task, console)?;
     if loss.tokens_scored == 0 {
         loss.error = Some(report::nothing_to_score(&task.input));
@@ -89,6 +95,8 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run<'a> {
     pub board: &'static Board,
+    /// Where it finds the model.
+    pub medium: Medium,
     /// The board's program, where it is not to be built.
     pub firmware: Option<&'a Path>,
     pub timeout: Duration,
@@ -105,8 +113,8 @@ pub(super) fn score_on_board(
     let Windowing { convention, n_ctx } = task.windowing;
     let rows: Vec<&[TokenId]> = task.input.rows().iter().map(|row| row.tokens.as_slice()).collect();
     let header = Header { n_ctx, convention, kv_type, n_bytes: task.bytes };
-    let &Run { board, firmware, timeout } = run;
-    let job = device::Job { board, blob: &blob.path, header, rows: &rows, firmware, timeout };
+    let &Run { board, medium, firmware, timeout } = run;
+    let job = device::Job { board, blob: &blob.path, medium, header, rows: &rows, firmware, timeout };
     let mut bar: Option<(Bar, u64)> = None;
     let report = device::score(&job, |progress| match progress {
         Progress::Building => console.detail(|| format!("building the firmware of {}", board.name)),
@@ -154,6 +162,9 @@ impl Report for Scored {
         let (kv, scratch) = (device.kv_bytes, device.scratch_bytes);
         line("ram", format!("{} bytes, of which kv cache {kv}, scratch {scratch}", device.ram_bytes));
         line("stack", format!("{} bytes", device.stack_bytes));
+        if let Some(bytes) = device.bytes_read {
+            line("read", format!("{bytes} bytes of the model's file"));
+        }
         match (self.equals_host, &self.host_nll_bits) {
             (Some(true), _) => line("check", "passed: the host's nll bits are the same".into()),
             (Some(false), Some(bits)) => line("check", format!("FAILED: the host's nll bits are {bits}")),
