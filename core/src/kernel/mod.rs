@@ -11,6 +11,7 @@ mod cortex_m_mve;
 mod inputs;
 mod portable;
 mod rows;
+mod scalar;
 
 #[cfg(all(target_arch = "arm", feature = "cortex-m-dsp"))]
 pub use cortex_m_dsp::CortexMDsp;
@@ -20,6 +21,7 @@ pub use inputs::{F32Inputs, I8Inputs, I8Position, I16Inputs, I16Position, Positi
 pub use portable::{Portable, Scaling, finish};
 pub(crate) use portable::{accumulate_floats, accumulate_groups, sum};
 pub use rows::{PackedRow, Rows, Unpacked, row_scale, signed_bytes};
+pub use scalar::Scalar;
 
 use crate::format::Packing;
 use crate::ops::attention::{self, HeadRows};

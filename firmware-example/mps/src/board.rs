@@ -5,12 +5,12 @@ use core::cfg_select;
 cfg_select! {
     feature = "mps2-an385-m0" => {
         pub const NAME: &str = "mps2-an385-m0";
-        pub type Kernel = emberlm_core::kernel::Portable;
+        pub type Kernel = emberlm_core::kernel::Scalar;
         pub const CLOCK_MHZ: u64 = 25;
     }
     feature = "mps2-an385" => {
         pub const NAME: &str = "mps2-an385";
-        pub type Kernel = emberlm_core::kernel::Portable;
+        pub type Kernel = emberlm_core::kernel::Scalar;
         pub const CLOCK_MHZ: u64 = 25;
     }
     feature = "mps2-an386" => {

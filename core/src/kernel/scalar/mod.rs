@@ -1,0 +1,331 @@
+//! Products for cores without vectors: 32 columns of several rows by several positions at a time, so that a weight or an
+//! activation that is in a register is used more than once.
+//!
+//! | | weights | rows by positions | instructions a column, or pair of columns | a multiplication |
+//! |---|---|---|---|---|
+//! | RISC-V | bytes | 4 by 1 | 5 loads, 4 multiplications, 4 additions | 3.25 |
+//! | | bytes | 4 by 2 | 6 loads, 8 multiplications, 8 additions | 2.75 |
+//! | | nibbles | 4 by 1 | 6 loads, 6 to take them apart, 8 multiplications, 8 additions | 3.5 |
+//! | | nibbles | 4 by 2 | 8 loads, 8 to take them apart, 16 multiplications, 16 additions | 3 |
+//!
+//! | Cortex-M3 | bytes | 4 by 1 | 5 loads, 4 multiplications with additions | 2.25, in 3.75 cycles |
+//! | | bytes | 2 by 2 | 4 loads, 4 multiplications with additions | 2, in 3.25 cycles |
+//! | | nibbles | 4 by 1 | 6 loads, 5 to take them apart, 8 multiplications with additions | 2.375, in 4 cycles |
+//! | | nibbles | 2 by 2 | 6 loads, 4 to take them apart, 8 multiplications with additions | 2.25, in 3.6 cycles |
+//!
+//! What a group's end takes comes on top. On RISC-V, what these take depends on the core: one that takes one cycle for
+//! each of them takes as many cycles. Weights of two planes are unpacked to bytes first.
+#![allow(unsafe_code)]
+
+#[cfg(all(target_arch = "arm", feature = "cortex-m3"))]
+mod cortex_m3;
+mod finish;
+mod position;
+#[cfg(target_arch = "riscv32")]
+mod riscv;
+mod tile;
+
+use super::{I8Inputs, I16Inputs, Kernel, PackedRow, Rows, Scaling, Unpacked, row_scale, signed_bytes};
+use crate::format::{MIN_GROUP, Packing};
+use crate::part::part;
+use core::cfg_select;
+use finish::finish;
+use position::{Columns, Integer, Tiled};
+
+cfg_select! {
+    target_arch = "riscv32" => {
+        use riscv::{bytes, nibbles};
+        /// Rows that share two positions' activations.
+        const ROWS_BY_TWO: usize = 4;
+    }
+    all(target_arch = "arm", feature = "cortex-m3") => {
+        use cortex_m3::{bytes, nibbles};
+        /// Rows that share two positions' activations.
+        const ROWS_BY_TWO: usize = 2;
+    }
+    _ => {
+        use tile::{bytes, nibbles};
+        /// Rows that share two positions' activations.
+        const ROWS_BY_TWO: usize = 2;
+    }
+}
+
+/// Rows that share one position's activations.
+const ROWS_BY_ONE: usize = 4;
+
+/// Runs everywhere; made for cores that have a multiplier and nothing more.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scalar;
+
+impl Kernel for Scalar {
+    /// Leaves the activations where they are. Under nibbles, each full group's sum goes to the group's spare word.
+    fn arrange_i16(&self, words: &mut [u32], packing: Packing, n_in: usize) {
+        if packing.bits == 4 {
+            let (words, spare) = words.split_at_mut((n_in.div_ceil(4) * 2).min(words.len()));
+            for (spare, words) in spare.iter_mut().zip(words.as_chunks::<{ MIN_GROUP / 2 }>().0) {
+                let sum: i32 = words.iter().map(|&word| i32::from(word as i16) + ((word as i32) >> 16)).sum();
+                *spare = sum as u32;
+            }
+        }
+    }
+
+    fn matmul_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>) {
+        matmul(out, out_stride, inputs.iter(rows.n_in), inputs.scales, rows);
+    }
+
+    fn matmul_i8(&self, out: &mut [f32], out_stride: usize, inputs: I8Inputs<'_>, rows: Rows<'_>) {
+        matmul(out, out_stride, inputs.iter(rows.n_in), inputs.scales, rows);
+    }
+}
+
+/// Two positions at a time, and the last one alone where their number is odd.
+#[inline(always)]
+fn matmul<X: Tiled>(
+    out: &mut [f32],
+    out_stride: usize,
+    mut positions: impl Iterator<Item = X>,
+    scales: &[f32],
+    rows: Rows<'_>,
+) {
+    let Some(packing) = rows.format.packing() else { return };
+    let product = Product {
+        packing,
+        full: rows.n_in / packing.group,
+        scales: packing.row_bytes(rows.n_in),
+        stride: rows.format.row_stride(rows.n_in).max(1),
+        rows,
+    };
+    let (pairs, last) = scales.as_chunks::<2>();
+    let mut out = out.chunks_mut(2 * out_stride.max(1));
+    for (&scales, out) in pairs.iter().zip(&mut out) {
+        let (Some(x), Some(y)) = (positions.next(), positions.next()) else { return };
+        product.by_positions::<_, ROWS_BY_TWO, _>(out, out_stride, [x, y], scales);
+    }
+    if let (&[scale], Some(out), Some(x)) = (last, out.next(), positions.next()) {
+        product.by_positions::<_, ROWS_BY_ONE, _>(out, out_stride, [x], [scale]);
+    }
+}
+
+/// The rows of a product.
+#[derive(Clone, Copy)]
+struct Product<'a> {
+    packing: Packing,
+    /// Full groups a row.
+    full: usize,
+    /// Where a row's group scales start.
+    scales: usize,
+    /// Bytes a row.
+    stride: usize,
+    rows: Rows<'a>,
+}
+
+impl Product<'_> {
+    /// All rows by `P` positions, `R` rows at a time as long as there are so many.
+    #[inline(never)]
+    fn by_positions<X: Tiled, const R: usize, const P: usize>(
+        &self,
+        out: &mut [f32],
+        out_stride: usize,
+        x: [X; P],
+        scales: [f32; P],
+    ) {
+        let (packing, n_in) = (self.packing, self.rows.n_in);
+        if !x.iter().all(|x| x.covers(n_in)) {
+            return;
+        }
+        let scaling = Scaling::new(packing, n_in);
+        let mut put = |r: usize, row: &[u8], sums: [i64; P]| {
+            let row_scale = row_scale(row);
+            for (t, (sum, scale)) in sums.into_iter().zip(scales).enumerate() {
+                if let Some(out) = out.get_mut(t * out_stride + r) {
+                    *out = finish(&scaling, sum, row_scale, scale);
+                }
+            }
+        };
+        for (first, bytes) in (0..).step_by(R).zip(self.rows.bytes.chunks(R * self.stride)) {
+            if bytes.len() == R * self.stride {
+                let tile = core::array::from_fn(|r| part(bytes, r * self.stride..(r + 1) * self.stride));
+                let sums: [_; R] = self.sums(tile, &x);
+                (first..).zip(tile).zip(sums).for_each(|((r, row), sums)| put(r, row, sums));
+            } else {
+                for (r, row) in (first..).zip(bytes.chunks_exact(self.stride)) {
+                    let [sums] = self.sums([row], &x);
+                    put(r, row, sums);
+                }
+            }
+        }
+    }
+
+    /// The integer sums of `R` rows by `P` positions, which cover them.
+    #[inline(always)]
+    fn sums<X: Tiled, const R: usize, const P: usize>(&self, rows: [&[u8]; R], x: &[X; P]) -> [[i64; P]; R] {
+        let mut sums = [[0; P]; R];
+        if rows.iter().any(|row| row.len() < self.scales + self.full) {
+            return sums;
+        }
+        match self.packing.bits {
+            8 => self.each_group(&mut sums, rows, |dots, g| {
+                for i in [2 * g, 2 * g + 1] {
+                    // SAFETY: the full groups are there, two pieces each.
+                    let (weights, x) = unsafe { (chunks(rows, i), columns(x, i)) };
+                    add_scaled(dots, x, |dots, x| bytes(dots, weights, x));
+                }
+            }),
+            4 => self.each_group(&mut sums, rows, |dots, g| {
+                // SAFETY: the full groups are there.
+                let (weights, columns) = unsafe { (chunks(rows, g), columns(x, g)) };
+                let offsets = x.each_ref().map(|x| -8 * x.sum(g, self.rows.n_in));
+                add_scaled(dots, columns, |dots, x| {
+                    dots.iter_mut().for_each(|dots| *dots = offsets);
+                    nibbles(dots, weights, x);
+                });
+            }),
+            _ => self.each_group(&mut sums, rows, |dots, g| {
+                let mut buffers: [Unpacked; R] = [[0; 32]; R];
+                for (buffer, row) in buffers.iter_mut().zip(rows) {
+                    let n = self.packing.group_bytes(32);
+                    signed_bytes(self.packing, part(row, g * n..(g + 1) * n), 32, buffer);
+                }
+                // SAFETY: the full groups are there.
+                let x = unsafe { columns(x, g) };
+                add_scaled(dots, x, |dots, x| bytes(dots, buffers.each_ref(), x));
+            }),
+        }
+        if self.full * self.packing.group < self.rows.n_in {
+            for (sums, row) in sums.iter_mut().zip(rows) {
+                sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += self.rest(row, *x));
+            }
+        }
+        sums
+    }
+
+    /// Adds what `dots` makes of each full group, times the group's scale.
+    ///
+    /// A dot product is below `2^7 * 2^15 * 64`, and with the scales of 8-bit activations below `2^7 * 2^15 * 64` too.
+    #[inline(always)]
+    fn each_group<const R: usize, const P: usize>(
+        &self,
+        sums: &mut [[i64; P]; R],
+        rows: [&[u8]; R],
+        mut dots: impl FnMut(&mut [[i32; P]; R], usize),
+    ) {
+        for g in 0..self.full {
+            let mut group = [[0; P]; R];
+            dots(&mut group, g);
+            for ((sums, dots), row) in sums.iter_mut().zip(group).zip(rows) {
+                // SAFETY: `sums` made sure of the row's scales.
+                let scale = self.packing.scale(unsafe { *row.get_unchecked(self.scales + g) });
+                sums.iter_mut().zip(dots).for_each(|(sum, dot)| *sum += i64::from(dot) * i64::from(scale));
+            }
+        }
+    }
+
+    /// What a row's last group, which is not full, adds to a sum.
+    #[cold]
+    #[inline(never)]
+    fn rest<X: Tiled>(&self, row: &[u8], x: X) -> i64 {
+        let row = PackedRow::new(row, self.packing, self.rows.n_in);
+        let first = self.full * self.packing.group;
+        let Some((bytes, scale)) = row.groups(self.packing).nth(self.full) else { return 0 };
+        let mut buffer = [0; 32];
+        x.from(first).dot(signed_bytes(self.packing, bytes, self.rows.n_in - first, &mut buffer)) * i64::from(scale)
+    }
+}
+
+/// Adds the products of 32 columns, times the activations' own scales.
+#[inline(always)]
+fn add_scaled<'a, I: Integer, const R: usize, const P: usize>(
+    dots: &mut [[i32; P]; R],
+    x: [Columns<'a, I>; P],
+    multiply: impl FnOnce(&mut [[i32; P]; R], [&'a [I; 32]; P]),
+) {
+    if !I::HAS_SCALES {
+        return multiply(dots, x.map(|x| x.integers));
+    }
+    let mut products = [[0; P]; R];
+    multiply(&mut products, x.map(|x| x.integers));
+    for (dots, products) in dots.iter_mut().zip(products) {
+        for ((dot, product), x) in dots.iter_mut().zip(products).zip(x) {
+            *dot += product * x.scale;
+        }
+    }
+}
+
+/// The `i`th `N` bytes of each row.
+///
+/// # Safety
+/// They are there.
+#[inline(always)]
+unsafe fn chunks<const N: usize, const R: usize>(rows: [&[u8]; R], i: usize) -> [&[u8; N]; R] {
+    // SAFETY: the caller's.
+    rows.map(|row| unsafe { &*row.as_ptr().add(i * N).cast() })
+}
+
+/// The `i`th 32 activations of each position.
+///
+/// # Safety
+/// They are there.
+#[inline(always)]
+unsafe fn columns<X: Tiled, const P: usize>(x: &[X; P], i: usize) -> [Columns<'_, X::Integer>; P] {
+    // SAFETY: the caller's.
+    x.each_ref().map(|x| unsafe { x.columns(i) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::Format;
+    use crate::kernel::Portable;
+    use crate::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
+    use std::vec::Vec;
+
+    /// The bits of a product of random rows and activations, the first of each as large as they can be.
+    fn bits<K: Kernel>(kernel: &K, format: Format, n_in: usize, n_rows: usize, n: usize, is_i16: bool) -> Vec<u32> {
+        let mut state = 0x2545_F491u32;
+        let mut random = || {
+            // Knuth's and Lewis's generator.
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state >> 8
+        };
+        let (packing, stride) = (format.packing().unwrap(), format.row_stride(n_in));
+        let mut bytes: Vec<u8> = (0..n_rows * stride).map(|_| random() as u8).collect();
+        bytes[..stride].fill(0x80);
+        bytes.chunks_exact_mut(stride).for_each(|row| row[stride - 2..].copy_from_slice(&[0x80, 0x3F]));
+        let mut x: Vec<f32> = (0..n * n_in).map(|_| random() as f32 - 8e6).collect();
+        x[..n_in].fill(-1.0);
+        let len = if is_i16 { i16_words(n_in) } else { i8_words(n_in) };
+        let mut words = std::vec![0; n * len];
+        let quantize = |(words, x): (&mut [u32], &[f32])| {
+            if !is_i16 {
+                return quantize_i8(words, x);
+            }
+            let scale = quantize_i16(words, x);
+            kernel.arrange_i16(words, packing, n_in);
+            scale
+        };
+        let scales: Vec<f32> = words.chunks_exact_mut(len).zip(x.chunks_exact(n_in)).map(quantize).collect();
+        let (words, scales) = (&words[..], &scales[..]);
+        let (mut out, rows) = (std::vec![0.0; n * 16], Rows { format, bytes: &bytes, n_in });
+        if is_i16 {
+            kernel.matmul_i16(&mut out, 16, I16Inputs { words, scales }, rows);
+        } else {
+            kernel.matmul_i8(&mut out, 16, I8Inputs { words, scales }, rows);
+        }
+        out.into_iter().map(f32::to_bits).collect()
+    }
+
+    #[test]
+    fn the_bits_of_the_portable_kernel() {
+        for format in Format::ALL.into_iter().filter(|format| format.packing().is_some()) {
+            for n_in in [1, 31, 32, 33, 63, 64, 65, 96, 203] {
+                for (n_rows, n) in [(1, 1), (4, 1), (7, 1), (1, 2), (2, 2), (5, 3), (9, 4)] {
+                    for is_i16 in [true, false] {
+                        let got = bits(&Scalar, format, n_in, n_rows, n, is_i16);
+                        let want = bits(&Portable, format, n_in, n_rows, n, is_i16);
+                        assert_eq!(got, want, "{format:?} {n_in} {n_rows} {n} {is_i16}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The tiles in plain Rust.
+
+use super::Integer;
+
+/// See [`super::bytes`].
+#[inline(always)]
+pub fn bytes<I: Integer, const R: usize, const P: usize>(
+    dots: &mut [[i32; P]; R],
+    weights: [&[u8; 32]; R],
+    x: [&[I; 32]; P],
+) {
+    for i in 0..32 {
+        let x: [i32; P] = x.map(|x| x[i].into());
+        for (dots, weights) in dots.iter_mut().zip(weights) {
+            let weight = i32::from(weights[i] as i8);
+            dots.iter_mut().zip(x).for_each(|(dot, x)| *dot += weight * x);
+        }
+    }
+}
+
+/// See [`super::nibbles`].
+#[inline(always)]
+pub fn nibbles<I: Integer, const R: usize, const P: usize>(
+    dots: &mut [[i32; P]; R],
+    weights: [&[u8; 16]; R],
+    x: [&[I; 32]; P],
+) {
+    for i in 0..16 {
+        let x: [(i32, i32); P] = x.map(|x| (x[i].into(), x[i + 16].into()));
+        for (dots, weights) in dots.iter_mut().zip(weights) {
+            let (low, high) = (i32::from(weights[i] & 15), i32::from(weights[i] >> 4));
+            dots.iter_mut().zip(x).for_each(|(dot, (a, b))| *dot += low * a + high * b);
+        }
+    }
+}
