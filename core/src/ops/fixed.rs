@@ -6,7 +6,7 @@
 use super::exp::pow2;
 
 /// Whether the target adds and multiplies f32 in hardware.
-const HAS_FPU: bool = cfg!(not(any(
+pub(super) const HAS_FPU: bool = cfg!(not(any(
     all(target_arch = "arm", not(target_abi = "eabihf")),
     all(target_arch = "riscv32", not(target_feature = "f")),
 )));
@@ -47,9 +47,36 @@ pub const fn mul_high_rounded(a: i32, b: i32) -> i32 {
     ((a as i64 * b as i64 + (1 << 31)) >> 32) as i32
 }
 
+/// `a * b`, rounded as every product of floats: on a core without a floating-point unit in fewer instructions than its
+/// library takes.
+#[inline(always)]
+pub fn multiply(a: f32, b: f32) -> f32 {
+    if HAS_FPU { a * b } else { multiplied(a, b) }
+}
+
+/// [`multiply`] of the mantissas.
+#[inline(always)]
+fn multiplied(a: f32, b: f32) -> f32 {
+    let (x, y) = (a.to_bits(), b.to_bits());
+    let (x_exponent, y_exponent) = (x >> 23 & 0xFF, y >> 23 & 0xFF);
+    let mantissa = |bits: u32| bits << 8 | 0x8000_0000;
+    let product = u64::from(mantissa(x)) * u64::from(mantissa(y));
+    let (high, low) = ((product >> 32) as u32, product as u32);
+    // 31 bits, the last of which stands for all below.
+    let carry = high >> 31;
+    let top = high >> carry | high & carry | u32::from(low != 0);
+    let rounded = (top + 0x3F + (top >> 7 & 1)) >> 7;
+    let exponent = x_exponent + y_exponent + carry;
+    // Zeros, subnormal numbers, what is not finite, and products that are.
+    if x_exponent.wrapping_sub(1) >= 254 || y_exponent.wrapping_sub(1) >= 254 || exponent.wrapping_sub(128) >= 253 {
+        return a * b;
+    }
+    f32::from_bits(((x ^ y) & 0x8000_0000) | ((exponent - 128) << 23).wrapping_add(rounded))
+}
+
 /// [`to_fixed`] by shifting.
 #[inline(always)]
-const fn shifted(x: f32, shift: i32) -> i32 {
+pub(super) const fn shifted(x: f32, shift: i32) -> i32 {
     let bits = x.to_bits();
     let mantissa = (bits << 7 & 0x3FFF_FFFF) | 0x4000_0000;
     let right = (157 - shift) - (bits >> 23 & 0xFF) as i32;
@@ -101,6 +128,13 @@ mod tests {
             let to = 30 - exponent(x) - i32::from(below % 200);
             if x.is_finite() && (-126..=126).contains(&to) {
                 assert_eq!(shifted(x, to), (x * pow2(to)) as i32, "{x} {to}");
+            }
+            let y = f32::from_bits(state.rotate_left(23) as u32);
+            assert!(multiplied(x, y).to_bits() == (x * y).to_bits() || (x * y).is_nan(), "{x} {y}");
+            let near = f32::from_bits(y.to_bits() & 0x80FF_FFFF | 0x3F00_0000);
+            let few = f32::from_bits(x.to_bits() & 0xFFFF_F000);
+            for (a, b) in [(x, near), (few, near), (few, f32::from_bits(near.to_bits() & 0xFFFF_F000))] {
+                assert!(multiplied(a, b).to_bits() == (a * b).to_bits() || a.is_nan(), "{a} {b}");
             }
             let value = (state >> 32) as i32 >> (below % 31);
             assert_eq!(normalized(value, shift).to_bits(), (value as f32 * pow2(-shift)).to_bits(), "{value} {shift}");

@@ -4,7 +4,8 @@
 //! 6. The bump is a table of cubics in fixed point.
 
 use super::fixed::{from_fixed, mul_high, to_fixed};
-use super::gelu_table::{ERF, TANH, Table};
+pub use super::gelu_table::Table;
+use super::gelu_table::{ERF, TANH};
 use crate::config::Gelu;
 
 /// From this magnitude on there is no bump.
@@ -20,11 +21,16 @@ const WITHIN: i32 = POINT - 4;
 /// `x (1 + erf(x / sqrt 2)) / 2`, with an absolute error below `8e-8 max(|x|, 1)`. What is infinite or not a number stays
 /// so.
 pub fn gelu(x: &mut [f32], form: Gelu) {
-    let table = match form {
+    let table = table(form);
+    x.iter_mut().for_each(|x| *x = one(*x, table));
+}
+
+/// The cubics of a form.
+pub const fn table(form: Gelu) -> &'static Table {
+    match form {
         Gelu::Tanh => &TANH,
         Gelu::Erf => &ERF,
-    };
-    x.iter_mut().for_each(|x| *x = one(*x, table));
+    }
 }
 
 #[inline(always)]

@@ -1,7 +1,7 @@
 //! Layer normalisation (Ba, Kiros and Hinton, 2016) without its scale and shift, which are weights and come in blocks.
 
 use super::exp::pow2;
-use super::fixed::{exponent, from_fixed, to_fixed};
+use super::fixed::{exponent, from_fixed, multiply, to_fixed};
 use super::quantize::{LEAST, peak};
 
 /// The row's largest magnitude as an integer is from `2^POINT` on, and below twice that.
@@ -34,7 +34,7 @@ pub fn normalize(out: &mut [f32], x: &[f32], epsilon: f32) {
     let variance = ((squares as f32 / x.len() as f32) * unit) * unit;
     let inverse = (1.0 / libm::sqrtf(variance + epsilon)) * pow2(-shift);
     for out in out {
-        *out = from_fixed(out.to_bits() as i32, 0) * inverse;
+        *out = multiply(from_fixed(out.to_bits() as i32, 0), inverse);
     }
 }
 

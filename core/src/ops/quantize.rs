@@ -1,6 +1,7 @@
 //! Rounding activations to integers: of 16 bits under one scale a position, or of 8 bits under an integer scale a group
 //! too.
 
+use super::fixed::{HAS_FPU, exponent, mul_high, shifted};
 use crate::format::MIN_GROUP;
 
 /// The largest magnitude of a 16-bit activation.
@@ -100,7 +101,18 @@ pub fn quantize_i16(words: &mut [u32], x: &[f32]) -> f32 {
         words.fill(0);
         return rounding.scale;
     }
-    let integer = |v| low_bits(v * rounding.inverse) & 0xFFFF;
+    if HAS_FPU {
+        fill_i16(words, x, |v| low_bits(v * rounding.inverse) & 0xFFFF);
+    } else {
+        let shifts = Shifts::new(&rounding);
+        fill_i16(words, x, |v| shifts.low_bits(v) & 0xFFFF);
+    }
+    rounding.scale
+}
+
+/// Writes what `integer` makes of `x`, two a word, and zeros behind.
+#[inline(always)]
+fn fill_i16(words: &mut [u32], x: &[f32], integer: impl Fn(f32) -> u32) {
     let (pairs, last) = x.as_chunks::<2>();
     let (body, rest) = words.split_at_mut(pairs.len());
     for (word, &[low, high]) in body.iter_mut().zip(pairs) {
@@ -110,7 +122,38 @@ pub fn quantize_i16(words: &mut [u32], x: &[f32]) -> f32 {
     if let (Some(word), Some(&low)) = (rest.first_mut(), last.first()) {
         *word = integer(low);
     }
-    rounding.scale
+}
+
+/// [`low_bits`] of products with [`Rounding::inverse`], for a core without a floating-point unit: in integers, but where
+/// they cannot tell which way two roundings go.
+struct Shifts {
+    inverse: f32,
+    /// What takes an activation to an integer of at most 31 bits.
+    shift: i32,
+    /// The inverse as an integer of 31 bits, which takes such an integer to one with [`Shifts::POINT`] fractional bits.
+    factor: i32,
+}
+
+impl Shifts {
+    /// Fractional bits of a product.
+    const POINT: i32 = 14;
+    /// Around a half, products whose roundings are left to floats: a float of up to 2^15 is off by at most 2^-10.
+    const UNSURE: i32 = 1 << (Self::POINT - 9);
+
+    fn new(rounding: &Rounding) -> Self {
+        // The peak times the inverse has 15 bits.
+        let shift = exponent(rounding.inverse) + 16;
+        Self { inverse: rounding.inverse, shift, factor: shifted(rounding.inverse, 32 + Self::POINT - shift) }
+    }
+
+    #[inline(always)]
+    fn low_bits(&self, v: f32) -> u32 {
+        let up = mul_high(shifted(v, self.shift), self.factor) + (1 << (Self::POINT - 1));
+        if (up + Self::UNSURE) & ((1 << Self::POINT) - 1) < 2 * Self::UNSURE {
+            return low_bits(v * self.inverse);
+        }
+        (up >> Self::POINT) as u32
+    }
 }
 
 /// Writes `x` as 8-bit integers, element `i` in byte `i % 4` of word `i / 4`, then a scale from 1 to 255 for each
@@ -163,6 +206,28 @@ mod tests {
         }
         for i in 77..2 * words.len() {
             assert_eq!(integer(&words, i), 0);
+        }
+    }
+
+    #[test]
+    fn both_ways_of_rounding_agree() {
+        let mut bits = 0x2545_F491u32;
+        for peak in [1.0, 1e-30, 1.999_999_9, 3.0, 32767.0, 1.7e38, f32::MAX] {
+            let rounding = Rounding::to_i16(&[peak]);
+            let shifts = Shifts::new(&rounding);
+            for i in 0..200_000 {
+                bits = bits.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let even = peak * (bits as i32 as f32 / 2_147_483_648.0);
+                // As near to halves as floats come.
+                let half = (((bits >> 16) as f32 + 0.5) / 65536.0) * peak * if i % 2 == 0 { 1.0 } else { -1.0 };
+                let close = f32::from_bits((half * (32768.0 / 32767.0)).to_bits() - i % 5);
+                for v in [even, half, close, even * 1e-5, peak, -peak] {
+                    if v.abs() <= peak {
+                        let want = low_bits(v * rounding.inverse) as u16;
+                        assert_eq!(shifts.low_bits(v) as u16, want, "{v} under {peak}");
+                    }
+                }
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use crate::config::TokenId;
 use crate::kernel::Kernel;
 use crate::kv_cache::Part;
 use crate::model::Tensor;
+use crate::ops::fixed::multiply;
 use crate::ops::gelu::gelu;
 use crate::part::{self, part, part_mut, rows_mut, split_mut};
 use crate::scratch::BLOCK_ROWS;
@@ -186,7 +187,7 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
             if block.end <= n_embd {
                 for (queries, outputs) in rows_mut(queries, n_embd).zip(outputs) {
                     let queries = part_mut(queries, block.clone()).iter_mut();
-                    queries.zip(outputs).for_each(|(query, out)| *query = out * query_scale);
+                    queries.zip(outputs).for_each(|(query, out)| *query = multiply(*out, query_scale));
                 }
                 continue;
             }

@@ -4,7 +4,7 @@
 //! met once a head: the query's scale at the start, and the outputs in the end.
 
 use crate::ops::exp::{NONE, exp2_fraction, pow2};
-use crate::ops::fixed::{from_fixed, mul_high};
+use crate::ops::fixed::{from_fixed, mul_high, multiply};
 
 /// Positions whose values are summed under one unit.
 const BLOCK: usize = 32;
@@ -110,7 +110,7 @@ pub fn attend_i8(out: &mut [f32], query: &[u32], query_scale: f32, keys: I8Head<
         return out.fill(f32::NAN);
     }
     let factor = softmax.factor();
-    out.iter_mut().for_each(|out| *out = from_fixed(out.to_bits() as i32, 0) * factor);
+    out.iter_mut().for_each(|out| *out = multiply(from_fixed(out.to_bits() as i32, 0), factor));
 }
 
 /// What makes scores of one query's products.
