@@ -57,8 +57,7 @@ pub struct Rounding {
 impl Rounding {
     /// To integers of up to `most`.
     #[inline(always)]
-    fn new(x: &[f32], most: f32) -> Self {
-        let peak = peak(x);
+    fn new(peak: f32, most: f32) -> Self {
         if !(LEAST..=f32::MAX).contains(&peak) {
             return Self { scale: if peak < LEAST { 0.0 } else { f32::NAN }, inverse: 0.0 };
         }
@@ -67,18 +66,36 @@ impl Rounding {
 
     /// To 16-bit integers.
     pub fn to_i16(x: &[f32]) -> Self {
-        Self::new(x, MAX_I16)
+        Self::to_i16_below(peak(x))
+    }
+
+    /// To 16-bit integers, of activations whose largest magnitude, in the order of their bits, is `peak`.
+    #[inline(always)]
+    pub fn to_i16_below(peak: f32) -> Self {
+        Self::new(peak, MAX_I16)
     }
 
     /// To 8-bit integers under an integer scale a group.
     pub fn to_i8(x: &[f32]) -> Self {
-        Self::new(x, MAX_I8_SCALED)
+        Self::to_i8_below(peak(x))
+    }
+
+    /// To 8-bit integers, as [`Rounding::to_i16_below`].
+    #[inline(always)]
+    pub fn to_i8_below(peak: f32) -> Self {
+        Self::new(peak, MAX_I8_SCALED)
     }
 
     /// The integer scale of a group of up to [`I8_GROUP`] activations, and what these are multiplied by.
     #[inline(always)]
     pub fn group(&self, x: &[f32]) -> (i32, f32) {
-        let scale = ((peak(x) * self.inverse) as i32 / MAX_I8 + 1).min(255);
+        self.group_below(peak(x))
+    }
+
+    /// As [`Rounding::group`], of activations whose largest magnitude is `peak`.
+    #[inline(always)]
+    pub fn group_below(&self, peak: f32) -> (i32, f32) {
+        let scale = ((peak * self.inverse) as i32 / MAX_I8 + 1).min(255);
         (scale, self.inverse / scale as f32)
     }
 }

@@ -1,8 +1,37 @@
 //! Sums of rows to floats.
 
 use core::arch::naked_asm;
+use core::mem::MaybeUninit;
 
 use crate::kernel::{Scaling, row_scale};
+
+/// Sums to start from, each of them `start`, from 0 to 2^31: of an even number, 2 at least.
+pub fn fill(room: &mut [MaybeUninit<i64>], start: i64) -> &mut [i64] {
+    assert!(!room.is_empty() && room.len().is_multiple_of(2));
+    // SAFETY: pairs are all there is, and they are written.
+    unsafe {
+        fill_pairs(room.as_mut_ptr().cast(), start as u32, room.len() / 2);
+        &mut *(room as *mut [MaybeUninit<i64>] as *mut [i64])
+    }
+}
+
+/// # Safety
+/// There is room for `n` pairs, 1 at least.
+#[unsafe(naked)]
+unsafe extern "C" fn fill_pairs(room: *mut [i64; 2], start: u32, n: usize) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r7, lr}}",
+        "vmov.i32 q0, #0",
+        "vmov s0, r1",
+        "vmov s2, r1",
+        "dls lr, r2",
+        "2:",
+        "vstrw.32 q0, [r0], #16",
+        "le lr, 2b",
+        "pop {{r7, pc}}",
+    )
+}
 
 #[repr(C)]
 struct RowScaling {

@@ -9,8 +9,6 @@ use crate::format::Packing;
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
     pub is_i8: bool,
-    packing: Packing,
-    n_in: usize,
     /// The first scale's place.
     pub scales: usize,
     /// The first correction's.
@@ -19,15 +17,15 @@ pub struct Layout {
 
 impl Layout {
     /// For 8-bit activations.
-    pub fn i8(packing: Packing, n_in: usize) -> Self {
+    pub fn i8(n_in: usize) -> Self {
         let scales = n_in.div_ceil(4);
-        Self { is_i8: true, packing, n_in, scales, corrections: scales + n_in.div_ceil(32) }
+        Self { is_i8: true, scales, corrections: scales + n_in.div_ceil(32) }
     }
 
     /// For 16-bit activations.
-    pub fn i16(packing: Packing, n_in: usize) -> Self {
+    pub fn i16(n_in: usize) -> Self {
         let words = n_in.div_ceil(4) * 2;
-        Self { is_i8: false, packing, n_in, scales: words, corrections: words }
+        Self { is_i8: false, scales: words, corrections: words }
     }
 
     /// The word with the activation of a column that is a multiple of 32.
@@ -38,9 +36,9 @@ impl Layout {
 
     /// Adds the corrections to quantised activations, `-2^(bits - 1)` times the sum of each full group; of 16 bits under
     /// two planes, each 16 then become those at even places and those at odd ones.
-    pub fn arrange(&self, words: &mut [u32]) {
-        let groups = self.n_in / 32;
-        if self.packing.bits == 8 || groups == 0 {
+    pub fn arrange(&self, words: &mut [u32], packing: Packing, n_in: usize) {
+        let groups = n_in / 32;
+        if packing.bits == 8 || groups == 0 {
             return;
         }
         let (x, rest) = words.split_at_mut(self.corrections);
@@ -48,8 +46,8 @@ impl Layout {
         // SAFETY: so many groups are there, and a place for each correction.
         unsafe {
             let run = if self.is_i8 { correct_i8 } else { correct_i16 };
-            run(out.as_mut_ptr(), x.as_ptr(), groups, self.packing.range().0);
-            if !self.is_i8 && self.packing.planes.1 > 0 {
+            run(out.as_mut_ptr(), x.as_ptr(), groups, packing.range().0);
+            if !self.is_i8 && packing.planes.1 > 0 {
                 split_pairs(x.as_mut_ptr(), 2 * groups);
             }
         }
