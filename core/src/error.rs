@@ -17,6 +17,8 @@ pub enum Buffer {
     Source,
     /// The sinks handed to a scoring call.
     Sinks,
+    /// The tokens of a generation's context.
+    Context,
 }
 
 impl Buffer {
@@ -26,6 +28,7 @@ impl Buffer {
             Self::ScratchFloats | Self::ScratchWords => "scratch memory",
             Self::Source => "source buffer",
             Self::Sinks => "list of sinks",
+            Self::Context => "context buffer",
         }
     }
 
@@ -36,6 +39,7 @@ impl Buffer {
             Self::ScratchFloats => "floats",
             Self::Source => "bytes",
             Self::Sinks => "sinks",
+            Self::Context => "ids",
         }
     }
 }

@@ -12,6 +12,7 @@
 //!   hidden states, in steps of any size; `head` walks the output head once and pushes blocks of logits into sinks.
 //! * [`sink`]: what becomes of logits. An arg-max, a dense buffer, a pair of sinks, or from [`loss`] the negative
 //!   log-likelihood of a target.
+//! * [`sample`]: logits to the token that comes next; [`generate`]: a prompt to the tokens that follow it.
 //! * [`score`]: windows of a text, as [`window`] plans them, to losses; and the blob's self-test.
 //!
 //! Nothing imports upward: numbers know no models, models no sessions, and losses only logits.
@@ -26,12 +27,14 @@ pub mod config;
 pub mod crc;
 pub mod error;
 pub mod format;
+pub mod generate;
 pub mod kernel;
 pub mod kv_cache;
 pub mod loss;
 pub mod model;
 pub mod ops;
 mod part;
+pub mod sample;
 pub mod score;
 pub mod scratch;
 pub mod session;
