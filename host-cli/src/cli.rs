@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::console::Console;
 use crate::error::Error;
-use crate::verbs::{compare, convert, demo, device, eval, init, inspect, tokenize, verify};
+use crate::verbs::{compare, convert, demo, device, eval, generate, init, inspect, surprisal, tokenize, verify};
 
 /// GPT language models on microcontrollers, measured.
 #[derive(Parser)]
@@ -34,6 +34,10 @@ enum Verb {
     Convert(convert::RawArgs),
     /// Measure the loss and perplexity of a model on a text
     Eval(eval::RawArgs),
+    /// Show how much each token of a text surprised a model
+    Surprisal(surprisal::RawArgs),
+    /// Write what follows a prompt
+    Generate(generate::RawArgs),
     /// Compare blobs with the checkpoint that they were made from
     Verify(verify::RawArgs),
     /// Measure what formats of weights, activations and KV cache cost
@@ -81,6 +85,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let ended = match cli.verb {
         Verb::Convert(args) => convert::run(&args, console),
         Verb::Eval(args) => eval::run(args, console),
+        Verb::Surprisal(args) => surprisal::run(args, console),
+        Verb::Generate(args) => generate::run(args, console),
         Verb::Verify(args) => verify::run(args, console),
         Verb::Compare(args) => compare::run(args, console),
         Verb::Inspect(args) => inspect::run(&args, console),

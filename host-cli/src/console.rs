@@ -49,6 +49,14 @@ impl Console {
         if self.json { Ok(()) } else { write_out(&format!("{}\n", text.as_ref())).map_err(Error::Output) }
     }
 
+    /// Prints a piece of a text for people to standard output, as it is made.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn stream(&self, text: &str) -> Result<(), Error> {
+        if self.json { Ok(()) } else { write_out(text).map_err(Error::Output) }
+    }
+
     /// Prints `error` where the output's form says: an object on standard output, or a line on standard error.
     ///
     /// # Errors

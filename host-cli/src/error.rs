@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use emberlm_core::generate::GenerateError;
 use serde::Serialize;
 
 use crate::checkpoint::CheckpointError;
@@ -68,6 +69,9 @@ pub enum Error {
     /// A window has no loss.
     #[error(transparent)]
     NoLoss(#[from] NoLoss),
+    /// No token follows.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
     /// A board has no score.
     #[error(transparent)]
     Device(#[from] DeviceError),
@@ -95,6 +99,7 @@ impl Error {
             Self::Blob { .. } => "blob",
             Self::Reported(fault) => &fault.kind,
             Self::NoLoss(_) => "no_loss",
+            Self::Generate(_) => "generate",
             Self::Device(error) => error.kind(),
             Self::Output(_) => "output",
         }

@@ -67,6 +67,20 @@ pub fn score_blob(
     threads: Option<usize>,
     bar: &Progress,
 ) -> Result<Score, Error> {
+    Ok(sum(&nlls_of_blob(blob, kv_type, jobs, threads, bar)?))
+}
+
+/// As [`score_blob`], the loss of each target, a list a window.
+///
+/// # Errors
+/// The first window, by order, whose losses are not numbers.
+pub fn nlls_of_blob(
+    blob: &Blob,
+    kv_type: KvType,
+    jobs: &[Job<'_>],
+    threads: Option<usize>,
+    bar: &Progress,
+) -> Result<Vec<Vec<f32>>, Error> {
     let config = *blob.model()?.config();
     let memory = || memory(&config, kv_type, Job::longest(jobs));
     let score = |memory: &mut Memory, job: &Job<'_>| -> Result<Vec<f32>, Error> {
@@ -79,7 +93,7 @@ pub fn score_blob(
         Ok(nlls)
     };
     let n_workers = n_workers(threads, memory_bytes(&config, kv_type, Job::longest(jobs)));
-    Ok(sum(&map_in_order(jobs, n_workers, memory, score)?))
+    map_in_order(jobs, n_workers, memory, score)
 }
 
 /// Working memory for windows of up to `window` inputs.
@@ -99,6 +113,14 @@ pub fn memory_bytes(config: &Config, kv_type: KvType, window: usize) -> usize {
 /// # Errors
 /// A window whose losses are not numbers.
 pub fn score_reference(reference: &Reference<'_>, jobs: &[Job<'_>], bar: &Progress) -> Result<Score, Error> {
+    Ok(sum(&nlls_of_reference(reference, jobs, bar)?))
+}
+
+/// As [`score_reference`], the loss of each target, a list a window.
+///
+/// # Errors
+/// A window whose losses are not numbers.
+pub fn nlls_of_reference(reference: &Reference<'_>, jobs: &[Job<'_>], bar: &Progress) -> Result<Vec<Vec<f32>>, Error> {
     let score = |job: &Job<'_>| -> Result<Vec<f32>, NoLoss> {
         let mut nlls = Vec::with_capacity(job.window.n_scored());
         reference
@@ -107,12 +129,11 @@ pub fn score_reference(reference: &Reference<'_>, jobs: &[Job<'_>], bar: &Progre
         bar.advance(nlls.len() as u64);
         Ok(nlls)
     };
-    let nlls = jobs.par_iter().map(score).collect::<Result<Vec<_>, _>>()?;
-    Ok(sum(&nlls))
+    Ok(jobs.par_iter().map(score).collect::<Result<Vec<_>, _>>()?)
 }
 
 /// The sum of every window's losses, in scored order.
-fn sum(nlls: &[Vec<f32>]) -> Score {
+pub fn sum(nlls: &[Vec<f32>]) -> Score {
     let mut total = Score::new();
     nlls.iter().flatten().for_each(|&nll| total.push(nll));
     total

@@ -4,6 +4,7 @@
 //! * Out: [`convert`] quantises and writes blobs, [`init`] writes checkpoints.
 //! * Losses: [`reference`](mod@reference) scores a checkpoint in floats, [`engine`] and [`kernel`] run core on a blob, [`evaluate`]
 //!   scores windows on all threads, [`crosscheck`] compares the two, [`comparison`] many at once, [`device`] has a board score.
+//! * Text: [`generation`] has core write what follows a prompt, [`text_stream`] makes text of its bytes as they come.
 //! * The command: [`cli`], one module a verb in [`verbs`], what they print in [`report`] and [`console`].
 #![deny(unsafe_code)]
 
@@ -20,9 +21,11 @@ pub mod device;
 pub mod engine;
 pub mod error;
 pub mod evaluate;
+pub mod generation;
 pub mod init;
 pub mod input;
 pub mod inspect;
+pub mod interrupt;
 pub mod jobs;
 pub mod kernel;
 pub mod kv;
@@ -35,6 +38,7 @@ pub mod reference;
 pub mod report;
 mod table;
 pub mod task;
+pub mod text_stream;
 pub mod tokenizer;
 pub mod verbs;
 pub mod weights;

@@ -65,7 +65,7 @@ pub struct Blob {
 }
 
 /// Whether `path` is a checkpoint, by its name: a folder, a safetensors file or an index of such.
-fn is_checkpoint(path: &Path) -> bool {
+pub fn is_checkpoint(path: &Path) -> bool {
     path.is_dir() || path.extension().is_some_and(|extension| extension == "safetensors" || extension == "json")
 }
 

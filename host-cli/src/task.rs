@@ -49,6 +49,17 @@ impl RawTask {
         Ok(Search { named, checkpoint: Some(checkpoint), section: None, n_vocab }.find()?.tokenizer)
     }
 
+    /// The tokenizer of a model of shape `config`, if there is one: beside `checkpoint`, or in a blob's `section`.
+    pub fn any_tokenizer(
+        &self,
+        config: &Config,
+        checkpoint: Option<&Path>,
+        section: Option<SectionParts>,
+    ) -> Option<Tokenizer> {
+        let named = self.tokenizer.as_deref();
+        Some(Search { named, checkpoint, section, n_vocab: Some(config.n_vocab) }.find().ok()?.tokenizer)
+    }
+
     /// Reads the rows for a model of shape `config`. Its tokenizer may be beside `checkpoint`, or in a blob's `section`.
     ///
     /// # Errors

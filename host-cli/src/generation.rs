@@ -1,0 +1,185 @@
+//! A blob, a prompt and the text that follows: core's generation with the host's memory.
+
+use std::time::{Duration, Instant};
+
+use emberlm_core::config::TokenId;
+use emberlm_core::generate::{GenerateError, Generation, WhenFull};
+use emberlm_core::kv_cache::KvType;
+use emberlm_core::sample::{Sampler, Settings};
+use serde::Serialize;
+
+use crate::engine::Memory;
+use crate::error::Error;
+use crate::evaluate::BATCH;
+use crate::interrupt;
+use crate::kernel::HostKernel;
+use crate::model_file::Blob;
+use crate::text_stream::TextStream;
+use crate::tokenizer::Tokenizer;
+
+/// GPT-2's token for the end of a text.
+const END_OF_TEXT: &[u8] = b"<|endoftext|>";
+
+/// What follows a prompt, and how it is chosen.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// How tokens are chosen.
+    pub settings: Settings,
+    /// The most tokens.
+    pub max_tokens: usize,
+    /// The text ends before the first of these.
+    pub stops: Vec<String>,
+    /// What happens when the context is full.
+    pub when_full: WhenFull,
+}
+
+/// Why a text ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stopped {
+    /// It has as many tokens as were asked for.
+    MaxTokens,
+    /// A stop string came.
+    Stop,
+    /// The model's token for the end of a text came.
+    EndOfText,
+    /// The context is full.
+    ContextFull,
+    /// Ctrl-C was pressed.
+    Interrupted,
+}
+
+impl Stopped {
+    /// What reports call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MaxTokens => "max_tokens",
+            Self::Stop => "stop",
+            Self::EndOfText => "end_of_text",
+            Self::ContextFull => "context_full",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// A text that followed a prompt.
+#[derive(Clone, Debug)]
+pub struct Generated {
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// What was drawn; a stop string or the end of text at its end included.
+    pub tokens: Vec<TokenId>,
+    /// The negative log-likelihood of each token in nats, by the model alone.
+    pub nlls: Vec<f32>,
+    /// The text, without a stop string.
+    pub text: String,
+    /// Why it ended.
+    pub stopped: Stopped,
+    /// The time that the prompt and the first token took.
+    pub first: Duration,
+    /// The time that the other tokens took.
+    pub rest: Duration,
+}
+
+/// A model, its tokenizer and memory for a text.
+pub struct Writer<'m> {
+    blob: &'m Blob,
+    tokenizer: &'m Tokenizer,
+    memory: Memory,
+    context: Vec<TokenId>,
+    end_of_text: Option<TokenId>,
+}
+
+impl<'m> Writer<'m> {
+    /// Memory for the model's whole context.
+    ///
+    /// # Errors
+    /// None, after [`Blob::open`].
+    pub fn new(blob: &'m Blob, tokenizer: &'m Tokenizer, kv_type: KvType) -> Result<Self, Error> {
+        let config = *blob.model()?.config();
+        let n_ctx = config.n_ctx as usize;
+        let memory = Memory::token_major(&config, kv_type, n_ctx, BATCH.min(n_ctx));
+        let end_of_text =
+            (0..config.n_vocab).rev().find(|&id| tokenizer.token_bytes(id).as_deref() == Some(END_OF_TEXT));
+        Ok(Self { blob, tokenizer, memory, context: vec![0; n_ctx], end_of_text })
+    }
+
+    /// Writes what follows `prompt`, from a fresh context; `out` hears each piece of text as soon as it is certain.
+    ///
+    /// # Errors
+    /// The prompt cannot be represented or does not fit, a setting is out of its range, the model fails, or `out` does.
+    pub fn write(
+        &mut self,
+        prompt: &str,
+        request: &Request,
+        mut out: impl FnMut(&str) -> Result<(), Error>,
+    ) -> Result<Generated, Error> {
+        let tokens = self.tokenizer.encode(prompt).map_err(|error| error.in_text("the prompt"))?;
+        let sampler = Sampler::new(request.settings).map_err(|error| Error::Usage(error.to_string()))?;
+        let mut session = self.memory.session(self.blob.model()?, HostKernel::detect());
+        let mut generation = Generation::new(&mut session, sampler, &mut self.context, request.when_full)?;
+        generation.append(&tokens)?;
+        if tokens.is_empty() {
+            return Err(GenerateError::NoPrompt.into());
+        }
+        let mut stream = TextStream::new(&request.stops);
+        let mut made = Generated {
+            prompt_tokens: tokens.len(),
+            tokens: Vec::new(),
+            nlls: Vec::new(),
+            text: String::new(),
+            stopped: Stopped::MaxTokens,
+            first: Duration::ZERO,
+            rest: Duration::ZERO,
+        };
+        let start = Instant::now();
+        while made.tokens.len() < request.max_tokens {
+            if interrupt::take() {
+                made.stopped = Stopped::Interrupted;
+                break;
+            }
+            let Some(drawn) = generation.next_token()? else {
+                made.stopped = Stopped::ContextFull;
+                break;
+            };
+            if made.tokens.is_empty() {
+                made.first = start.elapsed();
+            }
+            made.tokens.push(drawn.token);
+            made.nlls.push(drawn.nll);
+            if self.end_of_text == Some(drawn.token) {
+                made.stopped = Stopped::EndOfText;
+                break;
+            }
+            made.tell(&stream.push(&bytes_of(self.tokenizer, drawn.token)), &mut out)?;
+            if stream.is_stopped() {
+                made.stopped = Stopped::Stop;
+                break;
+            }
+        }
+        made.rest = start.elapsed().saturating_sub(made.first);
+        made.tell(&stream.finish(), &mut out)?;
+        Ok(made)
+    }
+}
+
+impl Generated {
+    /// The mean surprisal of the tokens in bits, `None` where there are none.
+    pub fn bits_per_token(&self) -> Option<f64> {
+        let sum: f64 = self.nlls.iter().copied().map(f64::from).sum();
+        (!self.nlls.is_empty()).then(|| sum / self.nlls.len() as f64 / std::f64::consts::LN_2)
+    }
+
+    fn tell(&mut self, text: &str, out: &mut impl FnMut(&str) -> Result<(), Error>) -> Result<(), Error> {
+        self.text.push_str(text);
+        if text.is_empty() { Ok(()) } else { out(text) }
+    }
+}
+
+/// The text of a token: U+FFFD for one that has none.
+fn bytes_of(tokenizer: &Tokenizer, token: TokenId) -> Vec<u8> {
+    match tokenizer.token_bytes(token) {
+        Some(bytes) => bytes.into_owned(),
+        None => tokenizer.token_text(token).unwrap_or_else(|_| char::REPLACEMENT_CHARACTER.into()).into_bytes(),
+    }
+}

@@ -1,0 +1,179 @@
+//! `emberlm surprisal`: what surprised the model, token by token.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use console::{Style, colors_enabled};
+use emberlm_core::config::TokenId;
+use emberlm_core::loss::Score;
+use serde::Serialize;
+
+use super::eval::canonical;
+use crate::cli::Outcome;
+use crate::console::{Console, Report};
+use crate::error::Error;
+use crate::evaluate::{nlls_of_blob, nlls_of_reference, sum};
+use crate::jobs::Job;
+use crate::kv::RawKv;
+use crate::model_file::{ModelFile, RawCheckpoint};
+use crate::reference::Reference;
+use crate::report::{self, LossReport};
+use crate::task::{RawTask, Task};
+use crate::text_stream::TextStream;
+use crate::tokenizer::Tokenizer;
+
+/// The words after `surprisal`.
+#[derive(Args, Debug)]
+pub struct RawArgs {
+    /// A blob, or a checkpoint: a folder, a .safetensors file, or an index of shards
+    model: PathBuf,
+    #[command(flatten)]
+    task: RawTask,
+    #[command(flatten)]
+    checkpoint: RawCheckpoint,
+    #[command(flatten)]
+    kv: RawKv,
+}
+
+/// Every token with its surprisal, and the loss that they come to.
+#[derive(Serialize)]
+struct Surprisals {
+    rows: Vec<RowOfTokens>,
+    #[serde(flatten)]
+    loss: LossReport,
+}
+
+#[derive(Serialize)]
+struct RowOfTokens {
+    name: String,
+    tokens: Vec<Token>,
+}
+
+#[derive(Serialize)]
+struct Token {
+    id: TokenId,
+    /// Where there is a tokenizer.
+    text: Option<String>,
+    /// Minus the base-2 logarithm of its probability; none for a token that was not scored.
+    bits: Option<f64>,
+    #[serde(skip)]
+    bytes: Vec<u8>,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// Model, tokenizer or input cannot be had, or there is no loss.
+pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
+    let model = ModelFile::open(&args.model, &args.checkpoint, console)?;
+    if let (ModelFile::Checkpoint(_), Some(_)) = (&model, args.kv.named()) {
+        return Err(Error::Usage("--kv is for blobs: a checkpoint's float reference keeps no cache".into()));
+    }
+    let config = model.config()?;
+    let beside = matches!(model, ModelFile::Checkpoint(_)).then_some(args.model.as_path());
+    let tokenizer = args.task.any_tokenizer(&config, beside, model.section()?);
+    let task = args.task.resolve(&config, beside, model.section()?, console)?;
+    let jobs = task.jobs();
+    let bar = console.progress(Job::n_scored(&jobs), "scoring");
+    let (nlls, canonical) = match &model {
+        ModelFile::Blob(blob) => {
+            let kv_type = args.kv.resolve();
+            (nlls_of_blob(blob, kv_type, &jobs, None, &bar)?, Some(canonical(blob, kv_type)?))
+        }
+        ModelFile::Checkpoint(checkpoint) => (nlls_of_reference(&Reference::new(checkpoint), &jobs, &bar)?, None),
+    };
+    drop(bar);
+    let score: Score = sum(&nlls);
+    let rows = rows(&task, &jobs, &nlls, tokenizer.as_ref());
+    let surprisals = Surprisals { rows, loss: LossReport::new(&score, &task, canonical) };
+    console.print(&surprisals)?;
+    report::check(surprisals.loss.error.as_ref())?;
+    Ok(Outcome::Passed)
+}
+
+fn rows(task: &Task, jobs: &[Job<'_>], nlls: &[Vec<f32>], tokenizer: Option<&Tokenizer>) -> Vec<RowOfTokens> {
+    let token = |&id: &TokenId| Token {
+        id,
+        text: tokenizer.and_then(|tokenizer| tokenizer.token_text(id).ok()),
+        bits: None,
+        bytes: tokenizer.and_then(|tokenizer| Some(tokenizer.token_bytes(id)?.into_owned())).unwrap_or_default(),
+    };
+    let mut scored = jobs.iter().zip(nlls).peekable();
+    let of_row = |row: &crate::input::Row| {
+        let mut tokens: Vec<Token> = row.tokens.iter().map(token).collect();
+        while let Some((job, nlls)) = scored.next_if(|(job, _)| std::ptr::eq(job.row, row)) {
+            let first = job.window.start + job.window.first_scored + 1;
+            for (token, &nll) in tokens[first..].iter_mut().zip(nlls) {
+                token.bits = report::finite(Some(f64::from(nll) / std::f64::consts::LN_2));
+            }
+        }
+        RowOfTokens { name: row.name.clone(), tokens }
+    };
+    task.input.rows().iter().map(of_row).collect()
+}
+
+impl Report for Surprisals {
+    fn text(&self) -> String {
+        let body: String = match colors_enabled() {
+            true => self.rows.iter().map(coloured).collect(),
+            false => self.rows.iter().map(plain).collect(),
+        };
+        let bits = self.loss.bits_per_token.map_or_else(|| "unknown".into(), |bits| format!("{bits:.3}"));
+        let scored = self.loss.tokens_scored;
+        match colors_enabled() {
+            true => format!("{body}{}\n{bits} bits per token, {scored} tokens scored\n", legend()),
+            false => body,
+        }
+    }
+}
+
+/// A line a token: bits, a tab, the token as a string literal.
+fn plain(row: &RowOfTokens) -> String {
+    let mut lines = String::new();
+    for token in &row.tokens {
+        let bits = token.bits.map_or_else(|| "-".into(), |bits| format!("{bits:.3}"));
+        let text = token.text.as_ref().map_or_else(|| token.id.to_string(), |text| format!("{text:?}"));
+        writeln!(lines, "{bits}\t{text}").expect("a string can be written to");
+    }
+    lines
+}
+
+/// The text itself, in the colours of its tokens.
+fn coloured(row: &RowOfTokens) -> String {
+    let (mut stream, mut text) = (TextStream::default(), String::new());
+    for token in &row.tokens {
+        let piece = match (token.bytes.as_slice(), &token.text) {
+            ([], text) => text.clone().unwrap_or_else(|| format!("{} ", token.id)),
+            (bytes, _) => stream.push(bytes),
+        };
+        // A colour that goes on over a line's end paints the rest of the terminal.
+        for (i, line) in piece.split('\n').enumerate() {
+            if i > 0 {
+                text.push('\n');
+            }
+            write!(text, "{}", style(token.bits).apply_to(line)).expect("a string can be written to");
+        }
+    }
+    text + &stream.finish() + "\n"
+}
+
+/// Upper bounds in bits, and the colour of less.
+const COLOURS: [(f64, u8); 5] = [(1.0, 28), (3.0, 70), (6.0, 178), (10.0, 208), (f64::INFINITY, 160)];
+
+fn style(bits: Option<f64>) -> Style {
+    let Some(bits) = bits else { return Style::new().dim() };
+    let colour = COLOURS.iter().find(|&&(bound, _)| bits < bound).map_or(160, |&(_, colour)| colour);
+    Style::new().color256(colour)
+}
+
+fn legend() -> String {
+    let mut text = String::from("bits:");
+    let mut from = 0.0;
+    for (bound, colour) in COLOURS {
+        let range = if bound.is_finite() { format!("{from}-{bound}") } else { format!("over {from}") };
+        write!(text, " {}", Style::new().color256(colour).apply_to(range)).expect("a string can be written to");
+        from = bound;
+    }
+    text
+}
