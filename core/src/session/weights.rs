@@ -31,16 +31,23 @@ impl Floats<'_> {
     #[inline(always)]
     pub(super) fn apply(self, out: &mut [f32], with: impl Fn(&mut f32, f32)) {
         match self {
-            Self::F32(floats) => {
-                out.iter_mut().zip(floats).for_each(|(out, &bytes)| with(out, f32::from_le_bytes(bytes)));
-            }
-            Self::F16(floats) => {
-                out.iter_mut()
-                    .zip(floats)
-                    .for_each(|(out, &bytes)| with(out, half::f16::from_le_bytes(bytes).to_f32()));
-            }
+            Self::F32(floats) => zip(out, floats, |out, bytes| with(out, f32::from_le_bytes(bytes))),
+            Self::F16(floats) => zip(out, floats, |out, bytes| with(out, half::f16::from_le_bytes(bytes).to_f32())),
         }
     }
+}
+
+/// Each element of `out` with the one of `floats` in its place, several in a turn of the loop.
+#[inline(always)]
+fn zip<T: Copy>(out: &mut [f32], floats: &[T], with: impl Fn(&mut f32, T)) {
+    let (out, rest) = out.as_chunks_mut::<STRIPES>();
+    let (floats, rest_of_floats) = floats.as_chunks::<STRIPES>();
+    for (out, floats) in out.iter_mut().zip(floats) {
+        for (out, &float) in out.iter_mut().zip(floats) {
+            with(out, float);
+        }
+    }
+    rest.iter_mut().zip(rest_of_floats).for_each(|(out, &float)| with(out, float));
 }
 
 /// Reads one row of a matrix: `each` element of `x` with the weight of its column. `group_scales` has room for a
