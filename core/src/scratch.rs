@@ -8,7 +8,7 @@ use crate::ops::reduce::STRIPES;
 use crate::part::split_mut;
 
 /// Rows of a matrix that are multiplied before their outputs are used.
-pub const BLOCK_ROWS: usize = 48;
+pub const BLOCK_ROWS: usize = 144;
 
 /// How many positions the working memory is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
