@@ -1,10 +1,12 @@
 //! The firmware on the emulated Cortex-M4F: the host's bits, and what becomes of everything that goes wrong.
 
+mod common;
+mod device;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use assert_cmd::Command;
+use device::{PATIENT, blob, blob_for, check_on_board, run_program};
 use emberlm::device::firmware;
 use emberlm::device::{Board, DeviceError, DeviceReport, Job, Medium, emulator, score};
 use emberlm_core::config::TokenId;
@@ -17,49 +19,14 @@ use tempfile::TempDir;
 
 const BOARD: &str = "mps2-an386";
 
-/// Far beyond what any run takes on a busy machine.
-const PATIENT: Duration = Duration::from_secs(1500);
-
 /// Runs the command line with `--json` and returns its one object.
 fn emberlm(code: i32, args: &[&str]) -> Value {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_emberlm-under-test"));
-    let output = command.args(args).arg("--json").assert().code(code).get_output().clone();
+    let output = common::command().args(args).arg("--json").assert().code(code).get_output().clone();
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
 fn board() -> &'static Board {
     Board::named(BOARD).unwrap()
-}
-
-/// Converts the checkpoint in `folder` to `weights`.
-fn blob(into: &TempDir, folder: &Path, weights: &str) -> PathBuf {
-    blob_for(into, folder, weights, "i16")
-}
-
-/// Uncalibrated: that takes longest, and its outcome may be another on another processor.
-fn blob_for(into: &TempDir, folder: &Path, weights: &str, activations: &str) -> PathBuf {
-    let blob = into.path().join(format!("{weights}-{activations}.blob"));
-    let paths = ["convert", folder.to_str().unwrap(), "-o", blob.to_str().unwrap()];
-    let choices = ["--weights", weights, "--activations", activations, "--calibrate", "none"];
-    emberlm(0, &[&paths[..], &choices].concat());
-    blob
-}
-
-/// Scores `rows` of the blob on the board and on the host, and compares.
-fn check_on_board(blob: &Path, rows: &[Vec<TokenId>], more: &[&str]) -> Value {
-    let folder = tempfile::tempdir().unwrap();
-    let tokens = folder.path().join("tokens.json");
-    fs::write(&tokens, serde_json::to_vec(rows).unwrap()).unwrap();
-    let (blob, tokens, patient) = (blob.to_str().unwrap(), tokens.to_str().unwrap(), PATIENT.as_secs().to_string());
-    let args = ["device", "score", blob, "--board", BOARD, "--tokens", tokens, "--check", "--timeout", &patient];
-    let report = emberlm(0, &[&args, more].concat());
-    let schema = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/device_score.json")).unwrap();
-    let schema = jsonschema::validator_for(&serde_json::from_slice(&schema).unwrap()).unwrap();
-    let faults: Vec<String> = schema.iter_errors(&report).map(|fault| fault.to_string()).collect();
-    assert!(faults.is_empty(), "{faults:?} in {report}");
-    assert_eq!(report["equals_host"], true, "{report}");
-    assert_eq!(report["nll_bits"], report["host_nll_bits"], "{report}");
-    report
 }
 
 /// 16 full windows of the bundled text.
@@ -70,7 +37,7 @@ fn bundled_model(name: &str, weights: &str, most_loss: f64) {
     let text: String = fixtures::as_you_like_it().chars().take(10_000).collect();
     let all = emberlm(0, &["tokenize", &text, "--tokenizer", fixtures::bundled(name).to_str().unwrap()]);
     let all: Vec<TokenId> = serde_json::from_value(all["ids"].clone()).unwrap();
-    let report = check_on_board(&blob, &[all[..=16 * N_CTX].to_vec()], &["--convention", "disjoint"]);
+    let report = check_on_board(board(), &blob, &[all[..=16 * N_CTX].to_vec()], &["--convention", "disjoint"]);
     assert_eq!(report["tokens_scored"], 16 * N_CTX);
     assert_eq!(report["tokens_skipped"], 1);
     // A bound that a model which reads its weights wrongly does not meet.
@@ -103,7 +70,7 @@ fn every_fixture_gives_the_hosts_bits() {
     for name in fixtures::NAMES {
         let (folder, rows) = (tempfile::tempdir().unwrap(), fixtures::golden(name).tokens);
         for weights in ["f32", "q8"] {
-            let report = check_on_board(&blob(&folder, &fixtures::path(name), weights), &rows, &[]);
+            let report = check_on_board(board(), &blob(&folder, &fixtures::path(name), weights), &rows, &[]);
             let targets: usize = rows.iter().map(|row| row.len() - 1).sum();
             assert_eq!(report["tokens_scored"], targets, "{name} {weights}");
         }
@@ -118,7 +85,7 @@ fn every_format_and_activation_gives_the_hosts_bits() {
     for weights in ["f16", "q8", "q6", "q5", "q4", "q3"] {
         for activations in ["i16", "i8", "f32"] {
             let blob = blob_for(&folder, &fixtures::path(name), weights, activations);
-            let report = check_on_board(&blob, &rows, &[]);
+            let report = check_on_board(board(), &blob, &rows, &[]);
             assert_eq!(report["activations"], activations, "{weights}");
         }
     }
@@ -126,10 +93,8 @@ fn every_format_and_activation_gives_the_hosts_bits() {
 
 #[test]
 fn the_boards_kernel_gives_the_portable_kernels_bits() {
-    let program = firmware::build(board(), "kernels").unwrap();
-    let run = emulator::run(emulator::command(board(), &program, &[]).unwrap(), PATIENT, |_| {}).unwrap();
-    assert!(run.status.success(), "{run:?}");
-    assert!(run.lines.iter().any(|line| line == "products_with_the_portable_bits: 13440"), "{run:?}");
+    let lines = run_program(board(), "kernels");
+    assert!(lines.iter().any(|line| line == "products_with_the_portable_bits: 13440"), "{lines:?}");
 }
 
 #[test]
@@ -138,7 +103,7 @@ fn every_kv_cache_gives_the_hosts_bits() {
     let (folder, rows) = (tempfile::tempdir().unwrap(), vec![(0..40).collect::<Vec<_>>(), vec![5, 3, 9]]);
     let blob = blob(&folder, &fixtures::bundled("shakespeare-char"), "q8");
     let reports = KvType::ALL.map(|kv_type| {
-        let report = check_on_board(&blob, &rows, &["--kv", kv_type.name()]);
+        let report = check_on_board(board(), &blob, &rows, &["--kv", kv_type.name()]);
         assert_eq!(report["kv"], kv_type.name());
         (report["nll_bits"].to_string(), report["ram_bytes"].as_u64().unwrap())
     });
@@ -169,7 +134,7 @@ fn every_convention_gives_the_hosts_bits() {
         &["--convention", "sliding", "--stride", "3", "--n-ctx", "7"],
         &["--convention", "llamacpp", "--n-ctx", "8"],
     ] {
-        let report = check_on_board(&blob, std::slice::from_ref(&row), more);
+        let report = check_on_board(board(), &blob, std::slice::from_ref(&row), more);
         assert_eq!(report["convention"], more[1]);
         let (scored, skipped) = (&report["tokens_scored"], &report["tokens_skipped"]);
         assert_eq!(scored.as_u64().unwrap() + skipped.as_u64().unwrap(), n_tokens as u64, "{report}");
@@ -281,11 +246,8 @@ fn every_bad_end_is_a_failed_check_with_its_reason() {
 
 #[test]
 fn a_program_that_includes_its_model_passes_the_self_test() {
-    let program = firmware::build(board(), "included").unwrap();
-    let run = emulator::run(emulator::command(board(), &program, &[]).unwrap(), PATIENT, |_| {}).unwrap();
-    assert!(run.status.success(), "{run:?}");
-    assert!(run.lines.iter().any(|line| line == "self_test: passed"), "{run:?}");
-    assert_eq!(run.lines.last().map(String::as_str), Some("done: ok"));
+    let lines = run_program(board(), "included");
+    assert!(lines.iter().any(|line| line == "self_test: passed"), "{lines:?}");
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub trait Board: fmt::Write {
     /// The most bytes that the stack has held so far.
     fn stack_bytes(&self) -> usize;
 
-    /// Bytes of the heap that are free.
-    fn heap_free(&self) -> usize;
+    /// Bytes of the heap that are free; 0 on a board that has none.
+    fn heap_free(&self) -> usize {
+        0
+    }
 }

@@ -1,13 +1,9 @@
-use alloc::vec::Vec;
-
 use emberlm_core::config::{Config, TokenId};
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::loss::CrossEntropy;
 use emberlm_core::scratch::{Batch, ScratchSize};
 
-use crate::ProgramError;
-
-/// Positions that go through a layer together: a weight is read once for so many.
+/// Positions that go through a layer together where memory is plentiful: a weight is read once for so many.
 pub const BATCH: usize = 8;
 
 /// The memory of one scoring run.
@@ -21,7 +17,8 @@ pub struct Buffers<'b> {
     pub words: &'b mut [u32],
     /// The inputs of a window and its last target.
     pub tokens: &'b mut [TokenId],
-    /// One sink a position of a batch, [`BATCH`] of them.
+    /// One sink for each position of a batch, at least one: so many go through a layer together, and a weight is read
+    /// once for them.
     pub sinks: &'b mut [CrossEntropy],
 }
 
@@ -48,6 +45,7 @@ pub(crate) enum Order {
     /// The whole window through one layer, then the next: one layer's keys and values, and every position's residual.
     LayerMajor,
     /// A batch of positions through all layers, then the next: every layer's keys and values.
+    #[cfg(feature = "heap")]
     TokenMajor,
 }
 
@@ -62,11 +60,13 @@ pub(crate) struct Need {
 }
 
 impl Need {
-    pub fn new(config: &Config, n_ctx: usize, kv_type: KvType, order: Order) -> Self {
+    /// What is needed where `sinks` positions go through a layer together.
+    pub fn new(config: &Config, n_ctx: usize, kv_type: KvType, order: Order, sinks: usize) -> Self {
         let layer_words = kv_type.layer_words(config, n_ctx);
-        let n = BATCH.min(n_ctx);
+        let n = sinks.min(n_ctx).max(1);
         let (kv_words, batch) = match order {
             Order::LayerMajor => (layer_words, Batch { window: n_ctx, batch: n }),
+            #[cfg(feature = "heap")]
             Order::TokenMajor => (layer_words.saturating_mul(config.n_layer as usize), Batch::of(n)),
         };
         Self { kv_words, batch, scratch: ScratchSize::new(config, batch), tokens: n_ctx + 1, sinks: n }
@@ -81,42 +81,4 @@ impl Need {
         let (tokens, sinks) = (size_of::<TokenId>() * self.tokens, size_of::<CrossEntropy>() * self.sinks);
         self.kv_bytes() + self.scratch.bytes() + tokens + sinks
     }
-}
-
-/// The memory of one scoring run, from the heap.
-pub(crate) struct HeapBuffers {
-    kv: Vec<u32>,
-    floats: Vec<f32>,
-    words: Vec<u32>,
-    tokens: Vec<TokenId>,
-    sinks: Vec<CrossEntropy>,
-}
-
-impl HeapBuffers {
-    /// Allocates exactly what is needed; `free` is what the heap has, perhaps not in pieces that are large enough.
-    pub fn new(need: &Need, free: usize) -> Result<Self, ProgramError> {
-        let full = ProgramError::Heap { need: need.bytes(), have: free };
-        if need.bytes() > free {
-            return Err(full);
-        }
-        Ok(Self {
-            kv: filled(need.kv_words, 0).ok_or(full)?,
-            floats: filled(need.scratch.floats, 0.0).ok_or(full)?,
-            words: filled(need.scratch.words, 0).ok_or(full)?,
-            tokens: filled(need.tokens, 0).ok_or(full)?,
-            sinks: filled(need.sinks, CrossEntropy::new(0)).ok_or(full)?,
-        })
-    }
-
-    pub fn buffers(&mut self) -> Buffers<'_> {
-        let Self { kv, floats, words, tokens, sinks } = self;
-        Buffers { kv, floats, words, tokens, sinks }
-    }
-}
-
-fn filled<T: Clone>(len: usize, value: T) -> Option<Vec<T>> {
-    let mut vec = Vec::new();
-    vec.try_reserve_exact(len).ok()?;
-    vec.resize(len, value);
-    Some(vec)
 }

@@ -3,20 +3,27 @@
 //! They run on any [`Board`]; a board package adds memory, a clock, a console and the entry point. What they print is
 //! made of lines `key: value` and ends with `done: ok` or `done: failed`; the board's exit code says the same.
 //!
-//! [`score`] serves a request, [`score_copied`] with a model that is not in memory; [`self_test`] needs none; [`kernels`] and [`profile`]
-//! count instructions, the first without a model.
+//! [`score`] serves a request, [`score_copied`] with a model that is not in memory; [`self_test`] needs none. `kernels`
+//! and `profile`, which need a heap, count instructions, the first without a model.
 #![no_std]
 #![deny(unsafe_code)]
 
+#[cfg(feature = "heap")]
 extern crate alloc;
 
 mod board;
 mod buffers;
+#[cfg(feature = "heap")]
 mod counting;
 mod error;
+#[cfg(feature = "heap")]
 mod heads;
+#[cfg(feature = "heap")]
+mod heap;
+#[cfg(feature = "heap")]
 mod kernels;
 mod medium;
+#[cfg(feature = "heap")]
 mod profile;
 mod report;
 mod run;
@@ -27,7 +34,9 @@ mod stack;
 pub use board::Board;
 pub use buffers::{BATCH, Buffers};
 pub use error::ProgramError;
+#[cfg(feature = "heap")]
 pub use kernels::kernels;
+#[cfg(feature = "heap")]
 pub use profile::profile;
 pub use score::{Partitions, score, score_copied};
 pub use self_test::self_test;

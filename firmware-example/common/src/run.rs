@@ -31,12 +31,13 @@ impl<'b, S: Source, K: Kernel + Default> Run<'b, S, K> {
         buffers: Buffers<'b>,
     ) -> Result<Self, ProgramError> {
         let config = *model.config();
-        let need = Need::new(&config, n_ctx, kv_type, order);
+        let need = Need::new(&config, n_ctx, kv_type, order, buffers.sinks.len());
         if buffers.tokens.len() < need.tokens {
             return Err(ProgramError::Tokens { need: need.tokens, have: buffers.tokens.len() });
         }
         let kv = match order {
             Order::LayerMajor => KvCache::one_layer(kv_type, &config, n_ctx, buffers.kv)?,
+            #[cfg(feature = "heap")]
             Order::TokenMajor => KvCache::whole(kv_type, &config, n_ctx, buffers.kv)?,
         };
         let scratch = Scratch::new(&config, need.batch, buffers.floats, buffers.words)?;

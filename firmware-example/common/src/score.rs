@@ -6,7 +6,7 @@ use emberlm_core::model::Model;
 use emberlm_core::source::{Copying, Mapped, ReadAt, Source};
 use emberlm_request::Request;
 
-use crate::buffers::{HeapBuffers, Need, Order};
+use crate::buffers::{Need, Order};
 use crate::medium::Counted;
 use crate::report::{print_end, print_score};
 use crate::run::Run;
@@ -22,7 +22,8 @@ pub struct Partitions<'a> {
     pub request: &'a [u8],
 }
 
-/// Scores the request with the model: layer by layer in static buffers, then batch by batch in buffers from the heap.
+/// Scores the request with the model: layer by layer in static buffers, then, where there is a heap, batch by batch in
+/// buffers from it.
 /// Says whether both came to the same bits and everything before it was well.
 pub fn score<B: Board>(board: &mut B, partitions: Partitions<'_>, buffers: Buffers<'_>) -> bool {
     let result = run(board, partitions, buffers);
@@ -47,22 +48,18 @@ fn run<B: Board>(board: &mut B, partitions: Partitions<'_>, buffers: Buffers<'_>
     writeln!(board, "board: {}", B::NAME)?;
     let request = Request::decode(partitions.request)?;
     let source = Mapped::new(partitions.model)?;
-    let fixed = in_static_buffers(board, source, &request, buffers, 2, || ())?;
+    let fixed = in_static_buffers(board, source, &request, buffers, RUNS, || ())?;
 
-    let header = request.header();
-    let model = Model::open(source)?;
-    let on_heap = Need::new(model.config(), header.n_ctx, header.kv_type, Order::TokenMajor);
-    let mut heap = HeapBuffers::new(&on_heap, board.heap_free())?;
-    let before = fixed.score.n();
-    let again = Run::<_, B::Kernel>::new(model, header.n_ctx, header.kv_type, Order::TokenMajor, heap.buffers())?
-        .score(&request, |n| Ok(writeln!(board, "progress: {} of {}", before + n, 2 * before)?))?;
-    let (fixed_bits, heap_bits) = (fixed.score.sum().to_bits(), again.sum().to_bits());
-    if fixed_bits != heap_bits {
-        return Err(ProgramError::Unequal { fixed: fixed_bits, heap: heap_bits });
-    }
+    #[cfg(feature = "heap")]
+    let heap_bytes = crate::heap::score_again(board, partitions.model, &request, &fixed.score)?;
+    #[cfg(not(feature = "heap"))]
+    let heap_bytes = 0;
     fixed.print(board, &request)?;
-    Ok(writeln!(board, "heap_bytes: {}", on_heap.bytes())?)
+    Ok(writeln!(board, "heap_bytes: {heap_bytes}")?)
 }
+
+/// How often every token is scored.
+const RUNS: u64 = if cfg!(feature = "heap") { 2 } else { 1 };
 
 fn run_copied<B: Board>(
     board: &mut B,
@@ -118,7 +115,7 @@ fn in_static_buffers<B: Board, S: Source>(
 
     let n_to_score = |n_tokens| header.convention.windows(n_tokens, n_ctx).n_scored() as u64;
     let total = n_runs * request.rows().map(|row| n_to_score(row.len())).sum::<u64>();
-    let need = Need::new(model.config(), n_ctx, kv_type, Order::LayerMajor);
+    let need = Need::new(model.config(), n_ctx, kv_type, Order::LayerMajor, buffers.sinks.len());
     start();
     let before = board.ticks();
     let score = Run::<_, B::Kernel>::new(model, n_ctx, kv_type, Order::LayerMajor, buffers)?

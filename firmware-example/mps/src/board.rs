@@ -25,7 +25,7 @@ cfg_select! {
     }
     feature = "mps2-an505" => {
         pub const NAME: &str = "mps2-an505";
-        pub type Kernel = emberlm_core::kernel::Portable;
+        pub type Kernel = emberlm_core::kernel::CortexMDsp;
         pub const CLOCK_MHZ: u64 = 20;
     }
     feature = "mps3-an547" => {

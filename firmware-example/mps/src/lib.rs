@@ -1,17 +1,19 @@
-//! Arm's MPS2 and MPS3 boards: memory map, clock, and what becomes of a fault. A feature names the board.
+//! Arm's MPS2 and MPS3 boards: memory maps, kernels, clocks. A feature names the board.
 #![no_std]
 
 mod board;
-mod clock;
-mod fault;
 
 pub use emberlm_semihosted::memory::{model_partition, request_partition};
 pub use emberlm_semihosted::{HostFile, exit};
 
 use core::fmt;
 
-use emberlm_firmware::{Board, Buffers};
-use emberlm_semihosted::{Console, memory, take_buffers};
+use emberlm_firmware::{BATCH, Board, Buffers};
+use emberlm_semihosted::{Console, StaticBuffers, heap, memory, systick};
+
+/// For models of up to the bundled ones' size and somewhat beyond.
+static BUFFERS: StaticBuffers<{ 128 * 1024 }, { 128 * 1024 }, { 16 * 1024 }, { 1024 + 1 }, BATCH> =
+    StaticBuffers::new();
 
 /// A running board whose console is semihosting.
 pub struct Mps {
@@ -22,9 +24,10 @@ impl Mps {
     /// Paints the stack, sets up the heap, starts the clock, opens the console and hands out the static buffers; `None`
     /// when called a second time, or without a debugger.
     pub fn take() -> Option<(Self, Buffers<'static>)> {
-        let buffers = take_buffers()?;
-        memory::init();
-        clock::start()?;
+        memory::stack().paint();
+        let buffers = BUFFERS.take()?;
+        heap::init();
+        systick::start()?;
         Some((Self { console: Console::open()? }, buffers))
     }
 }
@@ -43,11 +46,11 @@ impl Board for Mps {
     const TICKS_PER_1000_INSTRUCTIONS: u64 = board::CLOCK_MHZ;
 
     fn ticks(&self) -> u64 {
-        clock::ticks()
+        systick::ticks()
     }
 
     fn static_bytes(&self) -> usize {
-        memory::static_bytes()
+        memory::static_bytes() - heap::BYTES
     }
 
     fn stack_bytes(&self) -> usize {
@@ -55,6 +58,6 @@ impl Board for Mps {
     }
 
     fn heap_free(&self) -> usize {
-        memory::heap_free()
+        heap::free()
     }
 }

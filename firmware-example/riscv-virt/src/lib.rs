@@ -10,9 +10,13 @@ pub use emberlm_semihosted::{HostFile, exit};
 
 use core::fmt;
 
-use emberlm_firmware::{Board, Buffers};
-use emberlm_semihosted::{Console, memory, take_buffers};
+use emberlm_firmware::{BATCH, Board, Buffers};
+use emberlm_semihosted::{Console, StaticBuffers, heap, memory};
 use riscv::register::minstret;
+
+/// For models of up to the bundled ones' size and somewhat beyond.
+static BUFFERS: StaticBuffers<{ 128 * 1024 }, { 128 * 1024 }, { 16 * 1024 }, { 1024 + 1 }, BATCH> =
+    StaticBuffers::new();
 
 /// A running board whose console is semihosting.
 pub struct Virt {
@@ -23,8 +27,9 @@ impl Virt {
     /// Paints the stack, sets up the heap, opens the console and hands out the static buffers; `None` when called a
     /// second time, or without a debugger.
     pub fn take() -> Option<(Self, Buffers<'static>)> {
-        let buffers = take_buffers()?;
-        memory::init();
+        memory::stack().paint();
+        let buffers = BUFFERS.take()?;
+        heap::init();
         Some((Self { console: Console::open()? }, buffers))
     }
 }
@@ -48,7 +53,7 @@ impl Board for Virt {
     }
 
     fn static_bytes(&self) -> usize {
-        memory::static_bytes()
+        memory::static_bytes() - heap::BYTES
     }
 
     fn stack_bytes(&self) -> usize {
@@ -56,6 +61,6 @@ impl Board for Virt {
     }
 
     fn heap_free(&self) -> usize {
-        memory::heap_free()
+        heap::free()
     }
 }

@@ -1,23 +1,46 @@
-//! The static buffers, for models of up to the bundled ones' size and somewhat beyond.
-
 use emberlm_core::config::TokenId;
 use emberlm_core::loss::CrossEntropy;
-use emberlm_firmware::{BATCH, Buffers};
-use static_cell::ConstStaticCell;
+use emberlm_firmware::Buffers;
+use static_cell::{ConstStaticCell, StaticCell};
 
-static KV: ConstStaticCell<[u32; 128 * 1024]> = ConstStaticCell::new([0; _]);
-static FLOATS: ConstStaticCell<[f32; 128 * 1024]> = ConstStaticCell::new([0.0; _]);
-static WORDS: ConstStaticCell<[u32; 16 * 1024]> = ConstStaticCell::new([0; _]);
-static TOKENS: ConstStaticCell<[TokenId; 1024 + 1]> = ConstStaticCell::new([0; _]);
-static SINKS: ConstStaticCell<[CrossEntropy; BATCH]> = ConstStaticCell::new([CrossEntropy::new(0); _]);
+/// Static buffers of so many words of KV cache, floats and words of scratch memory, ids of a window with its last
+/// target, and positions that go through a layer together.
+pub struct StaticBuffers<
+    const KV: usize,
+    const FLOATS: usize,
+    const WORDS: usize,
+    const TOKENS: usize,
+    const BATCH: usize,
+> {
+    kv: ConstStaticCell<[u32; KV]>,
+    floats: ConstStaticCell<[f32; FLOATS]>,
+    words: ConstStaticCell<[u32; WORDS]>,
+    tokens: ConstStaticCell<[TokenId; TOKENS]>,
+    sinks: StaticCell<[CrossEntropy; BATCH]>,
+}
 
-/// The buffers; `None` when they are taken.
-pub fn take() -> Option<Buffers<'static>> {
-    Some(Buffers {
-        kv: KV.try_take()?,
-        floats: FLOATS.try_take()?,
-        words: WORDS.try_take()?,
-        tokens: TOKENS.try_take()?,
-        sinks: SINKS.try_take()?,
-    })
+impl<const KV: usize, const FLOATS: usize, const WORDS: usize, const TOKENS: usize, const BATCH: usize>
+    StaticBuffers<KV, FLOATS, WORDS, TOKENS, BATCH>
+{
+    /// All zeros, so that they take no room in a program's file.
+    pub const fn new() -> Self {
+        Self {
+            kv: ConstStaticCell::new([0; _]),
+            floats: ConstStaticCell::new([0.0; _]),
+            words: ConstStaticCell::new([0; _]),
+            tokens: ConstStaticCell::new([0; _]),
+            sinks: StaticCell::new(),
+        }
+    }
+
+    /// The buffers; `None` when they are taken.
+    pub fn take(&'static self) -> Option<Buffers<'static>> {
+        Some(Buffers {
+            kv: self.kv.try_take()?,
+            floats: self.floats.try_take()?,
+            words: self.words.try_take()?,
+            tokens: self.tokens.try_take()?,
+            sinks: self.sinks.try_init([CrossEntropy::new(0); _])?,
+        })
+    }
 }

@@ -1,15 +1,21 @@
 //! What boards share whose console is semihosting: a debugger's, or an emulator's.
 //!
-//! A board's linker script defines the symbols that [`memory`] names, and the board calls [`memory::init`] first.
+//! A board's linker script defines the symbols that [`memory`] names. The board's first act is to paint its stack.
 #![no_std]
 
 mod buffers;
 mod console;
 mod exit;
 mod file;
+#[cfg(target_arch = "arm")]
+mod hard_fault;
+#[cfg(feature = "heap")]
+pub mod heap;
 pub mod memory;
+#[cfg(target_arch = "arm")]
+pub mod systick;
 
-pub use buffers::take as take_buffers;
+pub use buffers::StaticBuffers;
 pub use console::Console;
 pub use exit::{exit, print_fault};
 pub use file::HostFile;

@@ -1,9 +1,8 @@
-//! What the linker script lays out: partitions, variables, stack and heap.
+//! What the linker script lays out: partitions, variables and stack.
 #![allow(unsafe_code)]
 
 use core::slice;
 
-use embedded_alloc::LlffHeap;
 use emberlm_firmware::PaintedStack;
 
 unsafe extern "C" {
@@ -18,12 +17,6 @@ unsafe extern "C" {
     static _variables_start: u8;
     static _variables_end: u8;
 }
-
-#[global_allocator]
-static HEAP: LlffHeap = LlffHeap::empty();
-
-/// Bytes of the heap.
-const HEAP_BYTES: usize = 1536 * 1024;
 
 /// The partition that holds the model's blob, to its end.
 pub fn model_partition() -> &'static [u8] {
@@ -40,29 +33,15 @@ pub fn request_partition() -> &'static [u8] {
     unsafe { slice::from_raw_parts(start, end.addr() - start.addr()) }
 }
 
-/// Bytes of everything linked into RAM but the stack and the heap's pool.
+/// Bytes of everything linked into RAM but the stack.
 pub fn static_bytes() -> usize {
-    (&raw const _variables_end).addr() - (&raw const _variables_start).addr() - HEAP_BYTES
+    (&raw const _variables_end).addr() - (&raw const _variables_start).addr()
 }
 
-/// The stack, once [`init`] has painted it.
+/// The stack.
 pub fn stack() -> PaintedStack {
     let (bottom, top) = (&raw const _stack_end, &raw const _stack_start);
     let len = (top.addr() - bottom.addr()) / size_of::<u32>();
     // SAFETY: the linker script reserves these words for the stack, and nothing else is linked into them.
     unsafe { PaintedStack::new(bottom, len) }
-}
-
-/// Paints the stack and hands the heap its memory. Called once, first thing in main.
-pub fn init() {
-    stack().paint();
-    // SAFETY: the macro's own static becomes the heap's memory; a second call panics in the heap before it uses it.
-    unsafe {
-        embedded_alloc::init!(HEAP, HEAP_BYTES);
-    }
-}
-
-/// Bytes of the heap that are free.
-pub fn heap_free() -> usize {
-    HEAP.free()
 }

@@ -53,10 +53,25 @@ const MPS: Family = Family { package: "mps", emulator: "qemu-system-arm", option
 const RISCV_VIRT: Family =
     Family { package: "riscv-virt", emulator: "qemu-system-riscv32", options: &["-bios", "none"] };
 
+const MICROBIT: Family = Family { package: "microbit", ..MPS };
+
+const STM32F4: Family = Family { package: "stm32f4", ..MPS };
+
+const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
-/// Every board, the smallest cores first.
+/// Every board: Arm's, the smallest cores first, then RISC-V.
 pub const BOARDS: &[Board] = &[
+    Board {
+        name: "microbit",
+        about: "BBC micro:bit: Cortex-M0, 256 KiB of flash, 16 KiB of RAM",
+        family: &MICROBIT,
+        machine: "microbit",
+        target: "thumbv6m-none-eabi",
+        rustflags: "",
+        model: Region { address: 0x1_E000, bytes: 128 * KIB },
+        request: Region { address: 0x3_E000, bytes: 8 * KIB },
+    },
     mps2(
         "mps2-an385-m0",
         "mps2-an385",
@@ -90,6 +105,16 @@ pub const BOARDS: &[Board] = &[
         rustflags: "-Ctarget-cpu=cortex-m55 -Cno-vectorize-loops -Cno-vectorize-slp",
         model: Region { address: 0x6000_0000, bytes: 1024 * MIB },
         request: Region { address: 0xA000_0000, bytes: 4 * MIB },
+    },
+    Board {
+        name: "netduinoplus2",
+        about: "Netduino Plus 2, STM32F405: Cortex-M4F, 1 MiB of flash, 128 KiB of RAM",
+        family: &STM32F4,
+        machine: "netduinoplus2",
+        target: "thumbv7em-none-eabihf",
+        rustflags: "",
+        model: Region { address: 0x0802_0000, bytes: 640 * KIB },
+        request: Region { address: 0x080C_0000, bytes: 128 * KIB },
     },
     virt("virt-rv32imc", "RISC-V of 32 bits with multiplication", "riscv32imc-unknown-none-elf"),
     virt("virt-rv32imac", "RISC-V of 32 bits with multiplication and atomics", "riscv32imac-unknown-none-elf"),

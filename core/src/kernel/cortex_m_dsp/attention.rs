@@ -107,6 +107,7 @@ struct Shape {
 macro_rules! dots {
     ($load:literal) => {
         naked_asm!(
+            ".arch armv7e-m",
             ".fpu fpv4-sp-d16",
             "push {{r4-r9, lr}}",
             "vpush {{s16-s31}}",
@@ -204,6 +205,7 @@ unsafe extern "C" fn f16_dots(scores: *mut f32, query: *const f32, keys: *const 
 macro_rules! add_weighted {
     ($load:literal, $bytes:literal) => {
         naked_asm!(
+            ".arch armv7e-m",
             ".fpu fpv4-sp-d16",
             "push {{r4-r9, lr}}",
             "vpush {{s16-s19}}",

@@ -92,6 +92,7 @@ mod fpu {
         ($row:literal) => {
             naked_asm!(
                 // The target has it, but the assembler is not told.
+                ".arch armv7e-m",
                 ".fpu fpv4-sp-d16",
                 "push {{r4-r11, lr}}",
                 "ldm r3!, {{r4-r8}}",

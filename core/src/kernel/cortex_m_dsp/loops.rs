@@ -54,6 +54,8 @@ pub type Loop = unsafe extern "C" fn(run: &Run, sums: *mut i64);
 macro_rules! three_rows {
     (eight: $eight:expr, group: $group:expr, load_scale: $load_scale:literal, mask: $mask:literal) => {
         naked_asm!(
+            // The assembler is not told what a core of Armv8-M has beyond its architecture.
+            ".arch armv7e-m",
             "push {{r1, r4-r11, lr}}",
             "ldm r0, {{r0-r4}}",
             "mov lr, r3",
@@ -207,6 +209,8 @@ pub unsafe extern "C" fn nibbles_by_rows(run: &Run, sums: *mut i64) {
 macro_rules! four_positions {
     (unpack: $unpack:expr, group: $group:expr, load_scale: $load_scale:literal) => {
         naked_asm!(
+            // The assembler is not told what a core of Armv8-M has beyond its architecture.
+            ".arch armv7e-m",
             "push {{r1, r4-r11, lr}}",
             "ldm r0, {{r0-r4}}",
             "mov r7, r3",
@@ -346,6 +350,8 @@ pub unsafe extern "C" fn nibbles_by_four(run: &Run, sums: *mut i64) {
 macro_rules! two_positions {
     (unpack: $unpack:expr, group: $group:expr, load_scale: $load_scale:literal, mask: $mask:literal) => {
         naked_asm!(
+            // The assembler is not told what a core of Armv8-M has beyond its architecture.
+            ".arch armv7e-m",
             "push {{r1, r4-r11, lr}}",
             "ldm r0, {{r0-r4}}",
             "mov r7, r3",

@@ -1,5 +1,6 @@
 use cortex_m_rt::{ExceptionFrame, exception};
-use emberlm_semihosted::print_fault;
+
+use crate::print_fault;
 
 #[allow(unsafe_code)]
 // SAFETY: nothing returns from here, so no state that the fault left half-written is used again.

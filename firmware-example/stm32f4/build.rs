@@ -1,0 +1,22 @@
+//! Puts the memory map where the linker finds it, and names the blob that the program `included` includes.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+fn main() {
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    fs::write(out.join("memory.x"), include_bytes!("memory.x")).expect("OUT_DIR can be written");
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=memory.x");
+    println!("cargo::rustc-link-search={}", out.display());
+    println!("cargo::rustc-link-arg-bins=-Tlink.x");
+    // Segments of the sizes that their contents have, not padded to pages that no such core has.
+    println!("cargo::rustc-link-arg-bins=--nmagic");
+
+    println!("cargo::rerun-if-env-changed=EMBERLM_BLOB");
+    let blob = env::var_os("EMBERLM_BLOB").map_or_else(|| Path::new("../tiny.blob").into(), PathBuf::from);
+    match blob.canonicalize() {
+        Ok(blob) => println!("cargo::rustc-env=EMBERLM_BLOB={}", blob.display()),
+        Err(error) => println!("cargo::error=EMBERLM_BLOB: {}: {error}", blob.display()),
+    }
+}
