@@ -2,7 +2,6 @@ use core::cell::Cell;
 
 use emberlm_core::blob::ARITHMETIC;
 use emberlm_core::loss::Score;
-use emberlm_core::model::Model;
 use emberlm_core::source::{Copying, Mapped, ReadAt, Source};
 use emberlm_request::Request;
 
