@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use device::{PATIENT, blob, blob_for, check_on_board, run_program};
 use emberlm::device::firmware;
-use emberlm::device::{Board, DeviceError, DeviceReport, Job, Medium, emulator, score};
+use emberlm::device::{Board, DeviceError, DeviceReport, Job, Medium, score};
 use emberlm_core::config::TokenId;
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::window::Convention;
@@ -117,7 +117,7 @@ fn a_model_on_a_card_gives_the_hosts_bits_and_is_read_once_a_window() {
     for weights in ["f32", "q4"] {
         let blob = blob(&folder, &fixtures::path("hf-tied"), weights);
         let bytes = fs::metadata(&blob).unwrap().len();
-        let read = check_on_board(&blob, &rows, &["--card"])["bytes_read"].as_u64().unwrap();
+        let read = check_on_board(board(), &blob, &rows, &["--card"])["bytes_read"].as_u64().unwrap();
         let windows = rows.len() as u64;
         assert!((windows * bytes * 4 / 5..windows * bytes * 6 / 5).contains(&read), "{weights}: {read} of {bytes}");
     }
