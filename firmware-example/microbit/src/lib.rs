@@ -11,7 +11,7 @@ use emberlm_firmware::{Board, Buffers};
 use emberlm_semihosted::{Console, StaticBuffers, memory, systick};
 
 /// For tiny models: a layer's keys and values of 32 positions of 32 floats.
-static BUFFERS: StaticBuffers<{ 2 * 16 * 32 }, { 16 * 32 + 256 }, 128, { 16 + 1 }, 1> = StaticBuffers::new();
+static BUFFERS: StaticBuffers<{ 2 * 16 * 32 }, { 16 * 32 + 320 }, 128, { 16 + 1 }, 1> = StaticBuffers::new();
 
 /// The running board; its console is semihosting.
 pub struct Microbit {

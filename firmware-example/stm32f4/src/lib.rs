@@ -11,7 +11,7 @@ use emberlm_firmware::{Board, Buffers};
 use emberlm_semihosted::{Console, StaticBuffers, memory, systick};
 
 /// For `shakespeare-char`: one layer of 8-bit keys and values and every residual of a full context, four positions at a time.
-static BUFFERS: StaticBuffers<{ 128 * 68 }, { 128 * 128 + 4 * 704 }, { 4 * 280 }, { 128 + 1 }, 4> =
+static BUFFERS: StaticBuffers<{ 128 * 68 }, { 128 * 128 + 4 * 800 }, { 4 * 280 }, { 128 + 1 }, 4> =
     StaticBuffers::new();
 
 /// The running board; its console is semihosting.
