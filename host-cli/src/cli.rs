@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::console::Console;
 use crate::error::Error;
-use crate::verbs::{compare, convert, demo, device, eval, generate, init, inspect, surprisal, tokenize, verify};
+use crate::verbs::{compare, convert, demo, device, eval, generate, init, inspect, plan, surprisal, tokenize, verify};
 
 /// GPT language models on microcontrollers, measured.
 #[derive(Parser)]
@@ -46,6 +46,8 @@ enum Verb {
     Device(device::RawArgs),
     /// Show what is in a blob
     Inspect(inspect::RawArgs),
+    /// See whether a model fits a board, to the byte
+    Plan(Box<plan::RawArgs>),
     /// Tell the whole story on a bundled model, in under a minute
     Demo(demo::RawArgs),
     /// Write a randomly initialised checkpoint
@@ -90,6 +92,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Verify(args) => verify::run(args, console),
         Verb::Compare(args) => compare::run(args, console),
         Verb::Inspect(args) => inspect::run(&args, console),
+        Verb::Plan(args) => plan::run(&args, console),
         Verb::Device(args) => device::run(args, console),
         Verb::Demo(args) => demo::run(&args, console),
         Verb::Init(args) => init::run(args, console),

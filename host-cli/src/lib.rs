@@ -5,6 +5,7 @@
 //! * Losses: [`reference`](mod@reference) scores a checkpoint in floats, [`engine`] and [`kernel`] run core on a blob, [`evaluate`]
 //!   scores windows on all threads, [`crosscheck`] compares the two, [`comparison`] many at once, [`device`] has a board score.
 //! * Text: [`generation`] has core write what follows a prompt, [`text_stream`] makes text of its bytes as they come.
+//! * Memory: [`plan`] says what a model takes of a board.
 //! * The command: [`cli`], one module a verb in [`verbs`], what they print in [`report`] and [`console`].
 #![deny(unsafe_code)]
 
@@ -34,6 +35,7 @@ pub mod model_file;
 mod named;
 pub mod output;
 mod peak;
+pub mod plan;
 pub mod reference;
 pub mod report;
 mod table;

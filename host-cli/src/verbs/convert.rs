@@ -195,7 +195,7 @@ impl Report for Converted {
 /// The checkpoint is refused, its tokenizer cannot live in a blob, or the blob cannot be written.
 pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     let checkpoint = args.layout.open(&args.checkpoint, console)?;
-    let tokenizer = if args.no_tokenizer { None } else { tokenizer(args, &checkpoint, console)? };
+    let tokenizer = if args.no_tokenizer { None } else { tokenizer_for_blob(args.search(&checkpoint), console)? };
     let config = checkpoint.config();
     let weights = args.weights()?;
     let windows = if have_integers(weights, &checkpoint)? {
@@ -250,9 +250,10 @@ impl RawArgs {
 }
 
 /// What the blob's tokeniser section is to hold.
-fn tokenizer(args: &RawArgs, checkpoint: &Checkpoint, console: Console) -> Result<Option<SectionParts>, Error> {
-    let found = match args.search(checkpoint).find() {
-        Err(TokenizerError::Missing(_)) if args.tokenizer.is_none() => {
+pub(super) fn tokenizer_for_blob(search: Search<'_>, console: Console) -> Result<Option<SectionParts>, Error> {
+    let is_named = search.named.is_some();
+    let found = match search.find() {
+        Err(TokenizerError::Missing(_)) if !is_named => {
             console.note("no tokenizer beside the checkpoint: the blob has none");
             return Ok(None);
         }

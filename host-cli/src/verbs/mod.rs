@@ -8,6 +8,7 @@ pub mod eval;
 pub mod generate;
 pub mod init;
 pub mod inspect;
+pub mod plan;
 pub mod surprisal;
 pub mod tokenize;
 pub mod verify;
