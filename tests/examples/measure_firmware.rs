@@ -15,7 +15,7 @@ use elf::endian::LittleEndian;
 use emberlm::checkpoint::{Checkpoint, Options as Opening};
 use emberlm::convert::formats::Formats;
 use emberlm::convert::{Options, convert};
-use emberlm::device::{self, BOARDS, Board, Job, firmware};
+use emberlm::device::{self, BOARDS, Board, Job, Medium, firmware};
 use emberlm::plan::boards;
 use emberlm::plan::memory::{Buffers, Order, Run};
 use emberlm_core::config::{Activations, TokenId};
@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         if memories.ram.iter().map(|region| region.bytes).sum::<u64>() < 1 << 20 || !cores.insert(memories.core) {
             continue;
         }
-        let program = firmware::build(board, firmware::SCORE)?;
+        let program = firmware::build(board, "score")?;
         let (statics, stack) = measure(board, &program, &blobs)?;
         println!("{},{},{aim},{},{statics},{stack}", memories.core, board.name, flash_bytes(&program)?);
     }
@@ -80,7 +80,8 @@ fn measure(board: &'static Board, program: &Path, blobs: &[PathBuf]) -> Result<(
         for kv_type in KvType::ALL.into_iter().filter(|&kv_type| index == 0 || kv_type == KvType::F32) {
             let header = Header { n_ctx, convention: Convention::Disjoint, kv_type, n_bytes: None };
             let timeout = Duration::from_secs(600);
-            let job = Job { board, blob, header, rows: &rows, firmware: Some(program), timeout };
+            let job =
+                Job { board, blob, medium: Medium::Memory, header, rows: &rows, firmware: Some(program), timeout };
             let report = device::score(&job, |_| {})?;
             let run = Run { n_ctx, kv_type, batch: BATCH, order: Order::LayerMajor };
             statics = report.ram_bytes - Buffers::new(config, &run).bytes();

@@ -63,7 +63,7 @@ fn the_firmware_uses_what_the_plan_says() {
     let blob = folder.path().join("a.blob");
     convert(&bundled(), &blob, &["--weights", "q4"]);
     let (board, name) = (Board::named("mps2-an386").unwrap(), "mps2-an386");
-    let program = firmware::build(board, firmware::SCORE).unwrap();
+    let program = firmware::build(board, "score").unwrap();
     for (kv, n_ctx) in [("f32", "7"), ("i8", "20"), ("f16", "3")] {
         let prompt = "To be, or not to be: that";
         let how = ["--kv", kv, "--n-ctx", n_ctx];

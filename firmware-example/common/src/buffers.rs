@@ -24,7 +24,7 @@ pub struct Buffers<'b> {
 
 impl Buffers<'_> {
     /// The same memory, lent for a shorter time.
-    pub(crate) fn reborrow(&mut self) -> Buffers<'_> {
+    pub fn reborrow(&mut self) -> Buffers<'_> {
         let Self { kv, floats, words, tokens, sinks } = self;
         Buffers { kv, floats, words, tokens, sinks }
     }

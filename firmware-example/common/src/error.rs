@@ -80,6 +80,13 @@ pub enum ProgramError {
         /// And with buffers from the heap.
         heap: u64,
     },
+    /// Two ways to score the same tokens gave different bits.
+    Bits {
+        /// The sum of nlls, in bits, of the plain way.
+        need: u64,
+        /// And of the other.
+        have: u64,
+    },
     /// The console does not take what is printed.
     Console,
 }
@@ -154,6 +161,7 @@ impl fmt::Display for ProgramError {
             Self::Unequal { fixed, heap } => {
                 write!(f, "nll bits differ: {fixed:016x} with static buffers, {heap:016x} with the heap's")
             }
+            Self::Bits { need, have } => write!(f, "nll bits differ: need {need:016x}, have {have:016x}"),
             Self::Console => f.write_str("the console failed"),
         }
     }

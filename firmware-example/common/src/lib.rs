@@ -23,13 +23,17 @@ mod heap;
 #[cfg(feature = "heap")]
 mod kernels;
 mod medium;
+pub mod nor;
 #[cfg(feature = "heap")]
 mod profile;
 mod report;
 mod run;
 mod score;
 mod self_test;
+mod spi_nor;
 mod stack;
+mod steps;
+mod tokens;
 
 pub use board::Board;
 pub use buffers::{BATCH, Buffers};
@@ -40,4 +44,6 @@ pub use kernels::kernels;
 pub use profile::profile;
 pub use score::{Partitions, score, score_copied};
 pub use self_test::self_test;
+pub use spi_nor::spi_nor;
 pub use stack::PaintedStack;
+pub use steps::steps;

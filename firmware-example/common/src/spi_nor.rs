@@ -1,0 +1,101 @@
+use emberlm_core::config::{Config, TokenId};
+use emberlm_core::kernel::Kernel;
+use emberlm_core::kv_cache::{KvCache, KvType};
+use emberlm_core::loss::Score;
+use emberlm_core::model::Model;
+use emberlm_core::score::score_window;
+use emberlm_core::scratch::{Batch, Scratch, ScratchSize};
+use emberlm_core::session::Session;
+use emberlm_core::source::{Copying, Mapped, Source};
+
+use crate::nor::{Nor, SimulatedNor};
+use crate::report::print_end;
+use crate::{Board, Buffers, ProgramError};
+
+/// How keys and values are stored.
+const KV: KvType = KvType::I8;
+
+/// Positions that go through a layer together. Each pass over the weights serves so many: twice the batch is half the
+/// traffic on the bus.
+const BATCHES: [usize; 2] = [1, 8];
+
+/// The most positions of the window.
+const MAX_WINDOW: usize = 32;
+
+/// Scores a window of the model in `blob` twice: in place, and as if the blob were in a NOR flash behind SPI, whose bytes
+/// come through `buffer`. Says whether the bits are the same.
+///
+/// It prints what goes over the bus. A second buffer, filled while the first is multiplied, would hide the lesser of bus
+/// and arithmetic: see the README of the examples.
+pub fn spi_nor<B: Board>(board: &mut B, blob: &[u8], buffers: Buffers<'_>, buffer: &mut [u8]) -> bool {
+    let result = run(board, blob, buffers, buffer);
+    print_end(board, result)
+}
+
+fn run<B: Board>(board: &mut B, blob: &[u8], mut buffers: Buffers<'_>, buffer: &mut [u8]) -> Result<(), ProgramError> {
+    writeln!(board, "board: {}", B::NAME)?;
+    let other_bytes = board.static_bytes() - buffers.bytes() - buffer.len();
+    let config = *Model::open(Mapped::new(blob)?)?.config();
+    let n_ctx = MAX_WINDOW.min(config.n_ctx as usize);
+    writeln!(board, "n_ctx: {n_ctx}")?;
+    writeln!(board, "kv: {}", KV.name())?;
+    writeln!(board, "buffer_bytes: {}", buffer.len())?;
+    for batch in BATCHES {
+        let batch = Batch { window: n_ctx, batch };
+        let start = board.ticks();
+        let mapped = score::<_, B::Kernel>(Model::open(Mapped::new(blob)?)?, batch, buffers.reborrow())?;
+        let in_place = board.ticks() - start;
+
+        let mut flash = SimulatedNor::new(blob);
+        let model = Model::open(Copying::new(Nor(&mut flash), buffer)?)?;
+        let start = board.ticks();
+        let copied = score::<_, B::Kernel>(model, batch, buffers.reborrow())?;
+        let through_buffer = board.ticks() - start;
+
+        let need = bytes(&config, batch);
+        writeln!(board, "batch: {}", batch.batch)?;
+        writeln!(board, "nll_bits: {copied:016x}")?;
+        writeln!(board, "spi_reads: {}", flash.n_reads)?;
+        writeln!(board, "spi_bytes: {}", flash.n_bytes)?;
+        writeln!(board, "instructions_in_place: {}", B::instructions(in_place))?;
+        writeln!(board, "instructions_through_buffer: {}", B::instructions(through_buffer))?;
+        writeln!(board, "kv_bytes: {}", size_of::<u32>() * KV.layer_words(&config, n_ctx))?;
+        writeln!(board, "ram_bytes: {}", other_bytes + need + buffer.len())?;
+        if mapped != copied {
+            return Err(ProgramError::Bits { need: mapped, have: copied });
+        }
+    }
+    writeln!(board, "stack_bytes: {}", board.stack_bytes())?;
+    Ok(())
+}
+
+/// Bytes of the buffers in use.
+fn bytes(config: &Config, batch: Batch) -> usize {
+    let tokens = size_of::<TokenId>() * (batch.window + 1);
+    let sinks = size_of::<emberlm_core::loss::CrossEntropy>() * batch.batch;
+    size_of::<u32>() * KV.layer_words(config, batch.window) + ScratchSize::new(config, batch).bytes() + tokens + sinks
+}
+
+/// The bits of the summed nll of a window of tokens spread over the vocabulary, layer by layer.
+fn score<S: Source, K: Kernel + Default>(
+    model: Model<S>,
+    batch: Batch,
+    buffers: Buffers<'_>,
+) -> Result<u64, ProgramError> {
+    let config = *model.config();
+    let kv = KvCache::one_layer(KV, &config, batch.window, buffers.kv)?;
+    let scratch = Scratch::new(&config, batch, buffers.floats, buffers.words)?;
+    let mut session = Session::new(model, K::default(), kv, scratch)?;
+    let have = buffers.tokens.len();
+    let tokens = buffers.tokens.get_mut(..=batch.window);
+    let tokens = tokens.ok_or(ProgramError::Tokens { need: batch.window + 1, have })?;
+    crate::tokens::spread(tokens, config.n_vocab);
+    let sinks = buffers.sinks.get_mut(..batch.batch).unwrap_or_default();
+    let mut sum = Score::new();
+    score_window(&mut session, tokens, 0, sinks, |nll| sum.push(nll)).map_err(|error| ProgramError::Score {
+        row: 0,
+        start: 0,
+        error,
+    })?;
+    Ok(sum.sum().to_bits())
+}

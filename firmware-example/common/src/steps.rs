@@ -1,0 +1,111 @@
+use emberlm_core::config::TokenId;
+use emberlm_core::kernel::Kernel;
+use emberlm_core::kv_cache::{KvCache, KvType};
+use emberlm_core::loss::{CrossEntropy, Score};
+use emberlm_core::model::Model;
+use emberlm_core::score::ScoreError;
+use emberlm_core::scratch::{Batch, Scratch};
+use emberlm_core::session::{ForwardError, Progress, Session};
+use emberlm_core::source::{Mapped, Source};
+
+use crate::report::print_end;
+use crate::tokens::spread;
+use crate::{Board, Buffers, ProgramError};
+
+/// How keys and values are stored.
+const KV: KvType = KvType::I8;
+
+/// The most tokens that pass, one at a time.
+const MAX_TOKENS: usize = 32;
+
+/// Rows of a matrix, heads or positions of a step.
+const ROWS: [usize; 4] = [1, 8, 48, usize::MAX];
+
+/// Scores tokens with the model in `blob`, one at a time, in one go and in steps of several sizes, and prints the longest
+/// step of each. Between steps `between` does what else there is to do, and says how often that was. Fails unless all
+/// bits are the same.
+pub fn steps<B: Board>(board: &mut B, blob: &[u8], buffers: Buffers<'_>, mut between: impl FnMut() -> u32) -> bool {
+    let result = run(board, blob, buffers, &mut between);
+    print_end(board, result)
+}
+
+fn run<B: Board>(
+    board: &mut B,
+    blob: &[u8],
+    buffers: Buffers<'_>,
+    between: &mut impl FnMut() -> u32,
+) -> Result<(), ProgramError> {
+    writeln!(board, "board: {}", B::NAME)?;
+    let model = Model::open(Mapped::new(blob)?)?;
+    let config = *model.config();
+    let n_ctx = MAX_TOKENS.min(config.n_ctx as usize);
+    let kv = KvCache::whole(KV, &config, n_ctx, buffers.kv)?;
+    let scratch = Scratch::new(&config, Batch::of(1), buffers.floats, buffers.words)?;
+    let mut session = Session::new(model, B::Kernel::default(), kv, scratch)?;
+    let have = buffers.tokens.len();
+    let tokens = buffers.tokens.get_mut(..=n_ctx).ok_or(ProgramError::Tokens { need: n_ctx + 1, have })?;
+    spread(tokens, config.n_vocab);
+    writeln!(board, "tokens: {n_ctx}")?;
+
+    let one_go = score(&mut session, tokens, in_one_go)?;
+    writeln!(board, "nll_bits: {one_go:016x}")?;
+    for rows in ROWS {
+        let (mut n_steps, mut longest, mut n_tasks) = (0_u32, 0, 0);
+        let mut timed = |step: &mut dyn FnMut() -> Result<Progress, ForwardError>| {
+            let start = board.ticks();
+            let progress = step()?;
+            longest = longest.max(board.ticks() - start);
+            n_steps += 1;
+            n_tasks += between();
+            Ok::<_, ForwardError>(progress)
+        };
+        let in_steps = score(&mut session, tokens, |session, token, sink| {
+            let mut pass = session.begin_forward(token)?;
+            while timed(&mut || pass.step(rows))? == Progress::More {}
+            let mut head = session.begin_head(0, sink)?;
+            while timed(&mut || head.step(rows))? == Progress::More {}
+            Ok(())
+        })?;
+        match rows {
+            usize::MAX => writeln!(board, "rows: all")?,
+            rows => writeln!(board, "rows: {rows}")?,
+        }
+        writeln!(board, "steps: {n_steps}")?;
+        writeln!(board, "longest_step_instructions: {}", B::instructions(longest))?;
+        writeln!(board, "tasks_between: {n_tasks}")?;
+        if in_steps != one_go {
+            return Err(ProgramError::Bits { need: one_go, have: in_steps });
+        }
+    }
+    writeln!(board, "same_bits: yes")?;
+    writeln!(board, "stack_bytes: {}", board.stack_bytes())?;
+    Ok(())
+}
+
+/// One token through layers and head.
+fn in_one_go<S: Source, K: Kernel>(
+    session: &mut Session<'_, S, K>,
+    token: &[TokenId],
+    sink: &mut [CrossEntropy],
+) -> Result<(), ForwardError> {
+    session.forward(token)?;
+    session.head(0, sink)
+}
+
+/// The bits of the summed nll of `tokens`, each of which `pass` takes to its sink.
+fn score<S: Source, K: Kernel>(
+    session: &mut Session<'_, S, K>,
+    tokens: &[TokenId],
+    mut pass: impl FnMut(&mut Session<'_, S, K>, &[TokenId], &mut [CrossEntropy]) -> Result<(), ForwardError>,
+) -> Result<u64, ProgramError> {
+    session.reset();
+    let mut sum = Score::new();
+    for (input, (token, &target)) in tokens.chunks(1).zip(tokens.iter().skip(1)).enumerate() {
+        let failed = |error| ProgramError::Score { row: 0, start: input, error };
+        let mut sink = [CrossEntropy::new(target)];
+        pass(session, token, &mut sink).map_err(|error| failed(ScoreError::Forward(error)))?;
+        let nll = sink[0].nll().map_err(|error| failed(ScoreError::Logit { input, error }))?;
+        nll.into_iter().for_each(|nll| sum.push(nll));
+    }
+    Ok(sum.sum().to_bits())
+}

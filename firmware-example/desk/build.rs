@@ -1,0 +1,21 @@
+//! Puts the board's memory map where the linker finds it.
+
+use std::path::PathBuf;
+use std::{env, fs};
+
+const BOARDS: [&str; 4] = ["nrf52840", "rp2350", "stm32f405", "stm32h743"];
+
+fn main() {
+    let is_set = |name: &&str| env::var_os(format!("CARGO_FEATURE_{}", name.to_uppercase())).is_some();
+    let board = BOARDS.into_iter().find(is_set).expect("a feature names the board");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let parts = [format!("memory/{board}.x"), "memory/symbols.x".into()];
+    let script: String = parts.iter().map(|part| fs::read_to_string(part).expect("the package has it")).collect();
+    fs::write(out.join("memory.x"), script).expect("OUT_DIR can be written");
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=memory");
+    println!("cargo::rustc-link-search={}", out.display());
+    println!("cargo::rustc-link-arg-bins=-Tlink.x");
+    // Segments of the sizes that their contents have, not padded to pages that no such core has.
+    println!("cargo::rustc-link-arg-bins=--nmagic");
+}

@@ -1,0 +1,18 @@
+//! Boards with Cortex-M cores that people own. A feature names the board.
+//!
+//! They run at the clock that they wake up with, and touch nothing but memory, the cycle counter and the debug probe's
+//! channel: what a product adds (clocks, pins, a radio) is its own.
+#![no_std]
+
+mod board;
+mod buffers;
+mod memory;
+#[cfg(feature = "rp2350")]
+mod start_block;
+
+pub use board::Desk;
+pub use buffers::{BATCH, CONFIG, KV, KV_WORDS, N_CTX, SCRATCH};
+pub use memory::model_partition;
+
+// What happens to a panic: its message goes to the probe, and the core stops.
+use panic_rtt_target as _;
