@@ -7,6 +7,7 @@
 //! - [`blobs`]: blobs as the converter writes them, in memory.
 //! - [`blob_reader`]: reads a blob's weights into the oracle, dequantised; [`blob_writer`] writes one.
 //!   [`quantised`] decodes and encodes rows and rounds activations, [`aligned`] holds bytes where the core maps them.
+//! - [`class_table`]: writes core's table of character classes.
 //! - [`fixtures`]: the golden files in `tests/fixtures` and the bundled models.
 //! - [`models`]: tiny random models of odd shapes, from a seed.
 //! - [`passes`]: a window of tokens through the core, in all the ways that must give the same bits.
@@ -16,6 +17,7 @@ pub mod blob_reader;
 pub mod blob_writer;
 pub mod blobs;
 pub mod checkpoint;
+pub mod class_table;
 pub mod fixtures;
 pub mod gelu;
 pub mod hf_writer;

@@ -14,6 +14,7 @@ use emberlm_core::kernel::Portable;
 use emberlm_core::loss::CrossEntropy;
 use emberlm_core::model::Model;
 use emberlm_core::source::{Aligned, Copying, Mapped, ReadError, Source};
+use emberlm_core::tokenizer::Decoder;
 use emberlm_tests::aligned::AlignedBytes;
 use emberlm_tests::blob_writer::write_checksums;
 use emberlm_tests::blobs;
@@ -36,6 +37,9 @@ const SPEC: Spec = Spec {
 };
 
 const TOKENS: [TokenId; 5] = [3, 1, 8, 0, 5];
+
+/// Some of them only one of the tokenisers can encode, the last one none.
+const TEXTS: [&str; 5] = ["", "ab abc\nab", "abc<|end|>a", "aé𝄞x", "zzz\u{0}"];
 
 /// How many times the reads of the sound blob a damaged one may take.
 const MAX_READS_RATIO: usize = 8;
@@ -114,9 +118,16 @@ fn tokenise(blob: &AlignedBytes) {
     assert!((0..in_place.n_tokens()).all(|id| bytes(id).is_some()));
     assert_eq!(bytes(in_place.n_tokens()), None);
     assert_eq!(bytes(TokenId::MAX), None);
+    for text in TEXTS {
+        let mut ids = [0; 32];
+        let Ok(n) = in_place.encode(text, &mut ids) else { continue };
+        let (mut decoder, mut decoded) = (Decoder::new(in_place), String::new());
+        assert!(ids[..n].iter().all(|&id| decoder.push(id, &mut decoded) == Ok(())));
+        assert_eq!(decoded, text);
+    }
     let Ok(parts) = section::parts(&in_place) else { return };
     let Ok(tokenizer) = Tokenizer::from_parts(parts, "a blob") else { return };
-    for text in ["", "ab abc\nab", "abc<|end|>a", "aé𝄞x", "zzz\u{0}"] {
+    for text in TEXTS {
         if let Ok(ids) = tokenizer.encode(text) {
             assert_eq!(tokenizer.decode(&ids).as_deref(), Ok(text));
         }

@@ -4,6 +4,7 @@
 //! to build it. So this one builds for a target only as long as core and the request need neither `std` nor a heap.
 #![no_std]
 
+use core::fmt::Write;
 use core::panic::PanicInfo;
 
 use emberlm_core::config::TokenId;
@@ -15,6 +16,7 @@ use emberlm_core::score::score_window;
 use emberlm_core::scratch::{Batch, Scratch};
 use emberlm_core::session::Session;
 use emberlm_core::source::{Copying, Mapped, Source};
+use emberlm_core::tokenizer::Decoder;
 use emberlm_request::Request;
 
 /// The summed nll in nats of the request's first row, one window, by a model that is read in place.
@@ -25,6 +27,17 @@ pub fn nll_mapped(blob: &[u8], request: &[u8], memory: Memory<'_>) -> Option<f64
 /// The same by a model that is read through a buffer.
 pub fn nll_copied(blob: &[u8], buffer: &mut [u8], request: &[u8], memory: Memory<'_>) -> Option<f64> {
     nll(Copying::new(blob, buffer).ok()?, request, memory)
+}
+
+/// Writes a text into `tokens` by the blob's tokeniser, and the tokens back into `out`.
+pub fn to_tokens_and_back(blob: &[u8], text: &[u8], tokens: &mut [TokenId], out: &mut dyn Write) -> Option<()> {
+    let tokenizer = Model::open(Mapped::new(blob).ok()?).ok()?.tokenizer().ok()??;
+    let n = tokenizer.encode_utf8(text, tokens).ok()?;
+    let mut decoder = Decoder::new(tokenizer);
+    for &token in tokens.get(..n)? {
+        decoder.push(token, out).ok()?;
+    }
+    decoder.finish(out).ok()
 }
 
 /// The buffers of a session, and of a window's tokens.

@@ -100,6 +100,11 @@ impl BytePairs {
         &self.merges
     }
 
+    /// What each merge makes, by rank.
+    pub fn merged(&self) -> &[TokenId] {
+        &self.merged
+    }
+
     /// The special tokens: more than one byte, and made by no merge. They are matched in the text as they stand.
     pub fn specials(&self) -> Vec<TokenId> {
         let made: HashSet<TokenId> = self.merged.iter().copied().collect();

@@ -1,7 +1,8 @@
 //! Text to token ids and back.
 //!
 //! Four kinds: single characters (`chars`), byte-level BPE by GPT-2's scheme ([`byte_pairs`], `bpe`) from Hugging
-//! Face's files (`hugging_face`), from GPT-2's own table (`gpt2`) or from a blob, and any other `tokenizer.json`.
+//! Face's files (`hugging_face`) or from GPT-2's own table (`gpt2`), any other `tokenizer.json`, and what a blob holds
+//! ([`section`]), which core encodes as it does on the device.
 //! Which one serves a model: [`select`].
 
 mod bpe;
@@ -20,6 +21,7 @@ use bpe::Bpe;
 use byte_pairs::BytePairs;
 use chars::Chars;
 use emberlm_core::config::TokenId;
+use section::Section;
 
 pub use gpt2::N_VOCAB as GPT2_N_VOCAB;
 
@@ -33,6 +35,7 @@ enum Kind {
     Chars(Chars),
     Bpe(Box<Bpe>),
     Other(Box<hugging_face::Other>),
+    Section(Section),
 }
 
 /// What a blob's tokeniser section holds.
@@ -171,12 +174,10 @@ impl Tokenizer {
     /// The parts contradict each other.
     pub fn from_parts(parts: SectionParts, origin: impl Into<String>) -> Result<Self, TokenizerError> {
         let origin = origin.into();
-        let broken = |why| TokenizerError::Broken { origin: origin.clone(), why };
-        let kind = match parts {
-            SectionParts::Chars(list) => Kind::Chars(Chars::new(list).map_err(broken)?),
-            SectionParts::BytePairs(pairs) => Kind::Bpe(Box::new(Bpe::new(pairs)?)),
-        };
-        Ok(Self { kind, origin })
+        match Section::new(parts) {
+            Ok(section) => Ok(Self { kind: Kind::Section(section), origin }),
+            Err(error) => Err(TokenizerError::Broken { origin, why: error.to_string() }),
+        }
     }
 
     /// A tokenizer from the bytes of a `tokenizer.json`; `origin` says where it is from.
@@ -234,6 +235,7 @@ impl Tokenizer {
             Kind::Chars(chars) => chars.list().len(),
             Kind::Bpe(bpe) => bpe.pairs().tokens().len(),
             Kind::Other(other) => other.len(),
+            Kind::Section(section) => section.n_vocab(),
         }
     }
 
@@ -246,6 +248,7 @@ impl Tokenizer {
             Kind::Chars(chars) => chars.encode(text),
             Kind::Bpe(bpe) => bpe.encode(text),
             Kind::Other(other) => other.encode(text),
+            Kind::Section(section) => section.encode(text),
         }
     }
 
@@ -255,6 +258,7 @@ impl Tokenizer {
             Kind::Chars(chars) => chars.list().get(id as usize).map(|c| Cow::Owned(c.to_string().into_bytes())),
             Kind::Bpe(bpe) => bpe.token_bytes(id).map(Cow::Borrowed),
             Kind::Other(other) => other.token_bytes(id).map(Cow::Borrowed),
+            Kind::Section(section) => section.token_bytes(id),
         }
     }
 
@@ -300,6 +304,7 @@ impl Tokenizer {
         match &self.kind {
             Kind::Chars(chars) => Ok(SectionParts::Chars(chars.list().to_vec())),
             Kind::Bpe(bpe) => Ok(SectionParts::BytePairs(bpe.pairs().clone())),
+            Kind::Section(section) => Ok(section.parts().clone()),
             Kind::Other(other) => {
                 Err(TokenizerError::NotPortable { origin: self.origin.clone(), why: other.why.clone() })
             }

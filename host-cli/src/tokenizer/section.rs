@@ -1,9 +1,15 @@
 //! A blob's tokeniser section: the parts that encode text, to its bytes and back.
 
-use emberlm_core::tokenizer::{self as core, TokenizerHead};
+use std::borrow::Cow;
+
+use emberlm_core::config::TokenId;
+use emberlm_core::tokenizer::{self as core, EncodeError, MAX_PROBES, TokenizerHead, first_slot};
 
 use super::byte_pairs::BytePairs;
 use super::{SectionParts, TokenizerError};
+
+/// An entry that stands for nothing.
+const NONE: u32 = u32::MAX;
 
 const ORIGIN: &str = "the blob's tokeniser section";
 
@@ -11,9 +17,16 @@ const ORIGIN: &str = "the blob's tokeniser section";
 pub fn encode(parts: &SectionParts) -> Vec<u8> {
     let (head, words, text) = match parts {
         SectionParts::Chars(chars) => {
-            let head =
-                TokenizerHead { kind: core::Kind::Chars, n_tokens: count(chars.len()), n_merges: 0, text_bytes: 0 };
-            (head, chars.iter().map(|&c| u32::from(c)).collect(), Vec::<u8>::new())
+            let mut sorted: Vec<u32> = (0..count(chars.len())).collect();
+            sorted.sort_by_key(|&id| chars[id as usize]);
+            let words: Vec<u32> = chars.iter().map(|&c| u32::from(c)).chain(sorted).collect();
+            let n_tokens = count(chars.len());
+            let kind = core::Kind::Chars;
+            (
+                TokenizerHead { kind, n_tokens, n_merges: 0, text_bytes: 0, n_specials: 0, n_slots: 0 },
+                words,
+                Vec::<u8>::new(),
+            )
         }
         SectionParts::BytePairs(pairs) => {
             let (mut words, mut text) = (vec![0], Vec::new());
@@ -21,12 +34,20 @@ pub fn encode(parts: &SectionParts) -> Vec<u8> {
                 text.extend(token);
                 words.push(count(text.len()));
             }
-            words.extend(pairs.merges().iter().flat_map(|&(left, right)| [left, right]));
+            words.extend(byte_tokens(pairs));
+            let is_text = |id: &TokenId| std::str::from_utf8(&pairs.tokens()[*id as usize]).is_ok();
+            let specials: Vec<TokenId> = pairs.specials().into_iter().filter(is_text).collect();
+            let slots = slots(pairs.merges());
+            words.extend(&specials);
+            words.extend(pairs.merges().iter().zip(pairs.merged()).flat_map(|(&(left, right), &id)| [left, right, id]));
+            words.extend(&slots);
             let head = TokenizerHead {
                 kind: core::Kind::ByteBpe,
                 n_tokens: count(pairs.tokens().len()),
                 n_merges: count(pairs.merges().len()),
                 text_bytes: count(text.len()),
+                n_specials: count(specials.len()),
+                n_slots: count(slots.len()),
             };
             (head, words, text)
         }
@@ -38,8 +59,98 @@ pub fn encode(parts: &SectionParts) -> Vec<u8> {
     bytes
 }
 
+/// The token of each byte.
+fn byte_tokens(pairs: &BytePairs) -> [u32; 256] {
+    let mut ids = [NONE; 256];
+    for (id, bytes) in (0..).zip(pairs.tokens()) {
+        if let [byte] = bytes[..] {
+            ids[usize::from(byte)] = id;
+        }
+    }
+    ids
+}
+
+/// The hash table that finds merges: their ranks, in the smallest table that leads to each of them.
+fn slots(merges: &[(TokenId, TokenId)]) -> Vec<u32> {
+    let mut n_slots = (merges.len() * 4 / 3 + 1).next_power_of_two();
+    loop {
+        match fill(merges, n_slots) {
+            Some(slots) => return slots,
+            None => n_slots *= 2,
+        }
+    }
+}
+
+/// Puts each rank at the first free place of its pair's; `None` where none of them is.
+fn fill(merges: &[(TokenId, TokenId)], n_slots: usize) -> Option<Vec<u32>> {
+    let mut slots = vec![NONE; n_slots];
+    for (rank, &(left, right)) in (0..).zip(merges) {
+        let first = first_slot(left, right, count(n_slots)) as usize;
+        let mut places = (first..first + MAX_PROBES as usize).map(|place| place % n_slots);
+        let place = places.find(|&place| slots[place] == NONE)?;
+        slots[place] = rank;
+    }
+    Some(slots)
+}
+
 fn count(n: usize) -> u32 {
     u32::try_from(n).expect("a vocabulary has fewer than 2^32 bytes")
+}
+
+/// A tokenizer that encodes as the device does: by core, from the bytes of a section.
+pub struct Section {
+    parts: SectionParts,
+    bytes: Vec<u8>,
+}
+
+impl Section {
+    /// Writes and checks the section of `parts`.
+    ///
+    /// # Errors
+    /// The parts contradict each other.
+    pub fn new(parts: SectionParts) -> Result<Self, core::TokenizerError> {
+        let bytes = encode(&parts);
+        core::Tokenizer::open(&bytes, u32::MAX)?;
+        Ok(Self { parts, bytes })
+    }
+
+    /// What the section holds.
+    pub const fn parts(&self) -> &SectionParts {
+        &self.parts
+    }
+
+    /// One more than the highest id.
+    pub fn n_vocab(&self) -> usize {
+        match &self.parts {
+            SectionParts::Chars(chars) => chars.len(),
+            SectionParts::BytePairs(pairs) => pairs.tokens().len(),
+        }
+    }
+
+    /// The bytes of `id`, `None` where it has no token.
+    pub fn token_bytes(&self, id: TokenId) -> Option<Cow<'_, [u8]>> {
+        match &self.parts {
+            SectionParts::Chars(chars) => chars.get(id as usize).map(|c| Cow::Owned(c.to_string().into_bytes())),
+            SectionParts::BytePairs(pairs) => {
+                pairs.tokens().get(id as usize).map(|bytes| Cow::Borrowed(&bytes[..])).filter(|bytes| !bytes.is_empty())
+            }
+        }
+    }
+
+    /// The ids of `text`.
+    ///
+    /// # Errors
+    /// A character for which there is no token.
+    pub fn encode(&self, text: &str) -> Result<Vec<TokenId>, TokenizerError> {
+        let tokenizer = core::Tokenizer::open(&self.bytes, u32::MAX).map_err(|error| broken(&error))?;
+        let mut ids = vec![0; text.len()];
+        match tokenizer.encode(text, &mut ids) {
+            Ok(n) => ids.truncate(n),
+            Err(EncodeError::Character { offset, .. }) => return Err(TokenizerError::unrepresentable(text, offset)),
+            Err(error) => return Err(TokenizerError::Failed(error.to_string())),
+        }
+        Ok(ids)
+    }
 }
 
 /// What the section holds.
@@ -87,11 +198,6 @@ mod tests {
         let pairs = BytePairs::new(vec![b"a".to_vec(), b"b".to_vec(), b"ab".to_vec()], vec![(0, 1)]).unwrap();
         let mut bytes = encode(&SectionParts::BytePairs(pairs));
         *bytes.last_mut().unwrap() = b'a';
-        let error = parts(&core::Tokenizer::open(&bytes, 3).unwrap()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the blob's tokeniser section is no tokenizer that can be used: \
-             merge 0 of tokens 0 and 1 makes no token of the vocabulary"
-        );
+        assert_eq!(core::Tokenizer::open(&bytes, 3).unwrap_err(), core::TokenizerError::Merge(0));
     }
 }

@@ -1,0 +1,216 @@
+//! Core's tokeniser against those that its vocabularies come from: the same tokens for any text, and the text back.
+
+use std::fs;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use emberlm::tokenizer::{Tokenizer as HostTokenizer, section};
+use emberlm_core::config::TokenId;
+use emberlm_core::tokenizer::{Class, Decoder, EncodeError, MAX_SHORT_PIECE, Tokenizer};
+use emberlm_tests::{class_table, fixtures};
+use proptest::prelude::*;
+use tiktoken_rs::CoreBPE;
+
+const TORTURE: &str = include_str!("../fixtures/torture.txt");
+
+/// A section, and the crate that is right about its tokens.
+struct Vocabulary {
+    section: Vec<u8>,
+    reference: Reference,
+}
+
+enum Reference {
+    Tiktoken(Box<CoreBPE>),
+    HuggingFace(Box<tokenizers::Tokenizer>),
+}
+
+static VOCABULARIES: LazyLock<[Vocabulary; 2]> = LazyLock::new(|| {
+    let section = |tokenizer: HostTokenizer| section::encode(&tokenizer.section_parts().expect("a section"));
+    let json = fs::read(fixtures::bundled("shakespeare-bpe512").join("tokenizer.json")).expect("a tokenizer");
+    [
+        Vocabulary {
+            section: section(HostTokenizer::gpt2().expect("GPT-2's")),
+            reference: Reference::Tiktoken(Box::new(tiktoken_rs::r50k_base().expect("GPT-2's"))),
+        },
+        Vocabulary {
+            section: section(HostTokenizer::from_tokenizer_json(&json, "bundled").expect("the bundled one")),
+            reference: Reference::HuggingFace(Box::new(tokenizers::Tokenizer::from_bytes(&json).expect("a tokenizer"))),
+        },
+    ]
+});
+
+impl Vocabulary {
+    fn open(&self) -> Tokenizer<'_> {
+        Tokenizer::open(&self.section, 60_000).expect("a sound section")
+    }
+
+    fn reference(&self, text: &str) -> Vec<TokenId> {
+        match &self.reference {
+            Reference::Tiktoken(table) => table.encode_with_special_tokens(text),
+            Reference::HuggingFace(tokenizer) => tokenizer.encode_fast(text, false).expect("ids").get_ids().to_vec(),
+        }
+    }
+
+    fn check(&self, tokenizer: &Tokenizer<'_>, text: &str) {
+        let ids = encode(tokenizer, text);
+        assert!(ids == self.reference(text), "{text:?} became {ids:?}");
+        assert_eq!(decode(tokenizer, &ids), text);
+    }
+}
+
+fn encode(tokenizer: &Tokenizer<'_>, text: &str) -> Vec<TokenId> {
+    let mut ids = vec![0; text.len()];
+    let n = tokenizer.encode(text, &mut ids).expect("a place for each byte");
+    ids.truncate(n);
+    ids
+}
+
+fn decode(tokenizer: &Tokenizer<'_>, ids: &[TokenId]) -> String {
+    let (mut decoder, mut text) = (Decoder::new(*tokenizer), String::new());
+    for &id in ids {
+        decoder.push(id, &mut text).expect("a known token");
+    }
+    decoder.finish(&mut text).expect("a string takes all");
+    text
+}
+
+/// Checks each of `texts` with both vocabularies.
+fn check_all<'t>(texts: impl IntoIterator<Item = &'t str> + Clone) {
+    for vocabulary in &*VOCABULARIES {
+        let tokenizer = vocabulary.open();
+        texts.clone().into_iter().for_each(|text| vocabulary.check(&tokenizer, text));
+    }
+}
+
+#[test]
+fn the_documented_lengths_are_those_of_the_sections() {
+    let format = include_str!("../../FORMAT.md");
+    for Vocabulary { section, .. } in &*VOCABULARIES {
+        let bytes = section.len();
+        let spelled = match bytes / 1000 {
+            thousands if thousands < 1000 => format!("{thousands},{:03}", bytes % 1000),
+            thousands => format!("{},{:03},{:03}", thousands / 1000, thousands % 1000, bytes % 1000),
+        };
+        assert!(format.contains(&spelled), "FORMAT.md does not say that a section has {spelled} bytes");
+    }
+}
+
+#[test]
+fn the_bundled_text() {
+    check_all([fixtures::as_you_like_it().as_str()]);
+}
+
+#[test]
+fn many_scripts_and_no_script() {
+    check_all([TORTURE]);
+    check_all(TORTURE.lines());
+    // Every way to cut the text off, and to begin late.
+    let ends = TORTURE.char_indices().map(|(at, _)| at).step_by(7);
+    let near: Vec<&str> = ends.map(|at| &TORTURE[TORTURE.floor_char_boundary(at.saturating_sub(40))..at]).collect();
+    check_all(near);
+}
+
+#[test]
+fn long_runs() {
+    let letters: String =
+        (0..4000u32).map(|i| char::from(b'a' + (i.wrapping_mul(2_654_435_761) >> 20) as u8 % 26)).collect();
+    let runs: Vec<String> =
+        ["a", " ", "\n", "!", "0", "é", "ab", "日本"].iter().map(|run| run.repeat(10_000 / run.len())).collect();
+    check_all(runs.iter().chain([&letters]).map(String::as_str));
+}
+
+#[test]
+fn room_for_the_tokens_is_enough_for_short_pieces() {
+    for vocabulary in &*VOCABULARIES {
+        let tokenizer = vocabulary.open();
+        let text = fixtures::as_you_like_it();
+        let text = &text[..text.floor_char_boundary(3000)];
+        let ids = encode(&tokenizer, text);
+        let (mut out, have) = (vec![0; ids.len()], ids.len() - 1);
+        assert_eq!(tokenizer.encode(text, &mut out), Ok(ids.len()));
+        assert_eq!(out, ids);
+        let error = EncodeError::TooManyTokens { need: ids.len(), have };
+        assert_eq!(tokenizer.encode(text, &mut out[..have]), Err(error));
+        let long = "a".repeat(MAX_SHORT_PIECE + 1);
+        let error = EncodeError::TooManyTokens { need: long.len(), have: MAX_SHORT_PIECE };
+        assert_eq!(tokenizer.encode(&long, &mut [0; MAX_SHORT_PIECE]), Err(error));
+    }
+}
+
+#[test]
+fn the_table_of_classes_is_that_of_the_unicode_data() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(class_table::PATH);
+    let written = fs::read_to_string(path).expect("the table");
+    assert!(written == class_table::source(), "`cargo run -p emberlm-tests --example class_table` writes another");
+    let classes = [(Class::Letter, r"\p{L}"), (Class::Number, r"\p{N}"), (Class::Space, r"\s")];
+    let mut expected = vec![Class::Other; 0x11_0000];
+    for (class, pattern) in classes {
+        for (first, last) in class_table::ranges(pattern) {
+            expected[first as usize..=last as usize].fill(class);
+        }
+    }
+    for c in '\0'..=char::MAX {
+        assert_eq!(Class::of(c), expected[c as usize], "{c:?}");
+    }
+}
+
+/// Text of characters that GPT-2's pattern tells apart, and of the tokens' own.
+fn nasty() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just(" "),
+        Just("  "),
+        Just("\n"),
+        Just("\u{a0}"),
+        Just("\u{3000}"),
+        Just("'"),
+        Just("'s"),
+        Just("'ll"),
+        Just("’t"),
+        Just("the"),
+        Just("ing"),
+        Just("é"),
+        Just("e\u{301}"),
+        Just("日"),
+        Just("7"),
+        Just("٣"),
+        Just("²"),
+        Just("🙂"),
+        Just("\u{200d}"),
+        Just("\u{e000}"),
+        Just("\u{378}"),
+        Just("<|endoftext|>"),
+        Just("<|end"),
+        Just("-"),
+    ];
+    prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn any_text(text in prop_oneof![any::<String>(), nasty(), "[ a-z']{0,200}", "[a-e]{100,400}"]) {
+        check_all([text.as_str()]);
+    }
+
+    #[test]
+    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let tokenizer = VOCABULARIES[0].open();
+        let mut ids = vec![0; bytes.len()];
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => VOCABULARIES[0].check(&tokenizer, text),
+            Err(error) => {
+                let expected = Err(EncodeError::NotUtf8 { offset: error.valid_up_to() });
+                prop_assert_eq!(tokenizer.encode_utf8(&bytes, &mut ids), expected);
+            }
+        }
+        check_all([&*String::from_utf8_lossy(&bytes)]);
+    }
+
+    #[test]
+    fn any_tokens_decode_as_their_bytes_do(ids in prop::collection::vec(prop_oneof![0..256u32, 0..50_257u32], 0..60)) {
+        let tokenizer = VOCABULARIES[0].open();
+        let bytes: Vec<u8> = ids.iter().flat_map(|&id| tokenizer.token_bytes(id, &mut [0; 4]).expect("a token").to_vec()).collect();
+        prop_assert_eq!(decode(&tokenizer, &ids), String::from_utf8_lossy(&bytes));
+    }
+}
