@@ -45,7 +45,6 @@ pub(crate) enum Order {
     /// The whole window through one layer, then the next: one layer's keys and values, and every position's residual.
     LayerMajor,
     /// A batch of positions through all layers, then the next: every layer's keys and values.
-    #[cfg(feature = "heap")]
     TokenMajor,
 }
 
@@ -66,7 +65,6 @@ impl Need {
         let n = sinks.min(n_ctx).max(1);
         let (kv_words, batch) = match order {
             Order::LayerMajor => (layer_words, Batch { window: n_ctx, batch: n }),
-            #[cfg(feature = "heap")]
             Order::TokenMajor => (layer_words.saturating_mul(config.n_layer as usize), Batch::of(n)),
         };
         Self { kv_words, batch, scratch: ScratchSize::new(config, batch), tokens: n_ctx + 1, sinks: n }

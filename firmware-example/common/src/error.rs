@@ -5,6 +5,7 @@ use emberlm_core::error::{BufferTooSmall, OtherModel};
 use emberlm_core::format::Format;
 use emberlm_core::score::{ScoreError, SelfTestOutcome};
 use emberlm_core::source::SourceError;
+use emberlm_core::tokenizer::TokenizerError;
 use emberlm_request::RequestError;
 
 /// Why a program did not come to its end.
@@ -15,6 +16,10 @@ pub enum ProgramError {
     Source(SourceError),
     /// There is no usable model.
     Open(OpenError),
+    /// The model's tokeniser is of no use.
+    Tokenizer(TokenizerError),
+    /// The model has no tokeniser.
+    NoTokenizer,
     /// There is no usable request.
     Request(RequestError),
     /// The request's context is longer than the model's.
@@ -103,6 +108,12 @@ impl From<OpenError> for ProgramError {
     }
 }
 
+impl From<TokenizerError> for ProgramError {
+    fn from(error: TokenizerError) -> Self {
+        Self::Tokenizer(error)
+    }
+}
+
 impl From<RequestError> for ProgramError {
     fn from(error: RequestError) -> Self {
         Self::Request(error)
@@ -132,6 +143,8 @@ impl fmt::Display for ProgramError {
         match *self {
             Self::Source(error) => write!(f, "model: {error}"),
             Self::Open(error) => write!(f, "model: {error}"),
+            Self::Tokenizer(error) => write!(f, "model: {error}"),
+            Self::NoTokenizer => f.write_str("the model has no tokeniser: text means nothing to it"),
             Self::Request(error) => error.fmt(f),
             Self::Context { need, have } => write!(f, "the model's context is too short: need {need}, have {have}"),
             Self::Buffer(error) => error.fmt(f),

@@ -3,6 +3,7 @@
 //! They run on any [`Board`]; a board package adds memory, a clock, a console and the entry point. What they print is
 //! made of lines `key: value` and ends with `done: ok` or `done: failed`; the board's exit code says the same.
 //!
+//! [`console`] is the one that talks: it reads prompts where a board has an [`Input`], and writes what follows.
 //! [`score`] serves a request, [`score_copied`] with a model that is not in memory; [`self_test`] needs none. `kernels`
 //! and `profile`, which need a heap, count instructions, the first without a model.
 #![no_std]
@@ -13,6 +14,7 @@ extern crate alloc;
 
 mod board;
 mod buffers;
+mod console;
 #[cfg(feature = "heap")]
 mod counting;
 mod error;
@@ -20,6 +22,7 @@ mod error;
 mod heads;
 #[cfg(feature = "heap")]
 mod heap;
+mod input;
 #[cfg(feature = "heap")]
 mod kernels;
 mod medium;
@@ -37,7 +40,9 @@ mod tokens;
 
 pub use board::Board;
 pub use buffers::{BATCH, Buffers};
+pub use console::console;
 pub use error::ProgramError;
+pub use input::{Input, MAX_LINE};
 #[cfg(feature = "heap")]
 pub use kernels::kernels;
 #[cfg(feature = "heap")]

@@ -37,12 +37,18 @@ impl<'b, S: Source, K: Kernel + Default> Run<'b, S, K> {
         }
         let kv = match order {
             Order::LayerMajor => KvCache::one_layer(kv_type, &config, n_ctx, buffers.kv)?,
-            #[cfg(feature = "heap")]
             Order::TokenMajor => KvCache::whole(kv_type, &config, n_ctx, buffers.kv)?,
         };
         let scratch = Scratch::new(&config, need.batch, buffers.floats, buffers.words)?;
         let session = Session::new(model, K::default(), kv, scratch)?;
         Ok(Self { session, tokens: buffers.tokens, sinks: buffers.sinks })
+    }
+}
+
+impl<'b, S, K> Run<'b, S, K> {
+    /// The session, and the buffer for tokens.
+    pub fn into_parts(self) -> (Session<'b, S, K>, &'b mut [TokenId]) {
+        (self.session, self.tokens)
     }
 }
 

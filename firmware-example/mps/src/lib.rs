@@ -8,7 +8,7 @@ pub use emberlm_semihosted::{HostFile, exit};
 
 use core::fmt;
 
-use emberlm_firmware::{BATCH, Board, Buffers};
+use emberlm_firmware::{BATCH, Board, Buffers, Input};
 use emberlm_semihosted::{Console, StaticBuffers, heap, memory, systick};
 
 /// For models of up to the bundled ones' size and somewhat beyond.
@@ -35,6 +35,12 @@ impl Mps {
 impl fmt::Write for Mps {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.console.write_str(text)
+    }
+}
+
+impl Input for Mps {
+    fn read_byte(&mut self) -> Result<Option<u8>, fmt::Error> {
+        self.console.read_byte()
     }
 }
 

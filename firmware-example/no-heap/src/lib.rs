@@ -8,10 +8,12 @@ use core::fmt::Write;
 use core::panic::PanicInfo;
 
 use emberlm_core::config::TokenId;
+use emberlm_core::generate::{Generation, WhenFull};
 use emberlm_core::kernel::Portable;
-use emberlm_core::kv_cache::KvCache;
+use emberlm_core::kv_cache::{KvCache, KvType};
 use emberlm_core::loss::{CrossEntropy, Score};
 use emberlm_core::model::Model;
+use emberlm_core::sample::{Sampler, Settings};
 use emberlm_core::score::score_window;
 use emberlm_core::scratch::{Batch, Scratch};
 use emberlm_core::session::Session;
@@ -38,6 +40,19 @@ pub fn to_tokens_and_back(blob: &[u8], text: &[u8], tokens: &mut [TokenId], out:
         decoder.push(token, out).ok()?;
     }
     decoder.finish(out).ok()
+}
+
+/// The token that is drawn after a prompt, from a context of as many positions as there is memory for tokens.
+pub fn next_token(blob: &[u8], prompt: &[TokenId], settings: Settings, memory: Memory<'_>) -> Option<TokenId> {
+    let model = Model::open(Mapped::new(blob).ok()?).ok()?;
+    let config = *model.config();
+    let kv = KvCache::whole(KvType::F32, &config, memory.tokens.len(), memory.kv).ok()?;
+    let scratch = Scratch::new(&config, Batch::of(1), memory.floats, memory.words).ok()?;
+    let mut session = Session::new(model, Portable, kv, scratch).ok()?;
+    let sampler = Sampler::new(settings).ok()?;
+    let mut generation = Generation::new(&mut session, sampler, memory.tokens, WhenFull::Slide(1)).ok()?;
+    generation.append(prompt).ok()?;
+    Some(generation.next_token().ok()??.token)
 }
 
 /// The buffers of a session, and of a window's tokens.

@@ -10,7 +10,7 @@ pub use emberlm_semihosted::{HostFile, exit};
 
 use core::fmt;
 
-use emberlm_firmware::{BATCH, Board, Buffers};
+use emberlm_firmware::{BATCH, Board, Buffers, Input};
 use emberlm_semihosted::{Console, StaticBuffers, heap, memory};
 use riscv::register::minstret;
 
@@ -37,6 +37,12 @@ impl Virt {
 impl fmt::Write for Virt {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.console.write_str(text)
+    }
+}
+
+impl Input for Virt {
+    fn read_byte(&mut self) -> Result<Option<u8>, fmt::Error> {
+        self.console.read_byte()
     }
 }
 

@@ -54,9 +54,22 @@ pub fn command(board: &Board, program: &Path, loads: &[(&Path, u64)]) -> Result<
 ///
 /// # Errors
 /// It does not start, or is not done after `limit`. The process is gone when this returns.
-pub fn run(mut command: Command, limit: Duration, mut on_line: impl FnMut(&str)) -> Result<Run, DeviceError> {
+pub fn run(command: Command, limit: Duration, on_line: impl FnMut(&str)) -> Result<Run, DeviceError> {
+    run_typed(command, Stdio::null(), limit, on_line)
+}
+
+/// As [`run`]; the program reads what `typed` gives.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn run_typed(
+    mut command: Command,
+    typed: Stdio,
+    limit: Duration,
+    mut on_line: impl FnMut(&str),
+) -> Result<Run, DeviceError> {
     let deadline = Instant::now() + limit.min(MAX_LIMIT);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(typed).stdout(Stdio::piped()).stderr(Stdio::piped());
     let program = command.get_program().to_owned();
     let mut process = Process(command.spawn().map_err(|source| not_started(&program, source))?);
     let failed = |source| DeviceError::Emulator { program: program.to_string_lossy().into(), source };
@@ -98,6 +111,15 @@ pub fn run(mut command: Command, limit: Duration, mut on_line: impl FnMut(&str))
     stdout.join().map_err(|_| broken())?;
     let stderr = stderr.join().map_err(|_| broken())?.map_err(failed)?;
     Ok(Run { lines, status, stderr })
+}
+
+/// Runs `command` for a person: it has this process's console to itself. Returns how it ended.
+///
+/// # Errors
+/// It does not start.
+pub fn run_attached(mut command: Command) -> Result<ExitStatus, DeviceError> {
+    let program = command.get_program().to_owned();
+    command.status().map_err(|source| not_started(&program, source))
 }
 
 fn not_started(program: &OsString, source: io::Error) -> DeviceError {

@@ -10,6 +10,9 @@ use serde::Deserialize;
 use super::{Board, DeviceError};
 use crate::checkout;
 
+/// The program that writes what follows a prompt.
+pub const CONSOLE: &str = "console";
+
 /// Builds a program of the board's package and returns the ELF file. Quick when nothing has changed.
 ///
 /// # Errors

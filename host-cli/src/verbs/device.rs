@@ -1,4 +1,4 @@
-//! `emberlm device score`: the loss of a blob, computed by firmware on a board.
+//! `emberlm device`: firmware on a board, which scores with a blob or talks.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use super::eval::canonical;
 use crate::cli::Outcome;
 use crate::console::{Console, Progress as Bar, Report};
 use crate::convention::Windowing;
-use crate::device::{self, BOARDS, Board, DeviceReport, Medium, Progress};
+use crate::device::{self, BOARDS, Board, DeviceReport, Medium, Progress, emulator, firmware};
 use crate::error::Error;
 use crate::evaluate::score_blob;
 use crate::jobs::Job;
@@ -35,6 +35,21 @@ pub struct RawArgs {
 enum Verb {
     /// Measure the loss and perplexity of a blob on a board
     Score(Box<ScoreArgs>),
+    /// Type prompts, and read what a blob on a board makes of them
+    Console(ConsoleArgs),
+}
+
+/// The words after `device console`.
+#[derive(Args, Debug)]
+struct ConsoleArgs {
+    /// The blob
+    blob: PathBuf,
+    /// The board
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(BOARDS.iter().map(|board| board.name)))]
+    board: String,
+    /// The board's program [default: built from the source of this checkout]
+    #[arg(long, value_name = "ELF")]
+    firmware: Option<PathBuf>,
 }
 
 /// The words after `device score`.
@@ -68,8 +83,36 @@ struct ScoreArgs {
 /// # Errors
 /// Blob, tokenizer or input cannot be had, or the board cannot be started.
 pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
-    let Verb::Score(args) = args.verb;
-    let board = Board::named(&args.board).ok_or_else(|| Error::Usage(format!("no board {}", args.board)))?;
+    match args.verb {
+        Verb::Score(args) => score(*args, console),
+        Verb::Console(args) => talk(&args, console),
+    }
+}
+
+fn board_named(name: &str) -> Result<&'static Board, Error> {
+    Board::named(name).ok_or_else(|| Error::Usage(format!("no board {name}")))
+}
+
+/// The board's console becomes this program's.
+fn talk(args: &ConsoleArgs, console: Console) -> Result<Outcome, Error> {
+    if console.json {
+        return Err(Error::Usage("--json gives one object: it does not go with a console".into()));
+    }
+    let board = board_named(&args.board)?;
+    board.check_blob(&args.blob)?;
+    let program = match &args.firmware {
+        Some(program) => program.clone(),
+        None => {
+            console.note("building the firmware");
+            firmware::build(board, firmware::CONSOLE)?
+        }
+    };
+    let command = emulator::command(board, &program, &[(&args.blob, board.model.address)])?;
+    Ok(Outcome::from_check(emulator::run_attached(command)?.success()))
+}
+
+fn score(args: ScoreArgs, console: Console) -> Result<Outcome, Error> {
+    let board = board_named(&args.board)?;
     let medium = if args.card { Medium::Card } else { Medium::Memory };
     if medium == Medium::Memory {
         board.check_blob(&args.blob)?;

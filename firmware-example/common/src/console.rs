@@ -1,0 +1,210 @@
+use emberlm_core::blob::ARITHMETIC;
+use emberlm_core::config::TokenId;
+use emberlm_core::generate::{GenerateError, Generation, WhenFull};
+use emberlm_core::kernel::Kernel;
+use emberlm_core::kv_cache::KvType;
+use emberlm_core::sample::{Drawn, Sampler, Settings, SettingsError};
+use emberlm_core::session::Session;
+use emberlm_core::source::Mapped;
+use emberlm_core::tokenizer::{DecodeError, Decoder, EncodeError, Tokenizer};
+
+use crate::buffers::{Need, Order};
+use crate::input::{Line, read_line};
+use crate::report::print_end;
+use crate::run::Run;
+use crate::self_test::tested_model;
+use crate::{Board, Buffers, Input, MAX_LINE, ProgramError};
+
+/// GPT-2's token for the end of a text.
+const END_OF_TEXT: &str = "<|endoftext|>";
+
+/// How keys and values are stored, as `emberlm generate` does by default.
+const KV_TYPE: KvType = KvType::F32;
+
+/// What lines that start with a colon change.
+#[derive(Clone, Copy, Debug)]
+struct Dialogue {
+    settings: Settings,
+    max_tokens: usize,
+    /// Tell each token with its surprisal, a line each, instead of the text.
+    tells_bits: bool,
+}
+
+/// Why a line was not answered, or a text ended early.
+enum Refusal {
+    TooLong,
+    Encode(EncodeError),
+    Generate(GenerateError),
+    Settings(SettingsError),
+}
+
+/// Reads prompts, a line each, and writes what follows each of them, until no more lines come; says whether all was
+/// well. A line that cannot be served is answered with the reason.
+///
+/// Each prompt starts a text of its own with the seed's first random number: the text is the one that `emberlm generate`
+/// writes.
+pub fn console<B: Board + Input>(board: &mut B, model: &[u8], buffers: Buffers<'_>) -> bool {
+    let result = run(board, model, buffers);
+    print_end(board, result)
+}
+
+fn run<B: Board + Input>(board: &mut B, model: &[u8], mut buffers: Buffers<'_>) -> Result<(), ProgramError> {
+    writeln!(board, "board: {}", B::NAME)?;
+    let other_bytes = board.static_bytes() - buffers.bytes();
+    let mut model = tested_model(board, Mapped::new(model)?, &[KV_TYPE], buffers.reborrow())?;
+    let tokenizer = model.tokenizer()?.ok_or(ProgramError::NoTokenizer)?;
+    let config = *model.config();
+    let n_ctx = config.n_ctx as usize;
+    let need =
+        Need { tokens: n_ctx + MAX_LINE, ..Need::new(&config, n_ctx, KV_TYPE, Order::TokenMajor, buffers.sinks.len()) };
+    writeln!(board, "arithmetic: {ARITHMETIC}")?;
+    writeln!(board, "n_ctx: {n_ctx}")?;
+    writeln!(board, "ram_bytes: {}", other_bytes + need.bytes())?;
+    if buffers.tokens.len() < need.tokens {
+        return Err(ProgramError::Tokens { need: need.tokens, have: buffers.tokens.len() });
+    }
+    let run = Run::<_, B::Kernel>::new(model, n_ctx, KV_TYPE, Order::TokenMajor, buffers)?;
+    let (mut session, tokens) = run.into_parts();
+    let (context, prompt) = tokens.split_at_mut(n_ctx);
+
+    let mut dialogue = Dialogue { settings: Settings::DEFAULT, max_tokens: 128, tells_bits: false };
+    let mut end_of_text = [0; END_OF_TEXT.len()];
+    let end_of_text = match tokenizer.encode(END_OF_TEXT, &mut end_of_text) {
+        Ok(1) => Some(end_of_text[0]),
+        _ => None,
+    };
+    let mut line = [0; MAX_LINE];
+    loop {
+        board.write_str("> ")?;
+        let refusal = match read_line(board, &mut line)? {
+            Line::End => break,
+            Line::TooLong => Err(Refusal::TooLong),
+            Line::Typed([b':', command @ ..]) => dialogue.command(command),
+            Line::Typed(text) => match tokenizer.encode_utf8(text, prompt) {
+                Err(error) => Err(Refusal::Encode(error)),
+                Ok(n) => {
+                    let (prompt, _) = prompt.split_at(n);
+                    let text = Text { session: &mut session, context, tokenizer, end_of_text };
+                    text.write(board, &dialogue, prompt)?
+                }
+            },
+        };
+        match refusal {
+            Ok(()) => {}
+            Err(Refusal::TooLong) => writeln!(board, "error: the line is longer than {MAX_LINE} bytes")?,
+            Err(Refusal::Encode(error)) => writeln!(board, "error: {error}")?,
+            Err(Refusal::Generate(error)) => writeln!(board, "error: {error}")?,
+            Err(Refusal::Settings(error)) => writeln!(board, "error: {error}; and `bits on` or `off`")?,
+        }
+    }
+    writeln!(board, "\nstack_bytes: {}", board.stack_bytes())?;
+    Ok(())
+}
+
+impl Dialogue {
+    /// A setting's name, a space and its value.
+    fn command(&mut self, command: &[u8]) -> Result<(), Refusal> {
+        let command = core::str::from_utf8(command).unwrap_or_default().trim();
+        let (name, value) = command.split_once(' ').unwrap_or((command, ""));
+        match (name, value.trim()) {
+            ("bits", "on") => self.tells_bits = true,
+            ("bits", "off") => self.tells_bits = false,
+            ("max-tokens", value) => {
+                self.max_tokens = value.parse().map_err(|_| Refusal::Settings(SettingsError::NotANumber))?;
+            }
+            (name, value) => self.settings.set(name, value).map_err(Refusal::Settings)?,
+        }
+        Ok(())
+    }
+}
+
+/// What a text is written with.
+struct Text<'t, 'b, K> {
+    session: &'t mut Session<'b, Mapped<'b>, K>,
+    context: &'t mut [TokenId],
+    tokenizer: Tokenizer<'b>,
+    end_of_text: Option<TokenId>,
+}
+
+impl<K: Kernel> Text<'_, '_, K> {
+    /// Writes what follows `prompt`, and a line on it.
+    fn write<B: Board>(
+        self,
+        board: &mut B,
+        dialogue: &Dialogue,
+        prompt: &[TokenId],
+    ) -> Result<Result<(), Refusal>, ProgramError> {
+        let Self { session, context, tokenizer, end_of_text } = self;
+        let sampler = match Sampler::new(dialogue.settings) {
+            Ok(sampler) => sampler,
+            Err(error) => return Ok(Err(Refusal::Settings(error))),
+        };
+        let begun = Generation::new(session, sampler, context, WhenFull::Stop)
+            .and_then(|mut generation| generation.append(prompt).map(|()| generation));
+        let mut generation = match begun {
+            Ok(generation) => generation,
+            Err(error) => return Ok(Err(Refusal::Generate(error))),
+        };
+        let mut decoder = Decoder::new(tokenizer);
+        let (mut n, mut nats, mut stopped) = (0, 0.0, "max_tokens");
+        let (start, mut first) = (board.ticks(), board.ticks());
+        while n < dialogue.max_tokens {
+            let drawn = match generation.next_token() {
+                Ok(Some(drawn)) => drawn,
+                Ok(None) => {
+                    stopped = "context_full";
+                    break;
+                }
+                Err(error) => return Ok(Err(Refusal::Generate(error))),
+            };
+            if n == 0 {
+                first = board.ticks();
+            }
+            n += 1;
+            nats += f64::from(drawn.nll);
+            if end_of_text == Some(drawn.token) {
+                stopped = "end_of_text";
+                break;
+            }
+            match dialogue.tells_bits {
+                true => tell_bits(board, &tokenizer, drawn)?,
+                false => match decoder.push(drawn.token, board) {
+                    Err(DecodeError::UnknownToken(_)) => board.write_char(char::REPLACEMENT_CHARACTER)?,
+                    other => other.map_err(|_| ProgramError::Console)?,
+                },
+            }
+        }
+        let last = board.ticks();
+        if !dialogue.tells_bits {
+            decoder.finish(board)?;
+            writeln!(board)?;
+        }
+        let others = u64::try_from(n).unwrap_or(u64::MAX).saturating_sub(1);
+        let each = B::instructions(last - first).checked_div(others).unwrap_or(0);
+        let bits = if n > 0 { nats / n as f64 / core::f64::consts::LN_2 } else { 0.0 };
+        writeln!(
+            board,
+            "-- prompt: {} tokens, {} instructions; {n} tokens, {each} instructions a token, {bits:.3} bits a token; \
+             ended by {stopped}",
+            prompt.len(),
+            B::instructions(first - start),
+        )?;
+        Ok(Ok(()))
+    }
+}
+
+/// A line as `emberlm surprisal` prints it: bits, a tab, the token as a string literal.
+fn tell_bits<B: Board>(board: &mut B, tokenizer: &Tokenizer<'_>, drawn: Drawn) -> Result<(), ProgramError> {
+    let mut buffer = [0; 4];
+    let bytes = tokenizer.token_bytes(drawn.token, &mut buffer).unwrap_or_default();
+    let bits = f64::from(drawn.nll) / core::f64::consts::LN_2;
+    write!(board, "{bits:.3}\t\"")?;
+    for chunk in bytes.utf8_chunks() {
+        write!(board, "{}", chunk.valid().escape_debug())?;
+        if !chunk.invalid().is_empty() {
+            board.write_char(char::REPLACEMENT_CHARACTER)?;
+        }
+    }
+    writeln!(board, "\"")?;
+    Ok(())
+}
