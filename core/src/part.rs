@@ -24,6 +24,13 @@ pub(crate) fn part_mut<T>(x: &mut [T], range: impl SliceIndex<[T], Output = [T]>
 
 /// The first `n` elements and those behind them.
 #[inline(always)]
+pub(crate) fn split<T>(x: &[T], n: usize) -> (&[T], &[T]) {
+    debug_assert!(n <= x.len(), "no {n} elements among {}", x.len());
+    x.split_at(n.min(x.len()))
+}
+
+/// The first `n` elements and those behind them.
+#[inline(always)]
 pub(crate) fn split_mut<T>(x: &mut [T], n: usize) -> (&mut [T], &mut [T]) {
     debug_assert!(n <= x.len(), "no {n} elements among {}", x.len());
     x.split_at_mut(n.min(x.len()))
@@ -41,4 +48,13 @@ pub(crate) fn rows<T>(x: &[T], n: usize) -> core::slice::ChunksExact<'_, T> {
 pub(crate) fn rows_mut<T>(x: &mut [T], n: usize) -> core::slice::ChunksExactMut<'_, T> {
     debug_assert!(n > 0, "rows without elements");
     x.chunks_exact_mut(n.max(1))
+}
+
+/// `x[i] = value`.
+#[inline(always)]
+pub(crate) fn put<T>(x: &mut [T], i: usize, value: T) {
+    debug_assert!(i < x.len(), "no element {i} of {}", x.len());
+    if let Some(x) = x.get_mut(i) {
+        *x = value;
+    }
 }

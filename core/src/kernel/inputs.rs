@@ -1,6 +1,7 @@
 //! Activations as a product meets them: floats, or integers under scales.
 
 use crate::ops::quantize::{I8_GROUP, i8_words, i16_words};
+use crate::part::{self, part, split};
 
 /// f32 activations of several positions.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +34,7 @@ impl<'a> I16Inputs<'a> {
     /// Each position's activations.
     #[inline(always)]
     pub fn iter(self, n_in: usize) -> impl Iterator<Item = I16Position<'a>> + Clone {
-        self.words.chunks_exact(i16_words(n_in)).map(|words| I16Position { words })
+        part::rows(self.words, i16_words(n_in)).map(|words| I16Position { words })
     }
 }
 
@@ -41,8 +42,8 @@ impl<'a> I8Inputs<'a> {
     /// Each position's activations.
     #[inline(always)]
     pub fn iter(self, n_in: usize) -> impl Iterator<Item = I8Position<'a>> + Clone {
-        self.words.chunks_exact(i8_words(n_in)).take(self.scales.len()).map(move |words| {
-            let (words, scales) = words.split_at(n_in.div_ceil(4));
+        part::rows(self.words, i8_words(n_in)).take(self.scales.len()).map(move |words| {
+            let (words, scales) = split(words, n_in.div_ceil(4));
             I8Position { words, scales }
         })
     }
@@ -67,7 +68,7 @@ pub struct I16Position<'a> {
 impl Position for I16Position<'_> {
     #[inline(always)]
     fn from(self, first: usize) -> Self {
-        Self { words: &self.words[first / 2..] }
+        Self { words: part(self.words, first / 2..) }
     }
 
     #[inline(always)]
@@ -96,7 +97,7 @@ pub struct I8Position<'a> {
 impl Position for I8Position<'_> {
     #[inline(always)]
     fn from(self, first: usize) -> Self {
-        Self { words: &self.words[first / 4..], scales: &self.scales[first / I8_GROUP..] }
+        Self { words: part(self.words, first / 4..), scales: part(self.scales, first / I8_GROUP..) }
     }
 
     #[inline(always)]

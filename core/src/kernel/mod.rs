@@ -26,6 +26,7 @@ pub use scalar::Scalar;
 use crate::format::Packing;
 use crate::ops::attention::{self, HeadRows};
 use crate::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
+use crate::part::{self, rows_mut};
 
 /// Matrix products. Row `r`, position `t` of a product goes to `out[t * out_stride + r]`.
 ///
@@ -41,7 +42,7 @@ pub trait Kernel {
     /// a packing: their words `[positions][i16_words(n_in)]`, and each position's scale.
     #[inline(always)]
     fn quantize_i16(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
-        let positions = words.chunks_exact_mut(i16_words(n_in)).zip(x.chunks_exact(n_in));
+        let positions = rows_mut(words, i16_words(n_in)).zip(part::rows(x, n_in));
         for ((words, x), scale) in positions.zip(scales) {
             *scale = quantize_i16(words, x);
             self.arrange_i16(words, packing, n_in);
@@ -52,7 +53,7 @@ pub trait Kernel {
     /// as for these; how many a kernel fills is its own affair.
     #[inline(always)]
     fn quantize_i8(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], _packing: Packing, n_in: usize) {
-        let positions = words.chunks_exact_mut(i8_words(n_in)).zip(x.chunks_exact(n_in));
+        let positions = rows_mut(words, i8_words(n_in)).zip(part::rows(x, n_in));
         for ((words, x), scale) in positions.zip(scales) {
             *scale = quantize_i8(words, x);
         }

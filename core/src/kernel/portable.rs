@@ -5,6 +5,7 @@ use super::inputs::{F32Inputs, I8Inputs, I16Inputs, Position};
 use super::rows::{PackedRow, Rows, Unpacked, signed_bytes};
 use crate::format::{Format, Packing};
 use crate::ops::reduce::{STRIPES, accumulate_dot, fold};
+use crate::part::{self, part, put};
 
 /// Runs everywhere, and defines what every other kernel computes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,7 +21,7 @@ const POSITIONS: usize = 4;
 pub fn matmul_f32(out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>) {
     let n_in = rows.n_in;
     for (r, row) in rows.iter().enumerate() {
-        for (t, x) in inputs.values.chunks_exact(n_in).enumerate() {
+        for (t, x) in part::rows(inputs.values, n_in).enumerate() {
             let mut stripes = [0.0; STRIPES];
             match rows.format.packing() {
                 None => accumulate_floats(&mut stripes, rows.format, x, row),
@@ -29,7 +30,7 @@ pub fn matmul_f32(out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, row
                     accumulate_groups(&mut stripes, packing, x, row.row_scale, row.groups(packing));
                 }
             }
-            out[t * out_stride + r] = fold(stripes);
+            put(out, t * out_stride + r, fold(stripes));
         }
     }
 }
@@ -41,9 +42,9 @@ pub(crate) fn accumulate_floats(stripes: &mut [f32; STRIPES], format: Format, x:
     match format {
         Format::F16 => {
             let load = |bytes| half::f16::from_le_bytes(bytes).to_f32();
-            accumulate_dot(stripes, &bytes.as_chunks().0[..x.len()], load, x);
+            accumulate_dot(stripes, part(bytes.as_chunks().0, ..x.len()), load, x);
         }
-        _ => accumulate_dot(stripes, &bytes.as_chunks().0[..x.len()], f32::from_le_bytes, x),
+        _ => accumulate_dot(stripes, part(bytes.as_chunks().0, ..x.len()), f32::from_le_bytes, x),
     }
 }
 
@@ -57,7 +58,7 @@ pub(crate) fn accumulate_groups<'a>(
     groups: impl Iterator<Item = (&'a [u8], i32)>,
 ) {
     let mut buffer: Unpacked = [0; 32];
-    for ((bytes, scale), x) in groups.zip(x.chunks(packing.group)) {
+    for ((bytes, scale), x) in groups.zip(x.chunks(packing.group.max(1))) {
         let step = row_scale * scale as f32;
         let integers = signed_bytes(packing, bytes, x.len(), &mut buffer);
         accumulate_dot(stripes, integers, |q| step * f32::from(q as i8), x);
@@ -87,20 +88,21 @@ fn matmul<X: Position>(
 ) {
     let Some(packing) = rows.format.packing() else { return };
     let n_in = rows.n_in;
-    for (out, scales) in out.chunks_mut(POSITIONS * out_stride).zip(scales.chunks(POSITIONS)) {
+    for (out, scales) in out.chunks_mut((POSITIONS * out_stride).max(1)).zip(scales.chunks(POSITIONS)) {
         let x: [Option<X>; POSITIONS] = core::array::from_fn(|i| scales.get(i).and_then(|_| positions.next()));
         for (r, row) in rows.iter().enumerate() {
             let row = PackedRow::new(row, packing, n_in);
             let mut sums = [0i64; POSITIONS];
             let mut buffer: Unpacked = [0; 32];
-            for (first, (bytes, scale)) in (0..).step_by(packing.group).zip(row.groups(packing)) {
-                let integers = signed_bytes(packing, bytes, packing.group.min(n_in - first), &mut buffer);
+            for (first, (bytes, scale)) in (0..).step_by(packing.group.max(1)).zip(row.groups(packing)) {
+                let integers = signed_bytes(packing, bytes, packing.group.min(n_in.saturating_sub(first)), &mut buffer);
                 for (sum, x) in sums.iter_mut().zip(x.into_iter().flatten()) {
                     *sum += x.from(first).dot(integers) * i64::from(scale);
                 }
             }
             for (i, (&sum, &scale)) in sums.iter().zip(scales).enumerate() {
-                out[i * out_stride + r] = finish(sum, packing, n_in, row.row_scale, scale);
+                let product = finish(sum, packing, n_in, row.row_scale, scale);
+                put(out, i * out_stride + r, product);
             }
         }
     }
@@ -115,8 +117,8 @@ pub(crate) fn sum<'a>(
 ) -> i64 {
     let mut buffer: Unpacked = [0; 32];
     let mut sum = 0;
-    for (first, (bytes, scale)) in (0..).step_by(packing.group).zip(groups) {
-        let integers = signed_bytes(packing, bytes, packing.group.min(n - first), &mut buffer);
+    for (first, (bytes, scale)) in (0..).step_by(packing.group.max(1)).zip(groups) {
+        let integers = signed_bytes(packing, bytes, packing.group.min(n.saturating_sub(first)), &mut buffer);
         sum += x.from(first).dot(integers) * i64::from(scale);
     }
     sum

@@ -1,6 +1,7 @@
 //! Rows of weights as a kernel meets them, and the integers of one group taken out of their planes.
 
 use crate::format::{Format, Packing, plane_bytes};
+use crate::part::{self, part, split};
 
 /// Consecutive rows of a matrix.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +18,7 @@ impl<'a> Rows<'a> {
     /// The rows' bytes, one row after another.
     #[inline(always)]
     pub fn iter(self) -> core::slice::ChunksExact<'a, u8> {
-        self.bytes.chunks_exact(self.format.row_stride(self.n_in))
+        part::rows(self.bytes, self.format.row_stride(self.n_in))
     }
 }
 
@@ -36,8 +37,8 @@ impl<'a> PackedRow<'a> {
     /// Takes the bytes of one row apart; `row` has the stride of `n_in` weights.
     #[inline(always)]
     pub fn new(row: &'a [u8], packing: Packing, n_in: usize) -> Self {
-        let (integers, rest) = row.split_at(packing.row_bytes(n_in));
-        let (group_scales, _) = rest.split_at(n_in.div_ceil(packing.group));
+        let (integers, rest) = split(row, packing.row_bytes(n_in));
+        let (group_scales, _) = split(rest, packing.n_groups(n_in));
         Self { integers, group_scales, row_scale: row_scale(row) }
     }
 
@@ -45,7 +46,7 @@ impl<'a> PackedRow<'a> {
     #[inline(always)]
     pub fn groups(self, packing: Packing) -> impl Iterator<Item = (&'a [u8], i32)> {
         let scales = self.group_scales.iter().map(move |&byte| packing.scale(byte));
-        self.integers.chunks(packing.group_bytes(packing.group)).zip(scales)
+        self.integers.chunks(packing.group_bytes(packing.group).max(1)).zip(scales)
     }
 }
 
@@ -72,7 +73,7 @@ pub fn signed_bytes<'a>(packing: Packing, bytes: &'a [u8], m: usize, buffer: &'a
     } else {
         unpack_ragged(buffer, packing, bytes, m)
     }
-    &buffer[..m]
+    part(buffer, ..m)
 }
 
 /// A full group.

@@ -3,6 +3,7 @@
 
 use super::fixed::{HAS_FPU, exponent, mul_high, shifted};
 use crate::format::MIN_GROUP;
+use crate::part::split_mut;
 
 /// The largest magnitude of a 16-bit activation.
 pub const MAX_I16: f32 = 32767.0;
@@ -131,7 +132,7 @@ pub fn quantize_i16(words: &mut [u32], x: &[f32]) -> f32 {
 #[inline(always)]
 fn fill_i16(words: &mut [u32], x: &[f32], integer: impl Fn(f32) -> u32) {
     let (pairs, last) = x.as_chunks::<2>();
-    let (body, rest) = words.split_at_mut(pairs.len());
+    let (body, rest) = split_mut(words, pairs.len());
     for (word, &[low, high]) in body.iter_mut().zip(pairs) {
         *word = integer(low) | integer(high) << 16;
     }
@@ -180,7 +181,7 @@ impl Shifts {
 /// The position's scale is `max |x| / (127 * 255)`, 0 and not a number as in [`quantize_i16`]; a group's is the least
 /// under which the group's integers stay within ±127, or that plus one.
 pub fn quantize_i8(words: &mut [u32], x: &[f32]) -> f32 {
-    let (words, scales) = words.split_at_mut(x.len().div_ceil(4));
+    let (words, scales) = split_mut(words, x.len().div_ceil(4));
     let rounding = Rounding::to_i8(x);
     if rounding.inverse == 0.0 {
         words.fill(0);

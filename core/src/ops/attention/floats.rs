@@ -7,6 +7,7 @@ use super::{Softmax, scale};
 use crate::ops::exp::exp_parts;
 use crate::ops::pack::unpack_f16;
 use crate::ops::reduce::{STRIPES, fold};
+use crate::part::{part, split};
 
 /// Positions of a block.
 const BLOCK: usize = 32;
@@ -30,7 +31,7 @@ impl<'a> HeadRows<'a> {
     /// The head's first `n` words in each row.
     #[inline(always)]
     pub fn iter(self, n: usize) -> impl Iterator<Item = &'a [u32]> {
-        self.words.chunks(self.stride).filter_map(move |row| row.get(..n))
+        self.words.chunks(self.stride.max(1)).filter_map(move |row| row.get(..n))
     }
 }
 
@@ -71,7 +72,7 @@ pub fn attend(
             let (rescale, weight) = (softmax.raise(term.0), softmax.add(term));
             if rescale.is_some() || weight.is_none() {
                 if next < i {
-                    ops.add_weighted(out, &weights[next..i], values.from(next));
+                    ops.add_weighted(out, part(weights, next..i), values.from(next));
                 }
                 next = i + usize::from(weight.is_none());
             }
@@ -81,7 +82,7 @@ pub fn attend(
             weights[i] = weight.unwrap_or(0.0);
         }
         if next < weights.len() {
-            ops.add_weighted(out, &weights[next..], values.from(next));
+            ops.add_weighted(out, part(weights, next..), values.from(next));
         }
     }
     scale(out, 1.0 / softmax.sum);
@@ -128,7 +129,7 @@ fn load_f16([a, b, c, d]: [u32; STRIPES / 2]) -> [f32; STRIPES] {
 #[inline(always)]
 fn dot<const WORDS: usize>(key: &[u32], query: &[f32], load: impl Fn([u32; WORDS]) -> [f32; STRIPES]) -> f32 {
     let (query, query_tail) = query.as_chunks::<STRIPES>();
-    let (key, key_tail) = key.split_at(query.len() * WORDS);
+    let (key, key_tail) = split(key, query.len() * WORDS);
     let mut sums = [0.0; STRIPES];
     for (&key, query) in key.as_chunks().0.iter().zip(query) {
         let key = load(key);
@@ -151,7 +152,7 @@ fn add_weighted<const WORDS: usize>(
     load: impl Fn([u32; WORDS]) -> [f32; STRIPES],
 ) {
     let (out, out_tail) = out.as_chunks_mut::<STRIPES>();
-    let (value, value_tail) = value.split_at(out.len() * WORDS);
+    let (value, value_tail) = split(value, out.len() * WORDS);
     for (out, &value) in out.iter_mut().zip(value.as_chunks().0) {
         let value = load(value);
         for lane in 0..STRIPES {

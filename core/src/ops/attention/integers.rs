@@ -5,6 +5,7 @@
 
 use crate::ops::exp::{NONE, exp2_fraction, pow2};
 use crate::ops::fixed::{from_fixed, mul_high, multiply};
+use crate::part::{self, part};
 
 /// Positions whose values are summed under one unit.
 const BLOCK: usize = 32;
@@ -50,12 +51,12 @@ struct Scale {
 impl<'a> I8Head<'a> {
     /// The rows in blocks of [`BLOCK`] positions, the last one of what is left.
     fn blocks(self) -> impl Iterator<Item = Self> {
-        self.rows.chunks(BLOCK * self.stride).map(move |rows| Self { rows, ..self })
+        self.rows.chunks((BLOCK * self.stride).max(1)).map(move |rows| Self { rows, ..self })
     }
 
     /// Each position's integers, and whatever follows them in the row.
     fn integers(self) -> impl Iterator<Item = &'a [u32]> {
-        self.rows.chunks_exact(self.stride).map(move |row| &row[self.integers..])
+        part::rows(self.rows, self.stride).map(move |row| part(row, self.integers..))
     }
 
     /// Each position's scale.
@@ -65,12 +66,12 @@ impl<'a> I8Head<'a> {
             mantissa: word >> shift & 0x7F | 0x80,
             exponent: (word >> shift >> 7 & 0xFF) as i32,
         };
-        self.rows[place..].iter().step_by(self.stride).map(scale)
+        part(self.rows, place..).iter().step_by(self.stride.max(1)).map(scale)
     }
 
     /// Word `i` of each position's integers.
     fn column(self, i: usize) -> impl Iterator<Item = u32> {
-        self.rows[self.integers + i..].iter().step_by(self.stride).copied()
+        part(self.rows, self.integers + i..).iter().step_by(self.stride.max(1)).copied()
     }
 }
 
