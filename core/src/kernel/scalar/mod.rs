@@ -27,7 +27,7 @@ mod tile;
 
 use super::{I8Inputs, I16Inputs, Kernel, PackedRow, Rows, Scaling, Unpacked, row_scale, signed_bytes};
 use crate::format::{MIN_GROUP, Packing};
-use crate::part::part;
+use crate::part::{self, part, split_mut};
 use core::cfg_select;
 use finish::finish;
 use position::{Columns, Integer, Tiled};
@@ -61,7 +61,7 @@ impl Kernel for Scalar {
     /// Leaves the activations where they are. Under nibbles, each full group's sum goes to the group's spare word.
     fn arrange_i16(&self, words: &mut [u32], packing: Packing, n_in: usize) {
         if packing.bits == 4 {
-            let (words, spare) = words.split_at_mut((n_in.div_ceil(4) * 2).min(words.len()));
+            let (words, spare) = split_mut(words, n_in.div_ceil(4) * 2);
             for (spare, words) in spare.iter_mut().zip(words.as_chunks::<{ MIN_GROUP / 2 }>().0) {
                 let sum: i32 = words.iter().map(|&word| i32::from(word as i16) + ((word as i32) >> 16)).sum();
                 *spare = sum as u32;
@@ -90,13 +90,13 @@ fn matmul<X: Tiled>(
     let Some(packing) = rows.format.packing() else { return };
     let product = Product {
         packing,
-        full: rows.n_in / packing.group,
+        full: rows.n_in.checked_div(packing.group).unwrap_or_default(),
         scales: packing.row_bytes(rows.n_in),
-        stride: rows.format.row_stride(rows.n_in).max(1),
+        stride: rows.format.row_stride(rows.n_in),
         rows,
     };
     let (pairs, last) = scales.as_chunks::<2>();
-    let mut out = out.chunks_mut(2 * out_stride.max(1));
+    let mut out = out.chunks_mut((2 * out_stride).max(1));
     for (&scales, out) in pairs.iter().zip(&mut out) {
         let (Some(x), Some(y)) = (positions.next(), positions.next()) else { return };
         product.by_positions::<_, ROWS_BY_TWO, _>(out, out_stride, [x, y], scales);
@@ -142,13 +142,13 @@ impl Product<'_> {
                 }
             }
         };
-        for (first, bytes) in (0..).step_by(R).zip(self.rows.bytes.chunks(R * self.stride)) {
+        for (first, bytes) in (0..).step_by(R).zip(self.rows.bytes.chunks((R * self.stride).max(1))) {
             if bytes.len() == R * self.stride {
                 let tile = core::array::from_fn(|r| part(bytes, r * self.stride..(r + 1) * self.stride));
                 let sums: [_; R] = self.sums(tile, &x);
                 (first..).zip(tile).zip(sums).for_each(|((r, row), sums)| put(r, row, sums));
             } else {
-                for (r, row) in (first..).zip(bytes.chunks_exact(self.stride)) {
+                for (r, row) in (first..).zip(part::rows(bytes, self.stride)) {
                     let [sums] = self.sums([row], &x);
                     put(r, row, sums);
                 }
