@@ -10,9 +10,10 @@ use super::tile;
 
 /// A tile in assembly: `column` is the macro's body for column `\i`, or for a pair of columns.
 ///
-/// LOAD reads the activation that is `i` elements behind a pointer, of the size that the operand `size` says.
+/// LOAD reads the activation that is `i` elements behind a pointer, of the size that the operand `size` says. The operand
+/// `columns` says how many columns, or pairs, there are.
 macro_rules! tile {
-    ($columns:literal, $column:literal, $($operands:tt)*) => {
+    ($column:literal, $($operands:tt)*) => {
         asm!(
             ".macro LOAD to, from, i",
             ".if {size} == 2",
@@ -25,7 +26,7 @@ macro_rules! tile {
             $column,
             ".endm",
             ".set i, 0",
-            concat!(".rept ", $columns),
+            ".rept {columns}",
             "COLUMN i",
             ".set i, i + 1",
             ".endr",
@@ -38,16 +39,16 @@ macro_rules! tile {
 
 /// See [`super::bytes`].
 #[inline(always)]
-pub fn bytes<I: Integer, const R: usize, const P: usize>(
+pub fn bytes<I: Integer, const N: usize, const R: usize, const P: usize>(
     dots: &mut [[i32; P]; R],
-    weights: [&[u8; 32]; R],
-    x: [&[I; 32]; P],
+    weights: [&[u8; N]; R],
+    x: [&[I; N]; P],
 ) {
     match (dots.as_flattened_mut(), &weights[..], &x[..]) {
         ([a, b, c, d], [p, q, r, s], [x]) => {
             // SAFETY: it reads what the references point to.
             unsafe {
-                tile!("32", r"
+                tile!(r"
                     LOAD {v}, {x}, \i
                     ldrsb {i}, [{p}, #\i]
                     ldrsb {j}, [{q}, #\i]
@@ -57,7 +58,7 @@ pub fn bytes<I: Integer, const R: usize, const P: usize>(
                     ldrsb {j}, [{s}, #\i]
                     mla {c}, {i}, {v}, {c}
                     mla {d}, {j}, {v}, {d}",
-                    size = const size_of::<I>(),
+                    columns = const N, size = const size_of::<I>(),
                     a = inout(reg) *a, b = inout(reg) *b, c = inout(reg) *c, d = inout(reg) *d,
                     p = in(reg) *p, q = in(reg) *q, r = in(reg) *r, s = in(reg) *s, x = in(reg) *x,
                     i = out(reg) _, j = out(reg) _, v = out(reg) _,
@@ -68,7 +69,7 @@ pub fn bytes<I: Integer, const R: usize, const P: usize>(
         ([a, c, b, d], [p, q], [x, y]) => {
             // SAFETY: as above.
             unsafe {
-                tile!("32", r"
+                tile!(r"
                     LOAD {v}, {x}, \i
                     LOAD {w}, {y}, \i
                     ldrsb {i}, [{p}, #\i]
@@ -77,7 +78,7 @@ pub fn bytes<I: Integer, const R: usize, const P: usize>(
                     mla {b}, {j}, {v}, {b}
                     mla {c}, {i}, {w}, {c}
                     mla {d}, {j}, {w}, {d}",
-                    size = const size_of::<I>(),
+                    columns = const N, size = const size_of::<I>(),
                     a = inout(reg) *a, b = inout(reg) *b, c = inout(reg) *c, d = inout(reg) *d,
                     p = in(reg) *p, q = in(reg) *q, x = in(reg) *x, y = in(reg) *y,
                     i = out(reg) _, j = out(reg) _, v = out(reg) _, w = out(reg) _,
@@ -102,7 +103,7 @@ pub fn nibbles<I: Integer, const R: usize, const P: usize>(
         ([a, b, c, d], [p, q, r, s], [x]) => {
             // SAFETY: it reads what the references point to.
             unsafe {
-                tile!("16", r"
+                tile!(r"
                     LOAD {v}, {x}, \i
                     LOAD {w}, {x}, \i + 16
                     ldrb {i}, [{p}, #\i]
@@ -122,7 +123,7 @@ pub fn nibbles<I: Integer, const R: usize, const P: usize>(
                     mla {d}, {i}, {v}, {d}
                     lsr {i}, {i}, #4
                     mla {d}, {i}, {w}, {d}",
-                    size = const size_of::<I>(),
+                    columns = const 16, size = const size_of::<I>(),
                     a = inout(reg) *a, b = inout(reg) *b, c = inout(reg) *c, d = inout(reg) *d,
                     p = in(reg) *p, q = in(reg) *q, r = in(reg) *r, s = in(reg) *s, x = in(reg) *x,
                     i = out(reg) _, v = out(reg) _, w = out(reg) _,
@@ -133,7 +134,7 @@ pub fn nibbles<I: Integer, const R: usize, const P: usize>(
         ([a, c, b, d], [p, q], [x, y]) => {
             // SAFETY: as above.
             unsafe {
-                tile!("16", r"
+                tile!(r"
                     LOAD {v}, {x}, \i
                     LOAD {w}, {y}, \i
                     ldrb {i}, [{p}, #\i]
@@ -152,7 +153,7 @@ pub fn nibbles<I: Integer, const R: usize, const P: usize>(
                     mla {b}, {j}, {v}, {b}
                     mla {c}, {i}, {w}, {c}
                     mla {d}, {j}, {w}, {d}",
-                    size = const size_of::<I>(),
+                    columns = const 16, size = const size_of::<I>(),
                     a = inout(reg) *a, b = inout(reg) *b, c = inout(reg) *c, d = inout(reg) *d,
                     p = in(reg) *p, q = in(reg) *q, x = in(reg) *x, y = in(reg) *y,
                     i = out(reg) _, j = out(reg) _, u = out(reg) _, v = out(reg) _, w = out(reg) _,

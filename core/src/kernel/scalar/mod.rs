@@ -164,16 +164,21 @@ impl Product<'_> {
             return sums;
         }
         match self.packing.bits {
+            8 if !X::Integer::HAS_SCALES => self.each_group(&mut sums, rows, |dots, g| {
+                // SAFETY: the full groups are there.
+                let (weights, x) = unsafe { (chunks(rows, g), columns::<64, _, _>(x, g)) };
+                bytes(dots, weights, x.map(|x| x.integers));
+            }),
             8 => self.each_group(&mut sums, rows, |dots, g| {
                 for i in [2 * g, 2 * g + 1] {
                     // SAFETY: the full groups are there, two pieces each.
-                    let (weights, x) = unsafe { (chunks(rows, i), columns(x, i)) };
+                    let (weights, x) = unsafe { (chunks(rows, i), columns::<32, _, _>(x, i)) };
                     add_scaled(dots, x, |dots, x| bytes(dots, weights, x));
                 }
             }),
             4 => self.each_group(&mut sums, rows, |dots, g| {
                 // SAFETY: the full groups are there.
-                let (weights, columns) = unsafe { (chunks(rows, g), columns(x, g)) };
+                let (weights, columns) = unsafe { (chunks(rows, g), columns::<32, _, _>(x, g)) };
                 let offsets = x.each_ref().map(|x| -8 * x.sum(g, self.rows.n_in));
                 add_scaled(dots, columns, |dots, x| {
                     dots.iter_mut().for_each(|dots| *dots = offsets);
@@ -187,7 +192,7 @@ impl Product<'_> {
                     signed_bytes(self.packing, part(row, g * n..(g + 1) * n), 32, buffer);
                 }
                 // SAFETY: the full groups are there.
-                let x = unsafe { columns(x, g) };
+                let x = unsafe { columns::<32, _, _>(x, g) };
                 add_scaled(dots, x, |dots, x| bytes(dots, buffers.each_ref(), x));
             }),
         }
@@ -232,12 +237,12 @@ impl Product<'_> {
     }
 }
 
-/// Adds the products of 32 columns, times the activations' own scales.
+/// Adds the products of `N` columns, times the activations' own scales.
 #[inline(always)]
-fn add_scaled<'a, I: Integer, const R: usize, const P: usize>(
+fn add_scaled<'a, I: Integer, const N: usize, const R: usize, const P: usize>(
     dots: &mut [[i32; P]; R],
-    x: [Columns<'a, I>; P],
-    multiply: impl FnOnce(&mut [[i32; P]; R], [&'a [I; 32]; P]),
+    x: [Columns<'a, I, N>; P],
+    multiply: impl FnOnce(&mut [[i32; P]; R], [&'a [I; N]; P]),
 ) {
     if !I::HAS_SCALES {
         return multiply(dots, x.map(|x| x.integers));
@@ -261,12 +266,12 @@ unsafe fn chunks<const N: usize, const R: usize>(rows: [&[u8]; R], i: usize) -> 
     rows.map(|row| unsafe { &*row.as_ptr().add(i * N).cast() })
 }
 
-/// The `i`th 32 activations of each position.
+/// The `i`th `N` activations of each position.
 ///
 /// # Safety
 /// They are there.
 #[inline(always)]
-unsafe fn columns<X: Tiled, const P: usize>(x: &[X; P], i: usize) -> [Columns<'_, X::Integer>; P] {
+unsafe fn columns<const N: usize, X: Tiled, const P: usize>(x: &[X; P], i: usize) -> [Columns<'_, X::Integer, N>; P] {
     // SAFETY: the caller's.
     x.each_ref().map(|x| unsafe { x.columns(i) })
 }

@@ -1,4 +1,4 @@
-//! One position's activations, 32 columns at a time.
+//! One position's activations, 32 or 64 columns at a time.
 
 use crate::kernel::{I8Position, I16Position, Position};
 use crate::part::part;
@@ -17,11 +17,11 @@ impl Integer for i8 {
     const HAS_SCALES: bool = true;
 }
 
-/// The activations under 32 weights.
+/// The activations under `N` weights.
 #[derive(Clone, Copy)]
-pub struct Columns<'a, I> {
-    pub integers: &'a [I; 32],
-    /// Their own integer scale.
+pub struct Columns<'a, I, const N: usize> {
+    pub integers: &'a [I; N],
+    /// The integer scale of the first 32.
     pub scale: i32,
 }
 
@@ -33,11 +33,11 @@ pub trait Tiled: Position {
     /// Whether there are `n_in` of them, with all that belongs to them.
     fn covers(self, n_in: usize) -> bool;
 
-    /// Those from `32 i` on.
+    /// Those from `N i` on.
     ///
     /// # Safety
-    /// [`Tiled::covers`] is true of `32 (i + 1)`.
-    unsafe fn columns(&self, i: usize) -> Columns<'_, Self::Integer>;
+    /// [`Tiled::covers`] is true of `N (i + 1)`, and `N` is a multiple of 32.
+    unsafe fn columns<const N: usize>(&self, i: usize) -> Columns<'_, Self::Integer, N>;
 
     /// Their sum, the kernel having arranged them for nibbles. `n_in` is the row's length.
     fn sum(&self, i: usize, n_in: usize) -> i32;
@@ -52,9 +52,9 @@ impl Tiled for I16Position<'_> {
     }
 
     #[inline(always)]
-    unsafe fn columns(&self, i: usize) -> Columns<'_, i16> {
-        // SAFETY: the 16 words are there, they hold 32 halves, and are aligned as halves are.
-        Columns { integers: unsafe { &*self.words.as_ptr().add(16 * i).cast() }, scale: 1 }
+    unsafe fn columns<const N: usize>(&self, i: usize) -> Columns<'_, i16, N> {
+        // SAFETY: the words are there, they hold `N` halves, and are aligned as halves are.
+        Columns { integers: unsafe { &*self.words.as_ptr().add(N / 2 * i).cast() }, scale: 1 }
     }
 
     #[inline(always)]
@@ -72,10 +72,13 @@ impl Tiled for I8Position<'_> {
     }
 
     #[inline(always)]
-    unsafe fn columns(&self, i: usize) -> Columns<'_, i8> {
-        // SAFETY: the 8 words are there, which hold 32 bytes, and so is their scale.
+    unsafe fn columns<const N: usize>(&self, i: usize) -> Columns<'_, i8, N> {
+        // SAFETY: the words are there, which hold `N` bytes, and so is the scale.
         unsafe {
-            Columns { integers: &*self.words.as_ptr().add(8 * i).cast(), scale: *self.scales.get_unchecked(i) as i32 }
+            Columns {
+                integers: &*self.words.as_ptr().add(N / 4 * i).cast(),
+                scale: *self.scales.get_unchecked(N / 32 * i) as i32,
+            }
         }
     }
 

@@ -6,9 +6,10 @@ use super::{Integer, tile};
 
 /// A tile in assembly: `column` is the macro's body for column `\i`, or for a pair of columns.
 ///
-/// LOAD reads the activation that is `i` elements behind a pointer, of the size that the operand `size` says.
+/// LOAD reads the activation that is `i` elements behind a pointer, of the size that the operand `size` says. The operand
+/// `columns` says how many columns, or pairs, there are.
 macro_rules! tile {
-    ($columns:literal, $column:literal, $($operands:tt)*) => {
+    ($column:literal, $($operands:tt)*) => {
         asm!(
             ".macro LOAD to, from, i",
             ".if {size} == 2",
@@ -21,7 +22,7 @@ macro_rules! tile {
             $column,
             ".endm",
             ".set i, 0",
-            concat!(".rept ", $columns),
+            ".rept {columns}",
             "COLUMN i",
             ".set i, i + 1",
             ".endr",
@@ -35,16 +36,16 @@ macro_rules! tile {
 
 /// See [`super::bytes`].
 #[inline(always)]
-pub fn bytes<I: Integer, const R: usize, const P: usize>(
+pub fn bytes<I: Integer, const N: usize, const R: usize, const P: usize>(
     dots: &mut [[i32; P]; R],
-    weights: [&[u8; 32]; R],
-    x: [&[I; 32]; P],
+    weights: [&[u8; N]; R],
+    x: [&[I; N]; P],
 ) {
     match (dots.as_flattened_mut(), &weights[..], &x[..]) {
         ([a, b, c, d], [p, q, r, s], [x]) => {
             // SAFETY: it reads what the references point to.
             unsafe {
-                tile!("32", r"
+                tile!(r"
                     LOAD {v}, {x}, \i
                     lb {i}, \i({p})
                     lb {j}, \i({q})
@@ -58,7 +59,7 @@ pub fn bytes<I: Integer, const R: usize, const P: usize>(
                     add {b}, {b}, {j}
                     add {c}, {c}, {k}
                     add {d}, {d}, {l}",
-                    size = const size_of::<I>(),
+                    columns = const N, size = const size_of::<I>(),
                     a = inout(reg) *a, b = inout(reg) *b, c = inout(reg) *c, d = inout(reg) *d,
                     p = in(reg) *p, q = in(reg) *q, r = in(reg) *r, s = in(reg) *s, x = in(reg) *x,
                     i = out(reg) _, j = out(reg) _, k = out(reg) _, l = out(reg) _, v = out(reg) _,
@@ -68,7 +69,7 @@ pub fn bytes<I: Integer, const R: usize, const P: usize>(
         ([a, e, b, f, c, g, d, h], [p, q, r, s], [x, y]) => {
             // SAFETY: as above.
             unsafe {
-                tile!("32", r"
+                tile!(r"
                     LOAD {v}, {x}, \i
                     lb {i}, \i({p})
                     lb {j}, \i({q})
@@ -91,7 +92,7 @@ pub fn bytes<I: Integer, const R: usize, const P: usize>(
                     add {f}, {f}, {j}
                     add {g}, {g}, {k}
                     add {h}, {h}, {l}",
-                    size = const size_of::<I>(),
+                    columns = const N, size = const size_of::<I>(),
                     a = inout(reg) *a, b = inout(reg) *b, c = inout(reg) *c, d = inout(reg) *d,
                     e = inout(reg) *e, f = inout(reg) *f, g = inout(reg) *g, h = inout(reg) *h,
                     p = in(reg) *p, q = in(reg) *q, r = in(reg) *r, s = in(reg) *s,
@@ -118,7 +119,7 @@ pub fn nibbles<I: Integer, const R: usize, const P: usize>(
         ([a, b, c, d], [p, q, r, s], [x]) => {
             // SAFETY: it reads what the references point to.
             unsafe {
-                tile!("16", r"
+                tile!(r"
                     LOAD {v}, {x}, \i
                     LOAD {w}, {x}, \i + 16
                     lbu {i}, \i({p})
@@ -147,7 +148,7 @@ pub fn nibbles<I: Integer, const R: usize, const P: usize>(
                     add {b}, {b}, {j}
                     add {c}, {c}, {k}
                     add {d}, {d}, {l}",
-                    size = const size_of::<I>(),
+                    columns = const 16, size = const size_of::<I>(),
                     a = inout(reg) *a, b = inout(reg) *b, c = inout(reg) *c, d = inout(reg) *d,
                     p = in(reg) *p, q = in(reg) *q, r = in(reg) *r, s = in(reg) *s, x = in(reg) *x,
                     i = out(reg) _, j = out(reg) _, k = out(reg) _, l = out(reg) _, m = out(reg) _, n = out(reg) _,
@@ -158,7 +159,7 @@ pub fn nibbles<I: Integer, const R: usize, const P: usize>(
         ([a, e, b, f, c, g, d, h], [p, q, r, s], [x, y]) => {
             // SAFETY: as above.
             unsafe {
-                tile!("16", r"
+                tile!(r"
                     LOAD {v}, {x}, \i
                     LOAD {w}, {y}, \i
                     lbu {i}, \i({p})
@@ -207,7 +208,7 @@ pub fn nibbles<I: Integer, const R: usize, const P: usize>(
                     add {f}, {f}, {j}
                     add {g}, {g}, {k}
                     add {h}, {h}, {l}",
-                    size = const size_of::<I>(),
+                    columns = const 16, size = const size_of::<I>(),
                     a = inout(reg) *a, b = inout(reg) *b, c = inout(reg) *c, d = inout(reg) *d,
                     e = inout(reg) *e, f = inout(reg) *f, g = inout(reg) *g, h = inout(reg) *h,
                     p = in(reg) *p, q = in(reg) *q, r = in(reg) *r, s = in(reg) *s,

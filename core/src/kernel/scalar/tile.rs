@@ -4,12 +4,12 @@ use super::Integer;
 
 /// See [`super::bytes`].
 #[inline(always)]
-pub fn bytes<I: Integer, const R: usize, const P: usize>(
+pub fn bytes<I: Integer, const N: usize, const R: usize, const P: usize>(
     dots: &mut [[i32; P]; R],
-    weights: [&[u8; 32]; R],
-    x: [&[I; 32]; P],
+    weights: [&[u8; N]; R],
+    x: [&[I; N]; P],
 ) {
-    for i in 0..32 {
+    for i in 0..N {
         let x: [i32; P] = x.map(|x| x[i].into());
         for (dots, weights) in dots.iter_mut().zip(weights) {
             let weight = i32::from(weights[i] as i8);
