@@ -38,8 +38,8 @@ fn scaled(integer: i32, row_scale: f32, shift: u32, scale: f32) -> Option<f32> {
         return None;
     }
     // Mantissas of 31 bits become 24.
-    let zeros = magnitude.leading_zeros();
-    let mantissa = round(magnitude << (zeros - 1), 7);
+    let (magnitude, zeros) = if HAS_CLZ { cleared(magnitude) } else { cleared_by_halves(magnitude) };
+    let mantissa = round(magnitude >> 1, 7);
     // From 2^30 on, and no more than 255 * 2^24.
     let product = mantissa * (r >> 16 & 0x7F | 0x80);
     let high = product >> 31;
@@ -56,6 +56,28 @@ fn scaled(integer: i32, row_scale: f32, shift: u32, scale: f32) -> Option<f32> {
     // A mantissa that rounding has made 2^24 raises the exponent by one.
     let magnitude = ((result - 1) << 23) + round(product, 6 + high);
     Some(f32::from_bits(magnitude | (integer as u32 ^ r ^ s) & 1 << 31))
+}
+
+/// Whether the target has an instruction that counts leading zeros.
+const HAS_CLZ: bool = cfg!(not(any(target_arch = "riscv32", all(target_arch = "arm", not(target_has_atomic = "32")))));
+
+/// `x`, which is not zero, without its leading zeros, and how many there were.
+#[inline(always)]
+const fn cleared(x: u32) -> (u32, u32) {
+    (x << x.leading_zeros(), x.leading_zeros())
+}
+
+/// As [`cleared`], in half the instructions of counting without an instruction for it.
+#[inline(always)]
+fn cleared_by_halves(mut x: u32) -> (u32, u32) {
+    let mut zeros = 0;
+    for half in [16, 8, 4, 2, 1] {
+        if x >> (32 - half) == 0 {
+            x <<= half;
+            zeros += half;
+        }
+    }
+    (x, zeros)
 }
 
 /// `x / 2^bits` rounded to nearest even, with `bits` from 1 on and `x` no more than `2^32 - 2^bits`.
@@ -98,6 +120,15 @@ mod tests {
             }
         }
         assert!(taken > 1_000_000, "{taken}");
+    }
+
+    #[test]
+    fn both_ways_of_clearing_zeros_agree() {
+        for bit in 0..32 {
+            for x in [1 << bit, (1 << bit) | 1, u32::MAX >> bit] {
+                assert_eq!(cleared_by_halves(x), cleared(x), "{x}");
+            }
+        }
     }
 
     #[test]

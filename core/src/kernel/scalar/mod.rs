@@ -27,7 +27,7 @@ mod tile;
 
 use super::{I8Inputs, I16Inputs, Kernel, PackedRow, Rows, Scaling, Unpacked, row_scale, signed_bytes};
 use crate::format::{MIN_GROUP, Packing};
-use crate::part::{self, part, split_mut};
+use crate::part::{self, part, put, split_mut};
 use core::cfg_select;
 use finish::finish;
 use position::{Columns, Integer, Tiled};
@@ -106,6 +106,25 @@ fn matmul<X: Tiled>(
     }
 }
 
+/// Where `P` positions' products go.
+struct Outputs<'a, const P: usize> {
+    out: &'a mut [f32],
+    stride: usize,
+    scales: [f32; P],
+    scaling: Scaling,
+}
+
+impl<const P: usize> Outputs<'_, P> {
+    /// What the sums of row `r` stand for.
+    #[inline(always)]
+    fn put(&mut self, r: usize, row: &[u8], sums: [i64; P]) {
+        let row_scale = row_scale(row);
+        for (t, (sum, scale)) in sums.into_iter().zip(self.scales).enumerate() {
+            put(self.out, t * self.stride + r, finish(&self.scaling, sum, row_scale, scale));
+        }
+    }
+}
+
 /// The rows of a product.
 #[derive(Clone, Copy)]
 struct Product<'a> {
@@ -129,30 +148,48 @@ impl Product<'_> {
         x: [X; P],
         scales: [f32; P],
     ) {
-        let (packing, n_in) = (self.packing, self.rows.n_in);
-        if !x.iter().all(|x| x.covers(n_in)) {
+        if !x.iter().all(|x| x.covers(self.rows.n_in)) {
             return;
         }
-        let scaling = Scaling::new(packing, n_in);
-        let mut put = |r: usize, row: &[u8], sums: [i64; P]| {
-            let row_scale = row_scale(row);
-            for (t, (sum, scale)) in sums.into_iter().zip(scales).enumerate() {
-                if let Some(out) = out.get_mut(t * out_stride + r) {
-                    *out = finish(&scaling, sum, row_scale, scale);
-                }
-            }
-        };
+        let mut outputs =
+            Outputs { out, stride: out_stride, scales, scaling: Scaling::new(self.packing, self.rows.n_in) };
         for (first, bytes) in (0..).step_by(R).zip(self.rows.bytes.chunks((R * self.stride).max(1))) {
             if bytes.len() == R * self.stride {
-                let tile = core::array::from_fn(|r| part(bytes, r * self.stride..(r + 1) * self.stride));
-                let sums: [_; R] = self.sums(tile, &x);
-                (first..).zip(tile).zip(sums).for_each(|((r, row), sums)| put(r, row, sums));
+                self.tile::<_, R, P>(&mut outputs, first, bytes, &x);
             } else {
-                for (r, row) in (first..).zip(part::rows(bytes, self.stride)) {
-                    let [sums] = self.sums([row], &x);
-                    put(r, row, sums);
-                }
+                self.left_over(&mut outputs, first, bytes, &x);
             }
+        }
+    }
+
+    /// `R` rows, from `first` on.
+    #[inline(always)]
+    fn tile<X: Tiled, const R: usize, const P: usize>(
+        &self,
+        outputs: &mut Outputs<'_, P>,
+        first: usize,
+        bytes: &[u8],
+        x: &[X; P],
+    ) {
+        let rows: [_; R] = core::array::from_fn(|r| part(bytes, r * self.stride..(r + 1) * self.stride));
+        let sums = self.sums(rows, x);
+        for ((r, row), sums) in (first..).zip(rows).zip(sums) {
+            outputs.put(r, row, sums);
+        }
+    }
+
+    /// The last rows, fewer than a tile has.
+    #[cold]
+    #[inline(never)]
+    fn left_over<X: Tiled, const P: usize>(
+        &self,
+        outputs: &mut Outputs<'_, P>,
+        first: usize,
+        bytes: &[u8],
+        x: &[X; P],
+    ) {
+        for (r, row) in (first..).zip(part::rows(bytes, self.stride)) {
+            self.tile::<_, 1, P>(outputs, r, row, x);
         }
     }
 
