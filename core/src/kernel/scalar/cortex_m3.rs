@@ -10,6 +10,7 @@ use super::tile;
 
 /// A tile in assembly: `column` is the macro's body for column `\i`, or for a pair of columns.
 ///
+/// MLA adds a product to a sum, which column 0 begins.
 /// LOAD reads the activation that is `i` elements behind a pointer, of the size that the operand `size` says. The operand
 /// `columns` says how many columns, or pairs, there are.
 macro_rules! tile {
@@ -22,6 +23,13 @@ macro_rules! tile {
             r"ldrsb \to, [\from, #(\i)]",
             ".endif",
             ".endm",
+            ".macro MLA to, weight, x, i",
+            r".if \i",
+            r"mla \to, \weight, \x, \to",
+            ".else",
+            r"mul \to, \weight, \x",
+            ".endif",
+            ".endm",
             ".macro COLUMN i",
             $column,
             ".endm",
@@ -31,13 +39,14 @@ macro_rules! tile {
             ".set i, i + 1",
             ".endr",
             ".purgem LOAD",
+            ".purgem MLA",
             ".purgem COLUMN",
             $($operands)*
         )
     };
 }
 
-/// See [`super::bytes`].
+/// See [`tile::bytes`].
 #[inline(always)]
 pub fn bytes<I: Integer, const N: usize, const R: usize, const P: usize>(
     dots: &mut [[i32; P]; R],
@@ -52,14 +61,14 @@ pub fn bytes<I: Integer, const N: usize, const R: usize, const P: usize>(
                     LOAD {v}, {x}, \i
                     ldrsb {i}, [{p}, #\i]
                     ldrsb {j}, [{q}, #\i]
-                    mla {a}, {i}, {v}, {a}
-                    mla {b}, {j}, {v}, {b}
+                    MLA {a}, {i}, {v}, \i
+                    MLA {b}, {j}, {v}, \i
                     ldrsb {i}, [{r}, #\i]
                     ldrsb {j}, [{s}, #\i]
-                    mla {c}, {i}, {v}, {c}
-                    mla {d}, {j}, {v}, {d}",
+                    MLA {c}, {i}, {v}, \i
+                    MLA {d}, {j}, {v}, \i",
                     columns = const N, size = const size_of::<I>(),
-                    a = inout(reg) *a, b = inout(reg) *b, c = inout(reg) *c, d = inout(reg) *d,
+                    a = out(reg) *a, b = out(reg) *b, c = out(reg) *c, d = out(reg) *d,
                     p = in(reg) *p, q = in(reg) *q, r = in(reg) *r, s = in(reg) *s, x = in(reg) *x,
                     i = out(reg) _, j = out(reg) _, v = out(reg) _,
                     options(pure, readonly, nostack, preserves_flags)
@@ -74,12 +83,12 @@ pub fn bytes<I: Integer, const N: usize, const R: usize, const P: usize>(
                     LOAD {w}, {y}, \i
                     ldrsb {i}, [{p}, #\i]
                     ldrsb {j}, [{q}, #\i]
-                    mla {a}, {i}, {v}, {a}
-                    mla {b}, {j}, {v}, {b}
-                    mla {c}, {i}, {w}, {c}
-                    mla {d}, {j}, {w}, {d}",
+                    MLA {a}, {i}, {v}, \i
+                    MLA {b}, {j}, {v}, \i
+                    MLA {c}, {i}, {w}, \i
+                    MLA {d}, {j}, {w}, \i",
                     columns = const N, size = const size_of::<I>(),
-                    a = inout(reg) *a, b = inout(reg) *b, c = inout(reg) *c, d = inout(reg) *d,
+                    a = out(reg) *a, b = out(reg) *b, c = out(reg) *c, d = out(reg) *d,
                     p = in(reg) *p, q = in(reg) *q, x = in(reg) *x, y = in(reg) *y,
                     i = out(reg) _, j = out(reg) _, v = out(reg) _, w = out(reg) _,
                     options(pure, readonly, nostack, preserves_flags)
@@ -90,7 +99,7 @@ pub fn bytes<I: Integer, const N: usize, const R: usize, const P: usize>(
     }
 }
 
-/// See [`super::nibbles`].
+/// See [`tile::nibbles`].
 ///
 /// A byte is `low + 16 * high`, so that `low * x + high * y` is `byte * x + high * (y - 16 * x)`.
 #[inline(always)]

@@ -6,6 +6,7 @@ use super::{Integer, tile};
 
 /// A tile in assembly: `column` is the macro's body for column `\i`, or for a pair of columns.
 ///
+/// ADD adds to a sum, which column 0 begins.
 /// LOAD reads the activation that is `i` elements behind a pointer, of the size that the operand `size` says. The operand
 /// `columns` says how many columns, or pairs, there are.
 macro_rules! tile {
@@ -18,6 +19,13 @@ macro_rules! tile {
             r"lb \to, \i(\from)",
             ".endif",
             ".endm",
+            ".macro ADD to, from, i",
+            r".if \i",
+            r"add \to, \to, \from",
+            ".else",
+            r"mv \to, \from",
+            ".endif",
+            ".endm",
             ".macro COLUMN i",
             $column,
             ".endm",
@@ -27,6 +35,7 @@ macro_rules! tile {
             ".set i, i + 1",
             ".endr",
             ".purgem LOAD",
+            ".purgem ADD",
             ".purgem COLUMN",
             $($operands)*
             options(pure, readonly, nostack, preserves_flags)
@@ -34,7 +43,7 @@ macro_rules! tile {
     };
 }
 
-/// See [`super::bytes`].
+/// See [`tile::bytes`].
 #[inline(always)]
 pub fn bytes<I: Integer, const N: usize, const R: usize, const P: usize>(
     dots: &mut [[i32; P]; R],
@@ -55,12 +64,12 @@ pub fn bytes<I: Integer, const N: usize, const R: usize, const P: usize>(
                     mul {j}, {j}, {v}
                     mul {k}, {k}, {v}
                     mul {l}, {l}, {v}
-                    add {a}, {a}, {i}
-                    add {b}, {b}, {j}
-                    add {c}, {c}, {k}
-                    add {d}, {d}, {l}",
+                    ADD {a}, {i}, \i
+                    ADD {b}, {j}, \i
+                    ADD {c}, {k}, \i
+                    ADD {d}, {l}, \i",
                     columns = const N, size = const size_of::<I>(),
-                    a = inout(reg) *a, b = inout(reg) *b, c = inout(reg) *c, d = inout(reg) *d,
+                    a = out(reg) *a, b = out(reg) *b, c = out(reg) *c, d = out(reg) *d,
                     p = in(reg) *p, q = in(reg) *q, r = in(reg) *r, s = in(reg) *s, x = in(reg) *x,
                     i = out(reg) _, j = out(reg) _, k = out(reg) _, l = out(reg) _, v = out(reg) _,
                 );
@@ -77,24 +86,24 @@ pub fn bytes<I: Integer, const N: usize, const R: usize, const P: usize>(
                     lb {l}, \i({s})
                     mul {m}, {i}, {v}
                     mul {n}, {j}, {v}
-                    add {a}, {a}, {m}
+                    ADD {a}, {m}, \i
                     mul {m}, {k}, {v}
-                    add {b}, {b}, {n}
+                    ADD {b}, {n}, \i
                     mul {n}, {l}, {v}
                     LOAD {v}, {y}, \i
-                    add {c}, {c}, {m}
-                    add {d}, {d}, {n}
+                    ADD {c}, {m}, \i
+                    ADD {d}, {n}, \i
                     mul {i}, {i}, {v}
                     mul {j}, {j}, {v}
                     mul {k}, {k}, {v}
                     mul {l}, {l}, {v}
-                    add {e}, {e}, {i}
-                    add {f}, {f}, {j}
-                    add {g}, {g}, {k}
-                    add {h}, {h}, {l}",
+                    ADD {e}, {i}, \i
+                    ADD {f}, {j}, \i
+                    ADD {g}, {k}, \i
+                    ADD {h}, {l}, \i",
                     columns = const N, size = const size_of::<I>(),
-                    a = inout(reg) *a, b = inout(reg) *b, c = inout(reg) *c, d = inout(reg) *d,
-                    e = inout(reg) *e, f = inout(reg) *f, g = inout(reg) *g, h = inout(reg) *h,
+                    a = out(reg) *a, b = out(reg) *b, c = out(reg) *c, d = out(reg) *d,
+                    e = out(reg) *e, f = out(reg) *f, g = out(reg) *g, h = out(reg) *h,
                     p = in(reg) *p, q = in(reg) *q, r = in(reg) *r, s = in(reg) *s,
                     x = in(reg) *x, y = in(reg) *y,
                     i = out(reg) _, j = out(reg) _, k = out(reg) _, l = out(reg) _, v = out(reg) _,
@@ -106,7 +115,7 @@ pub fn bytes<I: Integer, const N: usize, const R: usize, const P: usize>(
     }
 }
 
-/// See [`super::nibbles`].
+/// See [`tile::nibbles`].
 ///
 /// A byte is `low + 16 * high`, so that `low * x + high * y` is `byte * x + high * (y - 16 * x)`.
 #[inline(always)]

@@ -2,13 +2,14 @@
 
 use super::Integer;
 
-/// See [`super::bytes`].
+/// Sets the dot products of `N` columns, of weights that are signed bytes, for each row and position.
 #[inline(always)]
 pub fn bytes<I: Integer, const N: usize, const R: usize, const P: usize>(
     dots: &mut [[i32; P]; R],
     weights: [&[u8; N]; R],
     x: [&[I; N]; P],
 ) {
+    *dots = [[0; P]; R];
     for i in 0..N {
         let x: [i32; P] = x.map(|x| x[i].into());
         for (dots, weights) in dots.iter_mut().zip(weights) {
@@ -18,7 +19,7 @@ pub fn bytes<I: Integer, const N: usize, const R: usize, const P: usize>(
     }
 }
 
-/// See [`super::nibbles`].
+/// Adds the dot products of 32 columns, of weights that are nibbles without a sign, for each row and position.
 #[inline(always)]
 pub fn nibbles<I: Integer, const R: usize, const P: usize>(
     dots: &mut [[i32; P]; R],
