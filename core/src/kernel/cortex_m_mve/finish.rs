@@ -5,20 +5,12 @@ use core::mem::MaybeUninit;
 
 use crate::kernel::{Scaling, row_scale};
 
-/// Sums to start from, each of them `start`, from 0 to 2^31: of an even number, 2 at least.
-pub fn fill(room: &mut [MaybeUninit<i64>], start: i64) -> &mut [i64] {
-    assert!(!room.is_empty() && room.len().is_multiple_of(2));
-    // SAFETY: pairs are all there is, and they are written.
-    unsafe {
-        fill_pairs(room.as_mut_ptr().cast(), start as u32, room.len() / 2);
-        &mut *(room as *mut [MaybeUninit<i64>] as *mut [i64])
-    }
-}
-
+/// Sums to start from, each of them `start`, from 0 to 2^31: `n` pairs, 1 at least.
+///
 /// # Safety
-/// There is room for `n` pairs, 1 at least.
+/// There is room for them.
 #[unsafe(naked)]
-unsafe extern "C" fn fill_pairs(room: *mut [i64; 2], start: u32, n: usize) {
+pub unsafe extern "C" fn fill_pairs(room: *mut MaybeUninit<[i64; 2]>, start: u32, n: usize) {
     naked_asm!(
         ".cpu cortex-m55",
         "push {{r7, lr}}",
@@ -33,104 +25,108 @@ unsafe extern "C" fn fill_pairs(room: *mut [i64; 2], start: u32, n: usize) {
     )
 }
 
+/// Sums of consecutive rows with one position, and what makes products of them.
 #[repr(C)]
-struct RowScaling {
-    /// Bytes from row to row.
-    stride: usize,
+pub struct RowSums {
+    /// Two sums next to each other, half of what the shift leaves out added already.
+    pub sums: *const i64,
     /// Bytes from two sums to the next two.
-    sums_stride: usize,
-    shift: u32,
-    unit: f32,
-    scale: f32,
+    pub pitch: usize,
+    /// The first row's end, with its scale.
+    pub scales: *const [u8; 2],
+    /// Bytes from row to row.
+    pub stride: usize,
+    /// Rows, from 1 on.
+    pub rows: usize,
+    /// See [`Scaling`].
+    pub shift: u32,
+    pub unit: f32,
+    /// The position's scale.
+    pub scale: f32,
 }
 
-/// The products that rows' sums stand for, half of what the shift leaves out added already: two sums next to each other,
-/// and the next two `sums_stride` behind. `rows` starts with the first row.
-pub fn finish_rows(
-    out: &mut [f32],
-    sums: &[i64],
-    sums_stride: usize,
-    rows: &[u8],
-    stride: usize,
-    scaling: &Scaling,
-    scale: f32,
-) {
-    let (quads, rest) = out.as_chunks_mut::<4>();
-    assert!(rows.len() >= (4 * quads.len() + rest.len()) * stride);
-    if !quads.is_empty() {
-        let _ = &sums[(2 * quads.len() - 1) * sums_stride + 1];
-        let parts =
-            RowScaling { stride, sums_stride: 8 * sums_stride, shift: scaling.shift, unit: scaling.unit, scale };
-        // SAFETY: sums, rows and outputs are there.
-        unsafe { finish_quads(quads.as_mut_ptr(), sums.as_ptr(), rows[stride - 2..].as_ptr(), &parts, quads.len()) };
+impl RowSums {
+    /// Writes the products that the sums stand for.
+    ///
+    /// # Safety
+    /// Everything that this points to is there, and room for the products.
+    #[inline(always)]
+    pub unsafe fn finish(&self, out: *mut f32, scaling: &Scaling) {
+        // SAFETY: the caller's.
+        unsafe {
+            if finish_quads(out, self) != 0 {
+                self.finish_exactly(out, scaling);
+            }
+        }
     }
-    let first = 4 * quads.len();
-    for (r, out) in (first..).zip(rest) {
-        let sum = sums[r / 2 * sums_stride + r % 2];
-        *out = scaling.finish(sum - scaling.half, row_scale(&rows[..(r + 1) * stride]), scale);
+
+    /// One row at a time, with subnormal numbers.
+    ///
+    /// # Safety
+    /// As for [`RowSums::finish`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn finish_exactly(&self, out: *mut f32, scaling: &Scaling) {
+        for r in 0..self.rows {
+            // SAFETY: the caller's.
+            unsafe {
+                let sum = *self.sums.byte_add(r / 2 * self.pitch).add(r % 2);
+                let row_scale = row_scale(&*self.scales.byte_add(r * self.stride));
+                *out.add(r) = scaling.finish(sum - scaling.half, row_scale, self.scale);
+            }
+        }
     }
 }
 
-/// Four rows at a time. Only conversion, which is exact about its one rounding, is done in vectors: vectors of floats
-/// flush subnormal numbers to zero.
+/// Four rows at a time. Vectors of floats flush subnormal numbers to zero: where they did, the result is not 0.
 ///
 /// # Safety
-/// `n` fours of outputs, sums and rows are there; `scales` points to the first row's bf16.
+/// As for [`RowSums::finish`].
 #[unsafe(naked)]
-unsafe extern "C" fn finish_quads(
-    out: *mut [f32; 4],
-    sums: *const i64,
-    scales: *const u8,
-    scaling: &RowScaling,
-    n: usize,
-) {
+unsafe extern "C" fn finish_quads(out: *mut f32, sums: &RowSums) -> u32 {
     naked_asm!(
         ".cpu cortex-m55",
-        "push {{r4-r11, lr}}",
-        "ldr lr, [sp, #36]",
-        "ldrd r4, r12, [r3]",
-        "vldr s12, [r3, #12]",
-        "vldr s13, [r3, #16]",
-        "ldr r3, [r3, #8]",
-        "movs r6, #0",
-        "vidup.u32 q2, r6, #1",
-        "vmul.i32 q2, q2, r4",
-        "vmov s14, lr",
-        "lsl r4, r4, #2",
-        "vmov s15, r4",
-        "dls lr, lr",
+        "push {{r4-r8, lr}}",
+        // Flags of flushed inputs and results, bits 7 and 3.
+        "vmrs r2, fpscr",
+        "bic r2, #0x88",
+        "vmsr fpscr, r2",
+        "movs r4, #0",
+        "vidup.u32 q2, r4, #1",
+        "ldrd r4, r6, [r1]",
+        "ldrd r2, r7, [r1, #8]",
+        "ldrd lr, r3, [r1, #16]",
+        "ldrd r8, r12, [r1, #24]",
+        // Where sums are, and scales.
+        "vmul.i32 q2, q2, r7",
+        "add r5, r4, r6",
+        "vmov q3[2], q3[0], r4, r5",
+        "adds r4, #8",
+        "adds r5, #8",
+        "vmov q3[3], q3[1], r4, r5",
+        "lsls r6, r6, #1",
+        "lsls r7, r7, #2",
+        "rsb r4, r3, #32",
+        "rsbs r3, r3, #0",
+        "dlstp.32 lr, lr",
         "2:",
-        "ldrd r4, r5, [r1]",
-        "asrl r4, r5, r3",
-        "ldrd r6, r7, [r1, #8]",
-        "asrl r6, r7, r3",
-        "add r1, r12",
-        "ldrd r8, r9, [r1]",
-        "asrl r8, r9, r3",
-        "ldrd r10, r11, [r1, #8]",
-        "asrl r10, r11, r3",
-        "add r1, r12",
+        "vldrw.u32 q0, [q3]",
+        "vshl.u32 q0, r3",
+        "vldrw.u32 q1, [q3, #4]",
+        "vshl.u32 q1, r4",
+        "vadd.i32 q3, q3, r6",
+        "vorr q0, q0, q1",
         "vldrh.u32 q1, [r2, q2]",
-        "vmov q0[2], q0[0], r4, r8",
-        "vmov q0[3], q0[1], r6, r10",
+        "add r2, r7",
         "vshl.i32 q1, q1, #16",
         "vcvt.f32.s32 q0, q0",
-        "vmov r4, s15",
-        "vmul.f32 s4, s4, s12",
-        "vmul.f32 s5, s5, s12",
-        "vmul.f32 s6, s6, s12",
-        "vmul.f32 s7, s7, s12",
-        "add r2, r4",
-        "vmul.f32 s0, s0, s4",
-        "vmul.f32 s1, s1, s5",
-        "vmul.f32 s2, s2, s6",
-        "vmul.f32 s3, s3, s7",
-        "vmul.f32 s0, s0, s13",
-        "vmul.f32 s1, s1, s13",
-        "vmul.f32 s2, s2, s13",
-        "vmul.f32 s3, s3, s13",
+        "vmul.f32 q1, q1, r8",
+        "vmul.f32 q0, q0, q1",
+        "vmul.f32 q0, q0, r12",
         "vstrw.32 q0, [r0], #16",
-        "le lr, 2b",
-        "pop {{r4-r11, pc}}",
+        "letp lr, 2b",
+        "vmrs r0, fpscr",
+        "and r0, #0x88",
+        "pop {{r4-r8, pc}}",
     )
 }

@@ -6,10 +6,11 @@
 use core::arch::naked_asm;
 
 use crate::ops::quantize::Rounding;
+use crate::part::{part_mut, split_mut};
 
 /// As [`quantize_i16`](crate::ops::quantize::quantize_i16), of `x` in whole groups of 32.
 pub fn quantize_i16(words: &mut [u32], groups: &[[f32; 32]]) -> f32 {
-    let words = &mut words[..16 * groups.len()];
+    let words = part_mut(words, ..16 * groups.len());
     let mut peak = 0;
     for x in groups {
         // SAFETY: 32 activations are there.
@@ -29,8 +30,8 @@ pub fn quantize_i16(words: &mut [u32], groups: &[[f32; 32]]) -> f32 {
 
 /// As [`quantize_i8`](crate::ops::quantize::quantize_i8), of `x` in whole groups of 32.
 pub fn quantize_i8(words: &mut [u32], groups: &[[f32; 32]]) -> f32 {
-    let (words, scales) = words.split_at_mut(8 * groups.len());
-    let scales = &mut scales[..groups.len()];
+    let (words, scales) = split_mut(words, 8 * groups.len());
+    let scales = part_mut(scales, ..groups.len());
     let mut largest = 0;
     for (peak, x) in scales.iter_mut().zip(groups) {
         // SAFETY: 32 activations are there.

@@ -32,35 +32,35 @@ mod walks;
 
 use core::arch::naked_asm;
 
-/// Groups that a loop may be given at most: what they push is 1 KiB.
+/// Groups of 32 that a loop may be given at most: what they push is 1 KiB.
 pub const MAX_GROUPS: usize = 32;
 
 /// What a loop works on; it leaves pointers to what is behind.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Tile {
-    /// The first row's weights, at a multiple of 4.
-    pub weights: *const u8,
+    /// The first row's scales.
+    pub scales: *const u8,
     /// Bytes from row to row.
     pub stride: usize,
+    /// The first row's weights, at a multiple of 4.
+    pub weights: *const u8,
     /// The first position's activations, at a multiple of 4.
     pub x: *const u32,
     /// Bytes from position to position.
     pub x_stride: usize,
     /// Groups of weights, from 1 on.
     pub groups: usize,
-    /// The first row's scales.
-    pub scales: *const u8,
-    /// The first position's scales of 8-bit activations.
-    pub x_scales: *const u32,
-    /// What makes up for the integers' being unsigned: a word a group, added to its sum.
-    pub corrections: *const i32,
+    /// The first position's blocks, see [`Layout`](super::Layout).
+    pub blocks: *const u32,
     /// The sums that grow: of each row, or of two rows for each position.
     pub sums: *mut i64,
     /// Bytes from tile to tile.
     pub tile_stride: usize,
     /// Tiles, from 1 on.
     pub tiles: usize,
+    /// Where the loop's stack ended before it pushed.
+    pub stack: usize,
 }
 
 impl Tile {
@@ -81,81 +81,83 @@ impl Tile {
 /// A loop over tiles.
 pub type Run = unsafe extern "C" fn(&mut Tile);
 
-/// The parts of a loop, for a tile of so many `sums`: `begin` sets up registers, `walk` takes a step through the
-/// weights, `again` repeats it; `meet` is the body that multiplies a pair of sums by `groups` scales.
+/// The parts of a loop whose groups push `apart` bytes of sums: `begin` sets up registers, `walk` takes a step through
+/// the weights, `again` repeats it. Then `totals` are loaded, `halves` times; `next` sets up what `meet`, with tail
+/// predication, adds to them.
 macro_rules! tile {
     (
-        sums: $sums:literal, pushes: $pushes:literal, begin: $begin:expr, walk: $walk:expr, again: $again:expr,
-        next_pair: $next_pair:expr, begin_meet: $begin_meet:expr, meet: $meet:expr
+        apart: $apart:literal, first: $first:literal, begin: $begin:expr, walk: $walk:expr, again: $again:expr,
+        totals: $totals:literal, next: [$($next:expr, $offset:literal),*], meet: $meet:expr
     ) => {
         naked_asm!(
             ".cpu cortex-m55",
             "push {{r4-r11, lr}}",
             "vpush {{d8-d15}}",
+            // Where each lane's first sum is: downwards from the first group's.
+            "mov r1, sp",
+            "str r1, [r0, #40]",
+            "movs r2, #0",
+            "vidup.u32 q6, r2, #1",
+            "mvn r3, #{apart} - 1",
+            "vmul.i32 q6, q6, r3",
+            "add r1, #3 * {apart} + {first}",
+            "vadd.i32 q6, q6, r1",
             "1:",
             "vmov s28, r0",
-            "mov r1, sp",
-            "vmov s29, r1",
             $begin,
             "2:",
             $walk,
             $again,
-            // Where each lane's group is: downwards from the first.
-            "vmov r0, s28",
-            "vmov r8, s29",
-            "movs r10, #0",
-            "vidup.u32 q6, r10, #1",
-            "mvn r9, #{apart} - 1",
-            "vmul.i32 q6, q6, r9",
-            "add r8, #4 * {apart} - 4 * {sums}",
-            "vadd.i32 q6, q6, r8",
-            "ldrd r4, r6, [r0, #16]",
-            "ldr r2, [r0, #4]",
-            "ldr r12, [r0, #32]",
-            $begin_meet,
-            ".set offset, 0",
-            ".rept {pairs}",
-            "movs r9, #offset",
-            ".set offset, offset + 8",
-            "vadd.i32 q7, q6, r9",
-            $next_pair,
-            "ldrd r8, r9, [r12]",
-            "ldrd r10, r11, [r12, #8]",
-            "dlstp.32 lr, r4",
-            "3:",
-            $meet,
-            "letp lr, 3b",
-            "strd r8, r9, [r12], #8",
-            "strd r10, r11, [r12], #8",
-            ".endr",
-            "mov r1, #{apart}",
-            "mul r1, r1, r4",
-            "add sp, r1",
+            "vmov r12, s28",
+            "push {{r12}}",
+            $(
+                $next,
+                "ldr lr, [r12, #28]",
+                concat!("ldm lr, {{", $totals, "}}"),
+                concat!("mov lr, #", $offset),
+                "vadd.i32 q7, q6, lr",
+                "ldr lr, [r12, #20]",
+                "ldr r12, [r12, #24]",
+                "dlstp.32 lr, lr",
+                "3:",
+                $meet,
+                "letp lr, 3b",
+                "ldr r12, [sp]",
+                "ldr lr, [r12, #28]",
+                concat!("stm lr!, {{", $totals, "}}"),
+                "str lr, [r12, #28]",
+            )*
             // The next tile.
-            "ldrd r1, r2, [r0, #36]",
-            "ldr r3, [r0]",
-            "ldr r6, [r0, #20]",
-            "str r12, [r0, #32]",
+            "ldr sp, [r12, #40]",
+            "mov r0, r12",
+            "ldrd r1, r2, [r0, #32]",
+            "ldr r3, [r0, #8]",
             "add r3, r1",
-            "add r6, r1",
             "subs r2, #1",
-            "str r3, [r0]",
-            "str r6, [r0, #20]",
-            "str r2, [r0, #40]",
+            "str r3, [r0, #8]",
+            "str r2, [r0, #36]",
             "bne 1b",
             "vpop {{d8-d15}}",
             "pop {{r4-r11, pc}}",
-            sums = const $sums,
-            apart = const 4 * $sums * $pushes,
-            pairs = const $sums / 2,
+            apart = const $apart,
+            first = const $first,
         )
     };
 }
 
-/// A loop over rows with one position: r4, r6, … are the sums, r0, r1, … point to weights, which have to be
-/// low registers where a load widens, r9 to activations.
+/// Pointers to the scales of the next so many rows.
+macro_rules! next_rows {
+    (3) => {
+        "ldrd r0, r5, [r12]\n add r1, r0, r5\n add r2, r1, r5\n add r5, r2, r5\n str r5, [r12]\n"
+    };
+    (4) => {
+        "ldrd r0, r5, [r12]\n add r1, r0, r5\n add r2, r1, r5\n add r3, r2, r5\n add r5, r3, r5\n str r5, [r12]\n"
+    };
+}
+
+/// A loop over eight or four rows with one position: r0, r1, … point to weights, r12 to activations.
 macro_rules! rows {
-    ($name:ident, $doc:literal, $n:tt, $walk:ident, meet: $meet:ident, pushes: $pushes:literal) => {
+    (8, $name:ident, $doc:literal, $walk:ident, meet: $meet:ident, apart: $apart:literal, row: $row:tt, half: $half:literal) => {
         #[doc = $doc]
         ///
         /// # Safety
@@ -163,28 +165,102 @@ macro_rules! rows {
         #[unsafe(naked)]
         pub unsafe extern "C" fn $name(tile: &mut Tile) {
             tile!(
-                sums: $n,
-                pushes: $pushes,
+                apart: $apart,
+                first: 0,
                 begin: concat!(
-                    "mov r4, r0\n ldrd r0, r6, [r4]\n ldr r9, [r4, #8]\n ldr r11, [r4, #16]\n",
-                    "add r1, r0, r6\n add r2, r1, r6\n add r3, r2, r6\n add r5, r3, r6\n add r7, r5, r6\n",
+                    "ldr lr, [r0, #20]\n ldr r4, [r0, #4]\n ldrd r0, r12, [r0, #8]\n dls lr, lr\n",
+                    "add r1, r0, r4\n add r2, r1, r4\n add r3, r2, r4\n add r5, r3, r4\n",
+                    "add r7, r5, r4\n add r9, r7, r4\n add r11, r9, r4\n",
                     $walk!(begin)
                 ),
-                walk: $walk!($n),
-                again: "subs r11, #1\n bne 2b",
+                walk: $walk!(8),
+                again: "le lr, 2b",
+                totals: "r4-r11",
+                next: [next_rows!(4), "0", next_rows!(4), $half],
+                meet: meet_rows!(4, $meet, $row)
+            )
+        }
+    };
+    (4, $name:ident, $doc:literal, $walk:ident, meet: $meet:ident, apart: $apart:literal, row: $row:tt) => {
+        #[doc = $doc]
+        ///
+        /// # Safety
+        /// Everything that the tile points to is there, of as many tiles, groups, rows and positions as it has.
+        #[unsafe(naked)]
+        pub unsafe extern "C" fn $name(tile: &mut Tile) {
+            tile!(
+                apart: $apart,
+                first: 0,
+                begin: concat!(
+                    "ldr lr, [r0, #20]\n ldr r4, [r0, #4]\n ldrd r0, r12, [r0, #8]\n dls lr, lr\n",
+                    "add r1, r0, r4\n add r2, r1, r4\n add r3, r2, r4\n",
+                    $walk!(begin)
+                ),
+                walk: $walk!(4),
+                again: "le lr, 2b",
+                totals: "r4-r11",
+                next: [next_rows!(4), "0"],
+                meet: meet_rows!(4, $meet, $row)
+            )
+        }
+    };
+}
 
-                next_pair: concat!("mov r1, r6\n add r3, r6, r2\n add r6, r3, r2\n", $meet!(next_rows)),
-                begin_meet: $meet!(begin),
-                meet: $meet!($n)
+/// A loop over six or four rows with one position, a sum of each under way: r4, r6, … are the sums, r0, r1, … point to
+/// weights, which have to be low registers where a load widens, r9 to activations.
+macro_rules! rows_at_once {
+    (6, $name:ident, $doc:literal, $walk:ident, meet: $meet:ident) => {
+        #[doc = $doc]
+        ///
+        /// # Safety
+        /// Everything that the tile points to is there, of as many tiles, groups, rows and positions as it has.
+        #[unsafe(naked)]
+        pub unsafe extern "C" fn $name(tile: &mut Tile) {
+            tile!(
+                apart: 24,
+                first: 0,
+                begin: concat!(
+                    "ldr r11, [r0, #20]\n ldr r4, [r0, #4]\n ldrd r0, r9, [r0, #8]\n",
+                    "add r1, r0, r4\n add r2, r1, r4\n add r3, r2, r4\n add r5, r3, r4\n add r7, r5, r4\n",
+                    $walk!(begin)
+                ),
+                walk: $walk!(6),
+                again: "subs r11, #1\n bne 2b",
+                totals: "r4-r9",
+                next: [next_rows!(3), "0", next_rows!(3), "12"],
+                meet: meet_rows!(3, $meet, 4)
+            )
+        }
+    };
+    (4, $name:ident, $doc:literal, $walk:ident, meet: $meet:ident) => {
+        #[doc = $doc]
+        ///
+        /// # Safety
+        /// Everything that the tile points to is there, of as many tiles, groups, rows and positions as it has.
+        #[unsafe(naked)]
+        pub unsafe extern "C" fn $name(tile: &mut Tile) {
+            tile!(
+                apart: 16,
+                first: 0,
+                begin: concat!(
+                    "ldr r11, [r0, #20]\n ldr r4, [r0, #4]\n ldrd r0, r9, [r0, #8]\n",
+                    "add r1, r0, r4\n add r2, r1, r4\n add r3, r2, r4\n",
+                    $walk!(begin)
+                ),
+                walk: $walk!(4),
+                again: "subs r11, #1\n bne 2b",
+                totals: "r4-r11",
+                next: [next_rows!(4), "0"],
+                meet: meet_rows!(4, $meet, 4)
             )
         }
     };
 }
 
 /// A loop over two rows with four positions: r0, r2, … are the sums, r1 and r3 point to weights, r5, r7, … to
-/// activations.
+/// activations. Two steps a turn; of an odd number the first turn takes one.
 macro_rules! positions {
-    ($name:ident, $doc:literal, $walk:ident, meet: $meet:ident, pushes: $pushes:literal) => {
+    ($name:ident, $doc:literal, $walk:ident, meet: $meet:ident, apart: $apart:literal, first: $first:literal) => {
         #[doc = $doc]
         ///
         /// # Safety
@@ -192,20 +268,30 @@ macro_rules! positions {
         #[unsafe(naked)]
         pub unsafe extern "C" fn $name(tile: &mut Tile) {
             tile!(
-                sums: 8,
-                pushes: $pushes,
+                apart: $apart,
+                first: $first,
                 begin: concat!(
-                    "ldrd r1, r2, [r0]\n add r3, r1, r2\n",
-                    "ldrd r5, r2, [r0, #8]\n add r7, r5, r2\n add r9, r7, r2\n add r11, r9, r2\n",
-                    "ldr r2, [r0, #16]\n vmov s30, r2\n",
-                    $walk!(begin)
+                    $walk!(begin),
+                    "ldrd r1, r5, [r0, #8]\n ldr r2, [r0, #4]\n add r3, r1, r2\n",
+                    "ldrd r2, r4, [r0, #16]\n add r7, r5, r2\n add r9, r7, r2\n add r11, r9, r2\n",
+                    "lsrs r4, r4, #1\n adc r2, r4, #0\n vmov s30, r2\n bcs 4f\n"
                 ),
-                walk: $walk!(8),
+                walk: concat!($walk!(positions), "4:\n", $walk!(positions)),
                 again: "vmov r0, s30\n subs r0, #1\n vmov s30, r0\n bne 2b",
-
-                next_pair: concat!("mov r1, r6\n add r3, r6, r2\n", $meet!(next_position)),
-                begin_meet: $meet!(begin),
-                meet: $meet!(8)
+                totals: "r4-r11",
+                next: [
+                    concat!(
+                        "ldrd r1, r5, [r12]\n add r3, r1, r5\n",
+                        "ldr r0, [r12, #24]\n ldr r5, [r12, #16]\n add r2, r0, r5\n"
+                    ),
+                    "0",
+                    concat!(
+                        "ldrd r1, r5, [r12]\n add r3, r1, r5\n add r5, r3, r5\n str r5, [r12]\n",
+                        "ldr r0, [r12, #24]\n ldr r5, [r12, #16]\n add r0, r0, r5, lsl #1\n add r2, r0, r5\n"
+                    ),
+                    "16"
+                ],
+                meet: meet_positions!($meet)
             )
         }
     };
@@ -240,13 +326,31 @@ macro_rules! push {
     (6) => {
         "stmdb sp!, {{r4, r6, r8, r10, r12, lr}}\n"
     };
+    (positions) => {
+        push!(8)
+    };
     (8) => {
         "stmdb sp!, {{r0, r2, r4, r6, r8, r10, r12, lr}}\n"
     };
 }
 
-/// A loop over two rows with one position: r4 and r6 are the sums, r0 and r1 point to weights, r9 to activations.
+/// A loop over four rows of two planes with one position: r4, r6, … are the sums, r0, r1, … point to weights, r9 to
+/// activations.
 macro_rules! planes {
+    (four, $unpack:ident, $multiply:ident) => {
+        concat!(
+            $unpack!("r0"),
+            $multiply!("r4"),
+            $unpack!("r1"),
+            $multiply!("r6"),
+            $unpack!("r2"),
+            $multiply!("r8"),
+            $unpack!("r3"),
+            $multiply!("r10"),
+            $multiply!(next),
+            push!(4)
+        )
+    };
     ($name:ident, $doc:literal, $unpack:ident, $multiply:ident, meet: $meet:ident) => {
         #[doc = $doc]
         ///
@@ -255,45 +359,39 @@ macro_rules! planes {
         #[unsafe(naked)]
         pub unsafe extern "C" fn $name(tile: &mut Tile) {
             tile!(
-                sums: 2,
-                pushes: 1,
+                apart: 16,
+                first: 0,
                 begin: concat!(
-                    "mov r4, r0\n ldrd r0, r6, [r4]\n ldr r9, [r4, #8]\n ldr r11, [r4, #16]\n add r1, r0, r6\n",
+                    "ldr r11, [r0, #20]\n ldr r4, [r0, #4]\n ldrd r0, r9, [r0, #8]\n",
+                    "add r1, r0, r4\n add r2, r1, r4\n add r3, r2, r4\n",
                     $unpack!(begin)
                 ),
-                walk: concat!(
-                    $unpack!("r0"),
-                    $multiply!("r4"),
-                    $unpack!("r1"),
-                    $multiply!("r6"),
-                    $multiply!(next),
-                    "stmdb sp!, {{r4, r6}}\n"
-                ),
+                walk: planes!(four, $unpack, $multiply),
                 again: "subs r11, #1\n bne 2b",
-                next_pair: concat!("mov r1, r6\n add r3, r6, r2\n add r6, r3, r2\n", $meet!(next_rows)),
-                begin_meet: $meet!(begin),
-                meet: $meet!(2)
+                totals: "r4-r11",
+                next: [next_rows!(4), "0"],
+                meet: meet_rows!(4, $meet, 4)
             )
         }
     };
 }
 
-rows!(bytes_i8_by_six, "Six rows of bytes with 8-bit activations.", 6, bytes_i8, meet: meet_bytes_i8, pushes: 2);
-rows!(bytes_i8_by_four, "Four rows of bytes with 8-bit activations.", 4, bytes_i8, meet: meet_bytes_i8, pushes: 2);
-positions!(bytes_i8_by_positions, "Bytes with 8-bit activations.", bytes_i8, meet: meet_bytes_i8, pushes: 2);
-rows!(bytes_i16_by_six, "Six rows of bytes with 16-bit activations.", 6, bytes_i16, meet: meet_bytes_i16, pushes: 1);
-rows!(bytes_i16_by_four, "Four rows of bytes with 16-bit activations.", 4, bytes_i16, meet: meet_bytes_i16, pushes: 1);
-positions!(bytes_i16_by_positions, "Bytes with 16-bit activations.", bytes_i16, meet: meet_bytes_i16, pushes: 1);
-rows!(nibbles_i8_by_six, "Six rows of nibbles with 8-bit activations.", 6, nibbles_i8, meet: meet_unsigned_i8, pushes: 1);
-rows!(nibbles_i8_by_four, "Four rows of nibbles with 8-bit activations.", 4, nibbles_i8, meet: meet_unsigned_i8, pushes: 1);
-positions!(nibbles_i8_by_positions, "Nibbles with 8-bit activations.", nibbles_i8, meet: meet_unsigned_i8, pushes: 1);
-rows!(nibbles_i16_by_six, "Six rows of nibbles with 16-bit activations.", 6, nibbles_i16, meet: meet_unsigned_i16, pushes: 1);
-rows!(nibbles_i16_by_four, "Four rows of nibbles with 16-bit activations.", 4, nibbles_i16, meet: meet_unsigned_i16, pushes: 1);
-positions!(nibbles_i16_by_positions, "Nibbles with 16-bit activations.", nibbles_i16, meet: meet_unsigned_i16, pushes: 1);
+rows!(8, bytes_i8_by_eight, "Eight rows of bytes with 8-bit activations.", bytes_i8, meet: meet_bytes_i8, apart: 64, row: 8, half: "32");
+rows!(4, bytes_i8_by_four, "Four rows of bytes with 8-bit activations.", bytes_i8, meet: meet_bytes_i8, apart: 32, row: 8);
+positions!(bytes_i8_by_positions, "Bytes with 8-bit activations.", bytes_i8, meet: meet_bytes_i8, apart: 64, first: 32);
+rows_at_once!(6, bytes_i16_by_six, "Six rows of bytes with 16-bit activations.", bytes_i16, meet: meet_bytes_i16);
+rows_at_once!(4, bytes_i16_by_four, "Four rows of bytes with 16-bit activations.", bytes_i16, meet: meet_bytes_i16);
+positions!(bytes_i16_by_positions, "Bytes with 16-bit activations.", bytes_i16, meet: meet_bytes_i16, apart: 32, first: 0);
+rows!(8, nibbles_i8_by_eight, "Eight rows of nibbles with 8-bit activations.", nibbles_i8, meet: meet_unsigned_i8, apart: 32, row: 4, half: "16");
+rows!(4, nibbles_i8_by_four, "Four rows of nibbles with 8-bit activations.", nibbles_i8, meet: meet_unsigned_i8, apart: 16, row: 4);
+positions!(nibbles_i8_by_positions, "Nibbles with 8-bit activations.", nibbles_i8, meet: meet_unsigned_i8, apart: 32, first: 0);
+rows_at_once!(6, nibbles_i16_by_six, "Six rows of nibbles with 16-bit activations.", nibbles_i16, meet: meet_unsigned_i16);
+rows_at_once!(4, nibbles_i16_by_four, "Four rows of nibbles with 16-bit activations.", nibbles_i16, meet: meet_unsigned_i16);
+positions!(nibbles_i16_by_positions, "Nibbles with 16-bit activations.", nibbles_i16, meet: meet_unsigned_i16, apart: 32, first: 0);
 
-planes!(six_bits_i8, "Two rows of 6 bits with 8-bit activations.", six_bits, unpacked_i8, meet: meet_unsigned_i8);
-planes!(five_bits_i8, "Two rows of 5 bits with 8-bit activations.", five_bits, unpacked_i8, meet: meet_unsigned_i8);
-planes!(three_bits_i8, "Two rows of 3 bits with 8-bit activations.", three_bits, unpacked_i8, meet: meet_unsigned_i8);
-planes!(six_bits_i16, "Two rows of 6 bits with 16-bit activations.", six_bits, unpacked_i16, meet: meet_unsigned_i16);
-planes!(five_bits_i16, "Two rows of 5 bits with 16-bit activations.", five_bits, unpacked_i16, meet: meet_unsigned_i16);
-planes!(three_bits_i16, "Two rows of 3 bits with 16-bit activations.", three_bits, unpacked_i16, meet: meet_unsigned_i16);
+planes!(six_bits_i8, "Four rows of 6 bits with 8-bit activations.", six_bits, unpacked_i8, meet: meet_unsigned_i8);
+planes!(five_bits_i8, "Four rows of 5 bits with 8-bit activations.", five_bits, unpacked_i8, meet: meet_unsigned_i8);
+planes!(three_bits_i8, "Four rows of 3 bits with 8-bit activations.", three_bits, unpacked_i8, meet: meet_unsigned_i8);
+planes!(six_bits_i16, "Four rows of 6 bits with 16-bit activations.", six_bits, unpacked_i16, meet: meet_unsigned_i16);
+planes!(five_bits_i16, "Four rows of 5 bits with 16-bit activations.", five_bits, unpacked_i16, meet: meet_unsigned_i16);
+planes!(three_bits_i16, "Four rows of 3 bits with 16-bit activations.", three_bits, unpacked_i16, meet: meet_unsigned_i16);

@@ -6,7 +6,7 @@
 /// What brings a lane's 2 bits to its top: 6 for lanes 0 to 7, 4 for the others; in q5.
 macro_rules! shifts_of_two {
     () => {
-        "vmov.i8 q5, #6\n mov r2, #0x04040404\n vmov s22, s23, r2, r2\n"
+        "vmov.i8 q5, #6\n mov r4, #0x04040404\n vmov s22, s23, r4, r4\n"
     };
 }
 
@@ -14,25 +14,25 @@ macro_rules! shifts_of_two {
 macro_rules! shifts_of_one {
     () => {
         concat!(
-            "mov r2, #0x07070707\n mov r3, #0x06060606\n vmov s16, s17, r2, r3\n",
-            "mov r2, #0x05050505\n mov r3, #0x04040404\n vmov s18, s19, r2, r3\n"
+            "mov r4, #0x07070707\n mov r6, #0x06060606\n vmov s16, s17, r4, r6\n",
+            "mov r4, #0x05050505\n mov r6, #0x04040404\n vmov s18, s19, r4, r6\n"
         )
     };
 }
 
 macro_rules! six_bits {
     (begin) => {
-        concat!(shifts_of_two!(), "vmov.i8 q6, #2\n mov r2, #0\n vmov s26, s27, r2, r2\n")
+        concat!(shifts_of_two!(), "vmov.i8 q4, #2\n mov r4, #0\n vmov s18, s19, r4, r4\n")
     };
     ($w:literal) => {
         concat!(
             "vldrw.u32 q0, [",
             $w,
-            "], #16\n ldrd r7, r8, [",
+            "], #16\n ldrd r5, r7, [",
             $w,
             "], #8\n",
-            "vmov q3[2], q3[0], r7, r7\n vmov q3[3], q3[1], r8, r8\n",
-            "vshr.u8 q2, q0, #4\n vshl.u8 q1, q3, q5\n vshl.u8 q3, q3, q6\n",
+            "vmov q3[2], q3[0], r5, r5\n vmov q3[3], q3[1], r7, r7\n",
+            "vshr.u8 q2, q0, #4\n vshl.u8 q1, q3, q5\n vshl.u8 q3, q3, q4\n",
             "vshr.u8 q1, q1, #6\n vshr.u8 q3, q3, #6\n vsli.8 q0, q1, #4\n vsli.8 q2, q3, #4\n"
         )
     };
@@ -61,9 +61,9 @@ macro_rules! three_bits {
     };
     ($w:literal) => {
         concat!(
-            "ldrd r7, r8, [",
+            "ldrd r5, r7, [",
             $w,
-            "], #8\n vmov q2[2], q2[0], r7, r7\n vmov q2[3], q2[1], r8, r8\n",
+            "], #8\n vmov q2[2], q2[0], r5, r5\n vmov q2[3], q2[1], r7, r7\n",
             "ldr r7, [",
             $w,
             "], #4\n vdup.32 q3, r7\n",
