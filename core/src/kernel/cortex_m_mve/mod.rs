@@ -12,7 +12,7 @@ mod round;
 use core::mem::MaybeUninit;
 
 use super::{I8Inputs, I8Position, I16Inputs, I16Position, Kernel, PackedRow, Position, Rows, Scaling, sum};
-use crate::format::Packing;
+use crate::format::{Format, Packing};
 use crate::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
 use crate::part::{part, part_mut, rows_mut};
 use finish::{RowSums, fill_pairs};
@@ -55,12 +55,32 @@ impl Kernel for CortexMMve {
     }
 
     fn matmul_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>) {
-        multiply(out, out_stride, inputs.words, inputs.scales, rows, Layout::i16(rows.n_in));
+        multiply(out, out_stride, inputs.words, inputs.scales, rows, false);
     }
 
     fn matmul_i8(&self, out: &mut [f32], out_stride: usize, inputs: I8Inputs<'_>, rows: Rows<'_>) {
-        multiply(out, out_stride, inputs.words, inputs.scales, rows, Layout::i8(rows.n_in));
+        multiply(out, out_stride, inputs.words, inputs.scales, rows, true);
     }
+}
+
+/// The product of rows with positions, each of [`i16_words`]. What follows from a format is known at compile time: a
+/// block of rows is so soon multiplied that it counts.
+#[inline(always)]
+fn multiply(out: &mut [f32], out_stride: usize, words: &[u32], scales: &[f32], rows: Rows<'_>, is_i8: bool) {
+    macro_rules! formats {
+        ($($format:ident)*) => {
+            match rows.format {
+                $(Format::$format => {
+                    if let Some(packing) = const { Format::$format.packing() } {
+                        let rows = Rows { format: Format::$format, ..rows };
+                        multiply_packed(out, out_stride, words, scales, rows, packing, is_i8);
+                    }
+                })*
+                Format::F32 | Format::F16 => {}
+            }
+        };
+    }
+    formats!(Q8 Q6 Q5 Q4 Q3);
 }
 
 /// The loops of a format with activations of a width.
@@ -73,38 +93,42 @@ struct Loops {
 
 impl Loops {
     #[inline(always)]
-    fn new(packing: Packing, is_i8: bool) -> &'static Self {
+    const fn new(packing: Packing, is_i8: bool) -> Self {
         const fn whole(n: usize, many: Run, four: Run, positions: Run) -> Loops {
             Loops { rows: [(n, many), (4, four)], positions: Some(positions) }
         }
         const fn planes(four: Run) -> Loops {
             Loops { rows: [(4, four); 2], positions: None }
         }
-        const BYTES_I8: Loops = whole(8, bytes_i8_by_eight, bytes_i8_by_four, bytes_i8_by_positions);
-        const BYTES_I16: Loops = whole(6, bytes_i16_by_six, bytes_i16_by_four, bytes_i16_by_positions);
-        const NIBBLES_I8: Loops = whole(8, nibbles_i8_by_eight, nibbles_i8_by_four, nibbles_i8_by_positions);
-        const NIBBLES_I16: Loops = whole(6, nibbles_i16_by_six, nibbles_i16_by_four, nibbles_i16_by_positions);
         match (packing.bits, is_i8) {
-            (8, true) => &const { BYTES_I8 },
-            (8, false) => &const { BYTES_I16 },
-            (4, true) => &const { NIBBLES_I8 },
-            (4, false) => &const { NIBBLES_I16 },
-            (6, true) => &const { planes(six_bits_i8) },
-            (6, false) => &const { planes(six_bits_i16) },
-            (5, true) => &const { planes(five_bits_i8) },
-            (5, false) => &const { planes(five_bits_i16) },
-            (_, true) => &const { planes(three_bits_i8) },
-            (_, false) => &const { planes(three_bits_i16) },
+            (8, true) => whole(8, bytes_i8_by_eight, bytes_i8_by_four, bytes_i8_by_positions),
+            (8, false) => whole(6, bytes_i16_by_six, bytes_i16_by_four, bytes_i16_by_positions),
+            (4, true) => whole(8, nibbles_i8_by_eight, nibbles_i8_by_four, nibbles_i8_by_positions),
+            (4, false) => whole(6, nibbles_i16_by_six, nibbles_i16_by_four, nibbles_i16_by_positions),
+            (6, true) => planes(six_bits_i8),
+            (6, false) => planes(six_bits_i16),
+            (5, true) => planes(five_bits_i8),
+            (5, false) => planes(five_bits_i16),
+            (_, true) => planes(three_bits_i8),
+            (_, false) => planes(three_bits_i16),
         }
     }
 }
 
-/// The product of rows with positions, each of [`i16_words`].
+/// [`multiply`] with a format's packing.
 #[inline(always)]
-fn multiply(out: &mut [f32], out_stride: usize, words: &[u32], scales: &[f32], rows: Rows<'_>, layout: Layout) {
-    let Some(packing) = rows.format.packing() else { return };
+fn multiply_packed(
+    out: &mut [f32],
+    out_stride: usize,
+    words: &[u32],
+    scales: &[f32],
+    rows: Rows<'_>,
+    packing: Packing,
+    is_i8: bool,
+) {
+    let layout = if is_i8 { Layout::i8(rows.n_in) } else { Layout::i16(rows.n_in) };
     let (stride, len) = (rows.format.row_stride(rows.n_in), i16_words(rows.n_in));
-    let Some(n_rows) = rows.bytes.len().checked_div(stride) else { return };
+    let n_rows = rows.bytes.len() / stride.max(1);
     // The loops are handed addresses: this is what they rest on.
     let there = words.len() >= scales.len() * len
         && rows.bytes.as_ptr().addr().is_multiple_of(4)
@@ -115,7 +139,7 @@ fn multiply(out: &mut [f32], out_stride: usize, words: &[u32], scales: &[f32], r
     }
     let full = rows.n_in / packing.group;
     let product = Product { words, rows, packing, layout, stride, len, full };
-    let loops = Loops::new(packing, layout.is_i8);
+    let loops = Loops::new(packing, is_i8);
     let scaling = Scaling::new(packing, rows.n_in);
     let mut room = [const { MaybeUninit::<[i64; 2]>::uninit() }; BLOCK / 2 * POSITIONS];
     let mut t = 0;
@@ -132,12 +156,12 @@ fn multiply(out: &mut [f32], out_stride: usize, words: &[u32], scales: &[f32], r
                 let sums = room.as_mut_ptr().cast::<i64>();
                 match together {
                     Some(run) => product.by_positions(run, sums, start, n, t),
-                    None => product.by_rows(loops, sums, start, n, t),
+                    None => product.by_rows(&loops, sums, start, n, t),
                 }
                 if full * packing.group != rows.n_in {
                     product.add_rest(sums, start, n, t, positions);
                 }
-                for (i, &scale) in part(scales, t..t + positions).iter().enumerate() {
+                for i in 0..positions {
                     let sums = RowSums {
                         sums: sums.add(2 * i),
                         pitch: 16 * positions,
@@ -146,7 +170,7 @@ fn multiply(out: &mut [f32], out_stride: usize, words: &[u32], scales: &[f32], r
                         rows: n,
                         shift: scaling.shift,
                         unit: scaling.unit,
-                        scale,
+                        scale: *scales.as_ptr().add(t + i),
                     };
                     sums.finish(out.as_mut_ptr().add((t + i) * out_stride + start), &scaling);
                 }
@@ -191,7 +215,6 @@ impl Product<'_> {
                 groups: most.min(self.full - first),
                 blocks: x.add(self.layout.block(first)),
                 sums,
-                tile_stride: 0,
                 tiles: 0,
                 stack: 0,
             }
@@ -210,9 +233,9 @@ impl Product<'_> {
             let mut tile = unsafe { self.tile(sums, start, t, first) };
             let [(many, run), (_, four)] = loops.rows;
             let tiles = if many == 8 { n / 8 } else { n / many - usize::from(n % many == 2 && n > many) };
-            unsafe { tile.take(run, many * self.stride, tiles) };
+            unsafe { tile.take(run, tiles) };
             let rest = n - many * tiles;
-            unsafe { tile.take(four, 4 * self.stride, rest / 4) };
+            unsafe { tile.take(four, rest / 4) };
             tile.stride = 0;
             for _ in 0..rest % 4 {
                 // One row stands for four.
@@ -220,9 +243,10 @@ impl Product<'_> {
                 let mut same = [unsafe { *place }; 4];
                 tile.sums = same.as_mut_ptr();
                 unsafe {
-                    tile.take(four, self.stride, 1);
+                    tile.take(four, 1);
                     *place = same[0];
                     tile.sums = place.add(1);
+                    tile.weights = tile.weights.add(self.stride);
                     tile.scales = tile.scales.add(self.stride);
                 }
             }
@@ -240,10 +264,10 @@ impl Product<'_> {
         while first < self.full {
             // SAFETY, here and below: the caller's.
             let mut tile = unsafe { self.tile(sums, start, t, first) };
-            unsafe { tile.take(run, 2 * self.stride, n / 2) };
+            unsafe { tile.take(run, n / 2) };
             // A last row stands for two.
             tile.stride = 0;
-            unsafe { tile.take(run, 0, n % 2) };
+            unsafe { tile.take(run, n % 2) };
             first += tile.groups;
         }
     }

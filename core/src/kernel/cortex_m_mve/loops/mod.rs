@@ -55,8 +55,6 @@ pub struct Tile {
     pub blocks: *const u32,
     /// The sums that grow: of each row, or of two rows for each position.
     pub sums: *mut i64,
-    /// Bytes from tile to tile.
-    pub tile_stride: usize,
     /// Tiles, from 1 on.
     pub tiles: usize,
     /// Where the loop's stack ended before it pushed.
@@ -64,14 +62,14 @@ pub struct Tile {
 }
 
 impl Tile {
-    /// Runs the loop over so many tiles, `stride` bytes apart.
+    /// Runs the loop over so many tiles.
     ///
     /// # Safety
     /// What the tile points to is there for all of them.
     #[inline(always)]
-    pub unsafe fn take(&mut self, run: Run, stride: usize, tiles: usize) {
+    pub unsafe fn take(&mut self, run: Run, tiles: usize) {
         if tiles > 0 {
-            (self.tile_stride, self.tiles) = (stride, tiles);
+            self.tiles = tiles;
             // SAFETY: the caller's.
             unsafe { run(self) };
         }
@@ -87,7 +85,7 @@ pub type Run = unsafe extern "C" fn(&mut Tile);
 macro_rules! tile {
     (
         apart: $apart:literal, first: $first:literal, begin: $begin:expr, walk: $walk:expr, again: $again:expr,
-        totals: $totals:literal, next: [$($next:expr, $offset:literal),*], meet: $meet:expr
+        totals: $totals:literal, next: [$($next:expr, $from:expr),*], meet: $meet:expr
     ) => {
         naked_asm!(
             ".cpu cortex-m55",
@@ -95,7 +93,8 @@ macro_rules! tile {
             "vpush {{d8-d15}}",
             // Where each lane's first sum is: downwards from the first group's.
             "mov r1, sp",
-            "str r1, [r0, #40]",
+            "str r1, [r0, #36]",
+            "mov r12, r0",
             "movs r2, #0",
             "vidup.u32 q6, r2, #1",
             "mvn r3, #{apart} - 1",
@@ -103,7 +102,7 @@ macro_rules! tile {
             "add r1, #3 * {apart} + {first}",
             "vadd.i32 q6, q6, r1",
             "1:",
-            "vmov s28, r0",
+            "vmov s28, r12",
             $begin,
             "2:",
             $walk,
@@ -114,10 +113,8 @@ macro_rules! tile {
                 $next,
                 "ldr lr, [r12, #28]",
                 concat!("ldm lr, {{", $totals, "}}"),
-                concat!("mov lr, #", $offset),
-                "vadd.i32 q7, q6, lr",
-                "ldr lr, [r12, #20]",
-                "ldr r12, [r12, #24]",
+                $from,
+                "ldrd lr, r12, [r12, #20]",
                 "dlstp.32 lr, lr",
                 "3:",
                 $meet,
@@ -128,20 +125,26 @@ macro_rules! tile {
                 "str lr, [r12, #28]",
             )*
             // The next tile.
-            "ldr sp, [r12, #40]",
-            "mov r0, r12",
-            "ldrd r1, r2, [r0, #32]",
-            "ldr r3, [r0, #8]",
-            "add r3, r1",
-            "subs r2, #1",
-            "str r3, [r0, #8]",
-            "str r2, [r0, #36]",
+            "ldr sp, [r12, #36]",
+            "ldr r1, [r12, #32]",
+            "subs r1, #1",
+            "str r1, [r12, #32]",
             "bne 1b",
             "vpop {{d8-d15}}",
             "pop {{r4-r11, pc}}",
             apart = const $apart,
             first = const $first,
         )
+    };
+}
+
+/// Where each lane's sum is, so many bytes behind its first one.
+macro_rules! sums_from {
+    (first) => {
+        "vmov q7, q6\n"
+    };
+    ($bytes:literal) => {
+        concat!("mov lr, #", $bytes, "\n vadd.i32 q7, q6, lr\n")
     };
 }
 
@@ -168,15 +171,17 @@ macro_rules! rows {
                 apart: $apart,
                 first: 0,
                 begin: concat!(
-                    "ldr lr, [r0, #20]\n ldr r4, [r0, #4]\n ldrd r0, r12, [r0, #8]\n dls lr, lr\n",
-                    "add r1, r0, r4\n add r2, r1, r4\n add r3, r2, r4\n add r5, r3, r4\n",
-                    "add r7, r5, r4\n add r9, r7, r4\n add r11, r9, r4\n",
-                    $walk!(begin)
+                    "ldr r4, [r12, #4]\n ldr r0, [r12, #8]\n add r1, r0, r4\n add r2, r1, r4\n add r3, r2, r4\n",
+                    "add r5, r3, r4\n add r7, r5, r4\n add r9, r7, r4\n add r11, r9, r4\n",
+                    "add r6, r11, r4\n str r6, [r12, #8]\n",
+                    $walk!(begin),
+                    "ldr r4, [r12, #20]\n ldr r12, [r12, #12]\n",
+                    "lsrs r4, r4, #1\n adc r4, r4, #0\n dls lr, r4\n bcs 4f\n"
                 ),
-                walk: $walk!(8),
+                walk: concat!($walk!(8), "4:\n", $walk!(8)),
                 again: "le lr, 2b",
                 totals: "r4-r11",
-                next: [next_rows!(4), "0", next_rows!(4), $half],
+                next: [next_rows!(4), sums_from!(first), next_rows!(4), sums_from!($half)],
                 meet: meet_rows!(4, $meet, $row)
             )
         }
@@ -192,14 +197,15 @@ macro_rules! rows {
                 apart: $apart,
                 first: 0,
                 begin: concat!(
-                    "ldr lr, [r0, #20]\n ldr r4, [r0, #4]\n ldrd r0, r12, [r0, #8]\n dls lr, lr\n",
-                    "add r1, r0, r4\n add r2, r1, r4\n add r3, r2, r4\n",
-                    $walk!(begin)
+                    "ldr r4, [r12, #4]\n ldr r0, [r12, #8]\n add r1, r0, r4\n add r2, r1, r4\n add r3, r2, r4\n",
+                    "add r6, r3, r4\n str r6, [r12, #8]\n",
+                    $walk!(begin),
+                    "ldr lr, [r12, #20]\n ldr r12, [r12, #12]\n dls lr, lr\n"
                 ),
                 walk: $walk!(4),
                 again: "le lr, 2b",
                 totals: "r4-r11",
-                next: [next_rows!(4), "0"],
+                next: [next_rows!(4), sums_from!(first)],
                 meet: meet_rows!(4, $meet, $row)
             )
         }
@@ -220,14 +226,16 @@ macro_rules! rows_at_once {
                 apart: 24,
                 first: 0,
                 begin: concat!(
-                    "ldr r11, [r0, #20]\n ldr r4, [r0, #4]\n ldrd r0, r9, [r0, #8]\n",
+                    "ldr r11, [r12, #20]\n ldr r4, [r12, #4]\n ldrd r0, r9, [r12, #8]\n",
                     "add r1, r0, r4\n add r2, r1, r4\n add r3, r2, r4\n add r5, r3, r4\n add r7, r5, r4\n",
-                    $walk!(begin)
+                    "add r6, r7, r4\n str r6, [r12, #8]\n",
+                    $walk!(begin),
+                    "lsrs r11, r11, #1\n adc r11, r11, #0\n bcs 4f\n"
                 ),
-                walk: $walk!(6),
+                walk: concat!($walk!(6), "4:\n", $walk!(6)),
                 again: "subs r11, #1\n bne 2b",
                 totals: "r4-r9",
-                next: [next_rows!(3), "0", next_rows!(3), "12"],
+                next: [next_rows!(3), sums_from!(first), next_rows!(3), sums_from!("12")],
                 meet: meet_rows!(3, $meet, 4)
             )
         }
@@ -243,14 +251,14 @@ macro_rules! rows_at_once {
                 apart: 16,
                 first: 0,
                 begin: concat!(
-                    "ldr r11, [r0, #20]\n ldr r4, [r0, #4]\n ldrd r0, r9, [r0, #8]\n",
-                    "add r1, r0, r4\n add r2, r1, r4\n add r3, r2, r4\n",
+                    "ldr r11, [r12, #20]\n ldr r4, [r12, #4]\n ldrd r0, r9, [r12, #8]\n",
+                    "add r1, r0, r4\n add r2, r1, r4\n add r3, r2, r4\n add r6, r3, r4\n str r6, [r12, #8]\n",
                     $walk!(begin)
                 ),
                 walk: $walk!(4),
                 again: "subs r11, #1\n bne 2b",
                 totals: "r4-r11",
-                next: [next_rows!(4), "0"],
+                next: [next_rows!(4), sums_from!(first)],
                 meet: meet_rows!(4, $meet, 4)
             )
         }
@@ -272,8 +280,8 @@ macro_rules! positions {
                 first: $first,
                 begin: concat!(
                     $walk!(begin),
-                    "ldrd r1, r5, [r0, #8]\n ldr r2, [r0, #4]\n add r3, r1, r2\n",
-                    "ldrd r2, r4, [r0, #16]\n add r7, r5, r2\n add r9, r7, r2\n add r11, r9, r2\n",
+                    "ldrd r1, r5, [r12, #8]\n ldr r2, [r12, #4]\n add r3, r1, r2\n",
+                    "add r2, r3, r2\n str r2, [r12, #8]\n ldrd r2, r4, [r12, #16]\n add r7, r5, r2\n add r9, r7, r2\n add r11, r9, r2\n",
                     "lsrs r4, r4, #1\n adc r2, r4, #0\n vmov s30, r2\n bcs 4f\n"
                 ),
                 walk: concat!($walk!(positions), "4:\n", $walk!(positions)),
@@ -284,12 +292,12 @@ macro_rules! positions {
                         "ldrd r1, r5, [r12]\n add r3, r1, r5\n",
                         "ldr r0, [r12, #24]\n ldr r5, [r12, #16]\n add r2, r0, r5\n"
                     ),
-                    "0",
+                    sums_from!(first),
                     concat!(
                         "ldrd r1, r5, [r12]\n add r3, r1, r5\n add r5, r3, r5\n str r5, [r12]\n",
                         "ldr r0, [r12, #24]\n ldr r5, [r12, #16]\n add r0, r0, r5, lsl #1\n add r2, r0, r5\n"
                     ),
-                    "16"
+                    sums_from!("16")
                 ],
                 meet: meet_positions!($meet)
             )
@@ -362,14 +370,14 @@ macro_rules! planes {
                 apart: 16,
                 first: 0,
                 begin: concat!(
-                    "ldr r11, [r0, #20]\n ldr r4, [r0, #4]\n ldrd r0, r9, [r0, #8]\n",
-                    "add r1, r0, r4\n add r2, r1, r4\n add r3, r2, r4\n",
+                    "ldr r11, [r12, #20]\n ldr r4, [r12, #4]\n ldrd r0, r9, [r12, #8]\n",
+                    "add r1, r0, r4\n add r2, r1, r4\n add r3, r2, r4\n add r6, r3, r4\n str r6, [r12, #8]\n",
                     $unpack!(begin)
                 ),
                 walk: planes!(four, $unpack, $multiply),
                 again: "subs r11, #1\n bne 2b",
                 totals: "r4-r11",
-                next: [next_rows!(4), "0"],
+                next: [next_rows!(4), sums_from!(first)],
                 meet: meet_rows!(4, $meet, 4)
             )
         }
