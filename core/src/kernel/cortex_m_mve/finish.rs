@@ -5,12 +5,12 @@ use core::mem::MaybeUninit;
 
 use crate::kernel::{Scaling, row_scale};
 
-/// Sums to start from, each of them `start`, from 0 to 2^31: `n` pairs, 1 at least.
+/// Sums to start from, each of them `start`, from 0 to 2^31: `n` eights, 1 at least.
 ///
 /// # Safety
 /// There is room for them.
 #[unsafe(naked)]
-pub unsafe extern "C" fn fill_pairs(room: *mut MaybeUninit<[i64; 2]>, start: u32, n: usize) {
+pub unsafe extern "C" fn fill_eights(room: *mut MaybeUninit<[i64; 8]>, start: u32, n: usize) {
     naked_asm!(
         ".cpu cortex-m55",
         "push {{r7, lr}}",
@@ -19,6 +19,9 @@ pub unsafe extern "C" fn fill_pairs(room: *mut MaybeUninit<[i64; 2]>, start: u32
         "vmov s2, r1",
         "dls lr, r2",
         "2:",
+        "vstrw.32 q0, [r0], #16",
+        "vstrw.32 q0, [r0], #16",
+        "vstrw.32 q0, [r0], #16",
         "vstrw.32 q0, [r0], #16",
         "le lr, 2b",
         "pop {{r7, pc}}",

@@ -15,7 +15,7 @@ use super::{I8Inputs, I8Position, I16Inputs, I16Position, Kernel, PackedRow, Pos
 use crate::format::{Format, Packing};
 use crate::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
 use crate::part::{part, part_mut, rows_mut};
-use finish::{RowSums, fill_pairs};
+use finish::{RowSums, fill_eights};
 use layout::Layout;
 use loops::*;
 
@@ -141,7 +141,7 @@ fn multiply_packed(
     let product = Product { words, rows, packing, layout, stride, len, full };
     let loops = Loops::new(packing, is_i8);
     let scaling = Scaling::new(packing, rows.n_in);
-    let mut room = [const { MaybeUninit::<[i64; 2]>::uninit() }; BLOCK / 2 * POSITIONS];
+    let mut room = [const { MaybeUninit::<[i64; 8]>::uninit() }; BLOCK / 8 * POSITIONS];
     let mut t = 0;
     while t < scales.len() {
         let together = loops.positions.filter(|_| scales.len() - t >= POSITIONS);
@@ -152,7 +152,7 @@ fn multiply_packed(
             // SAFETY: `there` says that positions from `t` on, rows from `start` on and their outputs are; two rows have
             // a pair of sums for each position.
             unsafe {
-                fill_pairs(room.as_mut_ptr(), scaling.half as u32, n.div_ceil(2) * positions);
+                fill_eights(room.as_mut_ptr(), scaling.half as u32, n.div_ceil(8) * positions);
                 let sums = room.as_mut_ptr().cast::<i64>();
                 match together {
                     Some(run) => product.by_positions(run, sums, start, n, t),
@@ -182,6 +182,7 @@ fn multiply_packed(
 }
 
 /// One product's parts.
+#[derive(Clone, Copy)]
 struct Product<'a> {
     words: &'a [u32],
     rows: Rows<'a>,
@@ -195,13 +196,18 @@ struct Product<'a> {
 }
 
 impl Product<'_> {
+    /// Groups that a loop takes at once.
+    #[inline(always)]
+    const fn most(self) -> usize {
+        MAX_GROUPS * 32 / self.packing.group
+    }
+
     /// So many full groups as a loop takes, from one on, of rows from `start` on with positions from `t` on.
     ///
     /// # Safety
     /// They are there, and places for the sums.
     #[inline(always)]
-    unsafe fn tile(&self, sums: *mut i64, start: usize, t: usize, first: usize) -> Tile {
-        let most = MAX_GROUPS * 32 / self.packing.group;
+    unsafe fn tile(self, sums: *mut i64, start: usize, t: usize, first: usize) -> Tile {
         // SAFETY: the caller's.
         unsafe {
             let row = self.rows.bytes.as_ptr().add(start * self.stride);
@@ -212,7 +218,7 @@ impl Product<'_> {
                 weights: row.add(first * self.packing.group_bytes(self.packing.group)),
                 x: x.add(self.layout.word(first * self.packing.group)),
                 x_stride: 4 * self.len,
-                groups: most.min(self.full - first),
+                groups: self.most().min(self.full - first),
                 blocks: x.add(self.layout.block(first)),
                 sums,
                 tiles: 0,
@@ -226,7 +232,7 @@ impl Product<'_> {
     /// # Safety
     /// Rows and position are there, and a place for each sum.
     #[inline(always)]
-    unsafe fn by_rows(&self, loops: &Loops, sums: *mut i64, start: usize, n: usize, t: usize) {
+    unsafe fn by_rows(self, loops: &Loops, sums: *mut i64, start: usize, n: usize, t: usize) {
         let mut first = 0;
         while first < self.full {
             // SAFETY, here and below: the caller's.
@@ -250,7 +256,7 @@ impl Product<'_> {
                     tile.scales = tile.scales.add(self.stride);
                 }
             }
-            first += tile.groups;
+            first += self.most();
         }
     }
 
@@ -259,7 +265,7 @@ impl Product<'_> {
     /// # Safety
     /// As for [`Product::by_rows`].
     #[inline(always)]
-    unsafe fn by_positions(&self, run: Run, sums: *mut i64, start: usize, n: usize, t: usize) {
+    unsafe fn by_positions(self, run: Run, sums: *mut i64, start: usize, n: usize, t: usize) {
         let mut first = 0;
         while first < self.full {
             // SAFETY, here and below: the caller's.
@@ -268,7 +274,7 @@ impl Product<'_> {
             // A last row stands for two.
             tile.stride = 0;
             unsafe { tile.take(run, n % 2) };
-            first += tile.groups;
+            first += self.most();
         }
     }
 
@@ -278,7 +284,7 @@ impl Product<'_> {
     /// As for [`Product::by_rows`].
     #[cold]
     #[inline(never)]
-    unsafe fn add_rest(&self, sums: *mut i64, start: usize, n: usize, t: usize, positions: usize) {
+    unsafe fn add_rest(self, sums: *mut i64, start: usize, n: usize, t: usize, positions: usize) {
         let n_in = self.rows.n_in;
         let first = self.full * self.packing.group;
         for (r, row) in self.rows.iter().skip(start).take(n).enumerate() {

@@ -1,27 +1,28 @@
 //! The loops over whole groups, written by hand: the compiler knows no way to keep this many sums in registers.
 //!
-//! A tile is six or four rows with one position, two rows with four positions, or two rows of two planes with one. A walk
-//! through its groups pushes each group's integer sums onto the stack, at most 1 KiB of them. Then two sums at a time,
-//! four groups a vector, meet their scales in 64 bits.
+//! A tile is eight, six or four rows with one position, or two rows with four positions. A walk through its groups pushes
+//! each group's integer sums onto the stack, at most 1 KiB of them. Then three or four sums
+//! at a time, four groups a vector, meet their scales in 64 bits.
 //!
 //! By Arm's published timings for Cortex-M55 a vector instruction takes two cycles, the second of which it shares with
 //! the next one where one loads and the other does not: the longer of the two lines counts. Cycles are for no wait states.
 //!
 //! | walk | unit | loads | unpacking | products | rest | instructions a MAC | cycles a MAC |
 //! |---|---|---|---|---|---|---|---|
-//! | [`bytes_i8_by_six`] | 64 columns of 6 rows | 28 | | 24 | 4 | 0.146 | 0.17 |
-//! | [`bytes_i8_by_positions`] | 64 of 2 rows, 4 positions | 24 | | 32 | 6 | 0.121 | 0.15 |
-//! | [`bytes_i16_by_six`] | 64 of 6 rows | 56 | | 48 | 3 | 0.279 | 0.31 |
-//! | [`bytes_i16_by_positions`] | 64 of 2 rows, 4 positions | 48 | | 64 | 5 | 0.229 | 0.27 |
-//! | [`nibbles_i8_by_six`] | 32 of 6 rows | 8 | 12 | 12 | 3 | 0.182 | 0.29 |
-//! | [`nibbles_i8_by_positions`] | 32 of 2 rows, 4 positions | 10 | 4 | 16 | 5 | 0.137 | 0.20 |
-//! | [`nibbles_i16_by_six`] | 32 of 6 rows | 16 | 24 | 24 | 3 | 0.349 | 0.54 |
-//! | [`nibbles_i16_by_positions`] | 32 of 2 rows, 4 positions | 20 | 8 | 32 | 5 | 0.254 | 0.35 |
-//! | [`six_bits_i8`] | 32 of 2 rows | 8 | 18 | 4 | 4 | 0.531 | |
-//! | [`six_bits_i16`] | 32 of 2 rows | 12 | 26 | 8 | 4 | 0.781 | |
+//! | [`bytes_i8_by_eight`] | 64 columns of 8 rows | 36 | | 32 | 4.5 | 0.142 | 0.16 |
+//! | [`bytes_i8_by_positions`] | 64 of 2 rows, 4 positions | 24 | | 32 | 4 | 0.117 | 0.15 |
+//! | [`bytes_i16_by_six`] | 64 of 6 rows | 56 | | 48 | 2 | 0.276 | 0.30 |
+//! | [`bytes_i16_by_positions`] | 64 of 2 rows, 4 positions | 48 | | 64 | 3 | 0.225 | 0.26 |
+//! | [`nibbles_i8_by_eight`] | 32 of 8 rows | 10 | 16 | 16 | 2.5 | 0.174 | 0.29 |
+//! | [`nibbles_i8_by_positions`] | 32 of 2 rows, 4 positions | 10 | 4 | 16 | 3 | 0.129 | 0.19 |
+//! | [`nibbles_i16_by_six`] | 32 of 6 rows | 16 | 24 | 24 | 2 | 0.344 | 0.53 |
+//! | [`nibbles_i16_by_positions`] | 32 of 2 rows, 4 positions | 20 | 8 | 32 | 3 | 0.246 | 0.34 |
+//! | [`six_bits_i8`] | 32 of 4 rows | 16 | 36 | 8 | 4 | 0.500 | |
+//! | [`six_bits_i16`] | 32 of 4 rows | 24 | 52 | 16 | 4 | 0.750 | |
 //!
-//! Meeting the scales takes 17 instructions for four groups of 64 bytes of two rows with 8-bit activations, 7 with 16-bit
-//! ones, and 13 or 10 for four groups of 32 of the other formats: 0.033, 0.014, 0.051 and 0.039 a MAC.
+//! Meeting the scales takes 31 instructions for four groups of 64 bytes of four rows with 8-bit activations, 10 of three
+//! rows with 16-bit ones, and 23 of four rows or 14 of three for four groups of 32 of the other formats: 0.030, 0.013,
+//! 0.045 and 0.036 a MAC.
 
 #[macro_use]
 mod meet;
@@ -45,10 +46,10 @@ pub struct Tile {
     pub stride: usize,
     /// The first row's weights, at a multiple of 4.
     pub weights: *const u8,
-    /// The first position's activations, at a multiple of 4.
-    pub x: *const u32,
     /// Bytes from position to position.
     pub x_stride: usize,
+    /// The first position's activations, at a multiple of 4.
+    pub x: *const u32,
     /// Groups of weights, from 1 on.
     pub groups: usize,
     /// The first position's blocks, see [`Layout`](super::Layout).
@@ -171,11 +172,11 @@ macro_rules! rows {
                 apart: $apart,
                 first: 0,
                 begin: concat!(
-                    "ldr r4, [r12, #4]\n ldr r0, [r12, #8]\n add r1, r0, r4\n add r2, r1, r4\n add r3, r2, r4\n",
+                    "ldrd r4, r0, [r12, #4]\n add r1, r0, r4\n add r2, r1, r4\n add r3, r2, r4\n",
                     "add r5, r3, r4\n add r7, r5, r4\n add r9, r7, r4\n add r11, r9, r4\n",
                     "add r6, r11, r4\n str r6, [r12, #8]\n",
                     $walk!(begin),
-                    "ldr r4, [r12, #20]\n ldr r12, [r12, #12]\n",
+                    "ldrd r12, r4, [r12, #16]\n",
                     "lsrs r4, r4, #1\n adc r4, r4, #0\n dls lr, r4\n bcs 4f\n"
                 ),
                 walk: concat!($walk!(8), "4:\n", $walk!(8)),
@@ -197,10 +198,10 @@ macro_rules! rows {
                 apart: $apart,
                 first: 0,
                 begin: concat!(
-                    "ldr r4, [r12, #4]\n ldr r0, [r12, #8]\n add r1, r0, r4\n add r2, r1, r4\n add r3, r2, r4\n",
+                    "ldrd r4, r0, [r12, #4]\n add r1, r0, r4\n add r2, r1, r4\n add r3, r2, r4\n",
                     "add r6, r3, r4\n str r6, [r12, #8]\n",
                     $walk!(begin),
-                    "ldr lr, [r12, #20]\n ldr r12, [r12, #12]\n dls lr, lr\n"
+                    "ldrd r12, lr, [r12, #16]\n dls lr, lr\n"
                 ),
                 walk: $walk!(4),
                 again: "le lr, 2b",
@@ -226,7 +227,7 @@ macro_rules! rows_at_once {
                 apart: 24,
                 first: 0,
                 begin: concat!(
-                    "ldr r11, [r12, #20]\n ldr r4, [r12, #4]\n ldrd r0, r9, [r12, #8]\n",
+                    "ldrd r4, r0, [r12, #4]\n ldrd r9, r11, [r12, #16]\n",
                     "add r1, r0, r4\n add r2, r1, r4\n add r3, r2, r4\n add r5, r3, r4\n add r7, r5, r4\n",
                     "add r6, r7, r4\n str r6, [r12, #8]\n",
                     $walk!(begin),
@@ -251,7 +252,7 @@ macro_rules! rows_at_once {
                 apart: 16,
                 first: 0,
                 begin: concat!(
-                    "ldr r11, [r12, #20]\n ldr r4, [r12, #4]\n ldrd r0, r9, [r12, #8]\n",
+                    "ldrd r4, r0, [r12, #4]\n ldrd r9, r11, [r12, #16]\n",
                     "add r1, r0, r4\n add r2, r1, r4\n add r3, r2, r4\n add r6, r3, r4\n str r6, [r12, #8]\n",
                     $walk!(begin)
                 ),
@@ -280,8 +281,8 @@ macro_rules! positions {
                 first: $first,
                 begin: concat!(
                     $walk!(begin),
-                    "ldrd r1, r5, [r12, #8]\n ldr r2, [r12, #4]\n add r3, r1, r2\n",
-                    "add r2, r3, r2\n str r2, [r12, #8]\n ldrd r2, r4, [r12, #16]\n add r7, r5, r2\n add r9, r7, r2\n add r11, r9, r2\n",
+                    "ldrd r2, r1, [r12, #4]\n add r3, r1, r2\n",
+                    "add r2, r3, r2\n str r2, [r12, #8]\n ldr r2, [r12, #12]\n ldrd r5, r4, [r12, #16]\n add r7, r5, r2\n add r9, r7, r2\n add r11, r9, r2\n",
                     "lsrs r4, r4, #1\n adc r2, r4, #0\n vmov s30, r2\n bcs 4f\n"
                 ),
                 walk: concat!($walk!(positions), "4:\n", $walk!(positions)),
@@ -290,12 +291,12 @@ macro_rules! positions {
                 next: [
                     concat!(
                         "ldrd r1, r5, [r12]\n add r3, r1, r5\n",
-                        "ldr r0, [r12, #24]\n ldr r5, [r12, #16]\n add r2, r0, r5\n"
+                        "ldr r0, [r12, #24]\n ldr r5, [r12, #12]\n add r2, r0, r5\n"
                     ),
                     sums_from!(first),
                     concat!(
                         "ldrd r1, r5, [r12]\n add r3, r1, r5\n add r5, r3, r5\n str r5, [r12]\n",
-                        "ldr r0, [r12, #24]\n ldr r5, [r12, #16]\n add r0, r0, r5, lsl #1\n add r2, r0, r5\n"
+                        "ldr r0, [r12, #24]\n ldr r5, [r12, #12]\n add r0, r0, r5, lsl #1\n add r2, r0, r5\n"
                     ),
                     sums_from!("16")
                 ],
@@ -370,7 +371,7 @@ macro_rules! planes {
                 apart: 16,
                 first: 0,
                 begin: concat!(
-                    "ldr r11, [r12, #20]\n ldr r4, [r12, #4]\n ldrd r0, r9, [r12, #8]\n",
+                    "ldrd r4, r0, [r12, #4]\n ldrd r9, r11, [r12, #16]\n",
                     "add r1, r0, r4\n add r2, r1, r4\n add r3, r2, r4\n add r6, r3, r4\n str r6, [r12, #8]\n",
                     $unpack!(begin)
                 ),
