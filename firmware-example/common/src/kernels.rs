@@ -103,10 +103,13 @@ struct Extreme {
     row_scale: u16,
 }
 
-/// The largest sums of either sign, for signed weights and for those with an offset, and what is no number.
-const EXTREMES: [Extreme; 8] = {
+/// The largest sums of either sign, for signed weights and for those with an offset, what is no number, and what is too
+/// small for a normal one.
+const EXTREMES: [Extreme; 10] = {
     const NAN: u16 = 0x7FC0;
     const ONE: u16 = 0x3F80;
+    const SUBNORMAL: u16 = 0x0003;
+    const SMALL: u16 = 0x1500;
     let large = Extreme { integers: 0x80, scales: 0xFF, floats: [1.0; 2], first: 1.0, row_scale: ONE };
     [
         Extreme { ..large },
@@ -117,6 +120,8 @@ const EXTREMES: [Extreme; 8] = {
         Extreme { floats: [0.0; 2], first: 0.0, ..large },
         Extreme { first: f32::NAN, ..large },
         Extreme { row_scale: NAN, first: f32::INFINITY, ..large },
+        Extreme { row_scale: SUBNORMAL, ..large },
+        Extreme { row_scale: SMALL, floats: [1e-30; 2], first: 1e-20, ..large },
     ]
 };
 
