@@ -1,4 +1,4 @@
-//! Products for cores without vectors: 32 columns of several rows by several positions at a time, so that a weight or an
+//! Products for cores without vectors: 32 or 64 columns of several rows by several positions at a time, so that a weight or an
 //! activation that is in a register is used more than once.
 //!
 //! | | weights | rows by positions | instructions a column, or pair of columns | a multiplication |
@@ -13,10 +13,15 @@
 //! | | nibbles | 4 by 1 | 6 loads, 5 to take them apart, 8 multiplications with additions | 2.375, in 4 cycles |
 //! | | nibbles | 2 by 2 | 6 loads, 4 to take them apart, 8 multiplications with additions | 2.25, in 3.6 cycles |
 //!
+//! | Cortex-M0+ | bytes | 4 by 1 | 5 loads, 2 for their offsets, 4 multiplications, 4 additions | 3.75, in 5 cycles |
+//! | | nibbles | 4 by 1 | 6 loads, 9 to take them apart, 8 multiplications, 8 additions | 3.875, in 4.625 cycles |
+//!
 //! What a group's end takes comes on top. On RISC-V, what these take depends on the core: one that takes one cycle for
 //! each of them takes as many cycles. Weights of two planes are unpacked to bytes first.
 #![allow(unsafe_code)]
 
+#[cfg(all(target_arch = "arm", not(target_has_atomic = "32")))]
+mod cortex_m0;
 #[cfg(all(target_arch = "arm", feature = "cortex-m3"))]
 mod cortex_m3;
 mod finish;
@@ -42,6 +47,11 @@ cfg_select! {
         use cortex_m3::{bytes, nibbles};
         /// Rows that share two positions' activations.
         const ROWS_BY_TWO: usize = 2;
+    }
+    all(target_arch = "arm", not(target_has_atomic = "32")) => {
+        use cortex_m0::{bytes, nibbles};
+        /// Rows that share two positions' activations.
+        const ROWS_BY_TWO: usize = 4;
     }
     _ => {
         use tile::{bytes, nibbles};
