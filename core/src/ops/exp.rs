@@ -163,7 +163,8 @@ mod tests {
 
     #[test]
     fn edges() {
-        assert_eq!(exp_parts(0.0), (0, 1.0));
+        assert_eq!([0.0, -0.0].map(exp_parts), [(0, 1.0); 2]);
+        assert_eq!(exp_fixed(0.0), exp_fixed(-0.0));
         assert_eq!((exp_parts(f32::NEG_INFINITY), exp_fixed(-1e30)), ((-FAR, 0.0), (-FAR, 0)));
         for x in [f32::NAN, f32::INFINITY, 1e30] {
             assert!(exp_parts(x).0 == FAR && exp_parts(x).1.is_nan() && exp_fixed(x) == (FAR, 0));

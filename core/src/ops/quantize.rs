@@ -35,8 +35,8 @@ pub const fn i8_words(n: usize) -> usize {
 
 /// The largest magnitude in `x`; what is not finite comes out above every number.
 pub(super) fn peak(x: &[f32]) -> f32 {
-    // Magnitudes order like their bits.
-    f32::from_bits(x.iter().map(|v| v.to_bits() & 0x7FFF_FFFF).max().unwrap_or(0))
+    // Magnitudes order like their bits, of which a shift takes the sign.
+    f32::from_bits(x.iter().map(|v| v.to_bits() << 1).max().unwrap_or(0) >> 1)
 }
 
 /// The integer nearest to `v`, of magnitude below 2^22; ties go to the even one.

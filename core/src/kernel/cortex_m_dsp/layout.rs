@@ -11,6 +11,7 @@
 
 use crate::format::Packing;
 use crate::ops::quantize::{I8_GROUP, Rounding, i16_words, low_bits, round_i8};
+use crate::part::{self, part, part_mut, split, split_mut};
 
 /// Sizes of tiles.
 pub const FOUR: usize = 4;
@@ -54,9 +55,9 @@ impl Group {
 /// scales. `BYTES`: what they are rounded to is 8 bits under a scale a group, of which the product is written.
 pub fn quantize<const BYTES: bool>(words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
     let (group, len) = (Group::new(packing), i16_words(n_in));
-    for (first, size) in tiles(scales.len().min(x.len() / n_in)) {
-        let words = &mut words[first * len..][..size * len];
-        let positions = x[first * n_in..].chunks_exact(n_in).zip(&mut scales[first..]).take(size);
+    for (first, size) in tiles(scales.len().min(x.len().checked_div(n_in).unwrap_or_default())) {
+        let words = part_mut(words, first * len..(first + size) * len);
+        let positions = part::rows(part(x, first * n_in..), n_in).zip(part_mut(scales, first..)).take(size);
         for (position, (x, scale)) in positions.enumerate() {
             let rounding = if BYTES { Rounding::to_i8(x) } else { Rounding::to_i16(x) };
             *scale = rounding.scale;
@@ -83,10 +84,10 @@ impl Place {
         let Self { position, size, group } = *self;
         let (full, rest) = x.as_chunks::<I8_GROUP>();
         let halves = group.columns / I8_GROUP;
-        let groups = full.len() / halves;
-        let (words, behind) = words.split_at_mut(size * group.words * groups);
+        let groups = full.len().checked_div(halves).unwrap_or_default();
+        let (words, behind) = split_mut(words, size * group.words * groups);
         let mut at = 0;
-        let (full, odd) = full.split_at(groups * halves);
+        let (full, odd) = split(full, groups * halves);
         for x in full {
             let step = Step::new::<BYTES>(x, rounding);
             let corrected = group.offset != 0;

@@ -7,7 +7,7 @@ use super::{smlad, sxtb16, sxtb16_rotated, unpack};
 use crate::format::Packing;
 use crate::kernel::{I16Inputs, PackedRow, Rows, Scaling, signed_bytes};
 use crate::ops::quantize::i16_words;
-use crate::part::{part, part_mut};
+use crate::part::{self, part, part_mut};
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
@@ -40,14 +40,14 @@ impl<'a> Product<'a> {
     pub fn new(inputs: I16Inputs<'a>, rows: Rows<'a>) -> Option<Self> {
         let (packing, n_in) = (rows.format.packing()?, rows.n_in);
         let (stride, len) = (rows.format.row_stride(n_in), i16_words(n_in));
-        let full = n_in / packing.group;
+        let full = n_in.checked_div(packing.group)?;
         let plain = packing.planes.1 == 0 && full * packing.group == n_in && full <= MAX_GROUPS;
         // The loops are handed addresses: this is what they rest on.
         let all_there = inputs.words.len() >= inputs.scales.len() * len && rows.bytes.as_ptr().addr().is_multiple_of(4);
         debug_assert!(all_there, "activations are missing, or rows lie elsewhere than at a multiple of 4");
         all_there.then_some(Self {
             rows,
-            n_rows: rows.bytes.len() / stride,
+            n_rows: rows.bytes.len().checked_div(stride)?,
             words: inputs.words,
             packing,
             group: Group::new(packing),
@@ -188,31 +188,31 @@ impl<'a> Product<'a> {
         let two_planes = self.packing.planes.1 > 0;
         let mut unpacked = unpack::Unpacked([0; ROWS * unpack::ROW]);
         let most = if two_planes { unpack::GROUPS } else { MAX_GROUPS };
-        let rows = &self.rows.bytes[first * self.stride..(first + (R - 1) * step + 1) * self.stride];
+        let rows = part(self.rows.bytes, first * self.stride..(first + (R - 1) * step + 1) * self.stride);
         let mut total = [[0; P]; R];
         for start in (0..self.full).step_by(most) {
             let groups = (self.full - start).min(most);
             let (integers, scales) = (start * group_bytes, self.scales + start);
             if two_planes {
                 for (i, out) in unpacked.0.chunks_exact_mut(unpack::ROW).take(R).enumerate() {
-                    let row = &rows[i * step * self.stride..];
-                    let planes = &row[integers..][..groups * group_bytes];
-                    unpack::unpack(out, self.packing, planes, &row[scales..][..groups]);
+                    let row = part(rows, i * step * self.stride..);
+                    let planes = part(row, integers..integers + groups * group_bytes);
+                    unpack::unpack(out, self.packing, planes, part(row, scales..scales + groups));
                 }
             }
             let (weights, last_scale, stride) = if two_planes {
-                (&unpacked.0[..], &unpacked.0[33 * groups - 1..], unpack::ROW)
+                (&unpacked.0[..], part(&unpacked.0, 33 * groups - 1..), unpack::ROW)
             } else {
-                (&rows[integers..], &rows[scales + groups - 1..], step * self.stride)
+                (part(rows, integers..), part(rows, scales + groups - 1..), step * self.stride)
             };
-            let x = &self.words[t * self.len + P * start * self.group.words..];
+            let x = part(self.words, t * self.len + P * start * self.group.words..);
             let (weights, x, last_scale) = (weights.as_ptr(), x.as_ptr(), last_scale.as_ptr());
-            let mut part = [[0i64; P]; R];
+            let mut piece = [[0i64; P]; R];
             // SAFETY: rows, scales and activations of these groups are there, and a place for each sum.
             unsafe {
-                run(&Run { weights, x, stride, last_scale, groups }, part.as_mut_ptr().cast());
+                run(&Run { weights, x, stride, last_scale, groups }, piece.as_mut_ptr().cast());
             }
-            total.as_flattened_mut().iter_mut().zip(part.as_flattened()).for_each(|(sum, part)| *sum += part);
+            total.as_flattened_mut().iter_mut().zip(piece.as_flattened()).for_each(|(sum, piece)| *sum += piece);
         }
         if self.full * self.group.columns != self.rows.n_in {
             self.add_rest(&mut total, first, step, t);
@@ -227,12 +227,13 @@ impl<'a> Product<'a> {
         let m = self.rows.n_in - self.full * self.group.columns;
         let (words, behind) = (m.div_ceil(4) * 2, t * self.len + P * self.full * self.group.words);
         for (i, sums) in sums.iter_mut().enumerate() {
-            let row = &self.rows.bytes[(first + i * step) * self.stride..][..self.stride];
+            let start = (first + i * step) * self.stride;
+            let row = part(self.rows.bytes, start..start + self.stride);
             let row = PackedRow::new(row, self.packing, self.rows.n_in);
             let Some((bytes, scale)) = row.groups(self.packing).nth(self.full) else { return };
             let mut buffer = [0; 32];
             let integers = signed_bytes(self.packing, bytes, m, &mut buffer);
-            for (sum, x) in sums.iter_mut().zip(self.words[behind..].chunks_exact(words)) {
+            for (sum, x) in sums.iter_mut().zip(part::rows(part(self.words, behind..), words)) {
                 *sum += i64::from(dot(integers, x)) * i64::from(scale);
             }
         }
@@ -279,6 +280,6 @@ fn dot(weights: &[u8], x: &[u32]) -> i32 {
         smlad(sxtb16_rotated(weights), high, smlad(sxtb16(weights), low, sum))
     };
     let mut padded = [0; 4];
-    padded[..last.len()].copy_from_slice(last);
+    padded.iter_mut().zip(last).for_each(|(padded, &last)| *padded = last);
     quads.iter().copied().chain((!last.is_empty()).then_some(padded)).zip(pairs).fold(0, four)
 }
