@@ -29,13 +29,15 @@ mod position;
 #[cfg(target_arch = "riscv32")]
 mod riscv;
 mod tile;
+mod unpack;
 
-use super::{I8Inputs, I16Inputs, Kernel, PackedRow, Rows, Scaling, Unpacked, row_scale, signed_bytes};
+use super::{I8Inputs, I16Inputs, Kernel, PackedRow, Rows, Scaling, row_scale, signed_bytes};
 use crate::format::{MIN_GROUP, Packing};
 use crate::part::{self, part, put, split_mut};
 use core::cfg_select;
 use finish::finish;
 use position::{Columns, Integer, Tiled};
+use unpack::unpack;
 
 cfg_select! {
     target_arch = "riscv32" => {
@@ -233,14 +235,16 @@ impl Product<'_> {
                 });
             }),
             _ => self.each_group(&mut sums, rows, |dots, g| {
-                let mut buffers: [Unpacked; R] = [[0; 32]; R];
-                for (buffer, row) in buffers.iter_mut().zip(rows) {
-                    let n = self.packing.group_bytes(32);
-                    signed_bytes(self.packing, part(row, g * n..(g + 1) * n), 32, buffer);
+                let n = self.packing.group_bytes(32);
+                let mut words = [[0; 8]; R];
+                for (words, row) in words.iter_mut().zip(rows) {
+                    unpack(words, self.packing, part(row, g * n..(g + 1) * n));
                 }
+                // SAFETY: eight words are 32 bytes.
+                let weights = words.each_ref().map(|words| unsafe { &*core::ptr::from_ref(words).cast() });
                 // SAFETY: the full groups are there.
                 let x = unsafe { columns::<32, _, _>(x, g) };
-                add_scaled(dots, x, |dots, x| bytes(dots, buffers.each_ref(), x));
+                add_scaled(dots, x, |dots, x| bytes(dots, weights, x));
             }),
         }
         if self.full * self.packing.group < self.rows.n_in {
@@ -267,7 +271,7 @@ impl Product<'_> {
             for ((sums, dots), row) in sums.iter_mut().zip(group).zip(rows) {
                 // SAFETY: `sums` made sure of the row's scales.
                 let scale = self.packing.scale(unsafe { *row.get_unchecked(self.scales + g) });
-                sums.iter_mut().zip(dots).for_each(|(sum, dot)| *sum += i64::from(dot) * i64::from(scale));
+                sums.iter_mut().zip(dots).for_each(|(sum, dot)| *sum += wide_product(dot, scale));
             }
         }
     }
@@ -282,6 +286,16 @@ impl Product<'_> {
         let mut buffer = [0; 32];
         x.from(first).dot(signed_bytes(self.packing, bytes, self.rows.n_in - first, &mut buffer)) * i64::from(scale)
     }
+}
+
+/// `dot * scale`, of a scale of 9 bits, its sign among them.
+#[inline(always)]
+fn wide_product(dot: i32, scale: i32) -> i64 {
+    if cfg!(all(target_arch = "arm", not(target_has_atomic = "32"))) {
+        // Two products of 32 bits are less than a call.
+        return (i64::from((dot >> 16) * scale) << 16) + i64::from((dot & 0xFFFF) * scale);
+    }
+    i64::from(dot) * i64::from(scale)
 }
 
 /// Adds the products of `N` columns, times the activations' own scales.
