@@ -80,6 +80,20 @@ pub trait Kernel {
         portable::matmul_i8(out, out_stride, inputs, rows);
     }
 
+    /// The sum of `key * query`, the one four bytes a word, the other twice as many words of 16-bit integers, which an i32
+    /// holds.
+    #[inline(always)]
+    fn dot_i8(&self, key: &[u32], query: &[u32]) -> i32 {
+        attention::dot_i8(key, query)
+    }
+
+    /// The sums of `weights[i]`, which are from 0 to 32767, times the four bytes of `values[i * stride]`; an i32 holds
+    /// them.
+    #[inline(always)]
+    fn weigh_i8(&self, values: &[u32], stride: usize, weights: &[i32]) -> [i32; 4] {
+        attention::weigh_i8(values, stride, weights)
+    }
+
     /// [`HeadOps::dots`](crate::ops::attention::HeadOps::dots) of keys that are f32 bits.
     #[inline(always)]
     fn dots_f32(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {

@@ -119,7 +119,7 @@ impl<'a> Layer<'a> {
                 let integers = part_mut(integers, ..i16_words(head_dim));
                 let query_scale = quantize_i16(integers, query);
                 let head = |rows| I8Head { rows, stride, integers: words.start, scale: self.shape.scale(head) };
-                attend_i8(out, integers, query_scale, head(keys), head(values));
+                attend_i8(kernel, out, integers, query_scale, head(keys), head(values));
             }
         }
     }

@@ -75,6 +75,14 @@ impl<B: Board> Kernel for Counting<'_, B> {
         self.count(|kernel| kernel.matmul_i8(out, out_stride, inputs, rows));
     }
 
+    fn dot_i8(&self, key: &[u32], query: &[u32]) -> i32 {
+        self.kernel.dot_i8(key, query)
+    }
+
+    fn weigh_i8(&self, values: &[u32], stride: usize, weights: &[i32]) -> [i32; 4] {
+        self.kernel.weigh_i8(values, stride, weights)
+    }
+
     fn dots_f32(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
         self.kernel.dots_f32(scores, query, keys);
     }

@@ -220,6 +220,7 @@ fn aligned_mut(bytes: &mut [u8]) -> &mut [u8] {
 }
 
 /// Marsaglia's xorshift, of 32 bits (2003).
+#[derive(Clone)]
 pub(crate) struct Random(u32);
 
 impl Random {

@@ -11,6 +11,7 @@
 #[cfg(target_abi = "eabihf")]
 mod attention;
 mod finish;
+mod integers;
 mod layout;
 mod loops;
 mod product;
@@ -45,6 +46,16 @@ impl Kernel for CortexMDsp {
     fn matmul_i8(&self, out: &mut [f32], out_stride: usize, inputs: I8Inputs<'_>, rows: Rows<'_>) {
         let I8Inputs { words, scales } = inputs;
         self.matmul_i16(out, out_stride, I16Inputs { words, scales }, rows);
+    }
+
+    #[inline(always)]
+    fn dot_i8(&self, key: &[u32], query: &[u32]) -> i32 {
+        integers::dot_i8(key, query)
+    }
+
+    #[inline(always)]
+    fn weigh_i8(&self, values: &[u32], stride: usize, weights: &[i32]) -> [i32; 4] {
+        integers::weigh_i8(values, stride, weights)
     }
 
     #[cfg(target_abi = "eabihf")]

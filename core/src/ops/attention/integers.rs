@@ -3,6 +3,7 @@
 //! Positions come in blocks of [`BLOCK`], counted from position 0, so that no bit depends on how many follow. Floats are
 //! met once a head: the query's scale at the start, and the outputs in the end.
 
+use crate::kernel::Kernel;
 use crate::ops::exp::{NONE, exp2_fraction, pow2};
 use crate::ops::fixed::{from_fixed, mul_high, multiply};
 use crate::part::{self, part};
@@ -68,11 +69,6 @@ impl<'a> I8Head<'a> {
         };
         part(self.rows, place..).iter().step_by(self.stride.max(1)).map(scale)
     }
-
-    /// Word `i` of each position's integers.
-    fn column(self, i: usize) -> impl Iterator<Item = u32> {
-        part(self.rows, self.integers + i..).iter().step_by(self.stride.max(1)).copied()
-    }
 }
 
 /// `out = softmax(query . keys) values` of one head.
@@ -85,7 +81,14 @@ impl<'a> I8Head<'a> {
 /// the exact ones over the same stored keys and values by less than `m * (1/900 + s + n / 2^22)`, where
 /// `s = max |score| / 2^21 + 0.51 * query_scale * max over keys (scale * sum |integer|)`.
 #[inline(never)]
-pub fn attend_i8(out: &mut [f32], query: &[u32], query_scale: f32, keys: I8Head<'_>, values: I8Head<'_>) {
+pub fn attend_i8(
+    kernel: &impl Kernel,
+    out: &mut [f32],
+    query: &[u32],
+    query_scale: f32,
+    keys: I8Head<'_>,
+    values: I8Head<'_>,
+) {
     let scores = Scores::new(query_scale, out.len());
     let mut softmax = Softmax::EMPTY;
     let mut bad = false;
@@ -93,7 +96,7 @@ pub fn attend_i8(out: &mut [f32], query: &[u32], query_scale: f32, keys: I8Head<
     for (keys, values) in keys.blocks().zip(values.blocks()) {
         let mut logs = [i32::MIN; BLOCK];
         for ((log, key), scale) in logs.iter_mut().zip(keys.integers()).zip(keys.scales()) {
-            let score = scores.log2(key, query, scale);
+            let score = scores.log2(dot(kernel, key, query), scale);
             bad |= score.is_none();
             *log = score.unwrap_or(0);
         }
@@ -105,7 +108,7 @@ pub fn attend_i8(out: &mut [f32], query: &[u32], query_scale: f32, keys: I8Head<
         }
         let (weights, unit, sum) = quantize(&terms);
         let (lower_out, lower_block) = softmax.make_room(unit, sum);
-        add_weighted(out, &weights, values, lower_out, lower_block);
+        add_weighted(kernel, out, &weights, values, lower_out, lower_block);
     }
     if bad {
         return out.fill(f32::NAN);
@@ -136,8 +139,8 @@ impl Scores {
 
     /// One score as a logarithm to base 2 with [`POINT`] fractional bits; `None` where it has none.
     #[inline(always)]
-    fn log2(&self, key: &[u32], query: &[u32], scale: Scale) -> Option<i32> {
-        let product = (dot(key, query) >> self.dropped) as i32;
+    fn log2(&self, product: i64, scale: Scale) -> Option<i32> {
+        let product = (product >> self.dropped) as i32;
         let high = mul_high(product, (self.mantissa * scale.mantissa) as i32);
         let right = 235 - self.exponent - scale.exponent;
         if right >= 0 && scale.exponent != NOT_FINITE {
@@ -221,13 +224,14 @@ impl Softmax {
 
 /// The exact sum of `key * query`. What follows the integers in `key` does not count.
 #[inline(always)]
-fn dot(key: &[u32], query: &[u32]) -> i64 {
+fn dot(kernel: &impl Kernel, key: &[u32], query: &[u32]) -> i64 {
     let chunks = key.chunks(CHUNK / 4).zip(query.chunks(CHUNK / 2));
-    chunks.map(|(key, query)| i64::from(chunk_dot(key, query))).sum()
+    chunks.map(|(key, query)| i64::from(kernel.dot_i8(key, query))).sum()
 }
 
+/// [`Kernel::dot_i8`].
 #[inline(always)]
-fn chunk_dot(key: &[u32], query: &[u32]) -> i32 {
+pub fn dot_i8(key: &[u32], query: &[u32]) -> i32 {
     let products = key.iter().zip(query.as_chunks::<2>().0).map(|(key, &[low, high])| {
         let [a, b, c, d] = key.to_le_bytes().map(|byte| i32::from(byte as i8));
         let (low, high) = (low as i32, high as i32);
@@ -236,17 +240,31 @@ fn chunk_dot(key: &[u32], query: &[u32]) -> i32 {
     products.sum()
 }
 
+/// [`Kernel::weigh_i8`].
+#[inline(always)]
+pub fn weigh_i8(values: &[u32], stride: usize, weights: &[i32]) -> [i32; 4] {
+    let mut sums = [0; 4];
+    for (word, weight) in values.iter().step_by(stride.max(1)).zip(weights) {
+        for (sum, byte) in sums.iter_mut().zip(word.to_le_bytes()) {
+            *sum += i32::from(byte as i8) * weight;
+        }
+    }
+    sums
+}
+
 /// Lowers `out`, which holds integers, by `lower_out` bits, and adds the block's sums of `weights * values`, lowered by
 /// `lower_block` bits.
 #[inline(always)]
-fn add_weighted(out: &mut [f32], weights: &[i32; BLOCK], values: I8Head<'_>, lower_out: u32, lower_block: u32) {
+fn add_weighted(
+    kernel: &impl Kernel,
+    out: &mut [f32],
+    weights: &[i32; BLOCK],
+    values: I8Head<'_>,
+    lower_out: u32,
+    lower_block: u32,
+) {
     for (i, out) in out.chunks_mut(4).enumerate() {
-        let mut sums = [0; 4];
-        for (word, weight) in values.column(i).zip(weights) {
-            for (sum, byte) in sums.iter_mut().zip(word.to_le_bytes()) {
-                *sum += i32::from(byte as i8) * weight;
-            }
-        }
+        let sums = kernel.weigh_i8(part(values.rows, values.integers + i..), values.stride, weights);
         for (out, sum) in out.iter_mut().zip(sums) {
             let lowered = (out.to_bits() as i32 >> lower_out) + (sum >> lower_block);
             *out = f32::from_bits(lowered as u32);
@@ -272,6 +290,7 @@ fn quantize(terms: &[Term; BLOCK]) -> ([i32; BLOCK], i32, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::Portable;
     use crate::ops::pack::pack_i8;
     use crate::ops::quantize::{i16_words, quantize_i16};
     use std::vec::Vec;
@@ -295,7 +314,7 @@ mod tests {
         let (keys, values, n) = (pack(keys), pack(values), query.len().div_ceil(4));
         let head = |rows| I8Head { rows, stride: n + 2, integers: 1, scale: 2 * (n + 1) + 1 };
         let mut out = std::vec![f32::NAN; query.len()];
-        attend_i8(&mut out, &words, query_scale, head(&keys), head(&values));
+        attend_i8(&Portable, &mut out, &words, query_scale, head(&keys), head(&values));
         out
     }
 
@@ -324,7 +343,10 @@ mod tests {
     #[test]
     fn long_heads_do_not_overflow() {
         let long = std::vec![1.0; 70_000];
-        assert_eq!(dot(&std::vec![0x7F7F_7F7F; 17_500], &std::vec![0x7FFF_7FFF; 35_000]), 70_000i64 * 127 * 32767);
+        assert_eq!(
+            dot(&Portable, &std::vec![0x7F7F_7F7F; 17_500], &std::vec![0x7FFF_7FFF; 35_000]),
+            70_000i64 * 127 * 32767
+        );
         let got = run(&std::vec![0.01; 70_000], std::slice::from_ref(&long), std::slice::from_ref(&long));
         assert!(got.iter().all(|out| (out - 1.0).abs() < 0.01));
     }
