@@ -22,10 +22,14 @@ impl TextStream {
     pub fn push(&mut self, bytes: &[u8]) -> String {
         self.bytes.extend_from_slice(bytes);
         let bytes = std::mem::take(&mut self.bytes);
-        for chunk in bytes.utf8_chunks() {
+        let mut chunks = bytes.utf8_chunks().peekable();
+        while let Some(chunk) = chunks.next() {
             self.held.push_str(chunk.valid());
             match std::str::from_utf8(chunk.invalid()) {
-                Err(error) if error.error_len().is_none() => self.bytes = chunk.invalid().to_vec(),
+                // Only at the end can the rest of a character still come.
+                Err(error) if error.error_len().is_none() && chunks.peek().is_none() => {
+                    self.bytes = chunk.invalid().to_vec();
+                }
                 Err(_) => self.held.push(char::REPLACEMENT_CHARACTER),
                 Ok(_) => {}
             }

@@ -66,12 +66,14 @@ impl<'a> Decoder<'a> {
             }
             bytes = rest;
         }
-        for chunk in bytes.utf8_chunks() {
+        let mut chunks = bytes.utf8_chunks().peekable();
+        while let Some(chunk) = chunks.next() {
             out.write_str(chunk.valid())?;
             let invalid = chunk.invalid();
             match core::str::from_utf8(invalid) {
                 Ok(_) => {}
-                Err(error) if error.error_len().is_none() => {
+                // Only at the token's end can the rest of a character still come.
+                Err(error) if error.error_len().is_none() && chunks.peek().is_none() => {
                     for (place, &byte) in self.pending.iter_mut().zip(invalid) {
                         *place = byte;
                     }
@@ -81,5 +83,32 @@ impl<'a> Decoder<'a> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokenizer::{Kind, TokenizerHead};
+    use std::string::String;
+
+    #[test]
+    fn bytes_in_any_pieces_become_what_they_are_together() {
+        let head =
+            TokenizerHead { kind: Kind::Chars, n_tokens: 0, n_merges: 0, text_bytes: 0, n_specials: 0, n_slots: 0 };
+        let mut section = [0; TokenizerHead::BYTES];
+        postcard::to_slice(&head, &mut section).unwrap();
+        let tokenizer = Tokenizer::open(&section, 1).unwrap();
+        for text in ["é日𝄞 x".as_bytes(), b"a\xFFb", b"\xE6\x97", b"\xE6\x97x\xF0\x9D\x84", b"\xC3\xC3\xA9\xED\xA0\x80"]
+        {
+            for size in 1..=text.len() {
+                let (mut decoder, mut out) = (Decoder::new(tokenizer), String::new());
+                for piece in text.chunks(size) {
+                    decoder.push_bytes(piece, &mut out).unwrap();
+                }
+                decoder.finish(&mut out).unwrap();
+                assert_eq!(out, String::from_utf8_lossy(text), "{size}");
+            }
+        }
     }
 }
