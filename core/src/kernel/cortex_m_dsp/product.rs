@@ -9,6 +9,7 @@ use crate::kernel::{I16Inputs, PackedRow, Rows, Scaling, signed_bytes};
 use crate::ops::quantize::i16_words;
 use crate::part::{self, part, part_mut};
 use core::mem::MaybeUninit;
+use core::num::NonZero;
 use core::ops::Range;
 
 /// Rows that share one position's activations.
@@ -225,7 +226,8 @@ impl<'a> Product<'a> {
     #[inline(never)]
     fn add_rest<const R: usize, const P: usize>(&self, sums: &mut [[i64; P]; R], first: usize, step: usize, t: usize) {
         let m = self.rows.n_in - self.full * self.group.columns;
-        let (words, behind) = (m.div_ceil(4) * 2, t * self.len + P * self.full * self.group.words);
+        let Some(words) = NonZero::new(m.div_ceil(4) * 2) else { return };
+        let (words, behind) = (words.get(), t * self.len + P * self.full * self.group.words);
         for (i, sums) in sums.iter_mut().enumerate() {
             let start = (first + i * step) * self.stride;
             let row = part(self.rows.bytes, start..start + self.stride);

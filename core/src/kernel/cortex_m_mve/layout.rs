@@ -43,7 +43,7 @@ impl Layout {
     /// Adds the blocks to quantised activations. A correction is `-2^(bits - 1)` times the sum of a group's activations;
     /// of 16 bits under two planes, each 16 activations then become those at even places and those at odd ones.
     pub fn arrange(&self, words: &mut [u32], packing: Packing, n_in: usize) {
-        let groups = n_in / packing.group;
+        let groups = n_in.checked_div(packing.group).unwrap_or(0);
         // Blocks of eight words, the last one whole.
         let room = if self.is_i8 { groups.next_multiple_of(4) * 2 } else { groups };
         if groups == 0 || words.len() < self.blocks + room {

@@ -1,0 +1,76 @@
+//! Core, linked without a way to panic.
+//!
+//! The panic handler calls a function that does not exist. The linker leaves out whatever [`score`] cannot reach, and fails as
+//! soon as anything that it can reach may panic, in core or in a crate that core uses.
+#![no_std]
+#![no_main]
+#![allow(unsafe_code)]
+
+use core::cfg_select;
+use core::panic::PanicInfo;
+
+use emberlm_core::config::TokenId;
+use emberlm_core::kv_cache::{KvCache, KvType};
+use emberlm_core::loss::{CrossEntropy, Score};
+use emberlm_core::model::Model;
+use emberlm_core::score::{run_self_test, score_window};
+use emberlm_core::scratch::{Batch, Scratch};
+use emberlm_core::session::Session;
+use emberlm_core::source::{Copying, Mapped, Source};
+
+cfg_select! {
+    feature = "cortex-m-mve" => {
+        use emberlm_core::kernel::CortexMMve as Kernel;
+    }
+    feature = "cortex-m-dsp" => {
+        use emberlm_core::kernel::CortexMDsp as Kernel;
+    }
+    _ => {
+        use emberlm_core::kernel::Scalar as Kernel;
+    }
+}
+
+/// What a program that scores brings along.
+pub struct Memory<'b> {
+    kv_type: KvType,
+    batch: Batch,
+    kv: &'b mut [u32],
+    floats: &'b mut [f32],
+    words: &'b mut [u32],
+    tokens: &'b [TokenId],
+    sinks: &'b mut [CrossEntropy],
+}
+
+/// The summed nll of a window, by a model that is read in place or, with a `buffer`, copied: whatever a scoring program does
+/// with core, from opening the blob on.
+#[unsafe(no_mangle)]
+pub fn score(blob: &[u8], buffer: Option<&mut [u8]>, memory: Memory<'_>) -> Option<f64> {
+    match buffer {
+        Some(buffer) => score_from(Copying::new(blob, buffer).ok()?, memory),
+        None => score_from(Mapped::new(blob).ok()?, memory),
+    }
+}
+
+fn score_from(source: impl Source, memory: Memory<'_>) -> Option<f64> {
+    let Memory { kv_type, batch, kv, floats, words, tokens, sinks } = memory;
+    let mut model = Model::open(source).ok()?;
+    model.verify_sections().ok()?;
+    let config = *model.config();
+    let kv = KvCache::whole(kv_type, &config, tokens.len(), kv).ok()?;
+    let scratch = Scratch::new(&config, batch, floats, words).ok()?;
+    let mut session = Session::new(model, Kernel, kv, scratch).ok()?;
+    run_self_test(&mut session, sinks).ok()?;
+    let mut score = Score::new();
+    score_window(&mut session, tokens, 0, sinks, |nll| score.push(nll)).ok()?;
+    Some(score.sum())
+}
+
+unsafe extern "C" {
+    fn core_can_panic() -> !;
+}
+
+#[panic_handler]
+fn panic(_: &PanicInfo) -> ! {
+    // SAFETY: nothing that links can get here.
+    unsafe { core_can_panic() }
+}
