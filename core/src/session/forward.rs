@@ -1,7 +1,7 @@
 //! Tokens to hidden states: the transformer blocks, as a machine of bounded steps.
 
 use super::product::{Matrix, Product};
-use super::weights::read_row;
+use super::weights::{Update, read_row};
 use super::{ForwardError, Progress, Session, required};
 use crate::blob::slot::{LayerSlot, Slot};
 use crate::config::TokenId;
@@ -167,8 +167,8 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
         let residual = rows_mut(session.scratch.residual, n_embd).zip(self.tokens).enumerate();
         for (position, (x, &token)) in residual.take(positions.end).skip(positions.start) {
             let (token, place) = (token as usize, session.n_past + position);
-            read_row(session.model.source(), &wte, token, group_scales, &mut *x, |x, weight| *x = weight)?;
-            read_row(session.model.source(), &wpe, place, group_scales, x, |x, weight| *x += weight)?;
+            read_row(session.model.source(), &wte, token, group_scales, x, Update::Set)?;
+            read_row(session.model.source(), &wpe, place, group_scales, x, Update::Add)?;
         }
         Ok(())
     }

@@ -19,7 +19,6 @@ use crate::error::{Buffer, OtherModel};
 use crate::kernel::Kernel;
 use crate::kv_cache::{KvCache, KvType};
 use crate::model::{Model, Tensor};
-use crate::ops::fixed::multiply;
 use crate::part::{self, part, part_mut, rows_mut};
 use crate::scratch::{Batch, Scratch};
 use crate::sink::LogitSink;
@@ -256,13 +255,13 @@ impl<'b, S: Source, K: Kernel> Session<'b, S, K> {
         let weight = required(&mut self.model, weight)?;
         weights::read_vector(self.model.source(), &weight, 0..n_embd, |range, weights| {
             for normed in rows_mut(normed, n_embd) {
-                weights.apply(part_mut(normed, range.clone()), |x, weight| *x = multiply(*x, weight));
+                weights.update(part_mut(normed, range.clone()), weights::Update::Scale);
             }
         })?;
         if let Some(bias) = self.model.tensor(bias)? {
             weights::read_vector(self.model.source(), &bias, 0..n_embd, |range, bias| {
                 for normed in rows_mut(normed, n_embd) {
-                    bias.apply(part_mut(normed, range.clone()), |x, bias| *x += bias);
+                    bias.update(part_mut(normed, range.clone()), weights::Update::Add);
                 }
             })?;
         }

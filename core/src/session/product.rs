@@ -1,7 +1,7 @@
 //! Matrix products over rows that come block by block, or, where a row outgrows the source's buffer, piece by piece.
 
 use super::required;
-use super::weights::{piece_groups, pieces, read_scales, read_vector};
+use super::weights::{Update, piece_groups, pieces, read_scales, read_vector};
 use crate::blob::slot::{LayerSlot, Slot};
 use crate::config::Activations;
 use crate::format::Packing;
@@ -135,7 +135,7 @@ impl<'a> Product<'a> {
         let Some(bias) = &self.bias else { return Ok(()) };
         read_vector(source, bias, rows, |range, bias| {
             for out in out.chunks_exact_mut(BLOCK_ROWS) {
-                bias.apply(part_mut(out, range.clone()), |out, bias| *out += bias);
+                bias.update(part_mut(out, range.clone()), Update::Add);
             }
         })
     }

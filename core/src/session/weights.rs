@@ -3,6 +3,7 @@
 use crate::format::{Format, Packing};
 use crate::kernel::{Unpacked, row_scale, signed_bytes};
 use crate::model::Tensor;
+use crate::ops::fixed::multiply;
 use crate::ops::reduce::STRIPES;
 use crate::part::{part, part_mut};
 use crate::source::{ReadError, Source};
@@ -26,44 +27,73 @@ pub(super) enum Floats<'a> {
     F16(&'a [[u8; 2]]),
 }
 
+/// What a weight does to the element in its place.
+#[derive(Clone, Copy)]
+pub(super) enum Update {
+    Set,
+    Add,
+    Scale,
+}
+
 impl Floats<'_> {
-    /// Each element of `out` with the float in its place.
-    #[inline(always)]
-    pub(super) fn apply(self, out: &mut [f32], with: impl Fn(&mut f32, f32)) {
+    /// Updates each element of `out` with the float in its place.
+    pub(super) fn update(self, out: &mut [f32], update: Update) {
         match self {
-            Self::F32(floats) => zip(out, floats, |out, bytes| with(out, f32::from_le_bytes(bytes))),
-            Self::F16(floats) => zip(out, floats, |out, bytes| with(out, half::f16::from_le_bytes(bytes).to_f32())),
+            Self::F32(floats) => update.apply(out, floats),
+            Self::F16(halves) => update.convert(out, halves, |bytes| half::f16::from_le_bytes(bytes).to_f32()),
+        }
+    }
+}
+
+impl Update {
+    /// Updates each element of `out` with the float in its place.
+    #[inline(never)]
+    fn apply(self, out: &mut [f32], floats: &[[u8; 4]]) {
+        match self {
+            Self::Set => zip(out, floats, |x, weight| *x = weight),
+            Self::Add => zip(out, floats, |x, weight| *x += weight),
+            Self::Scale => zip(out, floats, |x, weight| *x = multiply(*x, weight)),
+        }
+    }
+
+    /// As [`Update::apply`], of weights that are floats after `convert`.
+    #[inline(always)]
+    fn convert<T: Copy>(self, out: &mut [f32], weights: &[T], convert: impl Fn(T) -> f32) {
+        let mut floats = [[0; 4]; 64];
+        for (out, weights) in out.chunks_mut(floats.len()).zip(weights.chunks(floats.len())) {
+            floats.iter_mut().zip(weights).for_each(|(float, &weight)| *float = convert(weight).to_le_bytes());
+            self.apply(out, part(&floats, ..weights.len()));
         }
     }
 }
 
 /// Each element of `out` with the one of `floats` in its place, several in a turn of the loop.
 #[inline(always)]
-fn zip<T: Copy>(out: &mut [f32], floats: &[T], with: impl Fn(&mut f32, T)) {
+fn zip(out: &mut [f32], floats: &[[u8; 4]], with: impl Fn(&mut f32, f32)) {
     let (out, rest) = out.as_chunks_mut::<STRIPES>();
     let (floats, rest_of_floats) = floats.as_chunks::<STRIPES>();
     for (out, floats) in out.iter_mut().zip(floats) {
         for (out, &float) in out.iter_mut().zip(floats) {
-            with(out, float);
+            with(out, f32::from_le_bytes(float));
         }
     }
-    rest.iter_mut().zip(rest_of_floats).for_each(|(out, &float)| with(out, float));
+    rest.iter_mut().zip(rest_of_floats).for_each(|(out, &float)| with(out, f32::from_le_bytes(float)));
 }
 
-/// Reads one row of a matrix: `each` element of `x` with the weight of its column. `group_scales` has room for a
-/// row's.
+/// Reads one row of a matrix, and updates each element of `x` with the weight of its column. `group_scales` has room for
+/// a row's.
 pub(super) fn read_row(
     source: &mut impl Source,
     matrix: &Tensor,
     row: usize,
     group_scales: &mut [u32],
     x: &mut [f32],
-    each: impl Fn(&mut f32, f32),
+    update: Update,
 ) -> Result<(), ReadError> {
     let offset = matrix.offset + row * matrix.stride;
     let Some(packing) = matrix.format.packing() else {
         return read_floats(source, matrix.format, offset, 0..matrix.cols, |range, floats| {
-            floats.apply(part_mut(x, range), &each);
+            floats.update(part_mut(x, range), update);
         });
     };
     let row_scale = read_scales(source, matrix, packing, row, group_scales)?;
@@ -75,8 +105,7 @@ pub(super) fn read_row(
         for (first, (bytes, scale)) in piece.clone().step_by(packing.group).zip(groups) {
             let step = row_scale * scale as f32;
             let integers = signed_bytes(packing, bytes, packing.group.min(piece.end - first), &mut buffer);
-            let x = part_mut(x, first..).iter_mut();
-            x.zip(integers).for_each(|(x, &q)| each(x, step * f32::from(q as i8)));
+            update.convert(part_mut(x, first..), integers, |q| step * f32::from(q as i8));
         }
     }
     Ok(())
