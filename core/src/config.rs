@@ -1,5 +1,6 @@
 //! The shape of a GPT-2 model.
 
+use crate::features::{FLOATS, I8_ACTIVATIONS};
 use serde::{Deserialize, Serialize};
 
 /// The id of a token: its row in `wte`. Below [`Config::n_vocab`].
@@ -38,6 +39,15 @@ impl Activations {
             Self::I16 => "i16",
             Self::F32 => "f32",
             Self::I8 => "i8",
+        }
+    }
+
+    /// Whether this build rounds activations so.
+    pub const fn is_built(self) -> bool {
+        match self {
+            Self::I16 => true,
+            Self::F32 => FLOATS,
+            Self::I8 => I8_ACTIVATIONS,
         }
     }
 }

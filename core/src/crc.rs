@@ -29,6 +29,7 @@ impl Crc32 {
     }
 
     /// Takes in the next bytes.
+    #[inline(never)]
     pub fn update(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             let low = self.0 ^ u32::from(byte);

@@ -1,5 +1,6 @@
 //! Errors that several stages share. Each stage's own errors live beside it.
 
+use crate::kv_cache::KvType;
 use core::fmt;
 
 /// A buffer that the caller owns, by the role that it plays.
@@ -71,17 +72,23 @@ impl fmt::Display for BufferTooSmall {
 
 impl core::error::Error for BufferTooSmall {}
 
-/// Memory that was shared out for a model of another shape.
+/// Why memory is of no use to a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OtherModel {
-    /// Which memory.
-    pub buffer: Buffer,
+#[non_exhaustive]
+pub enum MemoryError {
+    /// It was shared out for a model of another shape.
+    OtherModel(Buffer),
+    /// A KV cache of a type that this build leaves out, see [`features`](crate::features).
+    LeftOut(KvType),
 }
 
-impl fmt::Display for OtherModel {
+impl fmt::Display for MemoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the {} was shared out for a model of another shape", self.buffer.name())
+        match self {
+            Self::OtherModel(buffer) => write!(f, "the {} was shared out for a model of another shape", buffer.name()),
+            Self::LeftOut(kv_type) => write!(f, "the kv cache is of {}, which this build leaves out", kv_type.name()),
+        }
     }
 }
 
-impl core::error::Error for OtherModel {}
+impl core::error::Error for MemoryError {}

@@ -14,6 +14,8 @@
 //! `k`, `k + w`, `k + 2w`, …, from the lowest bits up: a mask and a shift take weights out of many bytes at once, and
 //! those of neighbouring bytes are neighbours. The first plane holds a weight's low bits, the second those above.
 
+use crate::features::{FLOATS, Q4, Q8, TWO_PLANES};
+
 /// The fewest weights that share one integer scale in any format.
 pub const MIN_GROUP: usize = 32;
 
@@ -71,6 +73,24 @@ impl Packing {
             Some(full) => full + (full * self.group < n) as usize,
             None => 0,
         }
+    }
+
+    /// Whether weights are signed bytes; `false` too where this build leaves them out, here and below.
+    #[inline(always)]
+    pub const fn is_bytes(self) -> bool {
+        Q8 && self.bits == 8
+    }
+
+    /// Whether weights are nibbles, two a byte.
+    #[inline(always)]
+    pub const fn is_nibbles(self) -> bool {
+        Q4 && self.bits == 4
+    }
+
+    /// Whether weights have their bits in two planes.
+    #[inline(always)]
+    pub const fn has_two_planes(self) -> bool {
+        TWO_PLANES && self.planes.1 > 0
     }
 
     /// Weights of the whole groups whose integers take no more than `bytes`.
@@ -157,6 +177,16 @@ impl Format {
             Self::Q3 => (3, MIN_GROUP, (2, 1)),
         };
         Some(Packing { bits, group, planes })
+    }
+
+    /// Whether this build multiplies matrices of such weights.
+    pub const fn is_built(self) -> bool {
+        match self.packing() {
+            None => FLOATS,
+            Some(Packing { bits: 8, .. }) => Q8,
+            Some(Packing { bits: 4, .. }) => Q4,
+            Some(_) => TWO_PLANES,
+        }
     }
 
     /// Bytes of a float, 4 for formats of integers.

@@ -26,6 +26,7 @@ pub mod blob;
 pub mod config;
 pub mod crc;
 pub mod error;
+pub mod features;
 pub mod format;
 pub mod generate;
 pub mod kernel;

@@ -86,6 +86,7 @@ impl<S: Source> Model<S> {
     ///
     /// # Errors
     /// The medium failed.
+    #[inline(never)] // What decoding takes of the stack is free again when the tokens are scored.
     pub fn self_test(&mut self) -> Result<SelfTest, OpenError> {
         let (start, bytes) = self.layout.self_test;
         Ok(open::decode(&mut self.source, start..start + bytes)?.0)

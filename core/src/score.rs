@@ -74,6 +74,17 @@ pub fn score_window<S: Source, K: Kernel>(
     sinks: &mut [CrossEntropy],
     mut each: impl FnMut(f32),
 ) -> Result<(), ScoreError> {
+    score_inputs(session, tokens, first_scored, sinks, &mut each)
+}
+
+/// [`score_window`], once for all that listen.
+fn score_inputs<S: Source, K: Kernel>(
+    session: &mut Session<'_, S, K>,
+    tokens: &[TokenId],
+    first_scored: usize,
+    sinks: &mut [CrossEntropy],
+    each: &mut dyn FnMut(f32),
+) -> Result<(), ScoreError> {
     let Some((_, inputs)) = tokens.split_last() else { return Err(ForwardError::Empty.into()) };
     let n_vocab = session.config().n_vocab;
     if let Some(&token) = tokens.iter().find(|&&token| token >= n_vocab) {
@@ -133,7 +144,8 @@ pub fn run_self_test<S: Source, K: Kernel>(
     session: &mut Session<'_, S, K>,
     sinks: &mut [CrossEntropy],
 ) -> Result<SelfTestOutcome, ScoreError> {
-    let test = session.model().self_test().map_err(ScoreError::Open)?;
+    let test = session.model().self_test();
+    let test = test.as_ref().map_err(|&error| ScoreError::Open(error))?;
     let kv_type = session.kv_type();
     let Some(need) = test.nll_bits(kv_type) else {
         return Ok(SelfTestOutcome::NotRecorded(kv_type));

@@ -4,7 +4,7 @@ use super::manifest::{Descriptor, Head, Section, SelfTest};
 use super::preamble::{MAGIC, Preamble};
 use super::slot::Slot;
 use super::{ARITHMETIC, FORMAT_VERSION, SECTION_ALIGNMENT};
-use crate::config::ConfigError;
+use crate::config::{Activations, ConfigError};
 use crate::crc::Crc32;
 use crate::format::Format;
 use crate::source::{MIN_BUFFER, ReadError, Source};
@@ -27,6 +27,8 @@ pub enum TensorFault {
     Missing,
     /// No such format, or not one that this tensor may have.
     Format(u8),
+    /// A matrix of a format that this build leaves out, see [`features`](crate::features).
+    LeftOut(Format),
     /// Rows and columns disagree with the config.
     Shape {
         /// Rows and columns by the config.
@@ -71,6 +73,8 @@ pub enum OpenError {
     Manifest,
     /// No model can have this shape.
     Config(ConfigError),
+    /// Its activations are rounded in a way that this build leaves out, see [`features`](crate::features).
+    LeftOut(Activations),
     /// A tensor's descriptor is wrong.
     Tensor(Slot, TensorFault),
     /// The self-test's tokens do not fit the model.
@@ -102,8 +106,14 @@ impl fmt::Display for OpenError {
             }
             Self::Manifest => f.write_str("the manifest contradicts itself"),
             Self::Config(error) => error.fmt(f),
+            Self::LeftOut(activations) => {
+                write!(f, "its activations are {}, which this build leaves out", activations.name())
+            }
             Self::Tensor(slot, TensorFault::Missing) => write!(f, "{slot} is missing"),
             Self::Tensor(slot, TensorFault::Format(code)) => write!(f, "{slot} cannot have format {code}"),
+            Self::Tensor(slot, TensorFault::LeftOut(format)) => {
+                write!(f, "{slot} is of {}, which this build leaves out", format.name())
+            }
             Self::Tensor(slot, TensorFault::Shape { need, have }) => {
                 write!(f, "{slot} has the wrong shape: need [{}, {}], have [{}, {}]", need.0, need.1, have.0, have.1)
             }
@@ -167,6 +177,9 @@ pub(crate) fn open(source: &mut impl Source) -> Result<Layout, OpenError> {
     let (head, used): (Head, _) = decode(source, at..manifest_end.min(at + Head::BYTES))?;
     at += used;
     head.config.validate().map_err(OpenError::Config)?;
+    if !head.activations.is_built() {
+        return Err(OpenError::LeftOut(head.activations));
+    }
     let (slots, used): (u32, _) = decode(source, at..manifest_end.min(at + 5))?;
     at += used;
     let table = at;
@@ -216,8 +229,11 @@ fn check_tensors(
             continue;
         }
         let allowed = |format: &Format| format.packing().is_none() || slot.is_matrix();
-        if Format::from_code(descriptor.format).filter(allowed).is_none() {
+        let Some(format) = Format::from_code(descriptor.format).filter(allowed) else {
             return Err(fault(TensorFault::Format(descriptor.format)));
+        };
+        if slot.is_matrix() && !format.is_built() {
+            return Err(fault(TensorFault::LeftOut(format)));
         }
         let (need, have) = (slot.shape(&head.config), (descriptor.rows, descriptor.cols));
         if need != have {

@@ -1,5 +1,6 @@
 //! Rows of weights as a kernel meets them, and the integers of one group taken out of their planes.
 
+use crate::features::{Q4, TWO_PLANES};
 use crate::format::{Format, Packing, plane_bytes};
 use crate::part::{self, part, split};
 
@@ -65,7 +66,7 @@ pub type Unpacked = [u8; 32];
 /// The signed bytes of a group of `m` weights: `bytes` themselves, or unpacked into `buffer`.
 #[inline(always)]
 pub fn signed_bytes<'a>(packing: Packing, bytes: &'a [u8], m: usize, buffer: &'a mut Unpacked) -> &'a [u8] {
-    if packing.bits == 8 {
+    if packing.is_bytes() || !(Q4 || TWO_PLANES) {
         return bytes;
     }
     if m == buffer.len() {
@@ -80,9 +81,9 @@ pub fn signed_bytes<'a>(packing: Packing, bytes: &'a [u8], m: usize, buffer: &'a
 #[inline]
 fn unpack_full(out: &mut Unpacked, packing: Packing, bytes: &[u8]) {
     match packing.planes {
+        _ if !packing.has_two_planes() => unpack_planes::<4, 0>(out, bytes),
         (4, 2) => unpack_planes::<4, 2>(out, bytes),
-        (4, 1) => unpack_planes::<4, 1>(out, bytes),
-        (4, _) => unpack_planes::<4, 0>(out, bytes),
+        (4, _) => unpack_planes::<4, 1>(out, bytes),
         _ => unpack_planes::<2, 1>(out, bytes),
     }
 }

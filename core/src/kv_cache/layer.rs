@@ -2,6 +2,7 @@
 
 use super::KvType;
 use crate::config::Config;
+use crate::features::FLOAT_KV;
 use crate::kernel::Kernel;
 use crate::ops::attention::{HeadOps, HeadRows, I8Head, attend, attend_i8};
 use crate::ops::pack::{pack_f16, pack_f32, pack_i8};
@@ -85,9 +86,9 @@ impl<'a> Layer<'a> {
         let row = part_mut(rows, position * stride..(position + 1) * stride);
         let words = part_mut(row, self.shape.words(head));
         match self.shape.kv_type {
-            KvType::F32 => pack_f32(words, x),
-            KvType::F16 => pack_f16(words, x),
-            KvType::I8 => {
+            KvType::F32 if FLOAT_KV => pack_f32(words, x),
+            KvType::F16 if FLOAT_KV => pack_f16(words, x),
+            _ => {
                 let bits = u32::from(pack_i8(words, x).to_bits());
                 let (place, shift) = (self.shape.scale(head) / 2, 16 * (head % 2));
                 for word in part_mut(row, place..=place) {
@@ -113,9 +114,9 @@ impl<'a> Layer<'a> {
         let (keys, values) = (part(self.keys, ..seen * stride), part(self.values, ..seen * stride));
         let rows = |rows| HeadRows { words: part(rows, words.start..), stride };
         match kv_type {
-            KvType::F32 => attend_f32(kernel, out, query, seen, rows(keys), rows(values)),
-            KvType::F16 => attend_f16(kernel, out, query, seen, rows(keys), rows(values)),
-            KvType::I8 => {
+            KvType::F32 if FLOAT_KV => attend_f32(kernel, out, query, seen, rows(keys), rows(values)),
+            KvType::F16 if FLOAT_KV => attend_f16(kernel, out, query, seen, rows(keys), rows(values)),
+            _ => {
                 let integers = part_mut(integers, ..i16_words(head_dim));
                 let query_scale = quantize_i16(integers, query);
                 let head = |rows| I8Head { rows, stride, integers: words.start, scale: self.shape.scale(head) };

@@ -6,6 +6,7 @@ pub(crate) use layer::{Layer, Part};
 
 use crate::config::Config;
 use crate::error::{Buffer, BufferTooSmall};
+use crate::features::FLOAT_KV;
 use crate::part::part_mut;
 use layer::Shape;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,11 @@ impl KvType {
             Self::F16 => "f16",
             Self::I8 => "i8",
         }
+    }
+
+    /// Whether this build has such caches.
+    pub const fn is_built(self) -> bool {
+        FLOAT_KV || matches!(self, Self::I8)
     }
 
     /// 32-bit words that one layer's keys and values take for `n_ctx` positions; `usize::MAX` where that overflows.

@@ -22,7 +22,7 @@ pub fn normalize(out: &mut [f32], x: &[f32], epsilon: f32) {
     }
     let shift = POINT - exponent(peak);
     let sum: i64 = x.iter().map(|&v| i64::from(to_fixed(v, shift))).sum();
-    let mean = sum.checked_div(x.len() as i64).unwrap_or(0) as i32;
+    let mean = quotient(sum, x.len() as u32);
     let mut squares = 0;
     for (out, &v) in out.iter_mut().zip(x) {
         let distance = to_fixed(v, shift) - mean;
@@ -36,6 +36,19 @@ pub fn normalize(out: &mut [f32], x: &[f32], epsilon: f32) {
     for out in out {
         *out = multiply(from_fixed(out.to_bits() as i32, 0), inverse);
     }
+}
+
+/// `sum / n`, cut off towards 0, in divisions of 32 bits: those of 64 are a library's. `n` is at most `2^20`, and the sum of
+/// less than 48 bits.
+fn quotient(sum: i64, n: u32) -> i32 {
+    let (mut quotient, mut rest) = (0, 0);
+    for shift in [36, 24, 12, 0] {
+        let digits = rest << 12 | (sum.unsigned_abs() >> shift) as u32 & 0xFFF;
+        let digit = digits.checked_div(n).unwrap_or(0);
+        rest = digits - digit * n;
+        quotient = quotient << 12 | digit;
+    }
+    if sum < 0 { -(quotient as i32) } else { quotient as i32 }
 }
 
 #[cfg(test)]
@@ -68,6 +81,21 @@ mod tests {
         assert_normal(&x, 1e-5);
         assert_normal(&x[17..18], 1e-5);
         assert_normal(&(0..1 << 20).map(|i| (i % 2) as f32).collect::<Vec<_>>(), 1e-5);
+    }
+
+    #[test]
+    fn long_division_is_division() {
+        let mut state = 1_u64;
+        for n in [1, 2, 3, 61, 128, 768, 1023, 1025, 65_537, (1 << 20) - 1, 1 << 20] {
+            let most = (i64::from(n) << 27) - 1;
+            for _ in 0..1000 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let sum = (state >> 16) as i64 % (most + 1);
+                for sum in [sum, -sum, most, -most, 0, i64::from(n), i64::from(n) - 1, 1 - i64::from(n)] {
+                    assert_eq!(i64::from(quotient(sum, n)), sum / i64::from(n), "{sum} / {n}");
+                }
+            }
+        }
     }
 
     #[test]

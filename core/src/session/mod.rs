@@ -15,7 +15,7 @@ pub use head::Head;
 
 use crate::blob::slot::Slot;
 use crate::config::{Config, TokenId};
-use crate::error::{Buffer, OtherModel};
+use crate::error::{Buffer, MemoryError};
 use crate::kernel::Kernel;
 use crate::kv_cache::{KvCache, KvType};
 use crate::model::{Model, Tensor};
@@ -122,13 +122,17 @@ impl<'b, S: Source, K: Kernel> Session<'b, S, K> {
     /// Brings the parts together.
     ///
     /// # Errors
-    /// The KV cache or the scratch memory was shared out for a model of another shape.
-    pub fn new(model: Model<S>, kernel: K, kv: KvCache<'b>, scratch: Scratch<'b>) -> Result<Self, OtherModel> {
+    /// The KV cache or the scratch memory was shared out for a model of another shape, or the KV cache is of a type that
+    /// this build leaves out.
+    pub fn new(model: Model<S>, kernel: K, kv: KvCache<'b>, scratch: Scratch<'b>) -> Result<Self, MemoryError> {
         if !kv.fits(model.config()) {
-            return Err(OtherModel { buffer: Buffer::KvCache });
+            return Err(MemoryError::OtherModel(Buffer::KvCache));
         }
         if !scratch.fits(model.config()) {
-            return Err(OtherModel { buffer: Buffer::ScratchFloats });
+            return Err(MemoryError::OtherModel(Buffer::ScratchFloats));
+        }
+        if !kv.kv_type().is_built() {
+            return Err(MemoryError::LeftOut(kv.kv_type()));
         }
         Ok(Self { model, kernel, kv, scratch, n_past: 0, n_window: 0 })
     }

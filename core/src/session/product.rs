@@ -4,6 +4,7 @@ use super::required;
 use super::weights::{Update, piece_groups, pieces, read_scales, read_vector};
 use crate::blob::slot::{LayerSlot, Slot};
 use crate::config::Activations;
+use crate::features::{FLOATS, I8_ACTIVATIONS};
 use crate::format::Packing;
 use crate::kernel::{
     self, F32Inputs, I8Inputs, I16Inputs, Kernel, Portable, Rows, accumulate_floats, accumulate_groups, finish,
@@ -51,11 +52,11 @@ impl Matrix {
         let (words, scales) = (part_mut(words, ..n * i16_words(n_in)), part_mut(scales, ..n));
         let whole = self.has_whole_rows(source);
         match self.rounding {
-            Activations::F32 => {}
-            Activations::I16 if whole => kernel.quantize_i16(words, scales, floats, packing, n_in),
-            Activations::I16 => Portable.quantize_i16(words, scales, floats, packing, n_in),
-            Activations::I8 if whole => kernel.quantize_i8(words, scales, floats, packing, n_in),
-            Activations::I8 => Portable.quantize_i8(words, scales, floats, packing, n_in),
+            Activations::F32 if FLOATS => {}
+            Activations::I8 if I8_ACTIVATIONS && whole => kernel.quantize_i8(words, scales, floats, packing, n_in),
+            Activations::I8 if I8_ACTIVATIONS => Portable.quantize_i8(words, scales, floats, packing, n_in),
+            _ if whole => kernel.quantize_i16(words, scales, floats, packing, n_in),
+            _ => Portable.quantize_i16(words, scales, floats, packing, n_in),
         }
     }
 }
@@ -126,9 +127,10 @@ impl<'a> Product<'a> {
                 let bytes = source.read(offset + (rows.start + run.start) * stride, run.len() * stride)?;
                 let (out, rows) = (part_mut(out, run.start..), Rows { format, bytes, n_in });
                 match self.inputs {
-                    Inputs::F32(inputs) => kernel.matmul_f32(out, BLOCK_ROWS, inputs, rows),
+                    Inputs::F32(inputs) if FLOATS => kernel.matmul_f32(out, BLOCK_ROWS, inputs, rows),
                     Inputs::I16(inputs) => kernel.matmul_i16(out, BLOCK_ROWS, inputs, rows),
-                    Inputs::I8(inputs) => kernel.matmul_i8(out, BLOCK_ROWS, inputs, rows),
+                    Inputs::I8(inputs) if I8_ACTIVATIONS => kernel.matmul_i8(out, BLOCK_ROWS, inputs, rows),
+                    _ => {}
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! Reading weights as floats: embedding rows and vectors, in whatever pieces the source gives.
 
+use crate::features::FLOATS;
 use crate::format::{Format, Packing};
 use crate::kernel::{Unpacked, row_scale, signed_bytes};
 use crate::model::Tensor;
@@ -67,17 +68,10 @@ impl Update {
     }
 }
 
-/// Each element of `out` with the one of `floats` in its place, several in a turn of the loop.
+/// Each element of `out` with the one of `floats` in its place.
 #[inline(always)]
 fn zip(out: &mut [f32], floats: &[[u8; 4]], with: impl Fn(&mut f32, f32)) {
-    let (out, rest) = out.as_chunks_mut::<STRIPES>();
-    let (floats, rest_of_floats) = floats.as_chunks::<STRIPES>();
-    for (out, floats) in out.iter_mut().zip(floats) {
-        for (out, &float) in out.iter_mut().zip(floats) {
-            with(out, f32::from_le_bytes(float));
-        }
-    }
-    rest.iter_mut().zip(rest_of_floats).for_each(|(out, &float)| with(out, f32::from_le_bytes(float)));
+    out.iter_mut().zip(floats).for_each(|(out, &float)| with(out, f32::from_le_bytes(float)));
 }
 
 /// Reads one row of a matrix, and updates each element of `x` with the weight of its column. `group_scales` has room for
@@ -92,6 +86,9 @@ pub(super) fn read_row(
 ) -> Result<(), ReadError> {
     let offset = matrix.offset + row * matrix.stride;
     let Some(packing) = matrix.format.packing() else {
+        if !FLOATS {
+            return Ok(());
+        }
         return read_floats(source, matrix.format, offset, 0..matrix.cols, |range, floats| {
             floats.update(part_mut(x, range), update);
         });

@@ -1,7 +1,7 @@
 use core::fmt;
 
 use emberlm_core::blob::OpenError;
-use emberlm_core::error::{BufferTooSmall, OtherModel};
+use emberlm_core::error::{BufferTooSmall, MemoryError};
 use emberlm_core::format::Format;
 use emberlm_core::score::{ScoreError, SelfTestOutcome};
 use emberlm_core::source::SourceError;
@@ -45,8 +45,8 @@ pub enum ProgramError {
         /// Bytes that are free.
         have: usize,
     },
-    /// Buffers were shared out for another model.
-    OtherModel(OtherModel),
+    /// Buffers are of no use to the model.
+    Memory(MemoryError),
     /// The self-test did not pass, or the blob has none for this KV cache.
     SelfTest(SelfTestOutcome),
     /// The self-test could not be run.
@@ -126,9 +126,9 @@ impl From<BufferTooSmall> for ProgramError {
     }
 }
 
-impl From<OtherModel> for ProgramError {
-    fn from(error: OtherModel) -> Self {
-        Self::OtherModel(error)
+impl From<MemoryError> for ProgramError {
+    fn from(error: MemoryError) -> Self {
+        Self::Memory(error)
     }
 }
 
@@ -150,7 +150,7 @@ impl fmt::Display for ProgramError {
             Self::Buffer(error) => error.fmt(f),
             Self::Tokens { need, have } => write!(f, "token buffer too small: need {need} ids, have {have}"),
             Self::Heap { need, have } => write!(f, "heap too small: need {need} bytes, have {have}"),
-            Self::OtherModel(error) => error.fmt(f),
+            Self::Memory(error) => error.fmt(f),
             Self::SelfTest(SelfTestOutcome::Passed) => f.write_str("self-test passed"),
             Self::SelfTest(SelfTestOutcome::Failed { need, have }) => {
                 write!(f, "self-test failed: need nll bits {need:016x}, have {have:016x}")

@@ -21,6 +21,7 @@ impl<'a> Request<'a> {
     /// # Errors
     ///
     /// Whatever is wrong with it: after `Ok`, every row can be read.
+    #[inline(never)] // What it takes of the stack is free again when the rows are scored.
     pub fn decode(memory: &'a [u8]) -> Result<Self, RequestError> {
         let truncated = |need| RequestError::Truncated { need, have: memory.len() };
         let preamble: &[u8; PREAMBLE_BYTES] = memory.first_chunk().ok_or(truncated(PREAMBLE_BYTES))?;

@@ -17,7 +17,7 @@ use emberlm_core::config::TokenId;
 use emberlm_request::{Header, encode, encoded_len};
 use tempfile::{NamedTempFile, TempDir};
 
-pub use board::{BOARDS, Board, Family};
+pub use board::{BOARDS, Board, Family, Region};
 pub use error::DeviceError;
 pub use report::DeviceReport;
 

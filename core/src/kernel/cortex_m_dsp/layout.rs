@@ -9,6 +9,7 @@
 //! Four words are eight activations, `a` to `h` in the order of the weights' bytes: `a c | b d | e g | f h`. Nibbles have
 //! their eight columns in four bytes: the first four of a half group, then the first four of the other half.
 
+use crate::features::BATCHES;
 use crate::format::Packing;
 use crate::ops::quantize::{I8_GROUP, Rounding, i16_words, low_bits, round_i8};
 use crate::part::{self, part, part_mut, split, split_mut};
@@ -23,6 +24,7 @@ pub fn tiles(n: usize) -> impl Iterator<Item = (usize, usize)> {
     core::iter::from_fn(move || {
         let size = match n - first {
             0 => return None,
+            _ if !BATCHES => 1,
             1 => 1,
             2 | 3 => TWO,
             _ => FOUR,
@@ -45,7 +47,7 @@ pub struct Group {
 
 impl Group {
     pub const fn new(packing: Packing) -> Self {
-        let (columns, signed) = (packing.group, packing.bits == 8);
+        let (columns, signed) = (packing.group, !(packing.is_nibbles() || packing.has_two_planes()));
         let offset = if signed { 0 } else { packing.range().0 };
         Self { columns, words: columns / 2 + !signed as usize, offset }
     }
@@ -62,7 +64,7 @@ pub fn quantize<const BYTES: bool>(words: &mut [u32], scales: &mut [f32], x: &[f
             let rounding = if BYTES { Rounding::to_i8(x) } else { Rounding::to_i16(x) };
             *scale = rounding.scale;
             let place = Place { position, size, group };
-            if packing.bits == 4 {
+            if packing.is_nibbles() {
                 place.write::<BYTES, true>(words, x, &rounding);
             } else {
                 place.write::<BYTES, false>(words, x, &rounding);

@@ -39,10 +39,10 @@ pub struct Product<'a> {
 
 impl<'a> Product<'a> {
     pub fn new(inputs: I16Inputs<'a>, rows: Rows<'a>) -> Option<Self> {
-        let (packing, n_in) = (rows.format.packing()?, rows.n_in);
+        let (packing, n_in) = (rows.format.packing().filter(|_| rows.format.is_built())?, rows.n_in);
         let (stride, len) = (rows.format.row_stride(n_in), i16_words(n_in));
         let full = n_in.checked_div(packing.group)?;
-        let plain = packing.planes.1 == 0 && full * packing.group == n_in && full <= MAX_GROUPS;
+        let plain = !packing.has_two_planes() && full * packing.group == n_in && full <= MAX_GROUPS;
         // The loops are handed addresses: this is what they rest on.
         let all_there = inputs.words.len() >= inputs.scales.len() * len && rows.bytes.as_ptr().addr().is_multiple_of(4);
         debug_assert!(all_there, "activations are missing, or rows lie elsewhere than at a multiple of 4");
@@ -168,34 +168,34 @@ impl<'a> Product<'a> {
 
     /// The loop over rows, or `P` positions.
     fn run<const P: usize>(&self) -> Loop {
-        match (self.packing.bits, P) {
-            (8, 1) => loops::bytes_by_rows,
-            (8, 2) => loops::bytes_by_two,
-            (8, _) => loops::bytes_by_four,
-            (4, 1) => loops::nibbles_by_rows,
-            (4, 2) => loops::nibbles_by_two,
-            (4, _) => loops::nibbles_by_four,
-            (_, 1) => loops::unpacked_by_rows,
-            (_, 2) => loops::unpacked_by_two,
-            _ => loops::unpacked_by_four,
+        match P {
+            1 if self.packing.is_nibbles() => loops::nibbles_by_rows,
+            1 if self.packing.has_two_planes() => loops::unpacked_by_rows,
+            1 => loops::bytes_by_rows,
+            2 if self.packing.is_nibbles() => loops::nibbles_by_two,
+            2 if self.packing.has_two_planes() => loops::unpacked_by_two,
+            2 => loops::bytes_by_two,
+            _ if self.packing.is_nibbles() => loops::nibbles_by_four,
+            _ if self.packing.has_two_planes() => loops::unpacked_by_four,
+            _ => loops::bytes_by_four,
         }
     }
 
-    /// As a loop, piece by piece: the sums `[R][P]` of rows `first`, `first + step`, … with each position of a tile that
-    /// starts with position `t`.
+    /// As a loop, piece by piece: `sums` `[n_rows][p]` of rows `first`, `first + step`, … with each of the `p` positions of a
+    /// tile that starts with position `t`.
     #[inline(never)]
-    fn pieces<const R: usize, const P: usize>(&self, run: Loop, first: usize, step: usize, t: usize) -> [[i64; P]; R] {
+    fn pieces(&self, run: Loop, sums: &mut Sums, (n_rows, p): (usize, usize), first: usize, step: usize, t: usize) {
         let group_bytes = self.packing.group_bytes(self.packing.group);
-        let two_planes = self.packing.planes.1 > 0;
+        let two_planes = self.packing.has_two_planes();
         let mut unpacked = unpack::Unpacked([0; ROWS * unpack::ROW]);
         let most = if two_planes { unpack::GROUPS } else { MAX_GROUPS };
-        let rows = part(self.rows.bytes, first * self.stride..(first + (R - 1) * step + 1) * self.stride);
-        let mut total = [[0; P]; R];
+        let rows = part(self.rows.bytes, first * self.stride..(first + (n_rows - 1) * step + 1) * self.stride);
+        *sums = [0; MOST_SUMS];
         for start in (0..self.full).step_by(most) {
             let groups = (self.full - start).min(most);
             let (integers, scales) = (start * group_bytes, self.scales + start);
             if two_planes {
-                for (i, out) in unpacked.0.chunks_exact_mut(unpack::ROW).take(R).enumerate() {
+                for (i, out) in unpacked.0.chunks_exact_mut(unpack::ROW).take(n_rows).enumerate() {
                     let row = part(rows, i * step * self.stride..);
                     let planes = part(row, integers..integers + groups * group_bytes);
                     unpack::unpack(out, self.packing, planes, part(row, scales..scales + groups));
@@ -206,29 +206,28 @@ impl<'a> Product<'a> {
             } else {
                 (part(rows, integers..), part(rows, scales + groups - 1..), step * self.stride)
             };
-            let x = part(self.words, t * self.len + P * start * self.group.words..);
+            let x = part(self.words, t * self.len + p * start * self.group.words..);
             let (weights, x, last_scale) = (weights.as_ptr(), x.as_ptr(), last_scale.as_ptr());
-            let mut piece = [[0i64; P]; R];
+            let mut piece: Sums = [0; MOST_SUMS];
             // SAFETY: rows, scales and activations of these groups are there, and a place for each sum.
             unsafe {
-                run(&Run { weights, x, stride, last_scale, groups }, piece.as_mut_ptr().cast());
+                run(&Run { weights, x, stride, last_scale, groups }, piece.as_mut_ptr());
             }
-            total.as_flattened_mut().iter_mut().zip(piece.as_flattened()).for_each(|(sum, piece)| *sum += piece);
+            sums.iter_mut().zip(piece).for_each(|(sum, piece)| *sum += piece);
         }
         if self.full * self.group.columns != self.rows.n_in {
-            self.add_rest(&mut total, first, step, t);
+            self.add_rest(part_mut(sums, ..n_rows * p), p, first, step, t);
         }
-        total
     }
 
     /// Adds the ragged end.
     #[cold]
     #[inline(never)]
-    fn add_rest<const R: usize, const P: usize>(&self, sums: &mut [[i64; P]; R], first: usize, step: usize, t: usize) {
+    fn add_rest(&self, sums: &mut [i64], p: usize, first: usize, step: usize, t: usize) {
         let m = self.rows.n_in - self.full * self.group.columns;
         let Some(words) = NonZero::new(m.div_ceil(4) * 2) else { return };
-        let (words, behind) = (words.get(), t * self.len + P * self.full * self.group.words);
-        for (i, sums) in sums.iter_mut().enumerate() {
+        let (words, behind) = (words.get(), t * self.len + p * self.full * self.group.words);
+        for (i, sums) in sums.chunks_mut(p.max(1)).enumerate() {
             let start = (first + i * step) * self.stride;
             let row = part(self.rows.bytes, start..start + self.stride);
             let row = PackedRow::new(row, self.packing, self.rows.n_in);
@@ -241,6 +240,10 @@ impl<'a> Product<'a> {
         }
     }
 }
+
+/// The sums of one loop: of three rows with one position, or one row with up to four.
+const MOST_SUMS: usize = 4;
+type Sums = [i64; MOST_SUMS];
 
 /// A pass over a product's rows. `PLAIN`: [`Product::plain`].
 struct Pass<'p, 'a, const PLAIN: bool> {
@@ -266,8 +269,9 @@ impl<const PLAIN: bool> Pass<'_, '_, PLAIN> {
             self.over.weights = self.over.weights.wrapping_add(bytes);
             self.over.last_scale = self.over.last_scale.wrapping_add(bytes);
         } else {
-            let pieces = self.product.pieces::<R, P>(self.run, self.first, self.step, self.t);
-            sums.iter_mut().zip(pieces.as_flattened()).for_each(|(sum, piece)| _ = sum.write(*piece));
+            let mut pieces = [0; MOST_SUMS];
+            self.product.pieces(self.run, &mut pieces, (R, P), self.first, self.step, self.t);
+            sums.iter_mut().zip(pieces).for_each(|(sum, piece)| _ = sum.write(piece));
             self.first += R;
         }
     }

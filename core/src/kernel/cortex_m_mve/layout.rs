@@ -60,7 +60,7 @@ impl Layout {
                 (_, true) => correct_i8(out, x, groups, factor, x.add(n_in.div_ceil(4))),
                 (_, false) => {
                     correct_i16(out, x, groups, factor);
-                    if packing.planes.1 > 0 {
+                    if packing.has_two_planes() {
                         split_pairs(x, 2 * groups);
                     }
                 }

@@ -32,6 +32,7 @@ mod tile;
 mod unpack;
 
 use super::{I8Inputs, I16Inputs, Kernel, PackedRow, Rows, Scaling, row_scale, signed_bytes};
+use crate::features::{Q4, Q8};
 use crate::format::{MIN_GROUP, Packing};
 use crate::part::{self, part, put, split_mut};
 use core::cfg_select;
@@ -72,7 +73,7 @@ pub struct Scalar;
 impl Kernel for Scalar {
     /// Leaves the activations where they are. Under nibbles, each full group's sum goes to the group's spare word.
     fn arrange_i16(&self, words: &mut [u32], packing: Packing, n_in: usize) {
-        if packing.bits == 4 {
+        if packing.is_nibbles() {
             let (words, spare) = split_mut(words, n_in.div_ceil(4) * 2);
             for (spare, words) in spare.iter_mut().zip(words.as_chunks::<{ MIN_GROUP / 2 }>().0) {
                 let sum: i32 = words.iter().map(|&word| i32::from(word as i16) + ((word as i32) >> 16)).sum();
@@ -213,19 +214,19 @@ impl Product<'_> {
             return sums;
         }
         match self.packing.bits {
-            8 if !X::Integer::HAS_SCALES => self.each_group(&mut sums, rows, |dots, g| {
+            8 if Q8 && !X::Integer::HAS_SCALES => self.each_group(&mut sums, rows, |dots, g| {
                 // SAFETY: the full groups are there.
                 let (weights, x) = unsafe { (chunks(rows, g), columns::<64, _, _>(x, g)) };
                 bytes(dots, weights, x.map(|x| x.integers));
             }),
-            8 => self.each_group(&mut sums, rows, |dots, g| {
+            8 if Q8 => self.each_group(&mut sums, rows, |dots, g| {
                 for i in [2 * g, 2 * g + 1] {
                     // SAFETY: the full groups are there, two pieces each.
                     let (weights, x) = unsafe { (chunks(rows, i), columns::<32, _, _>(x, i)) };
                     add_scaled(dots, x, |dots, x| bytes(dots, weights, x));
                 }
             }),
-            4 => self.each_group(&mut sums, rows, |dots, g| {
+            4 if Q4 => self.each_group(&mut sums, rows, |dots, g| {
                 // SAFETY: the full groups are there.
                 let (weights, columns) = unsafe { (chunks(rows, g), columns::<32, _, _>(x, g)) };
                 let offsets = x.each_ref().map(|x| -8 * x.sum(g, self.rows.n_in));

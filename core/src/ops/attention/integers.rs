@@ -101,8 +101,8 @@ pub fn attend_i8(
             *log = score.unwrap_or(0);
         }
         let mut terms = [Term::NONE; BLOCK];
-        softmax.raise(logs.into_iter().max().unwrap_or(0) >> POINT);
-        for ((term, log), scale) in terms.iter_mut().zip(logs).zip(values.scales()) {
+        softmax.raise(logs.iter().copied().max().unwrap_or(0) >> POINT);
+        for ((term, &log), scale) in terms.iter_mut().zip(&logs).zip(values.scales()) {
             bad |= scale.exponent == NOT_FINITE;
             *term = softmax.add(log, scale);
         }
@@ -277,13 +277,13 @@ fn add_weighted(
 #[inline(always)]
 fn quantize(terms: &[Term; BLOCK]) -> ([i32; BLOCK], i32, u32) {
     let highest = terms.iter().map(|term| term.exponent + (term.mantissa >> 31) as i32).max().unwrap_or(NONE);
-    let mut sum = 0;
-    let weights = terms.map(|term| {
+    let (mut sum, mut weights) = (0, [0; BLOCK]);
+    for (weight, term) in weights.iter_mut().zip(terms) {
         let halves = term.mantissa.checked_shr((15 + highest - term.exponent) as u32).unwrap_or(0);
-        let weight = ((halves + 1) >> 1).min(MAX_WEIGHT);
-        sum += weight;
-        weight as i32
-    });
+        let rounded = ((halves + 1) >> 1).min(MAX_WEIGHT);
+        sum += rounded;
+        *weight = rounded as i32;
+    }
     (weights, highest, sum)
 }
 

@@ -1,0 +1,27 @@
+//! What a build of this crate computes: a Cargo feature each, all on by default. A program whose models never need one
+//! leaves its code out.
+//!
+//! 16-bit activations, vectors of f32 and f16, and the KV cache of 8-bit integers are always there. What is not is refused
+//! where a model is opened or a session made, so that nothing behind has to look.
+
+/// Matrices of q8.
+pub const Q8: bool = cfg!(feature = "q8");
+
+/// Matrices of q4.
+pub const Q4: bool = cfg!(feature = "q4");
+
+/// Matrices of two planes of bits: q6, q5 and q3.
+pub const TWO_PLANES: bool = cfg!(feature = "two-planes");
+
+/// Matrices of f32 and f16, and products of activations that are not rounded.
+pub const FLOATS: bool = cfg!(feature = "floats");
+
+/// Activations of 8 bits.
+pub const I8_ACTIVATIONS: bool = cfg!(feature = "i8-activations");
+
+/// KV caches of f32 and f16.
+pub const FLOAT_KV: bool = cfg!(feature = "float-kv");
+
+/// Loops that multiply a weight by several positions' activations at once. Without them positions may go through a layer
+/// together all the same, but save nothing by it.
+pub const BATCHES: bool = cfg!(feature = "batches");
