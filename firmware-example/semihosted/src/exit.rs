@@ -22,8 +22,15 @@ pub fn print_fault(what: fmt::Arguments<'_>) -> ! {
     exit(false)
 }
 
+#[cfg(not(feature = "messages"))]
 #[panic_handler]
-fn panic(info: &PanicInfo) -> ! {
+fn panic(_: &PanicInfo<'_>) -> ! {
+    exit(false)
+}
+
+#[cfg(feature = "messages")]
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
     if let Some(mut console) = Console::open() {
         let _ = write!(console, "\npanic: {}", info.message());
         let _ = match info.location() {

@@ -1,0 +1,93 @@
+//! The smallest program that scores: what is left of the others without formats that its model does not have, without
+//! messages, and with every buffer's size known when it is built.
+//!
+//! It prints hexadecimal integers only, as lines `key: value`; its exit code says whether all went well.
+#![no_std]
+#![no_main]
+
+mod buffers;
+mod vectors;
+
+use buffers::{BATCH, BUFFERS, Buffers, KV, KV_BYTES, LAYER_MAJOR, N_CTX};
+use core::fmt::Write;
+use cortex_m_rt::entry;
+use emberlm_core::config::TokenId;
+use emberlm_core::kernel::CortexMDsp;
+use emberlm_core::kv_cache::KvCache;
+use emberlm_core::loss::{CrossEntropy, Score};
+use emberlm_core::model::Model;
+use emberlm_core::score::{SelfTestOutcome, run_self_test, score_window};
+use emberlm_core::scratch::Scratch;
+use emberlm_core::session::Session;
+use emberlm_core::source::Mapped;
+use emberlm_request::Request;
+use emberlm_semihosted::memory::{self, model_partition, request_partition};
+use emberlm_semihosted::{Console, exit, systick};
+use static_cell::StaticCell;
+
+#[entry]
+fn main() -> ! {
+    memory::stack().paint();
+    exit(score().is_some())
+}
+
+/// Scores the request with the model and prints what came out; `None` where something is wrong.
+fn score() -> Option<()> {
+    systick::start()?;
+    let request = Request::decode(request_partition()).ok()?;
+    let header = request.header();
+    let (session, tokens) = session()?;
+    let sinks = &mut [CrossEntropy::new(0)];
+    if header.n_ctx > N_CTX || header.kv_type != KV || run_self_test(session, sinks) != Ok(SelfTestOutcome::Passed) {
+        return None;
+    }
+    let mut score = Score::new();
+    let start = systick::ticks();
+    for row in request.rows() {
+        for window in header.convention.windows(row.len(), header.n_ctx) {
+            let tokens = tokens.get_mut(..=window.n_inputs)?;
+            row.read(window.start, tokens);
+            score_window(session, tokens, window.first_scored, sinks, |nll| score.push(nll)).ok()?;
+        }
+    }
+    report(&score, systick::ticks() - start)
+}
+
+/// The model in its partition, ready for work, and room for a window's tokens.
+#[inline(never)] // What it takes of the stack is free again when it returns.
+fn session() -> Option<(&'static mut Session<'static, Mapped<'static>, CortexMDsp>, &'static mut [TokenId])> {
+    static SESSION: StaticCell<Session<'static, Mapped<'static>, CortexMDsp>> = StaticCell::new();
+    let Buffers { kv, floats, words, tokens } = BUFFERS.try_take()?;
+    let mut model = Model::open(Mapped::new(model_partition()).ok()?).ok()?;
+    model.verify_sections().ok()?;
+    let config = *model.config();
+    let kv =
+        if LAYER_MAJOR { KvCache::one_layer(KV, &config, N_CTX, kv) } else { KvCache::whole(KV, &config, N_CTX, kv) };
+    let scratch = Scratch::new(&config, BATCH, floats, words).ok()?;
+    let session = Session::new(model, CortexMDsp, kv.ok()?, scratch).ok()?;
+    Some((SESSION.try_init(session)?, tokens))
+}
+
+/// Prints what came out, and what it took.
+#[inline(never)]
+fn report(score: &Score, ticks: u64) -> Option<()> {
+    let stack_bytes = memory::stack().high_water_bytes();
+    let mut console = Console::open()?;
+    print(&mut console, "tokens_scored: ", score.n())?;
+    print(&mut console, "nll_bits: ", score.sum().to_bits())?;
+    print(&mut console, "ticks: ", ticks)?;
+    print(&mut console, "kv_bytes: ", KV_BYTES as u64)?;
+    print(&mut console, "ram_bytes: ", memory::static_bytes() as u64)?;
+    print(&mut console, "stack_bytes: ", stack_bytes as u64)
+}
+
+/// Prints a line: a key, and a number in 16 hexadecimal digits.
+fn print(console: &mut Console, key: &str, number: u64) -> Option<()> {
+    let mut digits = [0; 16];
+    for (place, digit) in digits.iter_mut().rev().enumerate() {
+        *digit = *b"0123456789abcdef".get((number >> (4 * place)) as usize & 15)?;
+    }
+    console.write_str(key).ok()?;
+    console.write_str(core::str::from_utf8(&digits).ok()?).ok()?;
+    console.write_str("\n").ok()
+}

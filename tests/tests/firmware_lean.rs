@@ -1,0 +1,152 @@
+//! The smallest scoring program: the host's bits, what it takes, and that it fits memory that has only what the part has.
+
+mod common;
+#[expect(dead_code, reason = "the command line does not know these parts")]
+mod device;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use device::{PATIENT, blob, blob_for};
+use elf::ElfBytes;
+use elf::abi::SHF_EXECINSTR;
+use elf::endian::LittleEndian;
+use elf::section::SectionHeader;
+use emberlm::device::{Board, Family, Region, emulator, firmware};
+use emberlm_core::config::TokenId;
+use emberlm_core::kv_cache::KvType;
+use emberlm_core::window::Convention;
+use emberlm_request::Header;
+use emberlm_tests::fixtures;
+use tempfile::TempDir;
+
+const LEAN: Family = Family { package: "lean", emulator: "qemu-system-arm", options: &[] };
+
+const KIB: u64 = 1 << 10;
+
+/// Memory without end, for code as small as the compiler can make it.
+const MPS2: Board = Board {
+    name: "mps2-an386",
+    about: "",
+    family: &LEAN,
+    machine: "mps2-an386",
+    target: "thumbv7em-none-eabihf",
+    rustflags: "",
+    model: Region { address: 0x2100_0000, bytes: 12 << 20 },
+    request: Region { address: 0x21C0_0000, bytes: 4 << 20 },
+};
+
+/// The same for code as fast as it can.
+const FAST: Board = Board { rustflags: "-Copt-level=2", ..MPS2 };
+
+/// On the STM32F405 of the Netduino Plus 2, which has the same memory and more.
+const STM32F411: Board = Board {
+    name: "stm32f411",
+    machine: "netduinoplus2",
+    model: Region { address: 0x0800_A800, bytes: 469 * KIB },
+    request: Region { address: 0x0807_FC00, bytes: KIB },
+    ..MPS2
+};
+
+/// On MPS2, which has memory at the same addresses.
+const NRF52832: Board = Board {
+    name: "nrf52832",
+    model: Region { address: 0x0000_A800, bytes: 469 * KIB },
+    request: Region { address: 0x0007_FC00, bytes: KIB },
+    ..MPS2
+};
+
+/// What the program printed, and the bytes of its code.
+struct Scored {
+    printed: BTreeMap<String, u64>,
+    code: u64,
+}
+
+/// One window of `n_ctx` inputs, scored with `shakespeare-char` to the host's bits.
+fn score(board: &Board, weights: &str, n_ctx: usize) -> Scored {
+    let folder = tempfile::tempdir().unwrap();
+    let blob = blob(&folder, &fixtures::bundled("shakespeare-char"), weights);
+    board.check_blob(&blob).unwrap();
+    let row: Vec<TokenId> = (0..=n_ctx as TokenId).map(|i| i * 31 % 65).collect();
+    let (run, code) = run(board, &folder, &blob, &row, n_ctx);
+    assert!(run.status.success(), "{run:?}");
+    let printed = run.lines.iter().filter_map(|line| line.split_once(": "));
+    let printed: BTreeMap<String, u64> =
+        printed.map(|(key, value)| (key.to_owned(), u64::from_str_radix(value, 16).unwrap())).collect();
+    assert_eq!(printed["nll_bits"], host_bits(&folder, &blob, &row, n_ctx), "{printed:?}");
+    assert_eq!(printed["tokens_scored"], n_ctx as u64);
+    println!("{}: {code} bytes of code, {printed:?}", board.name);
+    Scored { printed, code }
+}
+
+fn run(board: &Board, folder: &TempDir, blob: &Path, row: &[TokenId], n_ctx: usize) -> (emulator::Run, u64) {
+    let request = request(folder, board, row, n_ctx);
+    let program = firmware::build(board, "score").unwrap();
+    let loads = [(blob, board.model.address), (&*request, board.request.address)];
+    let run = emulator::run(emulator::command(board, &program, &loads).unwrap(), PATIENT, |_| {}).unwrap();
+    (run, code_bytes(&program))
+}
+
+/// The vector table and everything that is executed.
+fn code_bytes(program: &Path) -> u64 {
+    let file = fs::read(program).unwrap();
+    let elf = ElfBytes::<LittleEndian>::minimal_parse(&file).unwrap();
+    let (sections, names) = elf.section_headers_with_strtab().unwrap();
+    let (sections, names) = (sections.unwrap(), names.unwrap());
+    let is_code = |section: &SectionHeader| {
+        section.sh_flags & u64::from(SHF_EXECINSTR) != 0
+            || names.get(section.sh_name as usize).is_ok_and(|name| name == ".vector_table")
+    };
+    sections.iter().filter(is_code).map(|section| section.sh_size).sum()
+}
+
+fn request(folder: &TempDir, board: &Board, row: &[TokenId], n_ctx: usize) -> PathBuf {
+    let header = Header { n_ctx, convention: Convention::Disjoint, kv_type: KvType::I8, n_bytes: None };
+    let rows = [row];
+    let mut bytes = vec![0; emberlm_request::encoded_len(&rows).unwrap()];
+    let n = emberlm_request::encode(&mut bytes, &header, &rows).unwrap();
+    assert!(n as u64 <= board.request.bytes);
+    let path = folder.path().join("request");
+    fs::write(&path, &bytes[..n]).unwrap();
+    path
+}
+
+fn host_bits(folder: &TempDir, blob: &Path, row: &[TokenId], n_ctx: usize) -> u64 {
+    let tokens = folder.path().join("tokens.json");
+    fs::write(&tokens, serde_json::to_vec(&[row]).unwrap()).unwrap();
+    let (blob, tokens, n_ctx) = (blob.to_str().unwrap(), tokens.to_str().unwrap(), n_ctx.to_string());
+    let report = common::run("eval", 0, &["eval", blob, "--tokens", tokens, "--kv", "i8", "--n-ctx", &n_ctx]);
+    u64::from_str_radix(report["nll_bits"].as_str().unwrap(), 16).unwrap()
+}
+
+#[test]
+fn code_and_ram_keep_their_limits() {
+    // One after another: both are the same file.
+    for (board, most_code) in [(&FAST, 48 * KIB), (&MPS2, 32 * KIB)] {
+        let Scored { printed, code } = score(board, "q8", 128);
+        let ram = printed["ram_bytes"] + printed["stack_bytes"] - printed["kv_bytes"];
+        println!("{ram} bytes of RAM besides the KV cache");
+        assert!(ram <= 8 * KIB && code <= most_code, "{ram} {code}");
+    }
+    refuses_what_it_leaves_out();
+}
+
+fn refuses_what_it_leaves_out() {
+    let folder = tempfile::tempdir().unwrap();
+    for (weights, activations) in [("q4", "i16"), ("q5", "i16"), ("f32", "i16"), ("q8", "i8"), ("q8", "f32")] {
+        let blob = blob_for(&folder, &fixtures::bundled("shakespeare-char"), weights, activations);
+        let (run, _) = run(&MPS2, &folder, &blob, &[1, 2, 3], 128);
+        assert!(!run.status.success() && run.lines.is_empty(), "{weights} {activations}: {run:?}");
+    }
+}
+
+#[test]
+fn a_full_window_in_512_kib_of_flash_and_128_kib_of_ram() {
+    score(&STM32F411, "q4", 128);
+}
+
+#[test]
+fn a_shorter_window_in_64_kib_of_ram() {
+    score(&NRF52832, "q4", 72);
+}
