@@ -15,6 +15,35 @@ pub struct Choice {
     pub head: Option<Format>,
     /// Of `wte` and `wpe`.
     pub embeddings: Option<Format>,
+    /// Of biases and norms; f32 where it is not named.
+    pub vectors: Option<VectorFormat>,
+}
+
+/// How biases and norms are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VectorFormat {
+    /// In single precision.
+    F32,
+    /// In half precision: what is beyond its range becomes the largest that is not.
+    F16,
+}
+
+impl VectorFormat {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::F32, Self::F16];
+
+    /// As a tensor's format.
+    pub const fn format(self) -> Format {
+        match self {
+            Self::F32 => Format::F32,
+            Self::F16 => Format::F16,
+        }
+    }
+
+    /// The name that the command line and reports use.
+    pub const fn name(self) -> &'static str {
+        self.format().name()
+    }
 }
 
 /// What the formats of a model's matrices are to be.
@@ -42,7 +71,7 @@ pub struct TiedConflict {
 impl Choice {
     /// One format for every matrix.
     pub const fn uniform(weights: Format) -> Self {
-        Self { weights, head: None, embeddings: None }
+        Self { weights, head: None, embeddings: None, vectors: None }
     }
 
     /// The format of every tensor of a model, whose head is `wte` where it is `tied`.
@@ -56,6 +85,10 @@ impl Choice {
             return Err(TiedConflict { head, embeddings });
         }
         let mut formats = Formats::uniform(config, self.weights);
+        if let Some(vectors) = self.vectors {
+            let slots = Slot::all(config).filter(|slot| !slot.is_matrix());
+            slots.for_each(|slot| formats.0[slot.index()] = vectors.format());
+        }
         let named = [(Slot::Wpe, self.embeddings), (Slot::Wte, self.embeddings)];
         let head = (if tied { Slot::Wte } else { Slot::LmHead }, self.head);
         for (slot, format) in named.into_iter().chain([head]) {
@@ -67,12 +100,12 @@ impl Choice {
     }
 }
 
-/// The format of every tensor of a model: vectors are f32.
+/// The format of every tensor of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Formats(Vec<Format>);
 
 impl Formats {
-    /// One format for every matrix.
+    /// One format for every matrix; vectors are f32.
     pub fn uniform(config: &Config, format: Format) -> Self {
         Self(Slot::all(config).map(|slot| if slot.is_matrix() { format } else { Format::F32 }).collect())
     }
@@ -95,7 +128,7 @@ impl Formats {
     /// # Panics
     /// The model has no such slot, or it is a vector's.
     pub fn set(&mut self, slot: Slot, format: Format) {
-        assert!(slot.is_matrix(), "vectors are f32");
+        assert!(slot.is_matrix(), "vectors share one format");
         self.0[slot.index()] = format;
     }
 }
@@ -119,7 +152,8 @@ mod tests {
 
     #[test]
     fn the_head_and_the_embeddings_may_differ_from_the_rest() {
-        let choice = Choice { weights: Format::Q4, head: Some(Format::Q8), embeddings: Some(Format::Q6) };
+        let head = Some(Format::Q8);
+        let choice = Choice { head, embeddings: Some(Format::Q6), ..Choice::uniform(Format::Q4) };
         let formats = choice.formats(&CONFIG, false).unwrap();
         let fc = Slot::Layer(0, LayerSlot::FcWeight);
         let have = [Slot::Wte, Slot::Wpe, Slot::LmHead, fc, Slot::LnFWeight].map(|slot| formats.get(slot));
@@ -127,8 +161,17 @@ mod tests {
     }
 
     #[test]
+    fn vectors_have_one_format() {
+        let choice = Choice { vectors: Some(VectorFormat::F16), ..Choice::uniform(Format::Q4) };
+        let formats = choice.formats(&CONFIG, true).unwrap();
+        for slot in Slot::all(&CONFIG) {
+            assert_eq!(formats.get(slot), if slot.is_matrix() { Format::Q4 } else { Format::F16 });
+        }
+    }
+
+    #[test]
     fn a_tied_head_is_the_token_embedding() {
-        let choice = Choice { weights: Format::Q4, head: Some(Format::Q8), embeddings: None };
+        let choice = Choice { head: Some(Format::Q8), ..Choice::uniform(Format::Q4) };
         let formats = choice.formats(&CONFIG, true).unwrap();
         assert_eq!([Slot::Wte, Slot::Wpe].map(|slot| formats.get(slot)), [Format::Q8, Format::Q4]);
         let same = Choice { embeddings: Some(Format::Q8), ..choice };

@@ -140,11 +140,12 @@ impl Quantized {
         self.0[slot.index()] = Some(StoredTensor { bytes: bytes.into(), error });
     }
 
-    /// Keeps an f32 vector that stands for `weights`.
-    pub fn put_vector(&mut self, slot: Slot, vector: &[f32], weights: &[f32]) {
-        let mut error = RoundingError::default();
-        vector.iter().zip(weights).for_each(|(&stored, &weight)| error.push(weight, stored.into()));
-        let bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
+    /// Keeps a vector that stands for `weights`.
+    pub fn put_vector(&mut self, slot: Slot, format: Format, vector: &[f32], weights: &[f32]) {
+        let (mut bytes, mut error) = (Vec::new(), RoundingError::default());
+        append_floats(&mut bytes, vector, format, &mut RoundingError::default());
+        let stored = vector.iter().map(|&x| stored_float(x, format));
+        stored.zip(weights).for_each(|(stored, &weight)| error.push(weight, stored.into()));
         self.0[slot.index()] = Some(StoredTensor { bytes: bytes.into(), error });
     }
 

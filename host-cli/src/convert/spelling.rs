@@ -1,14 +1,14 @@
 //! A choice of formats as one word: `q4`, or `q4+head=q8+embeddings=q6`.
 //!
 //! A format, then for parts of the model that have another one a `+`, the part, `=`, and its format. Parts are those of
-//! [`Choice`]: `head` and `embeddings`. Or `auto:4.5bpw`: formats by a [`Budget`].
+//! [`Choice`]: `head`, `embeddings` and `vectors`. Or `auto:4.5bpw`: formats by a [`Budget`].
 
 use std::fmt;
 use std::str::FromStr;
 
 use emberlm_core::format::Format;
 
-use super::formats::{Choice, Weights};
+use super::formats::{Choice, VectorFormat, Weights};
 use crate::named;
 
 impl fmt::Display for Choice {
@@ -19,7 +19,7 @@ impl fmt::Display for Choice {
                 write!(f, "+{part}={}", format.name())?;
             }
         }
-        Ok(())
+        self.vectors.map_or(Ok(()), |vectors| write!(f, "+vectors={}", vectors.name()))
     }
 }
 
@@ -32,12 +32,16 @@ impl FromStr for Choice {
         let mut choice = Self::uniform(format(parts.next().unwrap_or_default())?);
         for part in parts {
             let (name, format_name) = part.split_once('=').unwrap_or((part, ""));
-            let place = match name {
-                "head" => &mut choice.head,
-                "embeddings" => &mut choice.embeddings,
-                _ => return Err(format!("{part:?} is neither head=FORMAT nor embeddings=FORMAT")),
+            let twice = match name {
+                "head" => choice.head.replace(format(format_name)?).is_some(),
+                "embeddings" => choice.embeddings.replace(format(format_name)?).is_some(),
+                "vectors" => {
+                    let vectors = named::find(&VectorFormat::ALL, VectorFormat::name, format_name)?;
+                    choice.vectors.replace(vectors).is_some()
+                }
+                _ => return Err(format!("{part:?} is none of head=, embeddings= and vectors=FORMAT")),
             };
-            if place.replace(format(format_name)?).is_some() {
+            if twice {
                 return Err(format!("{name} is named twice"));
             }
         }
@@ -83,9 +87,10 @@ mod tests {
 
     #[test]
     fn words_are_read_and_spelled() {
-        let choice: Choice = "q4+embeddings=q6+head=q8".parse().unwrap();
-        assert_eq!(choice, Choice { weights: Format::Q4, head: Some(Format::Q8), embeddings: Some(Format::Q6) });
-        assert_eq!(choice.to_string(), "q4+head=q8+embeddings=q6");
+        let choice: Choice = "q4+embeddings=q6+vectors=f16+head=q8".parse().unwrap();
+        let (head, embeddings, vectors) = (Some(Format::Q8), Some(Format::Q6), Some(VectorFormat::F16));
+        assert_eq!(choice, Choice { weights: Format::Q4, head, embeddings, vectors });
+        assert_eq!(choice.to_string(), "q4+head=q8+embeddings=q6+vectors=f16");
         for format in Format::ALL {
             assert_eq!(format.name().parse(), Ok(Choice::uniform(format)));
         }
@@ -99,8 +104,9 @@ mod tests {
             ("q9", format!("\"q9\" is none of {formats}")),
             ("q4+head", format!("\"\" is none of {formats}")),
             ("q4+head=Q8", format!("\"Q8\" is none of {formats}")),
-            ("q4+tail=q8", "\"tail=q8\" is neither head=FORMAT nor embeddings=FORMAT".into()),
-            ("q4+", "\"\" is neither head=FORMAT nor embeddings=FORMAT".into()),
+            ("q4+vectors=q8", "\"q8\" is none of f32, f16".into()),
+            ("q4+tail=q8", "\"tail=q8\" is none of head=, embeddings= and vectors=FORMAT".into()),
+            ("q4+", "\"\" is none of head=, embeddings= and vectors=FORMAT".into()),
             ("q4+head=q8+head=q6", "head is named twice".into()),
         ] {
             assert_eq!(word.parse::<Choice>(), Err(why));

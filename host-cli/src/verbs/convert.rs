@@ -15,7 +15,7 @@ use crate::checkpoint::Checkpoint;
 use crate::cli::Outcome;
 use crate::console::{Console, Report};
 use crate::convert::budget::Budget;
-use crate::convert::formats::{Choice, Weights};
+use crate::convert::formats::{Choice, VectorFormat, Weights};
 use crate::convert::writer::WrittenTensor;
 use crate::convert::{Conversion, Options, convert};
 use crate::error::Error;
@@ -45,6 +45,9 @@ pub struct RawArgs {
     /// How the token and position embeddings are stored [default: as WEIGHTS]
     #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
     embeddings: Option<Format>,
+    /// How biases and norms are stored, f32 or f16 [default: f32]
+    #[arg(long, value_name = "FORMAT", value_parser = parse_vectors)]
+    vectors: Option<VectorFormat>,
     /// What matrix products round their inputs to: i16, i8 or f32
     #[arg(long, value_name = "TYPE", default_value = "i16", value_parser = parse_activations)]
     activations: Activations,
@@ -77,6 +80,10 @@ impl FromStr for RawWeights {
 
 fn parse_activations(name: &str) -> Result<Activations, String> {
     named::find(&Activations::ALL, Activations::name, name)
+}
+
+fn parse_vectors(name: &str) -> Result<VectorFormat, String> {
+    named::find(&VectorFormat::ALL, VectorFormat::name, name)
 }
 
 fn parse_format(name: &str) -> Result<Format, String> {
@@ -228,11 +235,15 @@ impl RawArgs {
     fn weights(&self) -> Result<Weights, Error> {
         match (self.weights, self.budget) {
             (RawWeights::Format(weights), None) => {
-                Ok(Weights::Chosen(Choice { weights, head: self.head, embeddings: self.embeddings }))
+                let Self { head, embeddings, vectors, .. } = *self;
+                Ok(Weights::Chosen(Choice { weights, head, embeddings, vectors }))
             }
             (RawWeights::Format(_), Some(_)) => Err(Error::Usage("--budget is for --weights auto".into())),
             (RawWeights::Auto, _) if self.head.or(self.embeddings).is_some() => {
                 Err(Error::Usage("--weights auto chooses the formats of --head and --embeddings too".into()))
+            }
+            (RawWeights::Auto, _) if self.vectors.is_some() => {
+                Err(Error::Usage("--weights auto leaves vectors f32: --vectors goes with a format".into()))
             }
             (RawWeights::Auto, Some(budget)) => Ok(Weights::Auto(budget)),
             (RawWeights::Auto, None) => Err(Error::Usage("--weights auto needs a --budget".into())),

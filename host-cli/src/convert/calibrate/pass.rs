@@ -224,7 +224,7 @@ impl<'p, F: FnMut(Slot)> Pass<'p, F> {
         let rounded = stored_layer(&rows, packing, n_in);
         self.out.put_matrix(weight, self.formats.get(weight), packing, &rows, &tensor.data);
         if let (Some(slot), Some(old), Some(new)) = (bias, biases, rounded.bias()) {
-            self.out.put_vector(slot, new, old);
+            self.out.put_vector(slot, self.formats.get(slot), new, old);
         }
         (self.done)(weight);
         Ok(rounded)
