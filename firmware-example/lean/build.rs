@@ -5,7 +5,7 @@ use std::{env, fs};
 
 fn main() {
     let part = |name: &&str| env::var_os(format!("CARGO_FEATURE_{}", name.to_uppercase())).is_some();
-    let map = ["stm32f411", "nrf52832"].into_iter().find(part).unwrap_or("mps2");
+    let map = ["stm32f411", "nrf52832", "stm32f405"].into_iter().find(part).unwrap_or("mps2");
     let parts = [format!("memory/{map}.x"), "memory/symbols.x".into()];
     let script: String = parts.iter().map(|part| fs::read_to_string(part).expect("the package has it")).collect();
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));

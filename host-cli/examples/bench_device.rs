@@ -14,6 +14,9 @@ use emberlm::device::{BOARDS, Board, emulator, firmware};
 /// Far beyond what any run takes on a busy machine.
 const PATIENT: Duration = Duration::from_secs(3600);
 
+/// Packages of boards that are too small for the two programs.
+const WITHOUT_HEAP: [&str; 2] = ["microbit", "stm32f4"];
+
 /// The square matrices, and the positions that are multiplied together.
 const SIZES: [usize; 2] = [256, 768];
 const POSITIONS: [usize; 3] = [1, 2, 4];
@@ -26,8 +29,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut args = env::args().skip(1);
     let names = args.next().ok_or("which boards?")?;
     let blobs: Vec<PathBuf> = args.map(PathBuf::from).collect();
-    let boards: Vec<&Board> =
-        BOARDS.iter().filter(|board| names == "all" || names.split(',').any(|name| name == board.name)).collect();
+    let chosen = |board: &&Board| match &*names {
+        "all" => !WITHOUT_HEAP.contains(&board.family.package),
+        names => names.split(',').any(|name| name == board.name),
+    };
+    let boards: Vec<&Board> = BOARDS.iter().filter(chosen).collect();
 
     println!("Instructions a multiply-accumulate, everything included that a product needs:\n");
     print_head(

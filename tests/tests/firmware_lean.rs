@@ -1,14 +1,12 @@
 //! The smallest scoring program: the host's bits, what it takes, and that it fits memory that has only what the part has.
 
 mod common;
-#[expect(dead_code, reason = "the command line does not know these parts")]
-mod device;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use device::{PATIENT, blob, blob_for};
 use elf::ElfBytes;
 use elf::abi::SHF_EXECINSTR;
 use elf::endian::LittleEndian;
@@ -24,6 +22,9 @@ use tempfile::TempDir;
 const LEAN: Family = Family { package: "lean", emulator: "qemu-system-arm", options: &[] };
 
 const KIB: u64 = 1 << 10;
+
+/// Far beyond what any run takes on a busy machine.
+const PATIENT: Duration = Duration::from_secs(1500);
 
 /// Memory without end, for code as small as the compiler can make it.
 const MPS2: Board = Board {
@@ -44,7 +45,7 @@ const FAST: Board = Board { rustflags: "-Copt-level=2", ..MPS2 };
 const STM32F411: Board = Board {
     name: "stm32f411",
     machine: "netduinoplus2",
-    model: Region { address: 0x0800_A800, bytes: 469 * KIB },
+    model: Region { address: 0x0800_E000, bytes: 455 * KIB },
     request: Region { address: 0x0807_FC00, bytes: KIB },
     ..MPS2
 };
@@ -52,10 +53,13 @@ const STM32F411: Board = Board {
 /// On MPS2, which has memory at the same addresses.
 const NRF52832: Board = Board {
     name: "nrf52832",
-    model: Region { address: 0x0000_A800, bytes: 469 * KIB },
+    model: Region { address: 0x0000_E000, bytes: 455 * KIB },
     request: Region { address: 0x0007_FC00, bytes: KIB },
     ..MPS2
 };
+
+/// As [`NRF52832`]'s flash.
+const STM32F405: Board = Board { name: "stm32f405", ..NRF52832 };
 
 /// What the program printed, and the bytes of its code.
 struct Scored {
@@ -64,12 +68,11 @@ struct Scored {
 }
 
 /// One window of `n_ctx` inputs, scored with `shakespeare-char` to the host's bits.
-fn score(board: &Board, weights: &str, n_ctx: usize) -> Scored {
+fn score(board: &Board, weights: &[&str], n_ctx: usize) -> Scored {
     let folder = tempfile::tempdir().unwrap();
-    let blob = blob(&folder, &fixtures::bundled("shakespeare-char"), weights);
-    board.check_blob(&blob).unwrap();
+    let blob = convert(&folder, weights);
     let row: Vec<TokenId> = (0..=n_ctx as TokenId).map(|i| i * 31 % 65).collect();
-    let (run, code) = run(board, &folder, &blob, &row, n_ctx);
+    let (run, code) = run(board, "score", &folder, &blob, &row, n_ctx);
     assert!(run.status.success(), "{run:?}");
     let printed = run.lines.iter().filter_map(|line| line.split_once(": "));
     let printed: BTreeMap<String, u64> =
@@ -80,9 +83,25 @@ fn score(board: &Board, weights: &str, n_ctx: usize) -> Scored {
     Scored { printed, code }
 }
 
-fn run(board: &Board, folder: &TempDir, blob: &Path, row: &[TokenId], n_ctx: usize) -> (emulator::Run, u64) {
+/// `shakespeare-char`, uncalibrated, its matrices and vectors in these formats.
+fn convert(folder: &TempDir, weights: &[&str]) -> PathBuf {
+    let (model, blob) = (fixtures::bundled("shakespeare-char"), folder.path().join("blob"));
+    let paths = ["convert", model.to_str().unwrap(), "-o", blob.to_str().unwrap(), "--calibrate", "none"];
+    common::run("convert", 0, &[&paths, weights].concat());
+    blob
+}
+
+fn run(
+    board: &Board,
+    program: &str,
+    folder: &TempDir,
+    blob: &Path,
+    row: &[TokenId],
+    n_ctx: usize,
+) -> (emulator::Run, u64) {
+    board.check_blob(blob).unwrap();
     let request = request(folder, board, row, n_ctx);
-    let program = firmware::build(board, "score").unwrap();
+    let program = firmware::build(board, program).unwrap();
     let loads = [(blob, board.model.address), (&*request, board.request.address)];
     let run = emulator::run(emulator::command(board, &program, &loads).unwrap(), PATIENT, |_| {}).unwrap();
     (run, code_bytes(&program))
@@ -124,7 +143,7 @@ fn host_bits(folder: &TempDir, blob: &Path, row: &[TokenId], n_ctx: usize) -> u6
 fn code_and_ram_keep_their_limits() {
     // One after another: both are the same file.
     for (board, most_code) in [(&FAST, 48 * KIB), (&MPS2, 32 * KIB)] {
-        let Scored { printed, code } = score(board, "q8", 128);
+        let Scored { printed, code } = score(board, &["--weights", "q8"], 128);
         let ram = printed["ram_bytes"] + printed["stack_bytes"] - printed["kv_bytes"];
         println!("{ram} bytes of RAM besides the KV cache");
         assert!(ram <= 8 * KIB && code <= most_code, "{ram} {code}");
@@ -135,18 +154,37 @@ fn code_and_ram_keep_their_limits() {
 fn refuses_what_it_leaves_out() {
     let folder = tempfile::tempdir().unwrap();
     for (weights, activations) in [("q4", "i16"), ("q5", "i16"), ("f32", "i16"), ("q8", "i8"), ("q8", "f32")] {
-        let blob = blob_for(&folder, &fixtures::bundled("shakespeare-char"), weights, activations);
-        let (run, _) = run(&MPS2, &folder, &blob, &[1, 2, 3], 128);
+        let blob = convert(&folder, &["--weights", weights, "--activations", activations]);
+        let (run, _) = run(&MPS2, "score", &folder, &blob, &[1, 2, 3], 128);
         assert!(!run.status.success() && run.lines.is_empty(), "{weights} {activations}: {run:?}");
     }
 }
 
+/// What fits the three parts.
+const SMALL: [&str; 4] = ["--weights", "q4", "--vectors", "f16"];
+
 #[test]
 fn a_full_window_in_512_kib_of_flash_and_128_kib_of_ram() {
-    score(&STM32F411, "q4", 128);
+    score(&STM32F411, &SMALL, 128);
 }
 
 #[test]
 fn a_shorter_window_in_64_kib_of_ram() {
-    score(&NRF52832, "q4", 72);
+    score(&NRF52832, &SMALL, 72);
+}
+
+#[test]
+fn a_full_context_is_generated_in_two_memories_that_do_not_touch() {
+    let folder = tempfile::tempdir().unwrap();
+    let blob = convert(&folder, &SMALL);
+    let prompt = "ROMEO:".bytes().map(|byte| if byte == b':' { 10 } else { TokenId::from(byte - b'A') + 13 });
+    let (run, _) = run(&STM32F405, "generate", &folder, &blob, &prompt.collect::<Vec<_>>(), 128);
+    assert!(run.status.success(), "{run:?}");
+    let tokens = run.lines.iter().filter_map(|line| u64::from_str_radix(line.strip_prefix("token: ")?, 16).ok());
+    let greedy = ["--prompt", "ROMEO:", "--temperature", "0", "--kv", "i8"];
+    let host = common::run("generate", 0, &[&["generate", blob.to_str().unwrap()], &greedy[..]].concat());
+    let host: Vec<u64> = host["tokens"].as_array().unwrap().iter().filter_map(|token| token.as_u64()).collect();
+    assert_eq!(host.len(), 128 - 6 + 1);
+    assert_eq!(tokens.collect::<Vec<_>>(), host);
+    println!("{:?}", run.lines.get(host.len()..));
 }

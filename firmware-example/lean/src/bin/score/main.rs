@@ -6,10 +6,8 @@
 #![no_main]
 
 mod buffers;
-mod vectors;
 
-use buffers::{BATCH, BUFFERS, Buffers, KV, KV_BYTES, LAYER_MAJOR, N_CTX};
-use core::fmt::Write;
+use buffers::{BATCH, BUFFERS, Buffers, KV_BYTES, LAYER_MAJOR, N_CTX};
 use cortex_m_rt::entry;
 use emberlm_core::config::TokenId;
 use emberlm_core::kernel::CortexMDsp;
@@ -20,6 +18,7 @@ use emberlm_core::score::{SelfTestOutcome, run_self_test, score_window};
 use emberlm_core::scratch::Scratch;
 use emberlm_core::session::Session;
 use emberlm_core::source::Mapped;
+use emberlm_lean::{KV, print};
 use emberlm_request::Request;
 use emberlm_semihosted::memory::{self, model_partition, request_partition};
 use emberlm_semihosted::{Console, exit, systick};
@@ -79,15 +78,4 @@ fn report(score: &Score, ticks: u64) -> Option<()> {
     print(&mut console, "kv_bytes: ", KV_BYTES as u64)?;
     print(&mut console, "ram_bytes: ", memory::static_bytes() as u64)?;
     print(&mut console, "stack_bytes: ", stack_bytes as u64)
-}
-
-/// Prints a line: a key, and a number in 16 hexadecimal digits.
-fn print(console: &mut Console, key: &str, number: u64) -> Option<()> {
-    let mut digits = [0; 16];
-    for (place, digit) in digits.iter_mut().rev().enumerate() {
-        *digit = *b"0123456789abcdef".get((number >> (4 * place)) as usize & 15)?;
-    }
-    console.write_str(key).ok()?;
-    console.write_str(core::str::from_utf8(&digits).ok()?).ok()?;
-    console.write_str("\n").ok()
 }

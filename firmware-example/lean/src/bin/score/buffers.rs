@@ -2,30 +2,16 @@
 
 use core::mem::size_of;
 
-use emberlm_core::config::{Config, Gelu, TokenId};
-use emberlm_core::kv_cache::KvType;
+use emberlm_core::config::TokenId;
 use emberlm_core::scratch::{Batch, ScratchSize};
+use emberlm_lean::{KV, MODEL};
 use static_cell::ConstStaticCell;
-
-/// `shakespeare-char`.
-const MODEL: Config = Config {
-    n_vocab: 65,
-    n_ctx: 128,
-    n_embd: 128,
-    n_head: 4,
-    n_layer: 4,
-    n_ff: 512,
-    layer_norm_epsilon: 1e-5,
-    gelu: Gelu::Tanh,
-};
-
-pub const KV: KvType = KvType::I8;
 
 /// Positions of a window; and whether it goes layer by layer, which takes one layer's keys and values and every
 /// position's residual, instead of all layers' keys and values and one residual.
 const PLAN: (usize, bool) = if cfg!(feature = "nrf52832") {
     (72, true)
-} else if cfg!(feature = "stm32f411") {
+} else if cfg!(any(feature = "stm32f405", feature = "stm32f411")) {
     (128, true)
 } else {
     (128, false)
@@ -46,7 +32,7 @@ pub const KV_BYTES: usize = size_of::<u32>() * KV_WORDS;
 /// Bytes of RAM for variables, as the memory map has them.
 const RAM: usize = if cfg!(feature = "nrf52832") {
     60 * 1024
-} else if cfg!(feature = "stm32f411") {
+} else if cfg!(any(feature = "stm32f405", feature = "stm32f411")) {
     124 * 1024
 } else {
     KV_BYTES + 6 * 1024

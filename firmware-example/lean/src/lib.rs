@@ -1,0 +1,35 @@
+//! What the lean programs share: the shape of their model, known when they are built, and a console for integers.
+#![no_std]
+
+mod vectors;
+
+use core::fmt::Write;
+use emberlm_core::config::{Config, Gelu};
+use emberlm_core::kv_cache::KvType;
+use emberlm_semihosted::Console;
+
+/// `shakespeare-char`.
+pub const MODEL: Config = Config {
+    n_vocab: 65,
+    n_ctx: 128,
+    n_embd: 128,
+    n_head: 4,
+    n_layer: 4,
+    n_ff: 512,
+    layer_norm_epsilon: 1e-5,
+    gelu: Gelu::Tanh,
+};
+
+/// How keys and values are stored.
+pub const KV: KvType = KvType::I8;
+
+/// Prints a line: a key, and a number in 16 hexadecimal digits; `None` where the console fails.
+pub fn print(console: &mut Console, key: &str, number: u64) -> Option<()> {
+    let mut digits = [0; 16];
+    for (place, digit) in digits.iter_mut().rev().enumerate() {
+        *digit = *b"0123456789abcdef".get((number >> (4 * place)) as usize & 15)?;
+    }
+    console.write_str(key).ok()?;
+    console.write_str(core::str::from_utf8(&digits).ok()?).ok()?;
+    console.write_str("\n").ok()
+}
