@@ -164,7 +164,7 @@ fn what_cannot_be_compared_is_named() {
         (
             ["--weights", "q8+tail=q8", "--prompt", "to be"],
             "usage",
-            "\"tail=q8\" is neither head=FORMAT nor embeddings=FORMAT",
+            "\"tail=q8\" is none of head=, embeddings= and vectors=FORMAT",
         ),
         (["--weights", "q8,f32,q8", "--prompt", "to be"], "usage", "--weights names q8 twice"),
         (["--activations", "i16,i16", "--prompt", "to be"], "usage", "--activations names i16 twice"),
