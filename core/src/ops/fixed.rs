@@ -74,6 +74,73 @@ fn multiplied(a: f32, b: f32) -> f32 {
     f32::from_bits(((x ^ y) & 0x8000_0000) | ((exponent - 128) << 23).wrapping_add(rounded))
 }
 
+/// `a + b`, rounded as every sum of floats: on a core without a floating-point unit in fewer instructions than its library
+/// takes. Of sums that are no number only that is certain, not which bits they have.
+#[inline(always)]
+pub fn add(a: f32, b: f32) -> f32 {
+    if HAS_FPU { a + b } else { added(a, b) }
+}
+
+/// [`add`] of the mantissas, shifted under one exponent.
+#[inline(always)]
+fn added(a: f32, b: f32) -> f32 {
+    let (x, y) = (a.to_bits(), b.to_bits());
+    // The one of larger magnitude first.
+    let (x, y) = if x << 1 < y << 1 { (y, x) } else { (x, y) };
+    let (x_exponent, y_exponent) = (x >> 23 & 0xFF, y >> 23 & 0xFF);
+    // Zeros, subnormal numbers, and what is not finite.
+    if x_exponent == 0xFF || y_exponent == 0 {
+        return a + b;
+    }
+    let right = x_exponent - y_exponent;
+    if right > 25 {
+        return f32::from_bits(x);
+    }
+    // 30 bits, the last of which stands for all that a shift leaves out.
+    let mantissa = |bits: u32| bits << 6 & 0x1FFF_FFFF | 0x2000_0000;
+    let all = mantissa(y);
+    let near = all >> right;
+    let near = near | u32::from(near << right != all);
+    let opposite = (x ^ y) as i32 >> 31;
+    let sum = mantissa(x).wrapping_add_signed((near as i32 ^ opposite) - opposite);
+    if sum == 0 {
+        return 0.0;
+    }
+    let (top, zeros) = raised(sum);
+    let rounded = (top + 0x3F + (top >> 7 & 1)) >> 7;
+    let exponent = (x_exponent + 1).wrapping_sub(zeros);
+    // Sums that are not normal numbers.
+    if exponent.wrapping_sub(1) >= 253 {
+        return a + b;
+    }
+    f32::from_bits((x & 0x8000_0000) | ((exponent - 1) << 23).wrapping_add(rounded))
+}
+
+/// Whether the target has an instruction that counts leading zeros.
+pub(crate) const HAS_CLZ: bool =
+    cfg!(not(any(target_arch = "riscv32", all(target_arch = "arm", not(target_has_atomic = "32")))));
+
+/// `x`, from 1 on and below `2^31`, times a power of two that makes it reach `2^30`, and that power's exponent.
+#[inline(always)]
+fn raised(x: u32) -> (u32, u32) {
+    if !HAS_CLZ {
+        return raised_by_bits(x);
+    }
+    let zeros = x.leading_zeros() - 1;
+    (x << zeros, zeros)
+}
+
+/// As [`raised`]: sums mostly lack a bit or none.
+#[inline(always)]
+const fn raised_by_bits(mut x: u32) -> (u32, u32) {
+    let mut zeros = 0;
+    while x < 1 << 30 {
+        x <<= 1;
+        zeros += 1;
+    }
+    (x, zeros)
+}
+
 /// [`to_fixed`] by shifting.
 #[inline(always)]
 pub(super) const fn shifted(x: f32, shift: i32) -> i32 {
@@ -118,6 +185,36 @@ mod tests {
     }
 
     #[test]
+    fn sums_and_products_of_edges() {
+        // Every exponent with the mantissas at which something is carried, is lost or ties.
+        const MANTISSAS: [u32; 8] = [0, 1, 2, 0x0040_0000, 0x0040_0001, 0x003F_FFFF, 0x007F_FFFE, 0x007F_FFFF];
+        let all = || {
+            let signed = (0..512).flat_map(|top| MANTISSAS.map(|mantissa| top << 23 | mantissa));
+            signed.map(f32::from_bits)
+        };
+        for a in all().filter(|a| a.is_sign_positive()) {
+            for b in all() {
+                for (a, b) in [(a, b), (-a, b), (b, a)] {
+                    let (sum, product) = (added(a, b), multiplied(a, b));
+                    assert!(sum.to_bits() == (a + b).to_bits() || sum.is_nan() && (a + b).is_nan(), "{a:e} + {b:e}");
+                    let want = a * b;
+                    assert!(product.to_bits() == want.to_bits() || product.is_nan() && want.is_nan(), "{a:e} * {b:e}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn both_ways_of_raising_agree() {
+        for bit in 0..31 {
+            for x in [1 << bit, (1 << bit) | 1, (u32::MAX >> 1) >> bit] {
+                let zeros = x.leading_zeros() - 1;
+                assert_eq!((raised(x), raised_by_bits(x)), ((x << zeros, zeros), (x << zeros, zeros)), "{x}");
+            }
+        }
+    }
+
+    #[test]
     fn both_ways_of_converting_agree() {
         let mut state = 0x2545_F491_4F6C_DD1Du64;
         for _ in 0..1_000_000 {
@@ -135,6 +232,15 @@ mod tests {
             let few = f32::from_bits(x.to_bits() & 0xFFFF_F000);
             for (a, b) in [(x, near), (few, near), (few, f32::from_bits(near.to_bits() & 0xFFFF_F000))] {
                 assert!(multiplied(a, b).to_bits() == (a * b).to_bits() || a.is_nan(), "{a} {b}");
+            }
+            // Sums of every distance, with and without cancellation.
+            let beside = f32::from_bits(x.to_bits().wrapping_add(((y.to_bits() >> 23) % 60) << 23) ^ y.to_bits() >> 9);
+            let next = f32::from_bits(x.to_bits() ^ 0x8000_0000 ^ (y.to_bits() >> (below % 32)));
+            for (a, b) in [(x, y), (x, near), (few, near), (x, beside), (beside, x), (few, beside), (x, next)] {
+                assert!(
+                    added(a, b).to_bits() == (a + b).to_bits() || (a + b).is_nan() && added(a, b).is_nan(),
+                    "{a:e} {b:e}"
+                );
             }
             let value = (state >> 32) as i32 >> (below % 31);
             assert_eq!(normalized(value, shift).to_bits(), (value as f32 * pow2(-shift)).to_bits(), "{value} {shift}");

@@ -8,7 +8,7 @@ use crate::config::TokenId;
 use crate::kernel::Kernel;
 use crate::kv_cache::Part;
 use crate::model::Tensor;
-use crate::ops::fixed::multiply;
+use crate::ops::fixed::{add, multiply};
 use crate::ops::gelu::gelu;
 use crate::part::{self, part, part_mut, rows_mut, split_mut};
 use crate::scratch::BLOCK_ROWS;
@@ -250,7 +250,7 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
             let scratch = &mut self.session.scratch;
             let residual = rows_mut(part_mut(scratch.residual, self.first * n_embd..), n_embd);
             for (residual, outputs) in residual.zip(scratch.block.chunks_exact(BLOCK_ROWS)).take(n) {
-                part_mut(residual, block.clone()).iter_mut().zip(outputs).for_each(|(x, out)| *x += out);
+                part_mut(residual, block.clone()).iter_mut().zip(outputs).for_each(|(x, &out)| *x = add(*x, out));
             }
         }
         Ok(())

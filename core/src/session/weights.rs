@@ -4,7 +4,7 @@ use crate::features::FLOATS;
 use crate::format::{Format, Packing};
 use crate::kernel::{Unpacked, row_scale, signed_bytes};
 use crate::model::Tensor;
-use crate::ops::fixed::multiply;
+use crate::ops::fixed::{add, multiply};
 use crate::ops::reduce::STRIPES;
 use crate::part::{part, part_mut};
 use crate::source::{ReadError, Source};
@@ -52,7 +52,7 @@ impl Update {
     fn apply(self, out: &mut [f32], floats: &[[u8; 4]]) {
         match self {
             Self::Set => zip(out, floats, |x, weight| *x = weight),
-            Self::Add => zip(out, floats, |x, weight| *x += weight),
+            Self::Add => zip(out, floats, |x, weight| *x = add(*x, weight)),
             Self::Scale => zip(out, floats, |x, weight| *x = multiply(*x, weight)),
         }
     }
@@ -102,7 +102,7 @@ pub(super) fn read_row(
         for (first, (bytes, scale)) in piece.clone().step_by(packing.group).zip(groups) {
             let step = row_scale * scale as f32;
             let integers = signed_bytes(packing, bytes, packing.group.min(piece.end - first), &mut buffer);
-            update.convert(part_mut(x, first..), integers, |q| step * f32::from(q as i8));
+            update.convert(part_mut(x, first..), integers, |q| multiply(step, f32::from(q as i8)));
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! From a row's integer sum to its f32 product, for cores on which every operation on floats is a call.
 
 use crate::kernel::Scaling;
+use crate::ops::fixed::HAS_CLZ;
 
 /// [`Scaling::finish`] with as few operations on floats as there can be.
 #[inline(always)]
@@ -57,9 +58,6 @@ fn scaled(integer: i32, row_scale: f32, shift: u32, scale: f32) -> Option<f32> {
     let magnitude = ((result - 1) << 23) + round(product, 6 + high);
     Some(f32::from_bits(magnitude | (integer as u32 ^ r ^ s) & 1 << 31))
 }
-
-/// Whether the target has an instruction that counts leading zeros.
-const HAS_CLZ: bool = cfg!(not(any(target_arch = "riscv32", all(target_arch = "arm", not(target_has_atomic = "32")))));
 
 /// `x`, which is not zero, without its leading zeros, and how many there were.
 #[inline(always)]
