@@ -32,20 +32,13 @@ use crate::part::{self, rows_mut};
 ///
 /// Implementations override what they can do faster; each method's default is the portable kernel.
 pub trait Kernel {
-    /// Rearranges one position's `n_in` quantised activations in place, once a product, for this kernel's
-    /// [`Kernel::matmul_i16`] with weights of such a packing. `words` is `[i16_words(n_in)]`, with a spare word a group
-    /// at its end.
-    #[inline(always)]
-    fn arrange_i16(&self, _words: &mut [u32], _packing: Packing, _n_in: usize) {}
-
     /// Rounds activations `x` `[positions][n_in]` to 16 bits for this kernel's [`Kernel::matmul_i16`] with weights of such
     /// a packing: their words `[positions][i16_words(n_in)]`, and each position's scale.
     #[inline(always)]
-    fn quantize_i16(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
+    fn quantize_i16(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], _packing: Packing, n_in: usize) {
         let positions = rows_mut(words, i16_words(n_in)).zip(part::rows(x, n_in));
         for ((words, x), scale) in positions.zip(scales) {
             *scale = quantize_i16(words, x);
-            self.arrange_i16(words, packing, n_in);
         }
     }
 

@@ -51,10 +51,6 @@ impl<'a, B: Board> Counting<'a, B> {
 }
 
 impl<B: Board> Kernel for Counting<'_, B> {
-    fn arrange_i16(&self, words: &mut [u32], packing: Packing, n_in: usize) {
-        self.kernel.arrange_i16(words, packing, n_in);
-    }
-
     fn quantize_i16(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
         self.kernel.quantize_i16(words, scales, x, packing, n_in);
     }

@@ -3,7 +3,6 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 
-use emberlm_core::format::Packing;
 use emberlm_core::kernel::{F32Inputs, I8Inputs, I16Inputs, Kernel, Portable, Rows};
 
 /// The fastest kernel that this processor can run.
@@ -48,10 +47,6 @@ macro_rules! dispatch {
 }
 
 impl Kernel for HostKernel {
-    fn arrange_i16(&self, words: &mut [u32], packing: Packing, n_in: usize) {
-        dispatch!(self, arrange_i16(words, packing, n_in));
-    }
-
     fn matmul_f32(&self, out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>) {
         dispatch!(self, matmul_f32(out, out_stride, inputs, rows));
     }

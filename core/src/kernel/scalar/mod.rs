@@ -34,7 +34,8 @@ mod unpack;
 use super::{I8Inputs, I16Inputs, Kernel, PackedRow, Rows, Scaling, row_scale, signed_bytes};
 use crate::features::{Q4, Q8};
 use crate::format::{MIN_GROUP, Packing};
-use crate::part::{self, part, put, split_mut};
+use crate::ops::quantize::{i16_words, quantize_i16};
+use crate::part::{self, part, put, rows_mut, split_mut};
 use core::cfg_select;
 use finish::finish;
 use position::{Columns, Integer, Tiled};
@@ -72,12 +73,16 @@ pub struct Scalar;
 
 impl Kernel for Scalar {
     /// Leaves the activations where they are. Under nibbles, each full group's sum goes to the group's spare word.
-    fn arrange_i16(&self, words: &mut [u32], packing: Packing, n_in: usize) {
-        if packing.is_nibbles() {
-            let (words, spare) = split_mut(words, n_in.div_ceil(4) * 2);
-            for (spare, words) in spare.iter_mut().zip(words.as_chunks::<{ MIN_GROUP / 2 }>().0) {
-                let sum: i32 = words.iter().map(|&word| i32::from(word as i16) + ((word as i32) >> 16)).sum();
-                *spare = sum as u32;
+    fn quantize_i16(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
+        let positions = rows_mut(words, i16_words(n_in)).zip(part::rows(x, n_in));
+        for ((words, x), scale) in positions.zip(scales) {
+            *scale = quantize_i16(words, x);
+            if packing.is_nibbles() {
+                let (words, spare) = split_mut(words, n_in.div_ceil(4) * 2);
+                for (spare, words) in spare.iter_mut().zip(words.as_chunks::<{ MIN_GROUP / 2 }>().0) {
+                    let sum: i32 = words.iter().map(|&word| i32::from(word as i16) + ((word as i32) >> 16)).sum();
+                    *spare = sum as u32;
+                }
             }
         }
     }
@@ -343,7 +348,7 @@ mod tests {
     use super::*;
     use crate::format::Format;
     use crate::kernel::Portable;
-    use crate::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
+    use crate::ops::quantize::{i8_words, i16_words};
     use std::vec::Vec;
 
     /// The bits of a product of random rows and activations, the first of each as large as they can be.
@@ -362,15 +367,12 @@ mod tests {
         x[..n_in].fill(-1.0);
         let len = if is_i16 { i16_words(n_in) } else { i8_words(n_in) };
         let mut words = std::vec![0; n * len];
-        let quantize = |(words, x): (&mut [u32], &[f32])| {
-            if !is_i16 {
-                return quantize_i8(words, x);
-            }
-            let scale = quantize_i16(words, x);
-            kernel.arrange_i16(words, packing, n_in);
-            scale
-        };
-        let scales: Vec<f32> = words.chunks_exact_mut(len).zip(x.chunks_exact(n_in)).map(quantize).collect();
+        let mut scales = std::vec![0.0; n];
+        if is_i16 {
+            kernel.quantize_i16(&mut words, &mut scales, &x, packing, n_in);
+        } else {
+            kernel.quantize_i8(&mut words, &mut scales, &x, packing, n_in);
+        }
         let (words, scales) = (&words[..], &scales[..]);
         let (mut out, rows) = (std::vec![0.0; n * 16], Rows { format, bytes: &bytes, n_in });
         if is_i16 {
