@@ -20,6 +20,7 @@
 //! each of them takes as many cycles. Weights of two planes are unpacked to bytes first.
 #![allow(unsafe_code)]
 
+mod attention;
 #[cfg(all(target_arch = "arm", not(target_has_atomic = "32")))]
 mod cortex_m0;
 #[cfg(all(target_arch = "arm", feature = "cortex-m3"))]
@@ -93,6 +94,14 @@ impl Kernel for Scalar {
 
     fn matmul_i8(&self, out: &mut [f32], out_stride: usize, inputs: I8Inputs<'_>, rows: Rows<'_>) {
         matmul(out, out_stride, inputs.iter(rows.n_in), inputs.scales, rows);
+    }
+
+    fn dot_i8(&self, key: &[u32], query: &[u32]) -> i32 {
+        attention::dot_i8(key, query)
+    }
+
+    fn weigh_i8(&self, values: &[u32], stride: usize, weights: &[i32]) -> [i32; 4] {
+        attention::weigh_i8(values, stride, weights)
     }
 }
 
