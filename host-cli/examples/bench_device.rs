@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::error::Error;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,9 +22,44 @@ const WITHOUT_HEAP: [&str; 2] = ["microbit", "stm32f4"];
 const SIZES: [usize; 2] = [256, 768];
 const POSITIONS: [usize; 3] = [1, 2, 4];
 
+/// The formats and activations of the short table of products.
+const PRODUCTS: [&str; 4] = ["q8_i16", "q4_i16", "q8_i8", "q4_i8"];
+
 /// The parts of a forward pass, as the firmware's program `profile` names them, and the positions taken together.
 const PARTS: [&str; 7] = ["products", "norms", "gelu", "attention", "rest", "head_loss", "total"];
 const BATCHES: [usize; 2] = [1, 4];
+
+/// Columns of the short table of forward passes, and the figures that they show.
+const PASS: [(&str, &str); 12] = [
+    ("products, T = 1", "i8_t1_products"),
+    ("T = 4", "i8_t4_products"),
+    ("norms", "i8_t1_norms"),
+    ("GELU", "i8_t1_gelu"),
+    ("attention, f32 KV", "f32_t1_attention"),
+    ("i8 KV", "i8_t1_attention"),
+    ("rest", "i8_t1_rest"),
+    ("head, loss", "i8_t1_head_loss"),
+    ("all, f32 KV, T = 1", "f32_t1_total"),
+    ("T = 4", "f32_t4_total"),
+    ("i8 KV, T = 1", "i8_t1_total"),
+    ("T = 4", "i8_t4_total"),
+];
+
+/// Columns of the table of floats without a unit for them, with an 8-bit KV cache: figures, or differences of two.
+const FLOATS: [(&str, &str, Option<&str>); 9] = [
+    ("weights' products", "integer_products", None),
+    ("q.k and p.v", "integer_dots", None),
+    ("floats", "floats", None),
+    ("of these: sums to floats", "conversion", None),
+    ("norms and rounding", "norms", None),
+    ("GELU and its bias", "gelu", None),
+    ("softmax", "attention", Some("integer_dots")),
+    ("other biases, residuals, cache", "rest", None),
+    ("head's norm, loss", "head_norm_loss", None),
+];
+
+/// What a board's program printed, by name.
+type Figures = BTreeMap<String, u64>;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = env::args().skip(1);
@@ -35,32 +71,32 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let boards: Vec<&Board> = BOARDS.iter().filter(chosen).collect();
 
-    println!("Instructions a multiply-accumulate, everything included that a product needs:\n");
-    print_head(
-        &["board", "weights x activations"],
-        SIZES.iter().flat_map(|n| POSITIONS.map(|t| format!("{n}, T = {t}"))),
-    );
-    for board in &boards {
-        print_products(board)?;
-    }
+    let products = boards.iter().map(|board| Ok((*board, run(board, "kernels", &[])?)));
+    let products: Vec<(&Board, Figures)> = products.collect::<Result<_, Box<dyn Error>>>()?;
+    print_products(&products);
+    let mut all_passes = Vec::new();
     for blob in &blobs {
-        let name = blob.file_stem().unwrap_or_default().to_string_lossy();
-        println!("\nThousands of instructions a token, `{name}`, a mean over a full context:\n");
-        print_head(&["board", "KV cache", "T"], PARTS.map(|part| part.replace('_', ", ")).into_iter());
-        for board in &boards {
-            print_passes(board, blob)?;
-        }
+        let passes = boards.iter().map(|board| Ok((*board, run(board, "profile", &[(blob, board.model.address)])?)));
+        let passes: Vec<(&Board, Figures)> = passes.collect::<Result<_, Box<dyn Error>>>()?;
+        let name = blob.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        print_passes(&name, &passes);
+        print_floats(&name, &passes);
+        all_passes.push((name, passes));
+    }
+    print_all_products(&products);
+    for (name, passes) in &all_passes {
+        print_all_passes(name, passes);
     }
     Ok(())
 }
 
-fn print_head(rows: &[&str], columns: impl Iterator<Item = String>) {
-    let names: Vec<String> = rows.iter().map(|&row| row.into()).chain(columns).collect();
+fn print_head<'a>(names: impl IntoIterator<Item = &'a str>) {
+    let names: Vec<&str> = names.into_iter().collect();
     println!("| {} |\n|{}", names.join(" | "), "---|".repeat(names.len()));
 }
 
 /// Runs a program of the board and returns its figures by name.
-fn run(board: &Board, program: &str, loads: &[(&Path, u64)]) -> Result<BTreeMap<String, u64>, Box<dyn Error>> {
+fn run(board: &Board, program: &str, loads: &[(&Path, u64)]) -> Result<Figures, Box<dyn Error>> {
     eprintln!("{}: {program}", board.name);
     let elf = firmware::build(board, program)?;
     let run = emulator::run(emulator::command(board, &elf, loads)?, PATIENT, |_| {})?;
@@ -71,31 +107,91 @@ fn run(board: &Board, program: &str, loads: &[(&Path, u64)]) -> Result<BTreeMap<
     Ok(figures.filter_map(|(name, figure)| Some((name.to_owned(), figure.parse().ok()?))).collect())
 }
 
-fn print_products(board: &Board) -> Result<(), Box<dyn Error>> {
-    let figures = run(board, "kernels", &[])?;
-    for activations in ["i16", "i8"] {
-        for format in ["q8", "q6", "q5", "q4", "q3"] {
-            let cell = |n: usize, t: usize| {
-                let figure = figures.get(&format!("instructions_{format}_{activations}_{n}x{n}_t{t}"));
-                figure.map_or("-".into(), |&figure| format!("{:.2}", figure as f64 / (n * n * t) as f64))
-            };
-            let cells: Vec<String> = SIZES.iter().flat_map(|&n| POSITIONS.map(|t| cell(n, t))).collect();
-            println!("| {} | {format} x {activations} | {} |", board.name, cells.join(" | "));
-        }
-    }
-    Ok(())
+/// Instructions a multiply-accumulate of a product such as `q8_i16`.
+fn product(figures: &Figures, kind: &str, n: usize, t: usize) -> String {
+    let figure = figures.get(&format!("instructions_{kind}_{n}x{n}_t{t}"));
+    figure.map_or("-".into(), |&figure| format!("{:.2}", figure as f64 / (n * n * t) as f64))
 }
 
-fn print_passes(board: &Board, blob: &Path) -> Result<(), Box<dyn Error>> {
-    let figures = run(board, "profile", &[(blob, board.model.address)])?;
-    for kv in ["f32", "f16", "i8"] {
+/// A figure in thousands.
+fn thousands(figure: Option<u64>) -> String {
+    figure.map_or("-".into(), |figure| format!("{:.0}", figure as f64 / 1000.0))
+}
+
+fn print_products(boards: &[(&Board, Figures)]) {
+    println!("Instructions a multiply-accumulate of a 768x768 product, everything included that it needs:\n");
+    let columns = PRODUCTS.iter().flat_map(|kind| [format!("{}: T = 1", kind.replace('_', " x ")), "T = 4".into()]);
+    let columns: Vec<String> = columns.collect();
+    print_head(iter::once("board").chain(columns.iter().map(String::as_str)));
+    for (board, figures) in boards {
+        let cells = PRODUCTS.iter().flat_map(|kind| BATCHES.map(|t| product(figures, kind, 768, t)));
+        println!("| {} | {} |", board.name, cells.collect::<Vec<_>>().join(" | "));
+    }
+}
+
+fn print_passes(name: &str, boards: &[(&Board, Figures)]) {
+    println!(
+        "\nThousands of instructions a token, `{name}`, a mean over a full context; what says nothing else, with an"
+    );
+    println!("8-bit KV cache and one position at a time:\n");
+    print_head(iter::once("board").chain(PASS.map(|(column, _)| column)));
+    for (board, figures) in boards {
+        let cells = PASS.map(|(_, figure)| thousands(figures.get(figure).copied()));
+        println!("| {} | {} |", board.name, cells.join(" | "));
+    }
+}
+
+fn print_floats(name: &str, boards: &[(&Board, Figures)]) {
+    let mut boards = boards.iter().filter(|(board, _)| !has_fpu(board)).peekable();
+    if boards.peek().is_none() {
+        return;
+    }
+    println!(
+        "\nWhat floats take on cores without a unit for them, `{name}`, 8-bit KV cache, thousands of instructions:\n"
+    );
+    print_head(["board", "T"].into_iter().chain(FLOATS.map(|(column, ..)| column)));
+    for (board, figures) in boards {
         for t in BATCHES {
-            let cell = |part: &str| {
-                let figure = figures.get(&format!("{kv}_t{t}_{part}"));
-                figure.map_or("-".into(), |&figure| format!("{:.0}", figure as f64 / 1000.0))
-            };
-            println!("| {} | {kv} | {t} | {} |", board.name, PARTS.map(cell).join(" | "));
+            let figure = |name: &str| figures.get(&format!("i8_t{t}_{name}")).copied();
+            let cells = FLOATS.map(|(_, name, less)| {
+                let less = less.map_or(Some(0), figure);
+                thousands(figure(name).zip(less).map(|(figure, less)| figure.saturating_sub(less)))
+            });
+            println!("| {} | {t} | {} |", board.name, cells.join(" | "));
         }
     }
-    Ok(())
+}
+
+fn has_fpu(board: &Board) -> bool {
+    board.target.ends_with("hf") || board.target.starts_with("riscv32imafc")
+}
+
+fn print_all_products(boards: &[(&Board, Figures)]) {
+    println!("\nAll products, as above:\n");
+    let columns: Vec<String> = SIZES.iter().flat_map(|n| POSITIONS.map(|t| format!("{n}, T = {t}"))).collect();
+    print_head(["board", "weights x activations"].into_iter().chain(columns.iter().map(String::as_str)));
+    for (board, figures) in boards {
+        for activations in ["i16", "i8"] {
+            for format in ["q8", "q6", "q5", "q4", "q3"] {
+                let kind = format!("{format}_{activations}");
+                let cells = SIZES.iter().flat_map(|&n| POSITIONS.map(|t| product(figures, &kind, n, t)));
+                let cells: Vec<String> = cells.collect();
+                println!("| {} | {format} x {activations} | {} |", board.name, cells.join(" | "));
+            }
+        }
+    }
+}
+
+fn print_all_passes(name: &str, boards: &[(&Board, Figures)]) {
+    println!("\nAll forward passes, `{name}`, thousands of instructions a token:\n");
+    let parts = PARTS.map(|part| part.replace('_', ", "));
+    print_head(["board", "KV cache", "T"].into_iter().chain(parts.iter().map(String::as_str)));
+    for (board, figures) in boards {
+        for kv in ["f32", "f16", "i8"] {
+            for t in BATCHES {
+                let cells = PARTS.map(|part| thousands(figures.get(&format!("{kv}_t{t}_{part}")).copied()));
+                println!("| {} | {kv} | {t} | {} |", board.name, cells.join(" | "));
+            }
+        }
+    }
 }

@@ -1,12 +1,15 @@
 //! A kernel that counts what the board's takes.
 
-use core::cell::Cell;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use core::hint::black_box;
 
-use emberlm_core::format::Packing;
+use emberlm_core::format::{Format, Packing};
 use emberlm_core::kernel::{F32Inputs, I8Inputs, I16Inputs, Kernel, Rows};
 use emberlm_core::ops::attention::HeadRows;
 
 use crate::Board;
+use crate::kernels::Width;
 
 /// Ticks in products since the last reset.
 #[derive(Default)]
@@ -14,10 +17,20 @@ pub(crate) struct Products {
     /// When the first one began.
     first: Cell<Option<u64>>,
     within: Cell<u64>,
+    outputs: RefCell<Vec<Outputs>>,
+}
+
+/// Integer products of one kind.
+#[derive(Clone, Copy)]
+pub(crate) struct Outputs {
+    pub format: Format,
+    pub width: Width,
+    /// Sums that became floats.
+    pub count: u64,
 }
 
 impl Products {
-    /// Starts anew.
+    /// Starts anew, but for the outputs.
     pub(crate) fn reset(&self) {
         self.first.set(None);
         self.within.set(0);
@@ -27,6 +40,19 @@ impl Products {
     pub(crate) fn counted(&self, start: u64) -> (u64, u64) {
         (self.first.get().map_or(0, |first| first - start), self.within.get())
     }
+
+    /// All integer products so far.
+    pub(crate) fn outputs(&self) -> Vec<Outputs> {
+        self.outputs.borrow().clone()
+    }
+
+    fn add_outputs(&self, format: Format, width: Width, count: usize) {
+        let mut outputs = self.outputs.borrow_mut();
+        match outputs.iter_mut().find(|outputs| outputs.format == format && outputs.width == width) {
+            Some(outputs) => outputs.count += count as u64,
+            None => outputs.push(Outputs { format, width, count: count as u64 }),
+        }
+    }
 }
 
 /// The board's kernel, its products counted.
@@ -34,17 +60,24 @@ pub(crate) struct Counting<'a, B: Board> {
     board: &'a B,
     kernel: B::Kernel,
     products: &'a Products,
+    /// Whether attention's integer products are made twice: what that adds is what they take.
+    twice: bool,
 }
 
 impl<'a, B: Board> Counting<'a, B> {
     pub(crate) fn new(board: &'a B, products: &'a Products) -> Self {
-        Self { board, kernel: B::Kernel::default(), products }
+        Self { board, kernel: B::Kernel::default(), products, twice: false }
+    }
+
+    /// Also makes attention's integer products twice.
+    pub(crate) fn twice(board: &'a B, products: &'a Products) -> Self {
+        Self { twice: true, ..Self::new(board, products) }
     }
 
     fn count(&self, product: impl FnOnce(&B::Kernel)) {
         let start = self.board.ticks();
         product(&self.kernel);
-        let Products { first, within } = self.products;
+        let Products { first, within, .. } = self.products;
         within.set(within.get() + self.board.ticks() - start);
         first.set(first.get().or(Some(start)));
     }
@@ -65,17 +98,25 @@ impl<B: Board> Kernel for Counting<'_, B> {
 
     fn matmul_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>) {
         self.count(|kernel| kernel.matmul_i16(out, out_stride, inputs, rows));
+        self.products.add_outputs(rows.format, Width::I16, rows.iter().count() * inputs.scales.len());
     }
 
     fn matmul_i8(&self, out: &mut [f32], out_stride: usize, inputs: I8Inputs<'_>, rows: Rows<'_>) {
         self.count(|kernel| kernel.matmul_i8(out, out_stride, inputs, rows));
+        self.products.add_outputs(rows.format, Width::I8, rows.iter().count() * inputs.scales.len());
     }
 
     fn dot_i8(&self, key: &[u32], query: &[u32]) -> i32 {
+        if self.twice {
+            black_box(self.kernel.dot_i8(black_box(key), query));
+        }
         self.kernel.dot_i8(key, query)
     }
 
     fn weigh_i8(&self, values: &[u32], stride: usize, weights: &[i32]) -> [i32; 4] {
+        if self.twice {
+            black_box(self.kernel.weigh_i8(black_box(values), stride, weights));
+        }
         self.kernel.weigh_i8(values, stride, weights)
     }
 

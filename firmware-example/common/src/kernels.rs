@@ -25,7 +25,7 @@ const POSITIONS: [usize; 6] = [1, 2, 3, 4, 5, 6];
 
 fn run<B: Board>(board: &mut B) -> Result<(), ProgramError> {
     writeln!(board, "board: {}", B::NAME)?;
-    let mut random = Random(0x2545_F491);
+    let mut random = Random::default();
     let mut products = 0;
     let formats = || Format::ALL.into_iter().filter(|format| format.packing().is_some());
     let mut compare = |product: &Product| {
@@ -79,8 +79,8 @@ fn run<B: Board>(board: &mut B) -> Result<(), ProgramError> {
 }
 
 /// Bits of the activations.
-#[derive(Clone, Copy)]
-enum Width {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Width {
     I16,
     I8,
 }
@@ -144,7 +144,7 @@ impl Extreme {
 }
 
 /// A random matrix and random activations.
-struct Product {
+pub(crate) struct Product {
     format: Format,
     n_in: usize,
     n_rows: usize,
@@ -155,13 +155,13 @@ struct Product {
 }
 
 /// Quantised activations.
-struct Inputs {
+pub(crate) struct Inputs {
     words: Vec<u32>,
     scales: Vec<f32>,
 }
 
 impl Product {
-    fn new(format: Format, n_in: usize, n_rows: usize, n: usize, random: &mut Random) -> Self {
+    pub(crate) fn new(format: Format, n_in: usize, n_rows: usize, n: usize, random: &mut Random) -> Self {
         let stride = format.row_stride(n_in);
         let mut rows = vec![0; n_rows * stride + 3];
         for row in aligned_mut(&mut rows).chunks_exact_mut(stride) {
@@ -173,7 +173,7 @@ impl Product {
         Self { format, n_in, n_rows, n, rows, floats }
     }
 
-    fn inputs<K: Kernel>(&self, kernel: &K, width: Width) -> Inputs {
+    pub(crate) fn inputs<K: Kernel>(&self, kernel: &K, width: Width) -> Inputs {
         let Some(packing) = self.format.packing() else { return Inputs { words: vec![], scales: vec![] } };
         let (mut words, mut scales) = (vec![0; self.n * i16_words(self.n_in)], vec![0.0; self.n]);
         let (x, n_in) = (&self.floats[..], self.n_in);
@@ -184,7 +184,7 @@ impl Product {
         Inputs { words, scales }
     }
 
-    fn outputs(&self) -> Vec<f32> {
+    pub(crate) fn outputs(&self) -> Vec<f32> {
         vec![0.0; self.n * BLOCK_ROWS]
     }
 
@@ -195,7 +195,14 @@ impl Product {
     }
 
     /// The first `n_rows` rows, to `out` `[n][BLOCK_ROWS]`.
-    fn multiply<K: Kernel>(&self, out: &mut [f32], kernel: &K, inputs: &Inputs, width: Width, n_rows: usize) {
+    pub(crate) fn multiply<K: Kernel>(
+        &self,
+        out: &mut [f32],
+        kernel: &K,
+        inputs: &Inputs,
+        width: Width,
+        n_rows: usize,
+    ) {
         let (words, scales) = (&inputs.words[..], &inputs.scales[..]);
         let bytes = &self.bytes()[..n_rows * self.format.row_stride(self.n_in)];
         let rows = Rows { format: self.format, bytes, n_in: self.n_in };
@@ -222,6 +229,12 @@ fn aligned_mut(bytes: &mut [u8]) -> &mut [u8] {
 /// Marsaglia's xorshift, of 32 bits (2003).
 #[derive(Clone)]
 pub(crate) struct Random(u32);
+
+impl Default for Random {
+    fn default() -> Self {
+        Self(0x2545_F491)
+    }
+}
 
 impl Random {
     pub(crate) const fn next(&mut self) -> u32 {

@@ -2,6 +2,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::hint::black_box;
 
 use emberlm_core::config::TokenId;
 use emberlm_core::kernel::Kernel;
@@ -9,11 +10,12 @@ use emberlm_core::kv_cache::{KvCache, KvType};
 use emberlm_core::loss::CrossEntropy;
 use emberlm_core::model::Model;
 use emberlm_core::score::ScoreError;
-use emberlm_core::scratch::{Batch, Scratch, ScratchSize};
+use emberlm_core::scratch::{BLOCK_ROWS, Batch, Scratch, ScratchSize};
 use emberlm_core::session::{Progress, Session, Stage};
 use emberlm_core::source::Mapped;
 
-use crate::counting::{Counting, Products};
+use crate::counting::{Counting, Outputs, Products};
+use crate::kernels::{Product, Random};
 use crate::report::print_end;
 use crate::{Board, ProgramError};
 
@@ -46,6 +48,8 @@ struct Parts {
     rest: u64,
     /// All of the output head, its norm and product included.
     head_loss: u64,
+    /// Of the head, its product.
+    head_products: u64,
 }
 
 impl Parts {
@@ -60,6 +64,15 @@ fn print_parts<B: Board>(board: &mut B, blob: &[u8], kv_type: KvType, batch: usi
     let total = parts.total();
     let products = Products::default();
     let (_, parts) = run(board, blob, kv_type, batch, Counting::new(&*board, &products), &products)?;
+    let conversion = products.outputs().into_iter().map(|outputs| conversion(board, outputs, batch)).sum();
+    let dots = if kv_type == KvType::I8 {
+        let products = Products::default();
+        let (_, twice) = run(board, blob, kv_type, batch, Counting::twice(&*board, &products), &products)?;
+        twice.attention - parts.attention
+    } else {
+        0
+    };
+    let integers = parts.products + parts.head_products - conversion;
     let figures = [
         ("products", parts.products),
         ("norms", parts.norms),
@@ -68,11 +81,38 @@ fn print_parts<B: Board>(board: &mut B, blob: &[u8], kv_type: KvType, batch: usi
         ("rest", parts.rest),
         ("head_loss", parts.head_loss),
         ("total", total),
+        // The same once more: what is done in integers, what in floats, and of the floats what the parts above hide.
+        ("integer_products", integers),
+        ("integer_dots", dots),
+        ("floats", parts.total() - integers - dots),
+        ("conversion", conversion),
+        ("head_norm_loss", parts.head_loss - parts.head_products),
     ];
     for (name, ticks) in figures {
         writeln!(board, "{}_t{batch}_{name}: {}", kv_type.name(), B::instructions(ticks) / n_ctx)?;
     }
     Ok(())
+}
+
+/// Ticks that outputs of integer products take whatever the number of their columns: scales and conversion to floats,
+/// and whatever else a kernel does once a row.
+///
+/// Columns cost in proportion, so that it is what twice a product has more than one with twice the columns.
+fn conversion<B: Board>(board: &B, Outputs { format, width, count }: Outputs, batch: usize) -> u64 {
+    const COLUMNS: usize = 256;
+    const TIMES: u64 = 32;
+    let kernel = B::Kernel::default();
+    let ticks = |n_in| {
+        let product = Product::new(format, n_in, BLOCK_ROWS, batch, &mut Random::default());
+        let (inputs, mut out) = (product.inputs(&kernel, width), product.outputs());
+        let start = board.ticks();
+        for _ in 0..TIMES {
+            product.multiply(black_box(&mut out), &kernel, &inputs, width, BLOCK_ROWS);
+        }
+        board.ticks() - start
+    };
+    let ticks = (2 * ticks(COLUMNS)).saturating_sub(ticks(2 * COLUMNS));
+    ticks * count / (TIMES * (BLOCK_ROWS * batch) as u64)
 }
 
 /// Takes a full context through the model; returns its length and the ticks of each part, of which those in `kernel` are
@@ -122,7 +162,9 @@ fn run<B: Board, K: Kernel>(
         let start = board.ticks();
         let sinks = &mut sinks[..chunk.len()];
         sinks.fill(CrossEntropy::new(0));
+        products.reset();
         session.head(0, sinks).map_err(failed)?;
+        parts.head_products += products.counted(start).1;
         for (input, sink) in sinks.iter().enumerate() {
             let nll = sink.nll().map_err(|error| ScoreError::Logit { input, error });
             nll.map_err(|error| ProgramError::Score { row: 0, start: 0, error })?;
