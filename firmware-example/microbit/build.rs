@@ -1,11 +1,14 @@
 //! Puts the memory map where the linker finds it, and names the blob that the program `included` includes.
+//! `RAM_BYTES` is what the map has for variables.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    fs::write(out.join("memory.x"), include_bytes!("memory.x")).expect("OUT_DIR can be written");
+    let script = include_str!("memory.x");
+    fs::write(out.join("memory.x"), script).expect("OUT_DIR can be written");
+    println!("cargo::rustc-env=RAM_BYTES={}", ram_bytes(script));
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=memory.x");
     println!("cargo::rustc-link-search={}", out.display());
@@ -19,4 +22,12 @@ fn main() {
         Ok(blob) => println!("cargo::rustc-env=EMBERLM_BLOB={}", blob.display()),
         Err(error) => println!("cargo::error=EMBERLM_BLOB: {}: {error}", blob.display()),
     }
+}
+
+/// Bytes of RAM that the memory map has for variables.
+fn ram_bytes(script: &str) -> usize {
+    let region = script.lines().map(str::trim).find(|line| line.starts_with("RAM ")).expect("there is a region RAM");
+    let (_, length) = region.split_once("LENGTH = ").expect("a region has a length");
+    let kibibytes: usize = length.trim_end_matches('K').parse().expect("it is in KiB");
+    1024 * kibibytes
 }

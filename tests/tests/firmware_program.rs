@@ -8,9 +8,13 @@ use emberlm_core::kv_cache::KvType;
 use emberlm_core::loss::CrossEntropy;
 use emberlm_core::model::Model;
 use emberlm_core::scratch::{Batch, ScratchSize};
-use emberlm_core::source::Mapped;
+use emberlm_core::source::{Aligned, Mapped};
 use emberlm_core::window::Convention;
-use emberlm_firmware::{BATCH, Board, Buffers, Partitions, score, self_test};
+use emberlm_firmware::nor::{Nor, SimulatedNor};
+use emberlm_firmware::{
+    BATCH, Board, Buffers, Need, Order, Partitions, StaticBuffers, TINY, score, self_test, self_test_copied,
+    static_buffers, steps_copied,
+};
 use emberlm_request::{Header, encode, encoded_len};
 use emberlm_tests::aligned::AlignedBytes;
 
@@ -207,6 +211,26 @@ fn the_self_test_alone_passes() {
     let mut board = Fake::default();
     assert!(with_buffers(enough(&blob, F32), |buffers| self_test(&mut board, &blob, buffers)), "{}", board.console);
     assert!(board.console.ends_with("done: ok\n"));
+}
+
+#[test]
+fn a_model_behind_a_flash_passes_the_self_test_and_gives_the_same_bits_in_steps() {
+    const N: usize = TINY.n_ctx as usize;
+    const NEED: Need =
+        Need::new(&TINY, N, F32, Order::LayerMajor, 4).or(Need::new(&TINY, N, KvType::I8, Order::TokenMajor, 1));
+    static BUFFERS: static_buffers!(NEED) = StaticBuffers::new();
+    let mut buffers = BUFFERS.take().unwrap();
+    assert!(BUFFERS.take().is_none());
+    assert_eq!(buffers.bytes(), NEED.bytes());
+
+    let blob = model();
+    assert_eq!(*Model::open(Mapped::new(&blob).unwrap()).unwrap().config(), TINY);
+    let mut flash = SimulatedNor::new(&blob);
+    let (mut board, mut block) = (Fake::default(), Aligned([0; 512]));
+    let passed = self_test_copied(&mut board, Nor(&mut flash), &mut block.0, buffers.reborrow());
+    assert!(passed && steps_copied(&mut board, Nor(&mut flash), &mut block.0, buffers, || 0), "{}", board.console);
+    assert!(board.console.contains("self_test: passed\n") && board.console.contains("same_bits: yes\n"));
+    assert!(flash.n_bytes > 0);
 }
 
 /// Where the low byte of the self-test's first known sum lies.

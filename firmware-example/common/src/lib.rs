@@ -4,8 +4,9 @@
 //! made of lines `key: value` and ends with `done: ok` or `done: failed`; the board's exit code says the same.
 //!
 //! [`console`] is the one that talks: it reads prompts where a board has an [`Input`], and writes what follows.
-//! [`score`] serves a request, [`score_copied`] with a model that is not in memory; [`self_test`] needs none. `kernels`
-//! and `profile`, which need a heap, count instructions, the first without a model.
+//! [`score`] serves a request; [`self_test`] and [`steps`] need none. [`score_copied`], [`self_test_copied`] and
+//! [`steps_copied`] do the same with a model that is not in memory. `kernels` and `profile`, which need a heap, count
+//! instructions, the first without a model.
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -14,6 +15,7 @@ extern crate alloc;
 
 mod board;
 mod buffers;
+mod bundled;
 mod console;
 #[cfg(feature = "heap")]
 mod counting;
@@ -35,11 +37,13 @@ mod score;
 mod self_test;
 mod spi_nor;
 mod stack;
+mod static_buffers;
 mod steps;
 mod tokens;
 
 pub use board::Board;
-pub use buffers::{BATCH, Buffers};
+pub use buffers::{BATCH, Buffers, Need, Order};
+pub use bundled::{SHAKESPEARE_CHAR, TINY};
 pub use console::console;
 pub use error::ProgramError;
 pub use input::{Input, MAX_LINE};
@@ -48,7 +52,8 @@ pub use kernels::kernels;
 #[cfg(feature = "heap")]
 pub use profile::profile;
 pub use score::{Partitions, score, score_copied};
-pub use self_test::self_test;
+pub use self_test::{self_test, self_test_copied};
 pub use spi_nor::spi_nor;
 pub use stack::PaintedStack;
-pub use steps::steps;
+pub use static_buffers::StaticBuffers;
+pub use steps::{steps, steps_copied};

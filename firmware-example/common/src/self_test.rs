@@ -1,7 +1,7 @@
 use emberlm_core::blob::OpenError;
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::model::Model;
-use emberlm_core::source::{Mapped, Source};
+use emberlm_core::source::{Copying, Mapped, ReadAt, Source, SourceError};
 
 use crate::buffers::Order;
 use crate::report::print_end;
@@ -11,14 +11,24 @@ use crate::{Board, Buffers, ProgramError};
 /// Checks the model's bytes and scores the tokens whose sum it knows, with every type of KV cache; says whether the bits
 /// are the recorded ones.
 pub fn self_test<B: Board>(board: &mut B, blob: &[u8], buffers: Buffers<'_>) -> bool {
-    let result = run(board, blob, buffers);
+    let result = run(board, Mapped::new(blob), buffers);
     print_end(board, result)
 }
 
-fn run<B: Board>(board: &mut B, blob: &[u8], buffers: Buffers<'_>) -> Result<(), ProgramError> {
+/// The same with a model that the processor cannot address, through `buffer`.
+pub fn self_test_copied<B: Board>(board: &mut B, medium: impl ReadAt, buffer: &mut [u8], buffers: Buffers<'_>) -> bool {
+    let result = run(board, Copying::new(medium, buffer), buffers);
+    print_end(board, result)
+}
+
+fn run<B: Board, S: Source>(
+    board: &mut B,
+    source: Result<S, SourceError>,
+    buffers: Buffers<'_>,
+) -> Result<(), ProgramError> {
     writeln!(board, "board: {}", B::NAME)?;
     let start = board.ticks();
-    let model = tested_model(board, Mapped::new(blob)?, &KvType::ALL, buffers)?;
+    let model = tested_model(board, source?, &KvType::ALL, buffers)?;
     let ticks = board.ticks() - start;
     writeln!(board, "blob_bytes: {}", model.blob_bytes())?;
     writeln!(board, "stack_bytes: {}", board.stack_bytes())?;

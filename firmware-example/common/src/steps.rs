@@ -6,7 +6,7 @@ use emberlm_core::model::Model;
 use emberlm_core::score::ScoreError;
 use emberlm_core::scratch::{Batch, Scratch};
 use emberlm_core::session::{ForwardError, Progress, Session};
-use emberlm_core::source::{Mapped, Source};
+use emberlm_core::source::{Copying, Mapped, ReadAt, Source, SourceError};
 
 use crate::report::print_end;
 use crate::tokens::spread;
@@ -25,18 +25,30 @@ const ROWS: [usize; 4] = [1, 8, 48, usize::MAX];
 /// step of each. Between steps `between` does what else there is to do, and says how often that was. Fails unless all
 /// bits are the same.
 pub fn steps<B: Board>(board: &mut B, blob: &[u8], buffers: Buffers<'_>, mut between: impl FnMut() -> u32) -> bool {
-    let result = run(board, blob, buffers, &mut between);
+    let result = run(board, Mapped::new(blob), buffers, &mut between);
     print_end(board, result)
 }
 
-fn run<B: Board>(
+/// The same with a model that the processor cannot address, through `buffer`.
+pub fn steps_copied<B: Board>(
     board: &mut B,
-    blob: &[u8],
+    medium: impl ReadAt,
+    buffer: &mut [u8],
+    buffers: Buffers<'_>,
+    mut between: impl FnMut() -> u32,
+) -> bool {
+    let result = run(board, Copying::new(medium, buffer), buffers, &mut between);
+    print_end(board, result)
+}
+
+fn run<B: Board, S: Source>(
+    board: &mut B,
+    source: Result<S, SourceError>,
     buffers: Buffers<'_>,
     between: &mut impl FnMut() -> u32,
 ) -> Result<(), ProgramError> {
     writeln!(board, "board: {}", B::NAME)?;
-    let model = Model::open(Mapped::new(blob)?)?;
+    let model = Model::open(source?)?;
     let config = *model.config();
     let n_ctx = MAX_TOKENS.min(config.n_ctx as usize);
     let kv = KvCache::whole(KV, &config, n_ctx, buffers.kv)?;

@@ -1,61 +1,44 @@
 //! Static buffers for a model whose shape is known when the program is built: the compiler checks them.
 
-use emberlm_core::config::{Config, Gelu, TokenId};
+use emberlm_core::config::Config;
 use emberlm_core::kv_cache::KvType;
-use emberlm_core::loss::CrossEntropy;
-use emberlm_core::scratch::{Batch, ScratchSize};
-use emberlm_firmware::Buffers;
-use static_cell::ConstStaticCell;
+use emberlm_firmware::{Buffers, Need, Order, SHAKESPEARE_CHAR, StaticBuffers, static_buffers};
 
-/// The shape of `models/shakespeare-char`. A program refuses a partition that holds another model.
-pub const CONFIG: Config = Config {
-    n_vocab: 65,
-    n_ctx: 128,
-    n_embd: 128,
-    n_head: 4,
-    n_layer: 4,
-    n_ff: 512,
-    layer_norm_epsilon: 1e-5,
-    gelu: Gelu::Tanh,
-};
+/// The model's shape. `embassy` refuses another one, `self_test` one that takes more, with what it needs.
+pub const CONFIG: Config = SHAKESPEARE_CHAR;
 
-/// Positions that the KV cache holds for one layer, and a quarter of them for all four.
-pub const N_CTX: usize = 128;
-
-/// How keys and values are stored.
+/// How `embassy` stores keys and values.
 pub const KV: KvType = KvType::I8;
 
-/// Positions of a window, and those that go through a layer together.
-pub const BATCH: Batch = Batch { window: 32, batch: 4 };
+/// Positions that the programs take.
+pub const N_CTX: usize = 32;
 
-/// Words of the KV cache.
-pub const KV_WORDS: usize = KV.layer_words(&CONFIG, N_CTX);
+/// What the programs take. `self_test` scores with every type of KV cache, of which 32-bit floats take most, layer by
+/// layer and four positions at a time; then, as `embassy` does, token by token with every layer's keys and values.
+const NEED: Need = Need::new(&CONFIG, N_CTX, KvType::F32, Order::LayerMajor, 4).or(Need::new(
+    &CONFIG,
+    N_CTX,
+    KV,
+    Order::TokenMajor,
+    1,
+));
 
-/// Lengths of the scratch memory.
-pub const SCRATCH: ScratchSize = ScratchSize::new(&CONFIG, BATCH);
-
-/// What the smallest of the boards has for buffers.
-const RAM_BYTES: usize = 96 * 1024;
+/// Bytes of RAM that the linker script has for variables.
+const RAM_BYTES: usize = match usize::from_str_radix(env!("RAM_BYTES"), 10) {
+    Ok(bytes) => bytes,
+    Err(_) => panic!("build.rs writes a number"),
+};
 
 const _: () = assert!(CONFIG.validate().is_ok(), "no such model");
+// What other variables take, the linker adds.
 const _: () = assert!(
-    size_of::<u32>() * KV_WORDS + SCRATCH.bytes() <= RAM_BYTES,
-    "KV cache and scratch memory do not fit: choose another KV type, a shorter context or a smaller batch"
+    NEED.bytes() < RAM_BYTES,
+    "the buffers do not fit: choose another KV type, a shorter context or fewer positions at a time"
 );
 
-static KV_CACHE: ConstStaticCell<[u32; KV_WORDS]> = ConstStaticCell::new([0; _]);
-static FLOATS: ConstStaticCell<[f32; SCRATCH.floats]> = ConstStaticCell::new([0.0; _]);
-static WORDS: ConstStaticCell<[u32; SCRATCH.words]> = ConstStaticCell::new([0; _]);
-static TOKENS: ConstStaticCell<[TokenId; BATCH.window + 1]> = ConstStaticCell::new([0; _]);
-static SINKS: ConstStaticCell<[CrossEntropy; BATCH.batch]> = ConstStaticCell::new([const { CrossEntropy::new(0) }; _]);
+static BUFFERS: static_buffers!(NEED) = StaticBuffers::new();
 
 /// The buffers; `None` when they are taken.
 pub fn take() -> Option<Buffers<'static>> {
-    Some(Buffers {
-        kv: KV_CACHE.try_take()?,
-        floats: FLOATS.try_take()?,
-        words: WORDS.try_take()?,
-        tokens: TOKENS.try_take()?,
-        sinks: SINKS.try_take()?,
-    })
+    BUFFERS.take()
 }

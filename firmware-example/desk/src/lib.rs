@@ -11,7 +11,7 @@ mod memory;
 mod start_block;
 
 pub use board::Desk;
-pub use buffers::{BATCH, CONFIG, KV, KV_WORDS, N_CTX, SCRATCH};
+pub use buffers::{CONFIG, KV, N_CTX};
 pub use memory::model_partition;
 
 // What happens to a panic: its message goes to the probe, and the core stops.

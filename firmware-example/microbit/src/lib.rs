@@ -7,11 +7,27 @@ pub use emberlm_semihosted::memory::{model_partition, request_partition};
 use core::fmt;
 
 use emberlm_core::kernel::Portable;
-use emberlm_firmware::{Board, Buffers};
-use emberlm_semihosted::{Console, StaticBuffers, memory, systick};
+use emberlm_core::kv_cache::KvType;
+use emberlm_firmware::{Board, Buffers, Need, Order, StaticBuffers, TINY, static_buffers};
+use emberlm_semihosted::{Console, memory, systick};
 
-/// For tiny models: a layer's keys and values of 32 positions of 32 floats.
-static BUFFERS: StaticBuffers<{ 2 * 16 * 32 }, { 16 * 32 + 320 }, 128, { 16 + 1 }, 1> = StaticBuffers::new();
+/// For tiny models: one layer's keys and values and every residual of a full context, a position at a time. A model that
+/// takes more is refused with what it needs.
+const NEED: Need = Need::new(&TINY, TINY.n_ctx as usize, KvType::F32, Order::LayerMajor, 1);
+
+/// Bytes of RAM that the linker script has for variables.
+const RAM_BYTES: usize = match usize::from_str_radix(env!("RAM_BYTES"), 10) {
+    Ok(bytes) => bytes,
+    Err(_) => panic!("build.rs writes a number"),
+};
+
+// What other variables take, the linker adds.
+const _: () = assert!(
+    NEED.bytes() < RAM_BYTES,
+    "the buffers do not fit: choose another KV type, a shorter context or fewer positions at a time"
+);
+
+static BUFFERS: static_buffers!(NEED) = StaticBuffers::new();
 
 /// The running board; its console is semihosting.
 pub struct Microbit {

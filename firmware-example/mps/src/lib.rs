@@ -8,8 +8,8 @@ pub use emberlm_semihosted::{HostFile, exit};
 
 use core::fmt;
 
-use emberlm_firmware::{BATCH, Board, Buffers, Input};
-use emberlm_semihosted::{Console, StaticBuffers, heap, memory, systick};
+use emberlm_firmware::{BATCH, Board, Buffers, Input, StaticBuffers};
+use emberlm_semihosted::{Console, heap, memory, systick};
 
 /// For models of up to the bundled ones' size and somewhat beyond.
 static BUFFERS: StaticBuffers<{ 128 * 1024 }, { 128 * 1024 }, { 16 * 1024 }, { 1024 + 1 }, BATCH> =

@@ -10,8 +10,8 @@ pub use emberlm_semihosted::{HostFile, exit};
 
 use core::fmt;
 
-use emberlm_firmware::{BATCH, Board, Buffers, Input};
-use emberlm_semihosted::{Console, StaticBuffers, heap, memory};
+use emberlm_firmware::{BATCH, Board, Buffers, Input, StaticBuffers};
+use emberlm_semihosted::{Console, heap, memory};
 use riscv::register::minstret;
 
 /// For models of up to the bundled ones' size and somewhat beyond.

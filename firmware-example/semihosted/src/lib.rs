@@ -3,7 +3,6 @@
 //! A board's linker script defines the symbols that [`memory`] names. The board's first act is to paint its stack.
 #![no_std]
 
-mod buffers;
 mod console;
 mod exit;
 mod file;
@@ -15,7 +14,6 @@ pub mod memory;
 #[cfg(target_arch = "arm")]
 pub mod systick;
 
-pub use buffers::StaticBuffers;
 pub use console::Console;
 pub use exit::{exit, print_fault};
 pub use file::HostFile;

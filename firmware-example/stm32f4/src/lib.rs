@@ -7,12 +7,27 @@ pub use emberlm_semihosted::memory::{model_partition, request_partition};
 use core::fmt;
 
 use emberlm_core::kernel::CortexMDsp;
-use emberlm_firmware::{Board, Buffers};
-use emberlm_semihosted::{Console, StaticBuffers, memory, systick};
+use emberlm_core::kv_cache::KvType;
+use emberlm_firmware::{Board, Buffers, Need, Order, SHAKESPEARE_CHAR, StaticBuffers, static_buffers};
+use emberlm_semihosted::{Console, memory, systick};
 
-/// For `shakespeare-char`: one layer of 8-bit keys and values and every residual of a full context, four positions at a time.
-static BUFFERS: StaticBuffers<{ 128 * 68 }, { 128 * 128 + 4 * 800 }, { 4 * 280 }, { 128 + 1 }, 4> =
-    StaticBuffers::new();
+/// For `shakespeare-char`: one layer of 8-bit keys and values and every residual of a full context, four positions at a
+/// time. A model that takes more is refused with what it needs.
+const NEED: Need = Need::new(&SHAKESPEARE_CHAR, SHAKESPEARE_CHAR.n_ctx as usize, KvType::I8, Order::LayerMajor, 4);
+
+/// Bytes of RAM that the linker script has for variables.
+const RAM_BYTES: usize = match usize::from_str_radix(env!("RAM_BYTES"), 10) {
+    Ok(bytes) => bytes,
+    Err(_) => panic!("build.rs writes a number"),
+};
+
+// What other variables take, the linker adds.
+const _: () = assert!(
+    NEED.bytes() < RAM_BYTES,
+    "the buffers do not fit: choose another KV type, a shorter context or fewer positions at a time"
+);
+
+static BUFFERS: static_buffers!(NEED) = StaticBuffers::new();
 
 /// The running board; its console is semihosting.
 pub struct Stm32f4 {

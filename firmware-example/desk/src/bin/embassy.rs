@@ -16,14 +16,11 @@ use emberlm_core::model::Model;
 use emberlm_core::scratch::{Batch, Scratch};
 use emberlm_core::session::{ForwardError, Progress, Session};
 use emberlm_core::source::{Mapped, Source};
-use emberlm_desk::{CONFIG, Desk, KV, model_partition};
+use emberlm_desk::{CONFIG, Desk, KV, N_CTX, model_partition};
 use emberlm_firmware::{Buffers, ProgramError};
 
 /// Rows of a matrix or heads that a step takes: other tasks wait no longer than for these.
 const ROWS: usize = 8;
-
-/// Tokens that pass, one at a time.
-const N_TOKENS: u32 = 32;
 
 static TURNS: AtomicU32 = AtomicU32::new(0);
 
@@ -55,11 +52,11 @@ async fn score(buffers: Buffers<'static>) -> Result<f64, ProgramError> {
     if *model.config() != CONFIG {
         return Err(OpenError::Manifest.into());
     }
-    let kv = KvCache::whole(KV, &CONFIG, N_TOKENS as usize, buffers.kv)?;
+    let kv = KvCache::whole(KV, &CONFIG, N_CTX, buffers.kv)?;
     let scratch = Scratch::new(&CONFIG, Batch::of(1), buffers.floats, buffers.words)?;
     let mut session = Session::new(model, CortexMDsp, kv, scratch)?;
     let mut sum = 0.0;
-    for token in 1..=N_TOKENS {
+    for token in 1..=N_CTX as u32 {
         let failed = |error| ProgramError::Score { row: 0, start: token as usize - 1, error };
         let mut sink = [CrossEntropy::new(token + 1)];
         pass(&mut session, token, &mut sink).await.map_err(|error| failed(error.into()))?;

@@ -1,10 +1,12 @@
 use emberlm_core::config::TokenId;
 use emberlm_core::loss::CrossEntropy;
-use emberlm_firmware::Buffers;
 use static_cell::{ConstStaticCell, StaticCell};
 
-/// Static buffers of so many words of KV cache, floats and words of scratch memory, ids of a window with its last
-/// target, and positions that go through a layer together.
+use crate::Buffers;
+
+/// Buffers that are a variable of the program. [`static_buffers!`](crate::static_buffers) names the type for what a
+/// [`Need`](crate::Need) says: so many words of KV cache, floats and words of scratch memory, ids of a window with its
+/// last target, and positions that go through a layer together.
 pub struct StaticBuffers<
     const KV: usize,
     const FLOATS: usize,
@@ -17,6 +19,20 @@ pub struct StaticBuffers<
     words: ConstStaticCell<[u32; WORDS]>,
     tokens: ConstStaticCell<[TokenId; TOKENS]>,
     sinks: StaticCell<[CrossEntropy; BATCH]>,
+}
+
+/// The type of the [`StaticBuffers`] that a constant [`Need`](crate::Need) takes.
+#[macro_export]
+macro_rules! static_buffers {
+    ($need:expr) => {
+        $crate::StaticBuffers<
+            { $need.kv_words },
+            { $need.scratch.floats },
+            { $need.scratch.words },
+            { $need.tokens },
+            { $need.sinks },
+        >
+    };
 }
 
 impl<const KV: usize, const FLOATS: usize, const WORDS: usize, const TOKENS: usize, const BATCH: usize>
@@ -42,5 +58,13 @@ impl<const KV: usize, const FLOATS: usize, const WORDS: usize, const TOKENS: usi
             tokens: self.tokens.try_take()?,
             sinks: self.sinks.try_init([CrossEntropy::new(0); _])?,
         })
+    }
+}
+
+impl<const KV: usize, const FLOATS: usize, const WORDS: usize, const TOKENS: usize, const BATCH: usize> Default
+    for StaticBuffers<KV, FLOATS, WORDS, TOKENS, BATCH>
+{
+    fn default() -> Self {
+        Self::new()
     }
 }
