@@ -5,6 +5,7 @@ use emberlm_firmware::{Board, Buffers};
 use esp_hal::clock::CpuClock;
 use esp_hal::time::Instant;
 use esp_println::Printer;
+use esp_storage::FlashStorage;
 
 use crate::{buffers, memory};
 
@@ -17,13 +18,13 @@ pub struct Esp32 {
 }
 
 impl Esp32 {
-    /// Starts the chip at its full clock, paints the stack and hands out the static buffers; `None` when called a second
-    /// time.
-    pub fn take() -> Option<(Self, Buffers<'static>)> {
+    /// Starts the chip at its full clock, paints the stack and hands out flash and static buffers; `None` when called a
+    /// second time.
+    pub fn take() -> Option<(Self, FlashStorage<'static>, Buffers<'static>)> {
         let buffers = buffers::take()?;
-        esp_hal::init(esp_hal::Config::default().with_cpu_clock(CpuClock::max()));
+        let chip = esp_hal::init(esp_hal::Config::default().with_cpu_clock(CpuClock::max()));
         memory::stack().paint();
-        Some((Self { start: Instant::now() }, buffers))
+        Some((Self { start: Instant::now() }, FlashStorage::new(chip.FLASH), buffers))
     }
 }
 

@@ -1,61 +1,32 @@
 //! Static buffers for a model whose shape is known when the program is built: the compiler checks them.
 
-use emberlm_core::config::{Config, Gelu, TokenId};
+use emberlm_core::config::Config;
 use emberlm_core::kv_cache::KvType;
-use emberlm_core::loss::CrossEntropy;
-use emberlm_core::scratch::{Batch, ScratchSize};
-use emberlm_firmware::Buffers;
-use static_cell::ConstStaticCell;
+use emberlm_firmware::{Buffers, Need, Order, SHAKESPEARE_CHAR, StaticBuffers, static_buffers};
 
-/// The shape of `models/shakespeare-char`. Smaller ones fit as well.
-pub const CONFIG: Config = Config {
-    n_vocab: 65,
-    n_ctx: 128,
-    n_embd: 128,
-    n_head: 4,
-    n_layer: 4,
-    n_ff: 512,
-    layer_norm_epsilon: 1e-5,
-    gelu: Gelu::Tanh,
-};
+/// The model's shape. A model that takes more is refused with what it needs.
+const CONFIG: Config = SHAKESPEARE_CHAR;
 
-/// Positions that the KV cache holds for one layer, and a quarter of them for all four.
-pub const N_CTX: usize = 128;
+/// A full context layer by layer, with the largest type of KV cache, eight positions at a time: weights come out of the
+/// flash once for so many.
+const NEED: Need = Need::new(&CONFIG, CONFIG.n_ctx as usize, KvType::F32, Order::LayerMajor, 8);
 
-/// How keys and values are stored.
-pub const KV: KvType = KvType::F32;
+/// RAM that the HAL's linker script has for a program: `DRAM` in its `ld/esp32c3/memory.x`, `RAM` in
+/// `ld/esp32c6/memory.x`.
+const RAM_BYTES: usize = if cfg!(feature = "esp32c6") { 0x6_E610 } else { 313 * 1024 };
 
-/// Positions of a window, and those that go through a layer together.
-pub const BATCH: Batch = Batch { window: 128, batch: 8 };
-
-/// Words of the KV cache.
-pub const KV_WORDS: usize = KV.layer_words(&CONFIG, N_CTX);
-
-/// Lengths of the scratch memory.
-pub const SCRATCH: ScratchSize = ScratchSize::new(&CONFIG, BATCH);
-
-/// What buffers may take of the smaller chip's 313 KiB: code in RAM and the stack, the HAL wants 8 KiB, have the rest.
-const RAM_BYTES: usize = 256 * 1024;
+/// What is left for code that runs in RAM, the HAL's variables and the stack.
+const OTHER_BYTES: usize = 48 * 1024;
 
 const _: () = assert!(CONFIG.validate().is_ok(), "no such model");
 const _: () = assert!(
-    size_of::<u32>() * KV_WORDS + SCRATCH.bytes() <= RAM_BYTES,
-    "KV cache and scratch memory do not fit: choose another KV type, a shorter context or a smaller batch"
+    NEED.bytes() <= RAM_BYTES - OTHER_BYTES,
+    "the buffers do not fit: choose another KV type, a shorter context or fewer positions at a time"
 );
 
-static KV_CACHE: ConstStaticCell<[u32; KV_WORDS]> = ConstStaticCell::new([0; _]);
-static FLOATS: ConstStaticCell<[f32; SCRATCH.floats]> = ConstStaticCell::new([0.0; _]);
-static WORDS: ConstStaticCell<[u32; SCRATCH.words]> = ConstStaticCell::new([0; _]);
-static TOKENS: ConstStaticCell<[TokenId; BATCH.window + 1]> = ConstStaticCell::new([0; _]);
-static SINKS: ConstStaticCell<[CrossEntropy; BATCH.batch]> = ConstStaticCell::new([const { CrossEntropy::new(0) }; _]);
+static BUFFERS: static_buffers!(NEED) = StaticBuffers::new();
 
 /// The buffers; `None` when they are taken.
 pub fn take() -> Option<Buffers<'static>> {
-    Some(Buffers {
-        kv: KV_CACHE.try_take()?,
-        floats: FLOATS.try_take()?,
-        words: WORDS.try_take()?,
-        tokens: TOKENS.try_take()?,
-        sinks: SINKS.try_take()?,
-    })
+    BUFFERS.take()
 }

@@ -4,9 +4,10 @@
 mod board;
 mod buffers;
 mod memory;
+mod partition;
 
 pub use board::Esp32;
-pub use buffers::{BATCH, CONFIG, KV, KV_WORDS, N_CTX, SCRATCH};
+pub use partition::model_partition;
 
 // What happens to a panic: its message goes to the console, and the core stops.
 use esp_backtrace as _;
