@@ -262,19 +262,6 @@ fn the_included_model_is_what_convert_makes_of_its_fixture() {
 }
 
 #[test]
-fn the_table_of_boards_agrees_with_the_linker_script() {
-    let script = fs::read_to_string(firmware_example().join(board().family.package).join("memory/mps2.x")).unwrap();
-    for (name, region) in [("MODEL", board().model), ("REQUEST", board().request)] {
-        let line = script.lines().map(str::trim).find(|line| line.starts_with(&format!("{name} "))).unwrap();
-        let words: Vec<&str> = line.split([' ', ',', ':', '=']).filter(|word| !word.is_empty()).collect();
-        let &[_, "ORIGIN", origin, "LENGTH", length] = words.as_slice() else { panic!("{line}") };
-        assert_eq!(u64::from_str_radix(origin.trim_start_matches("0x"), 16), Ok(region.address), "{line}");
-        let mebibytes: u64 = length.strip_suffix('M').unwrap().parse().unwrap();
-        assert_eq!(mebibytes << 20, region.bytes, "{line}");
-    }
-}
-
-#[test]
 fn other_bits_fail_the_check() {
     let tiny = Tiny::new();
     let tokens = tiny.folder.path().join("tokens.json");
