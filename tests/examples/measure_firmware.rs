@@ -1,7 +1,9 @@
 //! Measures what the scoring program itself takes on every emulated board, and prints the table of
 //! `host-cli/src/plan/measured.csv`.
 //!
-//! usage: measure_firmware speed|size: a word for the table, where `CARGO_PROFILE_RELEASE_OPT_LEVEL` says so to the build.
+//! usage: measure_firmware speed|size [BOARD…]: a word for the table, where `CARGO_PROFILE_RELEASE_OPT_LEVEL` says so to
+//! the build; and the boards, all of them where none is named. The first with a core stands for it; the small boards stand
+//! for themselves, and are optimised for size only.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -25,35 +27,54 @@ use emberlm_core::window::Convention;
 use emberlm_request::Header;
 use emberlm_tests::fixtures;
 
-/// Three layers, ragged groups, a head of its own.
-const FIXTURE: &str = "hf-untied-ragged";
-
-/// Tokens of the one row that is scored: two batches, the second of one position.
+/// Tokens of the one row that is scored: two batches of eight, the second of one position.
 const N_TOKENS: TokenId = 10;
 
-/// What the scoring program of a board has as its batch.
-const BATCH: usize = 8;
+/// What is measured of a board.
+#[derive(Clone, Copy)]
+struct Sample {
+    /// Three layers, ragged groups, a head of its own; or what there is room for.
+    fixture: &'static str,
+    /// The batch of the board's scoring program.
+    batch: usize,
+    /// For itself, not for its core.
+    is_small: bool,
+}
+
+impl Sample {
+    fn of(board: &Board) -> Self {
+        match board.name {
+            "microbit" => Self { fixture: "hf-gelu-erf", batch: 1, is_small: true },
+            "netduinoplus2" => Self { fixture: "hf-untied-ragged", batch: 4, is_small: true },
+            _ => Self { fixture: "hf-untied-ragged", batch: 8, is_small: false },
+        }
+    }
+}
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let aim = env::args().nth(1).unwrap_or_else(|| "speed".into());
-    let folder = tempfile::tempdir()?;
-    let blobs = write_blobs(folder.path())?;
+    let mut args = env::args().skip(1);
+    let aim = args.next().unwrap_or_else(|| "speed".into());
+    let named: Vec<String> = args.collect();
     let mut cores = BTreeSet::new();
-    for board in BOARDS {
+    let (small, large): (Vec<_>, Vec<_>) = BOARDS.iter().partition(|board| Sample::of(board).is_small);
+    for board in large.into_iter().chain(small) {
+        let sample = Sample::of(board);
         let Some(memories) = boards::Board::named(board.name) else { continue };
-        // A board of few memories cannot score the fixture in all its forms.
-        if memories.ram.iter().map(|region| region.bytes).sum::<u64>() < 1 << 20 || !cores.insert(memories.core) {
+        let is_wanted = if sample.is_small { aim == "size" } else { cores.insert(memories.core) };
+        if !is_wanted || !(named.is_empty() || named.iter().any(|name| name == board.name)) {
             continue;
         }
+        let folder = tempfile::tempdir()?;
+        let blobs = write_blobs(folder.path(), sample.fixture)?;
         let program = firmware::build(board, "score")?;
-        let (statics, stack) = measure(board, &program, &blobs)?;
+        let (statics, stack) = measure(board, sample, &program, &blobs)?;
         println!("{},{},{aim},{},{statics},{stack}", memories.core, board.name, flash_bytes(&program)?);
     }
     Ok(())
 }
 
-fn write_blobs(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
-    let checkpoint = Checkpoint::open(&fixtures::path(FIXTURE), &Opening::default())?;
+fn write_blobs(folder: &Path, fixture: &str) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let checkpoint = Checkpoint::open(&fixtures::path(fixture), &Opening::default())?;
     let mut blobs = Vec::new();
     for format in Format::ALL {
         for activations in Activations::ALL {
@@ -68,8 +89,13 @@ fn write_blobs(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
 }
 
 /// Bytes of variables that are no buffer, and the deepest stack.
-fn measure(board: &'static Board, program: &Path, blobs: &[PathBuf]) -> Result<(u64, u64), Box<dyn Error>> {
-    let checkpoint = Checkpoint::open(&fixtures::path(FIXTURE), &Opening::default())?;
+fn measure(
+    board: &'static Board,
+    sample: Sample,
+    program: &Path,
+    blobs: &[PathBuf],
+) -> Result<(u64, u64), Box<dyn Error>> {
+    let checkpoint = Checkpoint::open(&fixtures::path(sample.fixture), &Opening::default())?;
     let config = checkpoint.config();
     let tokens: Vec<TokenId> = (1..=N_TOKENS).collect();
     let rows = [tokens.as_slice()];
@@ -83,7 +109,7 @@ fn measure(board: &'static Board, program: &Path, blobs: &[PathBuf]) -> Result<(
             let job =
                 Job { board, blob, medium: Medium::Memory, header, rows: &rows, firmware: Some(program), timeout };
             let report = device::score(&job, |_| {})?;
-            let run = Run { n_ctx, kv_type, batch: BATCH, order: Order::LayerMajor };
+            let run = Run { n_ctx, kv_type, batch: sample.batch, order: Order::LayerMajor };
             statics = report.ram_bytes - Buffers::new(config, &run).bytes();
             stack = stack.max(report.stack_bytes);
         }

@@ -88,6 +88,21 @@ fn the_firmware_uses_what_the_plan_says() {
 }
 
 #[test]
+fn the_smallest_board_takes_what_the_plan_says_fits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (blob, tokens) = (folder.path().join("a.blob"), folder.path().join("tokens.json"));
+    convert(&fixtures::path("hf-gelu-erf"), &blob, &[]);
+    fs::write(&tokens, "[1, 2, 3, 4, 5]").unwrap();
+    let how = ["--board", "microbit", "--kv", "f32", "--n-ctx", "4"];
+    let device = ["device", "score", text(&blob), "--tokens", text(&tokens)];
+    let device = run("device_score", 0, &[device.as_slice(), &how].concat());
+    let plan = run("plan", 0, &[["plan", text(&blob), "--batch", "1"].as_slice(), &how].concat());
+    let (stack, need) = (part(&plan, "ram", "stack"), plan["ram"]["need"].as_u64().unwrap());
+    let off = (need - stack).abs_diff(device["ram_bytes"].as_u64().unwrap());
+    assert!(off <= 64, "planned {plan}, used {device}: run scripts/measure-firmware");
+}
+
+#[test]
 fn buffers_are_core_s_own_sizes() {
     use emberlm_core::kv_cache::KvType;
     use emberlm_core::scratch::{Batch, ScratchSize};

@@ -1,9 +1,13 @@
-//! What the scoring program itself takes of a board, whatever the model: measured, for each core.
+//! What the scoring program itself takes of a board, whatever the model: measured, for each core, and for the small boards
+//! on themselves.
 //!
 //! `scripts/measure-firmware` writes the table. It builds `score` for an emulated board with the core, reads its ELF file
 //! for flash, and has it score a fixture in every weight format, activation and KV cache type for variables and stack.
+//! Rows of small boards, whose programs have no heap and are optimised for size, come last.
 
 use serde::Deserialize;
+
+use super::boards::Board;
 
 /// What the compiler was told to care for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -57,9 +61,14 @@ impl Firmware {
         rows.collect::<Result<_, _>>().expect("scripts/measure-firmware wrote the table")
     }
 
-    /// The build for a core, where it was measured.
-    pub fn find(core: &str, optimized: Optimized) -> Option<Self> {
-        Self::all().into_iter().find(|firmware| firmware.core == core && firmware.optimized == optimized)
+    /// The builds for a board, the fastest first: as measured on the board itself, else on the first with its core.
+    pub fn of(board: &Board) -> Vec<Self> {
+        let mut all = Self::all();
+        let itself = all.iter().find(|firmware| firmware.board == board.name);
+        let measured = itself.or_else(|| all.iter().find(|firmware| firmware.core == board.core));
+        let name = measured.map(|firmware| firmware.board.clone());
+        all.retain(|firmware| name.as_ref() == Some(&firmware.board));
+        all
     }
 }
 
@@ -70,8 +79,18 @@ mod tests {
 
     #[test]
     fn the_table_is_read_and_boards_have_known_cores() {
-        assert!(Firmware::find(USUAL_CORE, Optimized::Speed).is_some());
+        let usual = Firmware::of(&Board::custom(USUAL_CORE, 0, &[0]));
+        assert_eq!(usual.iter().map(|firmware| firmware.optimized).collect::<Vec<_>>(), Optimized::ALL);
         assert!(Firmware::all().iter().all(|firmware| CORES.contains(&firmware.core.as_str())));
-        assert!(BOARDS.iter().all(|board| CORES.contains(&board.core)));
+        assert!(BOARDS.iter().all(|board| CORES.contains(&board.core) && !Firmware::of(board).is_empty()));
+    }
+
+    #[test]
+    fn a_board_that_was_measured_itself_has_its_own_firmware() {
+        for board in ["microbit", "netduinoplus2", "mps2-an385"].map(|name| Board::named(name).unwrap()) {
+            let builds = Firmware::of(board);
+            assert!(builds.iter().all(|firmware| firmware.board == board.name && firmware.core == board.core));
+            assert!(builds.iter().any(|firmware| firmware.flash_bytes <= board.flash[0].bytes), "{}", board.name);
+        }
     }
 }

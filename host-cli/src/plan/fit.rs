@@ -44,9 +44,10 @@ impl Wish {
     }
 
     /// The builds that may be taken, the fastest first.
-    fn builds(&self, core: &str) -> Vec<Firmware> {
-        let all = Optimized::ALL.into_iter().filter(|&optimized| self.optimized.is_none_or(|it| it == optimized));
-        all.filter_map(|optimized| Firmware::find(core, optimized)).collect()
+    fn builds(&self, board: &Board) -> Vec<Firmware> {
+        let mut builds = Firmware::of(board);
+        builds.retain(|build| self.optimized.is_none_or(|optimized| optimized == build.optimized));
+        builds
     }
 
     /// Ways to run a model, those with the most exact cache first, then those that read weights the least often.
@@ -70,7 +71,7 @@ pub fn choices(chosen: Option<Choice>) -> Vec<Choice> {
 /// The first of `blobs` (a format and the length of its blob) and of the builds that fit the flash; the smallest of all
 /// where none does.
 pub fn fit_flash<T: Copy>(board: &Board, wish: &Wish, blobs: &[(T, u64)]) -> Option<(T, Firmware)> {
-    let builds = wish.builds(board.core);
+    let builds = wish.builds(board);
     let pairs = || blobs.iter().flat_map(|&(blob, bytes)| builds.iter().map(move |build| (blob, bytes, build)));
     let fits = pairs().find(|&(_, bytes, build)| flash(board, build, bytes).fits());
     let found = fits.or_else(|| pairs().min_by_key(|&(_, bytes, build)| flash(board, build, bytes).need))?;
@@ -128,7 +129,7 @@ mod tests {
     #[test]
     fn a_shorter_context_is_proposed_where_none_is_asked_for() {
         let board = Board::custom("cortex-m4f", 1 << 20, &[56 << 10]);
-        let firmware = Firmware::find("cortex-m4f", Optimized::Speed).unwrap();
+        let firmware = Firmware::of(&board).swap_remove(0);
         let run = fit_ram(&board, &firmware, &CONFIG, &Wish::default());
         assert!((1..128).contains(&run.n_ctx) && ram(&board, &firmware, &CONFIG, &run).fits(), "{run:?}");
     }

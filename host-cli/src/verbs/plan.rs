@@ -63,7 +63,7 @@ pub struct RawArgs {
     /// layer-major: one layer's KV cache, to score; token-major: every layer's, to continue [default: layer-major]
     #[arg(long, value_name = "ORDER", value_parser = order)]
     order: Option<Order>,
-    /// What the firmware is optimised for: speed or size [default: speed]
+    /// What the firmware is optimised for: speed or size [default: speed where that was measured]
     #[arg(long, value_name = "AIM", value_parser = optimized)]
     optimized: Option<Optimized>,
     #[command(flatten)]
@@ -154,8 +154,7 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
         return Err(Error::Usage(format!("--n-ctx {n_ctx} is beyond the model's {}", model.config.n_ctx)));
     }
     if args.board.as_deref() == Some(ALL) {
-        let measured = |board: &&Board| Firmware::find(board.core, Optimized::Speed).is_some();
-        let boards = BOARDS.iter().filter(measured).map(|board| args.plan(&model, board)).collect::<Result<_, _>>()?;
+        let boards = BOARDS.iter().map(|board| args.plan(&model, board)).collect::<Result<_, _>>()?;
         console.print(&Overview { boards })?;
         return Ok(Outcome::Passed);
     }
@@ -208,18 +207,20 @@ impl RawArgs {
         Ok(tokenizer_for_blob(search, console)?.map_or(0, |parts| section::encode(&parts).len()))
     }
 
-    fn wish(&self) -> Wish {
+    /// What is asked for; without `--fit` with the fastest build.
+    fn wish(&self, board: &Board) -> Wish {
+        let fastest = || Firmware::of(board).first().map(|firmware| firmware.optimized);
         Wish {
             n_ctx: self.n_ctx.map(|n_ctx| n_ctx as usize),
             kv_type: self.kv.named(),
             batch: self.batch.map(|batch| batch as usize),
             order: self.order,
-            optimized: self.optimized.or((!self.fit).then_some(Optimized::Speed)),
+            optimized: self.optimized.or_else(|| if self.fit { None } else { fastest() }),
         }
     }
 
     fn plan(&self, model: &Model, board: &Board) -> Result<Planned, Error> {
-        let wish = self.wish();
+        let wish = self.wish(board);
         let none = || Error::Usage(format!("no firmware of that kind was measured for {}", board.core));
         let (weights, firmware) = fit_flash(board, &wish, &model.blobs).ok_or_else(none)?;
         let run = if self.fit { fit_ram(board, &firmware, &model.config, &wish) } else { wish.run(&model.config) };
