@@ -57,13 +57,16 @@ impl Console {
         if self.json { Ok(()) } else { write_out(text).map_err(Error::Output) }
     }
 
-    /// Prints `error` where the output's form says: an object on standard output, or a line on standard error.
+    /// Prints `error` where the output's form says: an object with a message of one line on standard output, or the message on
+    /// standard error.
     ///
     /// # Errors
     /// Standard output cannot be written.
     pub fn print_error(&self, kind: &str, message: &str) -> io::Result<()> {
         if self.json {
-            return write_out(&json_line(&serde_json::json!({"error": {"kind": kind, "message": message}}))?);
+            // What a compiler or an emulator says has lines of its own.
+            let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+            return write_out(&json_line(&serde_json::json!({"error": {"kind": kind, "message": lines.join(" ")}}))?);
         }
         // Nobody is left to tell where standard error is closed.
         let _ = writeln!(io::stderr(), "error: {message}");
