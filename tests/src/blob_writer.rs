@@ -9,7 +9,7 @@ use crate::quantised::{Activations, Storage};
 
 const MAGIC: &[u8; 8] = b"EMBERLM\0";
 const FORMAT_VERSION: u16 = 1;
-const ARITHMETIC: u16 = 2;
+const ARITHMETIC: u16 = 3;
 const PREAMBLE_BYTES: usize = 26;
 const ALIGNMENT: usize = 16;
 

@@ -18,7 +18,7 @@ pub const FORMAT_VERSION: u16 = 1;
 
 /// The arithmetic that this core computes (`FORMAT.md`, chapter Arithmetic). Blobs record the one that their
 /// self-test was computed with.
-pub const ARITHMETIC: u16 = 2;
+pub const ARITHMETIC: u16 = 3;
 
 /// Sections and tensors start at multiples of this many bytes from the blob's first.
 pub const SECTION_ALIGNMENT: usize = 16;

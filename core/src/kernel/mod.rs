@@ -26,6 +26,7 @@ pub use scalar::Scalar;
 use crate::format::Packing;
 use crate::ops::attention::{self, HeadRows};
 use crate::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
+use crate::ops::vector::{self, Update};
 use crate::part::{self, rows_mut};
 
 /// Matrix products. Row `r`, position `t` of a product goes to `out[t * out_stride + r]`.
@@ -60,7 +61,7 @@ pub trait Kernel {
     }
 
     /// Integer weights by 16-bit activations: each dot product is an exact integer sum of
-    /// `scale * integer * activation`, then `(f32(sum >> shift) * (row_scale * 2^shift)) * input_scale`.
+    /// `scale * integer * activation`, then `(f32(sum >> shift) * row_scale) * (input_scale * 2^shift)`.
     #[inline(always)]
     fn matmul_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>) {
         portable::matmul_i16(out, out_stride, inputs, rows);
@@ -109,5 +110,17 @@ pub trait Kernel {
     #[inline(always)]
     fn add_weighted_f16(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
         attention::add_weighted_f16(out, weights, values);
+    }
+
+    /// Updates each element of `x` with the float in its place, of four bytes in the order of the blob.
+    #[inline(always)]
+    fn update(&self, x: &mut [f32], floats: &[[u8; 4]], update: Update) {
+        vector::update(x, floats, update);
+    }
+
+    /// Multiplies all of `x`.
+    #[inline(always)]
+    fn scale(&self, x: &mut [f32], by: f32) {
+        vector::scale(x, by);
     }
 }

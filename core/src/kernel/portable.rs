@@ -129,33 +129,39 @@ pub(crate) fn sum<'a>(
 pub struct Scaling {
     /// Bits that are shifted out of a sum, up to 28: a row has at most [`MAX_WIDTH`](crate::config::MAX_WIDTH) weights.
     pub shift: u32,
-    /// Half of what the shift leaves out.
-    pub half: i64,
-    /// `2^shift`.
-    pub unit: f32,
 }
 
 impl Scaling {
     /// Of a product whose rows have `n_in` weights.
     #[inline(always)]
     pub const fn new(packing: Packing, n_in: usize) -> Self {
-        let shift = packing.shift(n_in);
-        Self { shift, half: (1i64 << shift) >> 1, unit: f32::from_bits((shift + 127) << 23) }
+        Self { shift: packing.shift(n_in) }
+    }
+
+    /// What one of a row's shifted sum stands for where the row's scale is 1 and the inputs' is `input_scale`.
+    #[inline(always)]
+    pub fn unit(self, input_scale: f32) -> f32 {
+        input_scale * f32::from_bits((self.shift + 127) << 23)
+    }
+
+    /// A row's integer sum without the bits that are shifted out: 32 are left.
+    #[inline(always)]
+    pub const fn shifted(self, sum: i64) -> i32 {
+        // No more is computed than these.
+        let (low, high) = (sum as u32, (sum >> 32) as u32);
+        (low >> self.shift | (high << 1) << (31 - self.shift)) as i32
     }
 
     /// The product that the integer sum of a row stands for.
     #[inline(always)]
-    pub fn finish(&self, sum: i64, row_scale: f32, input_scale: f32) -> f32 {
-        let sum = sum + self.half;
-        // The shifted sum fits 32 bits: no more of it than that is computed.
-        let (low, high) = (sum as u32, (sum >> 32) as u32);
-        let rounded = low >> self.shift | (high << 1) << (31 - self.shift);
-        (rounded as i32 as f32 * (row_scale * self.unit)) * input_scale
+    pub fn finish(self, sum: i64, row_scale: f32, unit: f32) -> f32 {
+        (self.shifted(sum) as f32 * row_scale) * unit
     }
 }
 
 /// A row's integer sum as the f32 product.
 #[inline(always)]
 pub fn finish(sum: i64, packing: Packing, n_in: usize, row_scale: f32, input_scale: f32) -> f32 {
-    Scaling::new(packing, n_in).finish(sum, row_scale, input_scale)
+    let scaling = Scaling::new(packing, n_in);
+    scaling.finish(sum, row_scale, scaling.unit(input_scale))
 }

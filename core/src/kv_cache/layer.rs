@@ -162,6 +162,11 @@ impl<K: Kernel> HeadOps for F32Ops<'_, K> {
     fn add_weighted(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
         self.0.add_weighted_f32(out, weights, values);
     }
+
+    #[inline(always)]
+    fn scale(&self, out: &mut [f32], by: f32) {
+        self.0.scale(out, by);
+    }
 }
 
 struct F16Ops<'a, K>(&'a K);
@@ -175,5 +180,10 @@ impl<K: Kernel> HeadOps for F16Ops<'_, K> {
     #[inline(always)]
     fn add_weighted(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
         self.0.add_weighted_f16(out, weights, values);
+    }
+
+    #[inline(always)]
+    fn scale(&self, out: &mut [f32], by: f32) {
+        self.0.scale(out, by);
     }
 }

@@ -15,9 +15,6 @@ pub const FAR: i32 = 1 << 29;
 /// No exponent yet: below every one of [`exp_fixed`], and far enough from both ends of i32 to subtract.
 pub const NONE: i32 = -(1 << 30);
 
-/// Terms this many powers of two below their running reference are left out of a sum of floats.
-pub const CUTOFF: i32 = -60;
-
 /// Below this magnitude an argument fits fixed point with [`POINT`] fractional bits.
 const NEAR: f32 = 128.0;
 const POINT: i32 = 24;
@@ -33,21 +30,39 @@ const LOG2_E_LOW: u32 = 0x5C17_F0BC;
 /// never raises a running reference, the other always does. All other exponents lie between.
 #[inline(always)]
 pub fn exp_parts(x: f32) -> (i32, f32) {
-    let (exponent, factor) = exp_fixed(x);
-    // 31 bits are more than a float keeps.
-    (exponent, if exponent == FAR { f32::NAN } else { from_fixed((factor >> 1) as i32, 30) })
+    if is_near(x) { parts(exp_near(x)) } else { exp_parts_far(x) }
 }
 
 /// As [`exp_parts`] with the factor in units of `2^-31`: from `2^31` on, or 0 where [`exp_parts`] has 0 or NaN. It is
 /// off by less than 7e-8 of itself.
 #[inline(always)]
 pub fn exp_fixed(x: f32) -> (i32, u32) {
-    if x.to_bits() & 0x7FFF_FFFF < NEAR.to_bits() {
-        let log2 = i64::from(to_fixed(x, POINT)) * i64::from(LOG2_E);
-        ((log2 >> (POINT + 30)) as i32, exp2_fraction((log2 >> (POINT - 2)) as u32))
-    } else {
-        exp_far(x)
-    }
+    if is_near(x) { exp_near(x) } else { exp_far(x) }
+}
+
+/// The factor as a float.
+#[inline(always)]
+fn parts((exponent, factor): (i32, u32)) -> (i32, f32) {
+    // 31 bits are more than a float keeps.
+    (exponent, from_fixed((factor >> 1) as i32, 30))
+}
+
+#[inline(always)]
+const fn is_near(x: f32) -> bool {
+    x.to_bits() & 0x7FFF_FFFF < NEAR.to_bits()
+}
+
+#[inline(always)]
+fn exp_near(x: f32) -> (i32, u32) {
+    let log2 = i64::from(to_fixed(x, POINT)) * i64::from(LOG2_E);
+    ((log2 >> (POINT + 30)) as i32, exp2_fraction((log2 >> (POINT - 2)) as u32))
+}
+
+#[cold]
+#[inline(never)]
+fn exp_parts_far(x: f32) -> (i32, f32) {
+    let far = exp_far(x);
+    if far.0 == FAR { (FAR, f32::NAN) } else { parts(far) }
 }
 
 /// The rarer large argument.

@@ -17,12 +17,12 @@ const POINT: i32 = 26;
 /// Fractional bits of an argument's distance from the middle of its cubic.
 const WITHIN: i32 = POINT - 4;
 
-/// Replaces each element of `x` by its GELU, `x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2` or
+/// Makes each element of `out` the GELU of `x` in its place, `x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2` or
 /// `x (1 + erf(x / sqrt 2)) / 2`, with an absolute error below `8e-8 max(|x|, 1)`. What is infinite or not a number stays
 /// so.
-pub fn gelu(x: &mut [f32], form: Gelu) {
+pub fn gelu(out: &mut [f32], x: &[f32], form: Gelu) {
     let table = table(form);
-    x.iter_mut().for_each(|x| *x = one(*x, table));
+    out.iter_mut().zip(x).for_each(|(out, &x)| *out = one(x, table));
 }
 
 /// The cubics of a form.
@@ -57,8 +57,8 @@ mod tests {
     use super::*;
 
     fn of(x: f32, form: Gelu) -> f32 {
-        let mut y = [x];
-        gelu(&mut y, form);
+        let mut y = [0.0];
+        gelu(&mut y, &[x], form);
         y[0]
     }
 

@@ -21,11 +21,17 @@ pub fn normalize(out: &mut [f32], x: &[f32], epsilon: f32) {
         return out.fill(if peak < LEAST { 0.0 } else { f32::NAN });
     }
     let shift = POINT - exponent(peak);
-    let sum: i64 = x.iter().map(|&v| i64::from(to_fixed(v, shift))).sum();
+    // Integers wait in `out`, as the bits of its floats.
+    let mut sum = 0;
+    for (out, &v) in out.iter_mut().zip(x) {
+        let integer = to_fixed(v, shift);
+        sum += i64::from(integer);
+        *out = f32::from_bits(integer as u32);
+    }
     let mean = quotient(sum, x.len() as u32);
     let mut squares = 0;
-    for (out, &v) in out.iter_mut().zip(x) {
-        let distance = to_fixed(v, shift) - mean;
+    for out in &mut *out {
+        let distance = out.to_bits() as i32 - mean;
         let high = i64::from(distance >> DROPPED);
         squares += (high * high) as u64;
         *out = f32::from_bits(distance as u32);

@@ -13,3 +13,4 @@ pub mod layer_norm;
 pub mod pack;
 pub mod quantize;
 pub mod reduce;
+pub mod vector;

@@ -1,7 +1,7 @@
 //! Tokens to hidden states: the transformer blocks, as a machine of bounded steps.
 
 use super::product::{Matrix, Product};
-use super::weights::{Update, read_row};
+use super::weights::read_row;
 use super::{ForwardError, Progress, Session, required};
 use crate::blob::slot::{LayerSlot, Slot};
 use crate::config::TokenId;
@@ -10,6 +10,7 @@ use crate::kv_cache::Part;
 use crate::model::Tensor;
 use crate::ops::fixed::{add, multiply};
 use crate::ops::gelu::gelu;
+use crate::ops::vector::Update;
 use crate::part::{self, part, part_mut, rows_mut, split_mut};
 use crate::scratch::BLOCK_ROWS;
 use crate::source::{ReadError, Source};
@@ -167,8 +168,8 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
         let residual = rows_mut(session.scratch.residual, n_embd).zip(self.tokens).enumerate();
         for (position, (x, &token)) in residual.take(positions.end).skip(positions.start) {
             let (token, place) = (token as usize, session.n_past + position);
-            read_row(session.model.source(), &wte, token, group_scales, x, Update::Set)?;
-            read_row(session.model.source(), &wpe, place, group_scales, x, Update::Add)?;
+            read_row(session.model.source(), &session.kernel, &wte, token, group_scales, x, Update::Set)?;
+            read_row(session.model.source(), &session.kernel, &wpe, place, group_scales, x, Update::Add)?;
         }
         Ok(())
     }
@@ -231,10 +232,8 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
         for block in blocks(rows, n_ff) {
             self.product(matrix, block.clone())?;
             let scratch = &mut self.session.scratch;
-            for (outputs, hidden) in scratch.block.chunks_exact_mut(BLOCK_ROWS).zip(rows_mut(scratch.hidden, n_ff)) {
-                let outputs = part_mut(outputs, ..block.len());
-                gelu(outputs, config.gelu);
-                part_mut(hidden, block.clone()).iter_mut().zip(outputs).for_each(|(x, &mut out)| *x = out);
+            for (outputs, hidden) in scratch.block.chunks_exact(BLOCK_ROWS).zip(rows_mut(scratch.hidden, n_ff)) {
+                gelu(part_mut(hidden, block.clone()), outputs, config.gelu);
             }
         }
         Ok(())

@@ -19,6 +19,8 @@ use crate::error::{Buffer, MemoryError};
 use crate::kernel::Kernel;
 use crate::kv_cache::{KvCache, KvType};
 use crate::model::{Model, Tensor};
+use crate::ops::layer_norm;
+use crate::ops::vector::Update;
 use crate::part::{self, part, part_mut, rows_mut};
 use crate::scratch::{Batch, Scratch};
 use crate::sink::LogitSink;
@@ -254,18 +256,18 @@ impl<'b, S: Source, K: Kernel> Session<'b, S, K> {
         let normed = part_mut(self.scratch.normed, ..n * n_embd);
         let residual = part(self.scratch.residual, first * n_embd..);
         for (normed, residual) in rows_mut(normed, n_embd).zip(part::rows(residual, n_embd)) {
-            crate::ops::layer_norm::normalize(normed, residual, epsilon);
+            layer_norm::normalize(normed, residual, epsilon);
         }
         let weight = required(&mut self.model, weight)?;
         weights::read_vector(self.model.source(), &weight, 0..n_embd, |range, weights| {
             for normed in rows_mut(normed, n_embd) {
-                weights.update(part_mut(normed, range.clone()), weights::Update::Scale);
+                weights.update(&self.kernel, part_mut(normed, range.clone()), Update::Scale);
             }
         })?;
         if let Some(bias) = self.model.tensor(bias)? {
             weights::read_vector(self.model.source(), &bias, 0..n_embd, |range, bias| {
                 for normed in rows_mut(normed, n_embd) {
-                    bias.update(part_mut(normed, range.clone()), weights::Update::Add);
+                    bias.update(&self.kernel, part_mut(normed, range.clone()), Update::Add);
                 }
             })?;
         }

@@ -1,7 +1,7 @@
 //! Matrix products over rows that come block by block, or, where a row outgrows the source's buffer, piece by piece.
 
 use super::required;
-use super::weights::{Update, piece_groups, pieces, read_scales, read_vector};
+use super::weights::{piece_groups, pieces, read_scales, read_vector};
 use crate::blob::slot::{LayerSlot, Slot};
 use crate::config::Activations;
 use crate::features::{FLOATS, I8_ACTIVATIONS};
@@ -12,6 +12,7 @@ use crate::kernel::{
 use crate::model::{Model, Tensor};
 use crate::ops::quantize::i16_words;
 use crate::ops::reduce::{STRIPES, fold};
+use crate::ops::vector::Update;
 use crate::part::{self, part, part_mut};
 use crate::scratch::{BLOCK_ROWS, Partial};
 use crate::source::{ReadError, Source};
@@ -137,7 +138,7 @@ impl<'a> Product<'a> {
         let Some(bias) = &self.bias else { return Ok(()) };
         read_vector(source, bias, rows, |range, bias| {
             for out in out.chunks_exact_mut(BLOCK_ROWS) {
-                bias.update(part_mut(out, range.clone()), Update::Add);
+                bias.update(kernel, part_mut(out, range.clone()), Update::Add);
             }
         })
     }

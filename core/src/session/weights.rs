@@ -2,10 +2,11 @@
 
 use crate::features::FLOATS;
 use crate::format::{Format, Packing};
-use crate::kernel::{Unpacked, row_scale, signed_bytes};
+use crate::kernel::{Kernel, Unpacked, row_scale, signed_bytes};
 use crate::model::Tensor;
-use crate::ops::fixed::{add, multiply};
+use crate::ops::fixed::multiply;
 use crate::ops::reduce::STRIPES;
+use crate::ops::vector::Update;
 use crate::part::{part, part_mut};
 use crate::source::{ReadError, Source};
 use core::ops::Range;
@@ -28,56 +29,39 @@ pub(super) enum Floats<'a> {
     F16(&'a [[u8; 2]]),
 }
 
-/// What a weight does to the element in its place.
-#[derive(Clone, Copy)]
-pub(super) enum Update {
-    Set,
-    Add,
-    Scale,
-}
-
 impl Floats<'_> {
     /// Updates each element of `out` with the float in its place.
-    pub(super) fn update(self, out: &mut [f32], update: Update) {
+    pub(super) fn update(self, kernel: &impl Kernel, out: &mut [f32], update: Update) {
         match self {
-            Self::F32(floats) => update.apply(out, floats),
-            Self::F16(halves) => update.convert(out, halves, |bytes| half::f16::from_le_bytes(bytes).to_f32()),
+            Self::F32(floats) => kernel.update(out, floats, update),
+            Self::F16(halves) => {
+                update_with(kernel, out, update, halves, |bytes| half::f16::from_le_bytes(bytes).to_f32());
+            }
         }
     }
 }
 
-impl Update {
-    /// Updates each element of `out` with the float in its place.
-    #[inline(never)]
-    fn apply(self, out: &mut [f32], floats: &[[u8; 4]]) {
-        match self {
-            Self::Set => zip(out, floats, |x, weight| *x = weight),
-            Self::Add => zip(out, floats, |x, weight| *x = add(*x, weight)),
-            Self::Scale => zip(out, floats, |x, weight| *x = multiply(*x, weight)),
-        }
-    }
-
-    /// As [`Update::apply`], of weights that are floats after `convert`.
-    #[inline(always)]
-    fn convert<T: Copy>(self, out: &mut [f32], weights: &[T], convert: impl Fn(T) -> f32) {
-        let mut floats = [[0; 4]; 64];
-        for (out, weights) in out.chunks_mut(floats.len()).zip(weights.chunks(floats.len())) {
-            floats.iter_mut().zip(weights).for_each(|(float, &weight)| *float = convert(weight).to_le_bytes());
-            self.apply(out, part(&floats, ..weights.len()));
-        }
-    }
-}
-
-/// Each element of `out` with the one of `floats` in its place.
+/// Updates each element of `out` with what `convert` makes of the weight in its place.
 #[inline(always)]
-fn zip(out: &mut [f32], floats: &[[u8; 4]], with: impl Fn(&mut f32, f32)) {
-    out.iter_mut().zip(floats).for_each(|(out, &float)| with(out, f32::from_le_bytes(float)));
+fn update_with<T: Copy>(
+    kernel: &impl Kernel,
+    out: &mut [f32],
+    update: Update,
+    weights: &[T],
+    convert: impl Fn(T) -> f32,
+) {
+    let mut floats = [[0; 4]; 64];
+    for (out, weights) in out.chunks_mut(floats.len()).zip(weights.chunks(floats.len())) {
+        floats.iter_mut().zip(weights).for_each(|(float, &weight)| *float = convert(weight).to_le_bytes());
+        kernel.update(out, part(&floats, ..weights.len()), update);
+    }
 }
 
 /// Reads one row of a matrix, and updates each element of `x` with the weight of its column. `group_scales` has room for
 /// a row's.
 pub(super) fn read_row(
     source: &mut impl Source,
+    kernel: &impl Kernel,
     matrix: &Tensor,
     row: usize,
     group_scales: &mut [u32],
@@ -90,7 +74,7 @@ pub(super) fn read_row(
             return Ok(());
         }
         return read_floats(source, matrix.format, offset, 0..matrix.cols, |range, floats| {
-            floats.update(part_mut(x, range), update);
+            floats.update(kernel, part_mut(x, range), update);
         });
     };
     let row_scale = read_scales(source, matrix, packing, row, group_scales)?;
@@ -102,7 +86,7 @@ pub(super) fn read_row(
         for (first, (bytes, scale)) in piece.clone().step_by(packing.group).zip(groups) {
             let step = row_scale * scale as f32;
             let integers = signed_bytes(packing, bytes, packing.group.min(piece.end - first), &mut buffer);
-            update.convert(part_mut(x, first..), integers, |q| multiply(step, f32::from(q as i8)));
+            update_with(kernel, part_mut(x, first..), update, integers, |q| multiply(step, f32::from(q as i8)));
         }
     }
     Ok(())

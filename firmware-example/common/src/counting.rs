@@ -7,6 +7,7 @@ use core::hint::black_box;
 use emberlm_core::format::{Format, Packing};
 use emberlm_core::kernel::{F32Inputs, I8Inputs, I16Inputs, Kernel, Rows};
 use emberlm_core::ops::attention::HeadRows;
+use emberlm_core::ops::vector::Update;
 
 use crate::Board;
 use crate::kernels::Width;
@@ -134,5 +135,13 @@ impl<B: Board> Kernel for Counting<'_, B> {
 
     fn add_weighted_f16(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
         self.kernel.add_weighted_f16(out, weights, values);
+    }
+
+    fn update(&self, x: &mut [f32], floats: &[[u8; 4]], update: Update) {
+        self.kernel.update(x, floats, update);
+    }
+
+    fn scale(&self, x: &mut [f32], by: f32) {
+        self.kernel.scale(x, by);
     }
 }

@@ -20,49 +20,53 @@
 
 use core::arch::naked_asm;
 
-/// What a loop runs over.
+/// What a loop runs over: `times` times a unit of three rows at one position, or one row at some positions.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
-    /// The first group's integers, at a multiple of 4; those of the others follow.
+    /// The first group's integers in the first row, at a multiple of 4; those of the others follow.
     pub weights: *const u8,
     /// The activations under them, as [`layout`](super::layout) puts them.
     pub x: *const u32,
     /// Bytes from row to row, of integers and of scales.
     pub stride: usize,
-    /// The last group's scale; those of the groups before it lie before it.
+    /// Minus the number of groups, which is 1 to [`MAX_GROUPS`].
+    pub minus_groups: isize,
+    /// The last group's scale in the first row; those of the groups before it lie before it.
     pub last_scale: *const u8,
-    /// Groups, 1 to [`MAX_GROUPS`].
-    pub groups: usize,
+    /// Where the sums go, unit after unit, one for each of its rows, or positions.
+    pub sums: *mut i64,
+    /// Units, at least one.
+    pub times: usize,
 }
 
 /// Groups whose sums a loop may push: 576 bytes of stack.
 pub const MAX_GROUPS: usize = 24;
 
-/// A loop: writes one integer sum for each of its rows, or positions.
+/// A loop: writes the integer sums.
 ///
 /// # Safety
-/// All that [`Run`] says is there, and room for the sums.
-pub type Loop = unsafe extern "C" fn(run: &Run, sums: *mut i64);
+/// All that [`Run`] says is there.
+pub type Loop = unsafe extern "C" fn(run: &Run);
 
 /// A loop over three rows at one position. `eight` is a macro's body: eight columns of a row at `\row` into the sum
 /// `\sum` with the activations in r4 to r7, the first product added to `\from`.
 ///
-/// r0 to r2 point to the rows' weights, r3 to the activations, r8 to r10 are the group's sums. A frame on the stack
-/// holds the sums, minus the number of groups that are left, and where the last scale is. The first frame's third sum
-/// is one that no group has: it ends the second loop.
+/// r0 to r2 point to the rows' weights, r3 to the activations, r8 to r10 are the group's sums. The stack has a copy of the
+/// run, of what is left of it, and on top of that a frame a group: the sums, minus the number of groups that are left, and
+/// where the last scale is. The first frame's third sum is one that no group has: it ends the second loop.
 macro_rules! three_rows {
     (eight: $eight:expr, group: $group:expr, load_scale: $load_scale:literal, mask: $mask:literal) => {
         naked_asm!(
             // The assembler is not told what a core of Armv8-M has beyond its architecture.
             ".arch armv7e-m",
-            "push {{r1, r4-r11, lr}}",
-            "ldm r0, {{r0-r4}}",
-            "mov lr, r3",
-            "mov r3, r1",
-            "add r1, r0, r2",
-            "add r2, r1, r2",
-            "rsb r11, r4, #0",
+            "push {{r4-r11, lr}}",
+            "ldm r0, {{r3-r9}}",
+            "push {{r3-r9}}",
+            "ldm sp, {{r0, r3-r4, r11, lr}}",
+            "1:",
+            "add r1, r0, r4",
+            "add r2, r1, r4",
             "mov r10, #0x80000000",
             "push {{r8-r11, lr}}",
             $mask,
@@ -99,8 +103,18 @@ macro_rules! three_rows {
             "cmp r10, #0x80000000",
             "bne 3b",
             ".purgem SCALES",
-            "pop {{r4}}",
-            "stm r4, {{r0-r3, r5-r6}}",
+            "ldrd r7, r8, [sp, #20]",
+            "stm r7!, {{r0-r3, r5-r6}}",
+            "ldm sp, {{r0, r3-r4, r11, lr}}",
+            "add r1, r4, r4, lsl #1",
+            "add r0, r1",
+            "add lr, r1",
+            "subs r8, #1",
+            "str r0, [sp]",
+            "str lr, [sp, #16]",
+            "strd r7, r8, [sp, #20]",
+            "bne 1b",
+            "add sp, #28",
             "pop {{r4-r11, pc}}",
         )
     };
@@ -149,7 +163,7 @@ macro_rules! corrected_group_of_rows {
 /// # Safety
 /// See [`Loop`].
 #[unsafe(naked)]
-pub unsafe extern "C" fn bytes_by_rows(run: &Run, sums: *mut i64) {
+pub unsafe extern "C" fn bytes_by_rows(run: &Run) {
     three_rows!(
         eight: eight_bytes!(),
         group: r"
@@ -173,7 +187,7 @@ pub unsafe extern "C" fn bytes_by_rows(run: &Run, sums: *mut i64) {
 /// # Safety
 /// See [`Loop`].
 #[unsafe(naked)]
-pub unsafe extern "C" fn unpacked_by_rows(run: &Run, sums: *mut i64) {
+pub unsafe extern "C" fn unpacked_by_rows(run: &Run) {
     three_rows!(eight: eight_bytes!(), group: corrected_group_of_rows!(), load_scale: "ldrsb", mask: "")
 }
 
@@ -182,7 +196,7 @@ pub unsafe extern "C" fn unpacked_by_rows(run: &Run, sums: *mut i64) {
 /// # Safety
 /// See [`Loop`].
 #[unsafe(naked)]
-pub unsafe extern "C" fn nibbles_by_rows(run: &Run, sums: *mut i64) {
+pub unsafe extern "C" fn nibbles_by_rows(run: &Run) {
     three_rows!(
         eight: r"
             ldr r11, [\row], #4
@@ -211,10 +225,11 @@ macro_rules! four_positions {
         naked_asm!(
             // The assembler is not told what a core of Armv8-M has beyond its architecture.
             ".arch armv7e-m",
-            "push {{r1, r4-r11, lr}}",
-            "ldm r0, {{r0-r4}}",
-            "mov r7, r3",
-            "rsb r6, r4, #0",
+            "push {{r4-r11, lr}}",
+            "ldm r0, {{r3-r9}}",
+            "push {{r3-r9}}",
+            "ldm sp, {{r0-r2, r6-r7}}",
+            "1:",
             "mov r5, #0x80000000",
             "push {{r2-r7}}",
             ".macro DOT sum, multiply",
@@ -264,8 +279,17 @@ macro_rules! four_positions {
             "pop {{r2-r7}}",
             "cmp r5, #0x80000000",
             "bne 3b",
-            "pop {{r2}}",
-            "stm r2, {{r0-r1, r8-r12, lr}}",
+            "ldrd r2, r3, [sp, #20]",
+            "stm r2!, {{r0-r1, r8-r12, lr}}",
+            "ldm sp, {{r0-r1, r4, r6-r7}}",
+            "add r0, r4",
+            "add r7, r4",
+            "subs r3, #1",
+            "str r0, [sp]",
+            "str r7, [sp, #16]",
+            "strd r2, r3, [sp, #20]",
+            "bne 1b",
+            "add sp, #28",
             "pop {{r4-r11, pc}}",
         )
     };
@@ -314,7 +338,7 @@ macro_rules! corrected_group_of_four {
 /// # Safety
 /// See [`Loop`].
 #[unsafe(naked)]
-pub unsafe extern "C" fn bytes_by_four(run: &Run, sums: *mut i64) {
+pub unsafe extern "C" fn bytes_by_four(run: &Run) {
     four_positions!(unpack: unpack_bytes!(), group: group_of_four!(), load_scale: "ldrb")
 }
 
@@ -323,7 +347,7 @@ pub unsafe extern "C" fn bytes_by_four(run: &Run, sums: *mut i64) {
 /// # Safety
 /// See [`Loop`].
 #[unsafe(naked)]
-pub unsafe extern "C" fn unpacked_by_four(run: &Run, sums: *mut i64) {
+pub unsafe extern "C" fn unpacked_by_four(run: &Run) {
     four_positions!(unpack: unpack_bytes!(), group: corrected_group_of_four!(), load_scale: "ldrsb")
 }
 
@@ -332,7 +356,7 @@ pub unsafe extern "C" fn unpacked_by_four(run: &Run, sums: *mut i64) {
 /// # Safety
 /// See [`Loop`].
 #[unsafe(naked)]
-pub unsafe extern "C" fn nibbles_by_four(run: &Run, sums: *mut i64) {
+pub unsafe extern "C" fn nibbles_by_four(run: &Run) {
     four_positions!(
         unpack: r"
             ldr r9, [r0], #4
@@ -352,10 +376,11 @@ macro_rules! two_positions {
         naked_asm!(
             // The assembler is not told what a core of Armv8-M has beyond its architecture.
             ".arch armv7e-m",
-            "push {{r1, r4-r11, lr}}",
-            "ldm r0, {{r0-r4}}",
-            "mov r7, r3",
-            "rsb r6, r4, #0",
+            "push {{r4-r11, lr}}",
+            "ldm r0, {{r3-r9}}",
+            "push {{r3-r9}}",
+            "ldm sp, {{r0-r2, r6-r7}}",
+            "1:",
             "mov r3, #0x80000000",
             "push {{r2-r3, r6-r7}}",
             $mask,
@@ -399,8 +424,17 @@ macro_rules! two_positions {
             "pop {{r2-r3, r6-r7}}",
             "cmp r3, #0x80000000",
             "bne 3b",
-            "pop {{r2}}",
-            "stm r2, {{r0-r1, r4-r5}}",
+            "ldrd r2, r3, [sp, #20]",
+            "stm r2!, {{r0-r1, r4-r5}}",
+            "ldm sp, {{r0-r1, r4, r6-r7}}",
+            "add r0, r4",
+            "add r7, r4",
+            "subs r3, #1",
+            "str r0, [sp]",
+            "str r7, [sp, #16]",
+            "strd r2, r3, [sp, #20]",
+            "bne 1b",
+            "add sp, #28",
             "pop {{r4-r11, pc}}",
         )
     };
@@ -435,7 +469,7 @@ macro_rules! corrected_group_of_two {
 /// # Safety
 /// See [`Loop`].
 #[unsafe(naked)]
-pub unsafe extern "C" fn bytes_by_two(run: &Run, sums: *mut i64) {
+pub unsafe extern "C" fn bytes_by_two(run: &Run) {
     two_positions!(unpack: unpack_bytes!(), group: group_of_two!(), load_scale: "ldrb", mask: "")
 }
 
@@ -444,7 +478,7 @@ pub unsafe extern "C" fn bytes_by_two(run: &Run, sums: *mut i64) {
 /// # Safety
 /// See [`Loop`].
 #[unsafe(naked)]
-pub unsafe extern "C" fn unpacked_by_two(run: &Run, sums: *mut i64) {
+pub unsafe extern "C" fn unpacked_by_two(run: &Run) {
     two_positions!(unpack: unpack_bytes!(), group: corrected_group_of_two!(), load_scale: "ldrsb", mask: "")
 }
 
@@ -453,7 +487,7 @@ pub unsafe extern "C" fn unpacked_by_two(run: &Run, sums: *mut i64) {
 /// # Safety
 /// See [`Loop`].
 #[unsafe(naked)]
-pub unsafe extern "C" fn nibbles_by_two(run: &Run, sums: *mut i64) {
+pub unsafe extern "C" fn nibbles_by_two(run: &Run) {
     two_positions!(
         unpack: r"
             ldr r9, [r0], #4

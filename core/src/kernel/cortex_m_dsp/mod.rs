@@ -16,11 +16,15 @@ mod layout;
 mod loops;
 mod product;
 mod unpack;
+#[cfg(target_abi = "eabihf")]
+mod vector;
 
 use super::{I8Inputs, I16Inputs, Kernel, Rows};
 use crate::format::Packing;
 #[cfg(target_abi = "eabihf")]
 use crate::ops::attention::HeadRows;
+#[cfg(target_abi = "eabihf")]
+use crate::ops::vector::Update;
 use core::arch::asm;
 use product::Product;
 
@@ -76,6 +80,16 @@ impl Kernel for CortexMDsp {
     #[cfg(target_abi = "eabihf")]
     fn add_weighted_f16(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
         attention::add_weighted_f16(out, weights, values);
+    }
+
+    #[cfg(target_abi = "eabihf")]
+    fn update(&self, x: &mut [f32], floats: &[[u8; 4]], update: Update) {
+        vector::update(x, floats, update);
+    }
+
+    #[cfg(target_abi = "eabihf")]
+    fn scale(&self, x: &mut [f32], by: f32) {
+        vector::scale(x, by);
     }
 }
 

@@ -85,7 +85,7 @@ impl<'a> Product<'a> {
         if self.n_rows < ROWS {
             // Each row takes the place of three.
             for start in 0..self.n_rows {
-                self.pass::<PLAIN, 1>(start, 0, t).run::<ROWS, 1>(&mut sums, 0);
+                self.sums::<PLAIN, ROWS, 1>(&mut sums, 1, start, 0, t);
                 self.finish(out, 1, &sums, start..start + 1, [scale]);
             }
             return;
@@ -94,15 +94,10 @@ impl<'a> Product<'a> {
             // The last three rows may overlap those before them, here and below.
             let start = next.min(self.n_rows - ROWS);
             next = self.n_rows.min(start + SUMS);
-            let (n, mut at) = (next - start, 0);
-            let mut pass = self.pass::<PLAIN, 1>(start, 1, t);
-            while at + ROWS <= n {
-                pass.run::<ROWS, 1>(&mut sums, at);
-                at += ROWS;
-            }
-            if at < n {
-                let back = self.pass::<PLAIN, 1>(next - ROWS, 1, t);
-                { back }.run::<ROWS, 1>(&mut sums, n - ROWS);
+            let n = next - start;
+            self.sums::<PLAIN, ROWS, 1>(&mut sums, n / ROWS, start, 1, t);
+            if n % ROWS > 0 {
+                self.sums::<PLAIN, ROWS, 1>(part_mut(&mut sums, n - ROWS..), 1, next - ROWS, 1, t);
             }
             self.finish(out, 1, &sums, start..next, [scale]);
         }
@@ -118,12 +113,9 @@ impl<'a> Product<'a> {
         scales: [f32; P],
     ) {
         let mut sums = [const { MaybeUninit::uninit() }; SUMS];
-        let mut pass = self.pass::<PLAIN, P>(0, 0, t);
         for start in (0..self.n_rows).step_by(SUMS / P) {
             let n = (self.n_rows - start).min(SUMS / P);
-            for i in 0..n {
-                pass.run::<1, P>(&mut sums, P * i);
-            }
+            self.sums::<PLAIN, 1, P>(&mut sums, n, start, 1, t);
             self.finish(out, out_stride, &sums, start..start + n, scales);
         }
     }
@@ -148,22 +140,44 @@ impl<'a> Product<'a> {
         unsafe {
             let over =
                 Outputs { out: out.as_mut_ptr(), out_stride, row_scales: row_scales.as_ptr(), stride: self.stride };
-            finish_rows(over, rows.len(), sums.as_ptr().cast(), &self.scaling, scales);
+            finish_rows(over, rows.len(), sums.as_ptr().cast(), self.scaling, scales);
         }
     }
 
-    /// A pass over rows from `first` on with a tile of positions that starts with `t`.
+    /// Writes the sums `[times][R][P]` of `times` times `R` rows, from row `first` on and `step` apart, with a tile of
+    /// positions that starts with `t`.
     #[inline(always)]
-    fn pass<const PLAIN: bool, const P: usize>(&self, first: usize, step: usize, t: usize) -> Pass<'_, 'a, PLAIN> {
+    fn sums<const PLAIN: bool, const R: usize, const P: usize>(
+        &self,
+        sums: &mut [MaybeUninit<i64>],
+        times: usize,
+        first: usize,
+        step: usize,
+        t: usize,
+    ) {
+        if !PLAIN {
+            for (i, sums) in sums.chunks_exact_mut(R * P).take(times).enumerate() {
+                let mut pieces = [0; MOST_SUMS];
+                self.pieces(self.run::<P>(), &mut pieces, (R, P), first + i * R * step, step, t);
+                sums.iter_mut().zip(pieces).for_each(|(sum, piece)| _ = sum.write(piece));
+            }
+            return;
+        }
+        if sums.len() < times * R * P {
+            return;
+        }
         let row = part(self.rows.bytes, first * self.stride..).as_ptr();
-        let over = Run {
+        let run = Run {
             weights: row,
             x: part(self.words, t * self.len..).as_ptr(),
             stride: step * self.stride,
+            minus_groups: -(self.full as isize),
             last_scale: row.wrapping_add(self.scales + self.full).wrapping_sub(1),
-            groups: self.full,
+            sums: sums.as_mut_ptr().cast(),
+            times,
         };
-        Pass { product: self, run: self.run::<P>(), over, first, step, t }
+        // SAFETY: the shapes are those that the product checked; there are groups where rows are whole ones.
+        unsafe { self.run::<P>()(&run) };
     }
 
     /// The loop over rows, or `P` positions.
@@ -208,11 +222,10 @@ impl<'a> Product<'a> {
             };
             let x = part(self.words, t * self.len + p * start * self.group.words..);
             let (weights, x, last_scale) = (weights.as_ptr(), x.as_ptr(), last_scale.as_ptr());
-            let mut piece: Sums = [0; MOST_SUMS];
+            let (mut piece, minus_groups): (Sums, _) = ([0; MOST_SUMS], -(groups as isize));
+            let over = Run { weights, x, stride, minus_groups, last_scale, sums: piece.as_mut_ptr(), times: 1 };
             // SAFETY: rows, scales and activations of these groups are there, and a place for each sum.
-            unsafe {
-                run(&Run { weights, x, stride, last_scale, groups }, piece.as_mut_ptr());
-            }
+            unsafe { run(&over) };
             sums.iter_mut().zip(piece).for_each(|(sum, piece)| *sum += piece);
         }
         if self.full * self.group.columns != self.rows.n_in {
@@ -244,38 +257,6 @@ impl<'a> Product<'a> {
 /// The sums of one loop: of three rows with one position, or one row with up to four.
 const MOST_SUMS: usize = 4;
 type Sums = [i64; MOST_SUMS];
-
-/// A pass over a product's rows. `PLAIN`: [`Product::plain`].
-struct Pass<'p, 'a, const PLAIN: bool> {
-    product: &'p Product<'a>,
-    run: Loop,
-    over: Run,
-    /// The next row, and rows from one to the next of those that are taken together.
-    first: usize,
-    step: usize,
-    /// The tile's first position.
-    t: usize,
-}
-
-impl<const PLAIN: bool> Pass<'_, '_, PLAIN> {
-    /// Writes the sums `[R][P]` of the next `R` rows from place `at` on.
-    #[inline(always)]
-    fn run<const R: usize, const P: usize>(&mut self, sums: &mut [MaybeUninit<i64>; SUMS], at: usize) {
-        let Some(sums) = sums.get_mut(at..at + R * P) else { return };
-        if PLAIN {
-            // SAFETY: the shapes are those that the product checked; there are groups where rows are whole ones.
-            unsafe { (self.run)(&self.over, sums.as_mut_ptr().cast()) };
-            let bytes = R * self.product.stride;
-            self.over.weights = self.over.weights.wrapping_add(bytes);
-            self.over.last_scale = self.over.last_scale.wrapping_add(bytes);
-        } else {
-            let mut pieces = [0; MOST_SUMS];
-            self.product.pieces(self.run, &mut pieces, (R, P), self.first, self.step, self.t);
-            sums.iter_mut().zip(pieces).for_each(|(sum, piece)| _ = sum.write(piece));
-            self.first += R;
-        }
-    }
-}
 
 /// The dot product of a group's signed bytes and its activations.
 fn dot(weights: &[u8], x: &[u32]) -> i32 {

@@ -5,19 +5,17 @@ use core::mem::MaybeUninit;
 
 use crate::kernel::{Scaling, row_scale};
 
-/// Sums to start from, each of them `start`, from 0 to 2^31: `n` eights, 1 at least.
+/// Sums to start from: `n` eights, 1 at least.
 ///
 /// # Safety
 /// There is room for them.
 #[unsafe(naked)]
-pub unsafe extern "C" fn fill_eights(room: *mut MaybeUninit<[i64; 8]>, start: u32, n: usize) {
+pub unsafe extern "C" fn clear_eights(room: *mut MaybeUninit<[i64; 8]>, n: usize) {
     naked_asm!(
         ".cpu cortex-m55",
         "push {{r7, lr}}",
         "vmov.i32 q0, #0",
-        "vmov s0, r1",
-        "vmov s2, r1",
-        "dls lr, r2",
+        "dls lr, r1",
         "2:",
         "vstrw.32 q0, [r0], #16",
         "vstrw.32 q0, [r0], #16",
@@ -31,7 +29,7 @@ pub unsafe extern "C" fn fill_eights(room: *mut MaybeUninit<[i64; 8]>, start: u3
 /// Sums of consecutive rows with one position, and what makes products of them.
 #[repr(C)]
 pub struct RowSums {
-    /// Two sums next to each other, half of what the shift leaves out added already.
+    /// Two sums next to each other.
     pub sums: *const i64,
     /// Bytes from two sums to the next two.
     pub pitch: usize,
@@ -44,8 +42,6 @@ pub struct RowSums {
     /// See [`Scaling`].
     pub shift: u32,
     pub unit: f32,
-    /// The position's scale.
-    pub scale: f32,
 }
 
 impl RowSums {
@@ -54,7 +50,7 @@ impl RowSums {
     /// # Safety
     /// Everything that this points to is there, and room for the products.
     #[inline(always)]
-    pub unsafe fn finish(&self, out: *mut f32, scaling: &Scaling) {
+    pub unsafe fn finish(&self, out: *mut f32, scaling: Scaling) {
         // SAFETY: the caller's.
         unsafe {
             if finish_quads(out, self) != 0 {
@@ -69,13 +65,13 @@ impl RowSums {
     /// As for [`RowSums::finish`].
     #[cold]
     #[inline(never)]
-    unsafe fn finish_exactly(&self, out: *mut f32, scaling: &Scaling) {
+    unsafe fn finish_exactly(&self, out: *mut f32, scaling: Scaling) {
         for r in 0..self.rows {
             // SAFETY: the caller's.
             unsafe {
                 let sum = *self.sums.byte_add(r / 2 * self.pitch).add(r % 2);
                 let row_scale = row_scale(&*self.scales.byte_add(r * self.stride));
-                *out.add(r) = scaling.finish(sum - scaling.half, row_scale, self.scale);
+                *out.add(r) = scaling.finish(sum, row_scale, self.unit);
             }
         }
     }
@@ -89,7 +85,7 @@ impl RowSums {
 unsafe extern "C" fn finish_quads(out: *mut f32, sums: &RowSums) -> u32 {
     naked_asm!(
         ".cpu cortex-m55",
-        "push {{r4-r8, lr}}",
+        "push {{r4-r7, r12, lr}}",
         // Flags of flushed inputs and results, bits 7 and 3.
         "vmrs r2, fpscr",
         "bic r2, #0x88",
@@ -99,7 +95,7 @@ unsafe extern "C" fn finish_quads(out: *mut f32, sums: &RowSums) -> u32 {
         "ldrd r4, r6, [r1]",
         "ldrd r2, r7, [r1, #8]",
         "ldrd lr, r3, [r1, #16]",
-        "ldrd r8, r12, [r1, #24]",
+        "ldr r12, [r1, #24]",
         // Where sums are, and scales.
         "vmul.i32 q2, q2, r7",
         "add r5, r4, r6",
@@ -123,13 +119,12 @@ unsafe extern "C" fn finish_quads(out: *mut f32, sums: &RowSums) -> u32 {
         "add r2, r7",
         "vshl.i32 q1, q1, #16",
         "vcvt.f32.s32 q0, q0",
-        "vmul.f32 q1, q1, r8",
         "vmul.f32 q0, q0, q1",
         "vmul.f32 q0, q0, r12",
         "vstrw.32 q0, [r0], #16",
         "letp lr, 2b",
         "vmrs r0, fpscr",
         "and r0, #0x88",
-        "pop {{r4-r8, pc}}",
+        "pop {{r4-r7, r12, pc}}",
     )
 }

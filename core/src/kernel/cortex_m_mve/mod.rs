@@ -15,7 +15,7 @@ use super::{I8Inputs, I8Position, I16Inputs, I16Position, Kernel, PackedRow, Pos
 use crate::format::{Format, Packing};
 use crate::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
 use crate::part::{part, part_mut, rows_mut};
-use finish::{RowSums, fill_eights};
+use finish::{RowSums, clear_eights};
 use layout::Layout;
 use loops::*;
 
@@ -152,7 +152,7 @@ fn multiply_packed(
             // SAFETY: `there` says that positions from `t` on, rows from `start` on and their outputs are; two rows have
             // a pair of sums for each position.
             unsafe {
-                fill_eights(room.as_mut_ptr(), scaling.half as u32, n.div_ceil(8) * positions);
+                clear_eights(room.as_mut_ptr(), n.div_ceil(8) * positions);
                 let sums = room.as_mut_ptr().cast::<i64>();
                 match together {
                     Some(run) => product.by_positions(run, sums, start, n, t),
@@ -169,10 +169,9 @@ fn multiply_packed(
                         stride,
                         rows: n,
                         shift: scaling.shift,
-                        unit: scaling.unit,
-                        scale: *scales.as_ptr().add(t + i),
+                        unit: scaling.unit(*scales.as_ptr().add(t + i)),
                     };
-                    sums.finish(out.as_mut_ptr().add((t + i) * out_stride + start), &scaling);
+                    sums.finish(out.as_mut_ptr().add((t + i) * out_stride + start), scaling);
                 }
             }
             start += n;

@@ -5,35 +5,31 @@ use crate::ops::fixed::HAS_CLZ;
 
 /// [`Scaling::finish`] with as few operations on floats as there can be.
 #[inline(always)]
-pub fn finish(scaling: &Scaling, sum: i64, row_scale: f32, input_scale: f32) -> f32 {
+pub fn finish(scaling: Scaling, sum: i64, row_scale: f32, unit: f32) -> f32 {
     if cfg!(target_feature = "f") {
-        return scaling.finish(sum, row_scale, input_scale);
+        return scaling.finish(sum, row_scale, unit);
     }
-    let shift = scaling.shift & 31;
-    let rounded = sum + scaling.half;
-    let integer = (rounded as u32 >> shift | ((rounded >> 32) as u32) << 1 << (31 - shift)) as i32;
-    scaled(integer, row_scale, shift, input_scale)
-        .unwrap_or_else(|| finish_in_floats(scaling, sum, row_scale, input_scale))
+    let integer = scaling.shifted(sum);
+    scaled(integer, row_scale, unit).unwrap_or_else(|| scaled_in_floats(integer, row_scale, unit))
 }
 
 #[cold]
 #[inline(never)]
-fn finish_in_floats(scaling: &Scaling, sum: i64, row_scale: f32, input_scale: f32) -> f32 {
-    scaling.finish(sum, row_scale, input_scale)
+fn scaled_in_floats(integer: i32, row_scale: f32, unit: f32) -> f32 {
+    (integer as f32 * row_scale) * unit
 }
 
-/// `(integer as f32 * (row_scale * 2^shift)) * scale` in integers, each of the roundings included; `None` where `row_scale` is no normal bf16, or something
-/// on the way is not a normal number.
+/// `(integer as f32 * row_scale) * unit` in integers, each of the roundings included; `None` where `row_scale` is no normal
+/// bf16, or something on the way is not a normal number.
 #[inline(always)]
-fn scaled(integer: i32, row_scale: f32, shift: u32, scale: f32) -> Option<f32> {
-    let (r, s) = (row_scale.to_bits(), scale.to_bits());
+fn scaled(integer: i32, row_scale: f32, unit: f32) -> Option<f32> {
+    let (r, s) = (row_scale.to_bits(), unit.to_bits());
     let is_normal = |exponent: u32| exponent.wrapping_sub(1) < 254;
     let (r_exponent, s_exponent) = (r >> 23 & 0xFF, s >> 23 & 0xFF);
     let magnitude = integer.unsigned_abs();
     if magnitude.wrapping_sub(1) >= i32::MAX as u32
         || r & 0xFFFF != 0
         || !is_normal(r_exponent)
-        || !is_normal(r_exponent + shift)
         || !is_normal(s_exponent)
     {
         return None;
@@ -45,7 +41,7 @@ fn scaled(integer: i32, row_scale: f32, shift: u32, scale: f32) -> Option<f32> {
     let product = mantissa * (r >> 16 & 0x7F | 0x80);
     let high = product >> 31;
     let mantissa = round(product, 7 + high);
-    let exponent = (r_exponent + shift + 31 + high).wrapping_sub(zeros);
+    let exponent = (r_exponent + 31 + high).wrapping_sub(zeros);
     // From 2^61 on, and below 2^63: its upper word, and whether there is more.
     let product = u64::from(mantissa << 7) * u64::from(s << 8 | 1 << 31);
     let product = (product >> 32) as u32 | u32::from(product as u32 != 0);
@@ -87,11 +83,6 @@ fn round(x: u32, bits: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::exp::pow2;
-
-    fn in_floats(integer: i32, row_scale: f32, shift: u32, scale: f32) -> f32 {
-        (integer as f32 * (row_scale * pow2(shift as i32))) * scale
-    }
 
     #[test]
     fn integers_give_the_bits_of_floats() {
@@ -110,11 +101,10 @@ mod tests {
             let exponent = 254 - (row_scale.to_bits() >> 23 & 0xFF).min(254);
             let scale = next() as u32;
             let scale = f32::from_bits(if i % 4 == 0 { scale } else { scale & 0x807F_FFFF | exponent << 23 });
-            let shift = (next() % 20) as u32;
-            let want = in_floats(integer, row_scale, shift, scale);
-            if let Some(got) = scaled(integer, row_scale, shift, scale) {
+            let want = scaled_in_floats(integer, row_scale, scale);
+            if let Some(got) = scaled(integer, row_scale, scale) {
                 taken += 1;
-                assert_eq!(got.to_bits(), want.to_bits(), "{integer} {row_scale:e} {shift} {scale:e}");
+                assert_eq!(got.to_bits(), want.to_bits(), "{integer} {row_scale:e} {scale:e}");
             }
         }
         assert!(taken > 1_000_000, "{taken}");
@@ -136,8 +126,8 @@ mod tests {
             for row_scale in [1.0, 1.5, 255.0 / 128.0, 2.0, -1e-30].map(|x: f32| f32::from_bits(x.to_bits() & !0xFFFF))
             {
                 for scale in [1.0, less, more, 1.5, 3e-5] {
-                    let got = scaled(integer, row_scale, 3, scale).map(f32::to_bits);
-                    let want = in_floats(integer, row_scale, 3, scale).to_bits();
+                    let got = scaled(integer, row_scale, scale).map(f32::to_bits);
+                    let want = scaled_in_floats(integer, row_scale, scale).to_bits();
                     assert_eq!(got, Some(want), "{integer} {row_scale:e} {scale:e}");
                 }
             }
@@ -146,7 +136,7 @@ mod tests {
             [(0, 1.0, 1.0), (i32::MIN, 1.0, 1.0), (1, 0.0, 1.0), (1, 1.0, f32::NAN), (1, 2e-30, 2e-30), (2, 1.1, 1.0)]
         {
             let row_scale = if row_scale == 2e-30 { f32::from_bits(0x0E00_0000) } else { row_scale };
-            assert_eq!(scaled(integer, row_scale, 0, scale), None);
+            assert_eq!(scaled(integer, row_scale, scale), None);
         }
     }
 }

@@ -137,7 +137,8 @@ fn matmul<X: Tiled>(
 struct Outputs<'a, const P: usize> {
     out: &'a mut [f32],
     stride: usize,
-    scales: [f32; P],
+    /// What one of a shifted sum stands for, but for its row's scale.
+    units: [f32; P],
     scaling: Scaling,
 }
 
@@ -146,8 +147,8 @@ impl<const P: usize> Outputs<'_, P> {
     #[inline(always)]
     fn put(&mut self, r: usize, row: &[u8], sums: [i64; P]) {
         let row_scale = row_scale(row);
-        for (t, (sum, scale)) in sums.into_iter().zip(self.scales).enumerate() {
-            put(self.out, t * self.stride + r, finish(&self.scaling, sum, row_scale, scale));
+        for (t, (sum, unit)) in sums.into_iter().zip(self.units).enumerate() {
+            put(self.out, t * self.stride + r, finish(self.scaling, sum, row_scale, unit));
         }
     }
 }
@@ -178,8 +179,9 @@ impl Product<'_> {
         if !x.iter().all(|x| x.covers(self.rows.n_in)) {
             return;
         }
-        let mut outputs =
-            Outputs { out, stride: out_stride, scales, scaling: Scaling::new(self.packing, self.rows.n_in) };
+        let scaling = Scaling::new(self.packing, self.rows.n_in);
+        let units = scales.map(|scale| scaling.unit(scale));
+        let mut outputs = Outputs { out, stride: out_stride, units, scaling };
         for (first, bytes) in (0..).step_by(R).zip(self.rows.bytes.chunks((R * self.stride).max(1))) {
             if bytes.len() == R * self.stride {
                 self.tile::<_, R, P>(&mut outputs, first, bytes, &x);

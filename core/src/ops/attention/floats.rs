@@ -1,15 +1,14 @@
 //! Attention over keys and values that are floats.
 //!
-//! Positions come in blocks: the scores of a block, then its softmax, then its values. That changes the order of no
-//! operation on a sum or an output, so that the size of a block is nobody's affair.
+//! Positions come in blocks of [`BLOCK`], counted from position 0: the scores of a block, then its softmax, then its
+//! values.
 
-use super::{Softmax, scale};
-use crate::ops::exp::exp_parts;
+use crate::ops::exp::{NONE, exp_parts, pow2};
 use crate::ops::pack::unpack_f16;
 use crate::ops::reduce::{STRIPES, fold};
-use crate::part::{part, split};
+use crate::part::split;
 
-/// Positions of a block.
+/// Positions whose scores are known before the first of their values is added.
 const BLOCK: usize = 32;
 
 /// One head of a layer's keys or values that are floats.
@@ -43,6 +42,42 @@ pub trait HeadOps {
 
     /// `out += weights[i] * values[i]`.
     fn add_weighted(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>);
+
+    /// Multiplies all of `out`.
+    fn scale(&self, out: &mut [f32], by: f32);
+}
+
+/// A softmax under way.
+struct Softmax {
+    /// The exponent that every term so far lies below.
+    reference: i32,
+    /// Of the terms so far, in units of `2^reference`.
+    sum: f32,
+}
+
+impl Softmax {
+    const EMPTY: Self = Self { reference: NONE, sum: 0.0 };
+
+    /// Makes room for terms of up to `exponent`. Where the reference rises for it, returns what sums relative to the
+    /// old one are to be multiplied by.
+    fn raise(&mut self, exponent: i32) -> Option<f32> {
+        if exponent < self.reference {
+            return None;
+        }
+        let rescale = pow2(self.reference - exponent - 1);
+        self.reference = exponent + 1;
+        self.sum *= rescale;
+        Some(rescale)
+    }
+
+    /// Adds terms `factor * 2^exponent`, for which there is room, and makes of each factor the term's weight, relative to
+    /// the reference.
+    fn add(&mut self, factors: &mut [f32], exponents: &[i32]) {
+        for (factor, exponent) in factors.iter_mut().zip(exponents) {
+            *factor *= pow2(exponent - self.reference);
+            self.sum += *factor;
+        }
+    }
 }
 
 /// `out = softmax(query . keys) values` of one head over the first `seen` positions.
@@ -60,32 +95,22 @@ pub fn attend(
 ) {
     out.fill(0.0);
     let mut softmax = Softmax::EMPTY;
+    let (mut weights, mut exponents) = ([0.0; BLOCK], [0; BLOCK]);
     for first in (0..seen).step_by(BLOCK) {
-        let (keys, values) = (keys.from(first), values.from(first));
-        let mut weights = [0.0; BLOCK];
         let weights = &mut weights[..BLOCK.min(seen - first)];
-        ops.dots(weights, query, keys);
-        // Those before `next` are added to `out`.
-        let mut next = 0;
-        for i in 0..weights.len() {
-            let term = exp_parts(weights[i]);
-            let (rescale, weight) = (softmax.raise(term.0), softmax.add(term));
-            if rescale.is_some() || weight.is_none() {
-                if next < i {
-                    ops.add_weighted(out, part(weights, next..i), values.from(next));
-                }
-                next = i + usize::from(weight.is_none());
-            }
-            if let Some(rescale) = rescale {
-                scale(out, rescale);
-            }
-            weights[i] = weight.unwrap_or(0.0);
+        ops.dots(weights, query, keys.from(first));
+        let mut most = i32::MIN;
+        for (weight, exponent) in weights.iter_mut().zip(&mut exponents) {
+            (*exponent, *weight) = exp_parts(*weight);
+            most = most.max(*exponent);
         }
-        if next < weights.len() {
-            ops.add_weighted(out, part(weights, next..), values.from(next));
+        if let Some(rescale) = softmax.raise(most) {
+            ops.scale(out, rescale);
         }
+        softmax.add(weights, &exponents);
+        ops.add_weighted(out, weights, values.from(first));
     }
-    scale(out, 1.0 / softmax.sum);
+    ops.scale(out, 1.0 / softmax.sum);
 }
 
 /// [`HeadOps::dots`] of keys that are f32 bits.
@@ -173,6 +198,7 @@ fn padded<const WORDS: usize>(tail: &[u32]) -> [u32; WORDS] {
 mod tests {
     use super::*;
     use crate::ops::pack::pack_f16;
+    use crate::ops::vector;
     use half::f16;
     use std::vec::Vec;
 
@@ -196,6 +222,10 @@ mod tests {
         fn add_weighted(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
             add_weighted_f32(out, weights, values);
         }
+
+        fn scale(&self, out: &mut [f32], by: f32) {
+            vector::scale(out, by);
+        }
     }
 
     struct F16;
@@ -207,6 +237,10 @@ mod tests {
 
         fn add_weighted(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
             add_weighted_f16(out, weights, values);
+        }
+
+        fn scale(&self, out: &mut [f32], by: f32) {
+            vector::scale(out, by);
         }
     }
 
