@@ -31,6 +31,7 @@ pub(super) enum Floats<'a> {
 
 impl Floats<'_> {
     /// Updates each element of `out` with the float in its place.
+    #[inline(never)] // Its buffer would lie under the callers' products.
     pub(super) fn update(self, kernel: &impl Kernel, out: &mut [f32], update: Update) {
         match self {
             Self::F32(floats) => kernel.update(out, floats, update),

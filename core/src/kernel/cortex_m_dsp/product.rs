@@ -82,22 +82,20 @@ impl<'a> Product<'a> {
     fn by_rows<const PLAIN: bool>(&self, out: &mut [f32], t: usize, scale: f32) {
         let mut sums = [const { MaybeUninit::uninit() }; SUMS];
         let mut next = 0;
-        if self.n_rows < ROWS {
-            // Each row takes the place of three.
-            for start in 0..self.n_rows {
-                self.sums::<PLAIN, ROWS, 1>(&mut sums, 1, start, 0, t);
-                self.finish(out, 1, &sums, start..start + 1, [scale]);
-            }
-            return;
-        }
         while next < self.n_rows {
-            // The last three rows may overlap those before them, here and below.
-            let start = next.min(self.n_rows - ROWS);
-            next = self.n_rows.min(start + SUMS);
+            // The last three rows may overlap those before them, where there are as many; else each row takes the place
+            // of three.
+            let whole = self.n_rows >= ROWS;
+            let start = if whole { next.min(self.n_rows - ROWS) } else { next };
+            next = self.n_rows.min(start + if whole { SUMS } else { 1 });
             let n = next - start;
-            self.sums::<PLAIN, ROWS, 1>(&mut sums, n / ROWS, start, 1, t);
-            if n % ROWS > 0 {
-                self.sums::<PLAIN, ROWS, 1>(part_mut(&mut sums, n - ROWS..), 1, next - ROWS, 1, t);
+            let (mut at, mut times) = (0, (n / ROWS).max(1));
+            loop {
+                self.sums::<PLAIN, ROWS, 1>(part_mut(&mut sums, at..), times, start + at, usize::from(whole), t);
+                if !whole || at + ROWS * times == n {
+                    break;
+                }
+                (at, times) = (n - ROWS, 1);
             }
             self.finish(out, 1, &sums, start..next, [scale]);
         }
