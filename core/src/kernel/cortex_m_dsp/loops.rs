@@ -17,9 +17,9 @@
 //! | a group's end by rows | 3 sums | | | | 14 | 38 |
 //! | by four positions | 4 sums | | | | 12 | 39 |
 //! | by two positions | 2 sums | | | | 10 | 33 |
-//! | from three rows to the next | | | | | 16 | 45 |
-//! | from one row to the next, at four positions | | | | | 11 | 43 |
-//! | the same, at two positions | | | | | 14 | 39 |
+//! | from three rows to the next | | | | | 18 | 49 |
+//! | from one row to the next, at four positions | | | | | 14 | 49 |
+//! | the same, at two positions | | | | | 17 | 42 |
 
 use core::arch::naked_asm;
 
