@@ -67,6 +67,11 @@ pub enum ProgramError {
         /// Keys, or values.
         n_rows: usize,
     },
+    /// The board's kernel does not compute the bits of an elementwise operation.
+    VectorBits {
+        /// Elements.
+        len: usize,
+    },
     /// The board's kernel did not give the portable kernel's bits.
     KernelBits {
         /// How the weights are stored.
@@ -166,6 +171,7 @@ impl fmt::Display for ProgramError {
             Self::HeadBits { head_dim, n_rows } => {
                 write!(f, "the kernel's bits are wrong for {n_rows} keys or values of {head_dim}")
             }
+            Self::VectorBits { len } => write!(f, "the kernel's bits are wrong for vectors of {len}"),
             Self::KernelBits { format, n_in, n_rows, n } => write!(
                 f,
                 "the kernel's bits are wrong for {n_rows} rows of {n_in} {} weights and {n} positions",

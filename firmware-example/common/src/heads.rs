@@ -24,7 +24,12 @@ pub(crate) fn compare<K: Kernel>(kernel: &K, random: &mut Random) -> Result<usiz
                 if head.bits(kernel) != head.bits(&Portable) {
                     return Err(ProgramError::HeadBits { head_dim, n_rows });
                 }
-                heads += 1;
+                // Zeros of either sign, by zeros of either sign.
+                let zeros = Head { query: vec![-0.0; head_dim], weights: vec![-0.0; n_rows], ..head };
+                if zeros.results(kernel) != zeros.results(&Portable) {
+                    return Err(ProgramError::HeadBits { head_dim, n_rows });
+                }
+                heads += 2;
             }
             if sums(kernel, head_dim, n_rows, &mut random.clone()) != sums(&Portable, head_dim, n_rows, random) {
                 return Err(ProgramError::HeadBits { head_dim, n_rows });
@@ -70,6 +75,11 @@ impl Head {
     }
 
     fn bits<K: Kernel>(&self, kernel: &K) -> Vec<u32> {
+        self.results(kernel).into_iter().map(f32::to_bits).collect()
+    }
+
+    /// Scores, then outputs.
+    fn results<K: Kernel>(&self, kernel: &K) -> Vec<f32> {
         let rows = HeadRows { words: &self.words, stride: self.stride };
         let (mut scores, mut out) = (vec![0.0; self.weights.len()], vec![1.0; self.query.len()]);
         if self.half {
@@ -79,6 +89,6 @@ impl Head {
             kernel.dots_f32(&mut scores, &self.query, rows);
             kernel.add_weighted_f32(&mut out, &self.weights, rows);
         }
-        scores.iter().chain(&out).map(|x| x.to_bits()).collect()
+        scores.into_iter().chain(out).collect()
     }
 }

@@ -9,7 +9,7 @@ use emberlm_core::ops::quantize::i16_words;
 use emberlm_core::scratch::BLOCK_ROWS;
 
 use crate::report::print_end;
-use crate::{Board, ProgramError, heads};
+use crate::{Board, ProgramError, heads, vectors};
 
 /// Compares the kernels on random products of many shapes and prints how many there were, then counts the instructions
 /// of whole products; says whether every bit was the same.
@@ -55,6 +55,8 @@ fn run<B: Board>(board: &mut B) -> Result<(), ProgramError> {
     writeln!(board, "products_with_the_portable_bits: {products}")?;
     let heads = heads::compare(&B::Kernel::default(), &mut random)?;
     writeln!(board, "heads_with_the_portable_bits: {heads}")?;
+    let vectors = vectors::compare(&B::Kernel::default(), &mut random)?;
+    writeln!(board, "vectors_with_the_portable_bits: {vectors}")?;
     for format in formats() {
         for width in [Width::I16, Width::I8] {
             for n_in in [256, 768] {

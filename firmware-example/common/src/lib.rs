@@ -40,6 +40,8 @@ mod stack;
 mod static_buffers;
 mod steps;
 mod tokens;
+#[cfg(feature = "heap")]
+mod vectors;
 
 pub use board::Board;
 pub use buffers::{BATCH, Buffers, Need, Order};
