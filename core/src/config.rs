@@ -1,6 +1,6 @@
 //! The shape of a GPT-2 model.
 
-use crate::features::{FLOATS, I8_ACTIVATIONS};
+use crate::features::{FLOATS, GELU_ERF, GELU_TANH, I8_ACTIVATIONS};
 use serde::{Deserialize, Serialize};
 
 /// The id of a token: its row in `wte`. Below [`Config::n_vocab`].
@@ -13,6 +13,24 @@ pub enum Gelu {
     Tanh,
     /// `0.5 x (1 + erf(x / sqrt 2))`: PyTorch's default, Hugging Face's `gelu`.
     Erf,
+}
+
+impl Gelu {
+    /// The name that reports use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tanh => "tanh",
+            Self::Erf => "erf",
+        }
+    }
+
+    /// Whether this build computes the form.
+    pub const fn is_built(self) -> bool {
+        match self {
+            Self::Tanh => GELU_TANH,
+            Self::Erf => GELU_ERF,
+        }
+    }
 }
 
 /// What a matrix product's input is rounded to before it meets weights that are integers.

@@ -25,3 +25,9 @@ pub const FLOAT_KV: bool = cfg!(feature = "float-kv");
 /// Loops that multiply a weight by several positions' activations at once. Without them positions may go through a layer
 /// together all the same, but save nothing by it.
 pub const BATCHES: bool = cfg!(feature = "batches");
+
+/// GELUs of the tanh form.
+pub const GELU_TANH: bool = cfg!(feature = "gelu-tanh");
+
+/// GELUs of the erf form.
+pub const GELU_ERF: bool = cfg!(feature = "gelu-erf");

@@ -18,4 +18,6 @@ fn main() {
     println!("cargo::rustc-link-arg-bins=-Tlink.x");
     // Segments of the sizes that their contents have, not padded to pages that no such core has.
     println!("cargo::rustc-link-arg-bins=--nmagic");
+    // Functions that came out the same are one.
+    println!("cargo::rustc-link-arg-bins=--icf=all");
 }

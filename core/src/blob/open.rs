@@ -4,7 +4,7 @@ use super::manifest::{Descriptor, Head, Section, SelfTest};
 use super::preamble::{MAGIC, Preamble};
 use super::slot::Slot;
 use super::{ARITHMETIC, FORMAT_VERSION, SECTION_ALIGNMENT};
-use crate::config::{Activations, ConfigError};
+use crate::config::{Activations, ConfigError, Gelu};
 use crate::crc::Crc32;
 use crate::format::Format;
 use crate::source::{MIN_BUFFER, ReadError, Source};
@@ -74,7 +74,9 @@ pub enum OpenError {
     /// No model can have this shape.
     Config(ConfigError),
     /// Its activations are rounded in a way that this build leaves out, see [`features`](crate::features).
-    LeftOut(Activations),
+    ActivationsLeftOut(Activations),
+    /// Its GELU has a form that this build leaves out.
+    GeluLeftOut(Gelu),
     /// A tensor's descriptor is wrong.
     Tensor(Slot, TensorFault),
     /// The self-test's tokens do not fit the model.
@@ -106,8 +108,11 @@ impl fmt::Display for OpenError {
             }
             Self::Manifest => f.write_str("the manifest contradicts itself"),
             Self::Config(error) => error.fmt(f),
-            Self::LeftOut(activations) => {
+            Self::ActivationsLeftOut(activations) => {
                 write!(f, "its activations are {}, which this build leaves out", activations.name())
+            }
+            Self::GeluLeftOut(form) => {
+                write!(f, "its gelu is of the {} form, which this build leaves out", form.name())
             }
             Self::Tensor(slot, TensorFault::Missing) => write!(f, "{slot} is missing"),
             Self::Tensor(slot, TensorFault::Format(code)) => write!(f, "{slot} cannot have format {code}"),
@@ -170,15 +175,19 @@ pub(crate) fn open(source: &mut impl Source) -> Result<Layout, OpenError> {
     }
 
     let mut at = Preamble::BYTES;
-    let (arithmetic, _): ([u8; 2], _) = decode(source, at..manifest_end.min(at + 2))?;
-    if u16::from_le_bytes(arithmetic) != ARITHMETIC {
-        return Err(OpenError::OtherArithmetic { blob: u16::from_le_bytes(arithmetic), core: ARITHMETIC });
+    let arithmetic = source.read(at, (manifest_end - at).min(2))?.first_chunk().ok_or(OpenError::Manifest)?;
+    let arithmetic = u16::from_le_bytes(*arithmetic);
+    if arithmetic != ARITHMETIC {
+        return Err(OpenError::OtherArithmetic { blob: arithmetic, core: ARITHMETIC });
     }
     let (head, used): (Head, _) = decode(source, at..manifest_end.min(at + Head::BYTES))?;
     at += used;
     head.config.validate().map_err(OpenError::Config)?;
     if !head.activations.is_built() {
-        return Err(OpenError::LeftOut(head.activations));
+        return Err(OpenError::ActivationsLeftOut(head.activations));
+    }
+    if !head.config.gelu.is_built() {
+        return Err(OpenError::GeluLeftOut(head.config.gelu));
     }
     let (slots, used): (u32, _) = decode(source, at..manifest_end.min(at + 5))?;
     at += used;

@@ -1,7 +1,8 @@
 //! The log-sum-exp of a stream of logits, in constant memory.
 
 use crate::config::TokenId;
-use crate::ops::exp::{FAR, NONE, exp_fixed};
+use crate::ops::exp::{FAR, NONE, exp_fixed, pow2};
+use crate::ops::fixed::exponent;
 use crate::sink::{LogitError, LogitSink};
 
 /// `ln(sum(exp(logit)))` over the logits of one position.
@@ -52,9 +53,11 @@ impl LogSumExp {
             return Ok(Some(f32::NEG_INFINITY - target));
         }
         // sum = mantissa * 2^power with the mantissa around 1, whose logarithm is small and keeps its digits.
-        let (mantissa, power) = libm::frexpf(self.sum as f32);
+        let sum = self.sum as f32;
+        let power = exponent(sum);
+        let mantissa = sum * pow2(-power);
         let (mantissa, power) =
-            if mantissa < core::f32::consts::FRAC_1_SQRT_2 { (2.0 * mantissa, power - 1) } else { (mantissa, power) };
+            if mantissa < core::f32::consts::SQRT_2 { (mantissa, power) } else { (0.5 * mantissa, power + 1) };
         let reference = f64::from(self.reference - POINT + power) * core::f64::consts::LN_2;
         Ok(Some(((reference - f64::from(target)) + f64::from(libm::logf(mantissa))) as f32))
     }

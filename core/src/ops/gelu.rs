@@ -7,6 +7,7 @@ use super::fixed::{from_fixed, mul_high, to_fixed};
 pub use super::gelu_table::Table;
 use super::gelu_table::{ERF, TANH};
 use crate::config::Gelu;
+use crate::features::{GELU_ERF, GELU_TANH};
 
 /// From this magnitude on there is no bump.
 const FAR: f32 = 6.0;
@@ -25,11 +26,12 @@ pub fn gelu(out: &mut [f32], x: &[f32], form: Gelu) {
     out.iter_mut().zip(x).for_each(|(out, &x)| *out = one(x, table));
 }
 
-/// The cubics of a form.
+/// The cubics of a form that this build computes.
 pub const fn table(form: Gelu) -> &'static Table {
     match form {
-        Gelu::Tanh => &TANH,
-        Gelu::Erf => &ERF,
+        Gelu::Erf if GELU_ERF => &ERF,
+        Gelu::Tanh if !GELU_TANH => &ERF,
+        _ => &TANH,
     }
 }
 

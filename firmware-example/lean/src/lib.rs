@@ -25,11 +25,10 @@ pub const KV: KvType = KvType::I8;
 
 /// Prints a line: a key, and a number in 16 hexadecimal digits; `None` where the console fails.
 pub fn print(console: &mut Console, key: &str, number: u64) -> Option<()> {
-    let mut digits = [0; 16];
-    for (place, digit) in digits.iter_mut().rev().enumerate() {
-        *digit = *b"0123456789abcdef".get((number >> (4 * place)) as usize & 15)?;
-    }
     console.write_str(key).ok()?;
-    console.write_str(core::str::from_utf8(&digits).ok()?).ok()?;
+    for place in (0..16).rev() {
+        let digit = (number >> (4 * place)) as usize & 15;
+        console.write_str("0123456789abcdef".get(digit..=digit)?).ok()?;
+    }
     console.write_str("\n").ok()
 }

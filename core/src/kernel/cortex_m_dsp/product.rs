@@ -65,21 +65,18 @@ impl<'a> Product<'a> {
     pub fn multiply(&self, out: &mut [f32], out_stride: usize, scales: &[f32]) {
         for (first, size) in tiles(scales.len()) {
             let (out, scales) = (part_mut(out, first * out_stride..), part(scales, first..));
-            match (size, scales, self.plain) {
-                (FOUR, &[a, b, c, d, ..], true) => self.by_positions::<4, true>(out, out_stride, first, [a, b, c, d]),
-                (FOUR, &[a, b, c, d, ..], _) => self.by_positions::<4, false>(out, out_stride, first, [a, b, c, d]),
-                (TWO, &[a, b, ..], true) => self.by_positions::<2, true>(out, out_stride, first, [a, b]),
-                (TWO, &[a, b, ..], _) => self.by_positions::<2, false>(out, out_stride, first, [a, b]),
-                (_, &[scale, ..], true) => self.by_rows::<true>(out, first, scale),
-                (_, &[scale, ..], _) => self.by_rows::<false>(out, first, scale),
+            match (size, scales) {
+                (FOUR, &[a, b, c, d, ..]) => self.by_positions(out, out_stride, first, [a, b, c, d]),
+                (TWO, &[a, b, ..]) => self.by_positions(out, out_stride, first, [a, b]),
+                (_, &[scale, ..]) => self.by_rows(out, first, scale),
                 _ => return,
             }
         }
     }
 
-    /// Every row with one position, to `out` `[n_rows]`. `PLAIN`: [`Product::plain`].
+    /// Every row with one position, to `out` `[n_rows]`.
     #[inline(never)]
-    fn by_rows<const PLAIN: bool>(&self, out: &mut [f32], t: usize, scale: f32) {
+    fn by_rows(&self, out: &mut [f32], t: usize, scale: f32) {
         let mut sums = [const { MaybeUninit::uninit() }; SUMS];
         let mut next = 0;
         while next < self.n_rows {
@@ -91,7 +88,7 @@ impl<'a> Product<'a> {
             let n = next - start;
             let (mut at, mut times) = (0, (n / ROWS).max(1));
             loop {
-                self.sums::<PLAIN, ROWS, 1>(part_mut(&mut sums, at..), times, start + at, usize::from(whole), t);
+                self.sums::<ROWS, 1>(part_mut(&mut sums, at..), times, start + at, usize::from(whole), t);
                 if !whole || at + ROWS * times == n {
                     break;
                 }
@@ -103,17 +100,11 @@ impl<'a> Product<'a> {
 
     /// Every row with `P` positions.
     #[inline(never)]
-    fn by_positions<const P: usize, const PLAIN: bool>(
-        &self,
-        out: &mut [f32],
-        out_stride: usize,
-        t: usize,
-        scales: [f32; P],
-    ) {
+    fn by_positions<const P: usize>(&self, out: &mut [f32], out_stride: usize, t: usize, scales: [f32; P]) {
         let mut sums = [const { MaybeUninit::uninit() }; SUMS];
         for start in (0..self.n_rows).step_by(SUMS / P) {
             let n = (self.n_rows - start).min(SUMS / P);
-            self.sums::<PLAIN, 1, P>(&mut sums, n, start, 1, t);
+            self.sums::<1, P>(&mut sums, n, start, 1, t);
             self.finish(out, out_stride, &sums, start..start + n, scales);
         }
     }
@@ -145,7 +136,7 @@ impl<'a> Product<'a> {
     /// Writes the sums `[times][R][P]` of `times` times `R` rows, from row `first` on and `step` apart, with a tile of
     /// positions that starts with `t`.
     #[inline(always)]
-    fn sums<const PLAIN: bool, const R: usize, const P: usize>(
+    fn sums<const R: usize, const P: usize>(
         &self,
         sums: &mut [MaybeUninit<i64>],
         times: usize,
@@ -153,13 +144,8 @@ impl<'a> Product<'a> {
         step: usize,
         t: usize,
     ) {
-        if !PLAIN {
-            for (i, sums) in sums.chunks_exact_mut(R * P).take(times).enumerate() {
-                let mut pieces = [0; MOST_SUMS];
-                self.pieces(self.run::<P>(), &mut pieces, (R, P), first + i * R * step, step, t);
-                sums.iter_mut().zip(pieces).for_each(|(sum, piece)| _ = sum.write(piece));
-            }
-            return;
+        if !self.plain {
+            return self.sums_in_pieces(self.run::<P>(), part_mut(sums, ..times * R * P), (R, P), first, step, t);
         }
         if sums.len() < times * R * P {
             return;
@@ -176,6 +162,24 @@ impl<'a> Product<'a> {
         };
         // SAFETY: the shapes are those that the product checked; there are groups where rows are whole ones.
         unsafe { self.run::<P>()(&run) };
+    }
+
+    /// As [`Product::sums`], where rows are more than groups that a loop takes at once.
+    #[inline(never)] // The others' stack has no room for it.
+    fn sums_in_pieces(
+        &self,
+        run: Loop,
+        sums: &mut [MaybeUninit<i64>],
+        (n_rows, p): (usize, usize),
+        first: usize,
+        step: usize,
+        t: usize,
+    ) {
+        for (i, sums) in sums.chunks_exact_mut((n_rows * p).max(1)).enumerate() {
+            let mut pieces = [0; MOST_SUMS];
+            self.pieces(run, &mut pieces, (n_rows, p), first + i * n_rows * step, step, t);
+            sums.iter_mut().zip(pieces).for_each(|(sum, piece)| _ = sum.write(piece));
+        }
     }
 
     /// The loop over rows, or `P` positions.
@@ -195,7 +199,7 @@ impl<'a> Product<'a> {
 
     /// As a loop, piece by piece: `sums` `[n_rows][p]` of rows `first`, `first + step`, … with each of the `p` positions of a
     /// tile that starts with position `t`.
-    #[inline(never)]
+    #[inline(always)]
     fn pieces(&self, run: Loop, sums: &mut Sums, (n_rows, p): (usize, usize), first: usize, step: usize, t: usize) {
         let group_bytes = self.packing.group_bytes(self.packing.group);
         let two_planes = self.packing.has_two_planes();
