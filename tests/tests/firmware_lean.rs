@@ -85,8 +85,12 @@ fn score(board: &Board, weights: &[&str], n_ctx: usize) -> Scored {
 
 /// `shakespeare-char`, uncalibrated, its matrices and vectors in these formats.
 fn convert(folder: &TempDir, weights: &[&str]) -> PathBuf {
-    let (model, blob) = (fixtures::bundled("shakespeare-char"), folder.path().join("blob"));
-    let paths = ["convert", model.to_str().unwrap(), "-o", blob.to_str().unwrap(), "--calibrate", "none"];
+    convert_checkpoint(folder, &fixtures::bundled("shakespeare-char"), weights)
+}
+
+fn convert_checkpoint(folder: &TempDir, checkpoint: &Path, weights: &[&str]) -> PathBuf {
+    let blob = folder.path().join("blob");
+    let paths = ["convert", checkpoint.to_str().unwrap(), "-o", blob.to_str().unwrap(), "--calibrate", "none"];
     common::run("convert", 0, &[&paths, weights].concat());
     blob
 }
@@ -111,9 +115,8 @@ fn run(
 fn flash_bytes(program: &Path) -> u64 {
     let file = fs::read(program).unwrap();
     let elf = ElfBytes::<LittleEndian>::minimal_parse(&file).unwrap();
-    let is_there = |section: &SectionHeader| {
-        section.sh_flags & u64::from(SHF_ALLOC) != 0 && section.sh_type != SHT_NOBITS
-    };
+    let is_there =
+        |section: &SectionHeader| section.sh_flags & u64::from(SHF_ALLOC) != 0 && section.sh_type != SHT_NOBITS;
     elf.section_headers().unwrap().iter().filter(is_there).map(|section| section.sh_size).sum()
 }
 
@@ -150,11 +153,29 @@ fn flash_and_ram_keep_their_limits() {
 
 fn refuses_what_it_leaves_out() {
     let folder = tempfile::tempdir().unwrap();
+    let refused = |blob: &Path| {
+        let (run, _) = run(&MPS2, "score", &folder, blob, &[1, 2, 3], 128);
+        !run.status.success() && run.lines.is_empty()
+    };
     for (weights, activations) in [("q4", "i16"), ("q5", "i16"), ("f32", "i16"), ("q8", "i8"), ("q8", "f32")] {
         let blob = convert(&folder, &["--weights", weights, "--activations", activations]);
-        let (run, _) = run(&MPS2, "score", &folder, &blob, &[1, 2, 3], 128);
-        assert!(!run.status.success() && run.lines.is_empty(), "{weights} {activations}: {run:?}");
+        assert!(refused(&blob), "{weights} {activations}");
     }
+    let erf = convert_checkpoint(&folder, &with_erf(&folder), &["--weights", "q8"]);
+    assert!(refused(&erf));
+}
+
+/// `shakespeare-char` with the other form of GELU.
+fn with_erf(folder: &TempDir) -> PathBuf {
+    let (model, other) = (fixtures::bundled("shakespeare-char"), folder.path().join("erf"));
+    fs::create_dir(&other).unwrap();
+    for file in ["model.safetensors", "chars.json"] {
+        fs::copy(model.join(file), other.join(file)).unwrap();
+    }
+    let config = fs::read_to_string(model.join("config.json")).unwrap();
+    assert!(config.contains("\"gelu_new\""));
+    fs::write(other.join("config.json"), config.replace("\"gelu_new\"", "\"gelu\"")).unwrap();
+    other
 }
 
 /// What fits the three parts.

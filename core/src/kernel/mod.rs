@@ -74,11 +74,11 @@ pub trait Kernel {
         portable::matmul_i8(out, out_stride, inputs, rows);
     }
 
-    /// The sum of `key * query`, the one four bytes a word, the other twice as many words of 16-bit integers, which an i32
-    /// holds.
+    /// `sums[i]` is that of `keys[i] * query`, the one four bytes a word, the other twice as many words of 16-bit
+    /// integers; an i32 holds it.
     #[inline(always)]
-    fn dot_i8(&self, key: &[u32], query: &[u32]) -> i32 {
-        attention::dot_i8(key, query)
+    fn dots_i8(&self, sums: &mut [i32], query: &[u32], keys: HeadRows<'_>) {
+        attention::dots_i8(sums, query, keys);
     }
 
     /// The sums of `weights[i]`, which are from 0 to 32767, times the four bytes of `values[i * stride]`; an i32 holds
@@ -122,5 +122,11 @@ pub trait Kernel {
     #[inline(always)]
     fn scale(&self, x: &mut [f32], by: f32) {
         vector::scale(x, by);
+    }
+
+    /// The square root of what is not negative, rounded to nearest.
+    #[inline(always)]
+    fn sqrt(&self, x: f32) -> f32 {
+        libm::sqrtf(x)
     }
 }

@@ -3,6 +3,7 @@
 use super::exp::pow2;
 use super::fixed::{exponent, from_fixed, multiply, to_fixed};
 use super::quantize::{LEAST, peak};
+use crate::kernel::Kernel;
 
 /// The row's largest magnitude as an integer is from `2^POINT` on, and below twice that.
 const POINT: i32 = 26;
@@ -15,7 +16,7 @@ const DROPPED: i32 = 6;
 ///
 /// The row becomes integers under one power of two, off by less than `2^-26` of its largest magnitude; sums are exact. A
 /// row that is all (nearly) zero comes out as 0, and one with an element that is infinite or not a number as no number.
-pub fn normalize(out: &mut [f32], x: &[f32], epsilon: f32) {
+pub fn normalize(kernel: &impl Kernel, out: &mut [f32], x: &[f32], epsilon: f32) {
     let peak = peak(x);
     if !(LEAST..=f32::MAX).contains(&peak) {
         return out.fill(if peak < LEAST { 0.0 } else { f32::NAN });
@@ -38,7 +39,7 @@ pub fn normalize(out: &mut [f32], x: &[f32], epsilon: f32) {
     }
     let unit = pow2(DROPPED - shift);
     let variance = ((squares as f32 / x.len() as f32) * unit) * unit;
-    let inverse = (1.0 / libm::sqrtf(variance + epsilon)) * pow2(-shift);
+    let inverse = (1.0 / kernel.sqrt(variance + epsilon)) * pow2(-shift);
     for out in out {
         *out = multiply(from_fixed(out.to_bits() as i32, 0), inverse);
     }
@@ -60,6 +61,7 @@ fn quotient(sum: i64, n: u32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::Portable;
     use std::vec::Vec;
 
     fn assert_normal(x: &[f32], epsilon: f64) {
@@ -67,7 +69,7 @@ mod tests {
         let mean = x.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
         let variance = x.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n;
         let mut y = std::vec![0.0; x.len()];
-        normalize(&mut y, x, epsilon as f32);
+        normalize(&Portable, &mut y, x, epsilon as f32);
         for (&x, &y) in x.iter().zip(&y) {
             let want = (f64::from(x) - mean) / (variance + epsilon).sqrt();
             assert!((f64::from(y) - want).abs() < 5e-7 * want.abs().max(1.0), "{x}: {y} {want}");
@@ -107,12 +109,12 @@ mod tests {
     #[test]
     fn edges() {
         let mut y = [1.0; 5];
-        normalize(&mut y, &[3.0; 5], 1e-5);
+        normalize(&Portable, &mut y, &[3.0; 5], 1e-5);
         assert_eq!(y, [0.0; 5]);
-        normalize(&mut y, &[0.0, -0.0, 1e-38, 0.0, -1e-40], 0.0);
+        normalize(&Portable, &mut y, &[0.0, -0.0, 1e-38, 0.0, -1e-40], 0.0);
         assert_eq!(y, [0.0; 5]);
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            normalize(&mut y, &[1.0, bad, 0.0, 0.0, 0.0], 1e-5);
+            normalize(&Portable, &mut y, &[1.0, bad, 0.0, 0.0, 0.0], 1e-5);
             assert!(y.iter().all(|y| y.is_nan()));
         }
     }

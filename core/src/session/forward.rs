@@ -178,7 +178,7 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
         let matrix = self.matrix(LayerSlot::AttnQkvWeight, LayerSlot::AttnQkvBias)?;
         let config = *self.session.config();
         let (n_embd, n_head, head_dim) = (config.n_embd as usize, config.n_head as usize, config.head_dim());
-        let query_scale = 1.0 / libm::sqrtf(head_dim as f32);
+        let query_scale = 1.0 / self.session.kernel.sqrt(head_dim as f32);
         for block in blocks(rows, n_embd) {
             self.product(matrix, block.clone())?;
             let n = self.n();

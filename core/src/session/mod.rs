@@ -256,7 +256,7 @@ impl<'b, S: Source, K: Kernel> Session<'b, S, K> {
         let normed = part_mut(self.scratch.normed, ..n * n_embd);
         let residual = part(self.scratch.residual, first * n_embd..);
         for (normed, residual) in rows_mut(normed, n_embd).zip(part::rows(residual, n_embd)) {
-            layer_norm::normalize(normed, residual, epsilon);
+            layer_norm::normalize(&self.kernel, normed, residual, epsilon);
         }
         let weight = required(&mut self.model, weight)?;
         weights::read_vector(self.model.source(), &weight, 0..n_embd, |range, weights| {

@@ -107,11 +107,11 @@ impl<B: Board> Kernel for Counting<'_, B> {
         self.products.add_outputs(rows.format, Width::I8, rows.iter().count() * inputs.scales.len());
     }
 
-    fn dot_i8(&self, key: &[u32], query: &[u32]) -> i32 {
+    fn dots_i8(&self, sums: &mut [i32], query: &[u32], keys: HeadRows<'_>) {
         if self.twice {
-            black_box(self.kernel.dot_i8(black_box(key), query));
+            self.kernel.dots_i8(black_box(&mut *sums), query, keys);
         }
-        self.kernel.dot_i8(key, query)
+        self.kernel.dots_i8(sums, query, keys);
     }
 
     fn weigh_i8(&self, values: &[u32], stride: usize, weights: &[i32]) -> [i32; 4] {
@@ -143,5 +143,9 @@ impl<B: Board> Kernel for Counting<'_, B> {
 
     fn scale(&self, x: &mut [f32], by: f32) {
         self.kernel.scale(x, by);
+    }
+
+    fn sqrt(&self, x: f32) -> f32 {
+        self.kernel.sqrt(x)
     }
 }

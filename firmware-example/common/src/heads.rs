@@ -40,14 +40,15 @@ pub(crate) fn compare<K: Kernel>(kernel: &K, random: &mut Random) -> Result<usiz
     Ok(heads)
 }
 
-/// The sums of attention over a random head of bytes: of its last row, and each column's.
+/// The sums of attention over a random head of bytes: each row's, and each column's.
 fn sums<K: Kernel>(kernel: &K, head_dim: usize, n_rows: usize, random: &mut Random) -> Vec<i32> {
     let (n, stride) = (head_dim.div_ceil(4), head_dim.div_ceil(4) + 1);
     let mut words = |n| (0..n).map(|_| random.next()).collect::<Vec<u32>>();
     let (query, rows, weights) = (words(2 * n), words(n_rows * stride), words(n_rows));
     let weights: Vec<i32> = weights.into_iter().map(|word| (word >> 17) as i32).collect();
-    let last = kernel.dot_i8(&rows[(n_rows - 1) * stride..], &query);
-    (0..n).flat_map(|i| kernel.weigh_i8(&rows[i..], stride, &weights)).chain([last]).collect()
+    let mut dots = vec![0; n_rows];
+    kernel.dots_i8(&mut dots, &query, HeadRows { words: &rows, stride });
+    (0..n).flat_map(|i| kernel.weigh_i8(&rows[i..], stride, &weights)).chain(dots).collect()
 }
 
 /// Random keys, which are values too, with a query and weights.

@@ -11,7 +11,7 @@ use crate::kernels::Random;
 
 const UPDATES: [Update; 3] = [Update::Set, Update::Add, Update::Scale];
 
-/// Compares updates by floats at every address, and scaling, bit by bit; says how many vectors there were.
+/// Compares updates by floats at every address, scaling and roots, bit by bit; says how many vectors there were.
 pub(crate) fn compare<K: Kernel>(kernel: &K, random: &mut Random) -> Result<usize, ProgramError> {
     let mut vectors = 0;
     for len in 0..=41 {
@@ -33,6 +33,12 @@ pub(crate) fn compare<K: Kernel>(kernel: &K, random: &mut Random) -> Result<usiz
             return Err(ProgramError::VectorBits { len });
         }
         vectors += 1;
+    }
+    let roots = (0..1000).map(|_| f32::from_bits(random.next() >> 1)).chain([0.0, f32::MIN_POSITIVE, f32::MAX]);
+    for x in roots.filter(|x| x.is_finite()) {
+        if kernel.sqrt(x).to_bits() != Portable.sqrt(x).to_bits() {
+            return Err(ProgramError::VectorBits { len: 1 });
+        }
     }
     Ok(vectors)
 }

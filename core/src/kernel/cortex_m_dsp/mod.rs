@@ -21,7 +21,6 @@ mod vector;
 
 use super::{I8Inputs, I16Inputs, Kernel, Rows};
 use crate::format::Packing;
-#[cfg(target_abi = "eabihf")]
 use crate::ops::attention::HeadRows;
 #[cfg(target_abi = "eabihf")]
 use crate::ops::vector::Update;
@@ -52,9 +51,8 @@ impl Kernel for CortexMDsp {
         self.matmul_i16(out, out_stride, I16Inputs { words, scales }, rows);
     }
 
-    #[inline(always)]
-    fn dot_i8(&self, key: &[u32], query: &[u32]) -> i32 {
-        integers::dot_i8(key, query)
+    fn dots_i8(&self, sums: &mut [i32], query: &[u32], keys: HeadRows<'_>) {
+        integers::dots_i8(sums, query, keys);
     }
 
     #[inline(always)]
@@ -90,6 +88,11 @@ impl Kernel for CortexMDsp {
     #[cfg(target_abi = "eabihf")]
     fn scale(&self, x: &mut [f32], by: f32) {
         vector::scale(x, by);
+    }
+
+    #[cfg(target_abi = "eabihf")]
+    fn sqrt(&self, x: f32) -> f32 {
+        vector::sqrt(x)
     }
 }
 

@@ -36,6 +36,12 @@ pub fn scale(x: &mut [f32], by: f32) {
     vector::scale(rest, by);
 }
 
+/// As the library's, in an instruction.
+#[unsafe(naked)]
+pub extern "C" fn sqrt(x: f32) -> f32 {
+    naked_asm!(".fpu fpv4-sp-d16", "vsqrt.f32 s0, s0", "bx lr");
+}
+
 /// `x[i] = x[i] operation y[i]` for `8 * eights` elements.
 macro_rules! eights {
     ($operation:literal) => {

@@ -1,11 +1,20 @@
 //! The integer products of attention, of bytes and halves that are loaded each by itself: taking words apart takes longer.
 
-/// See [`Kernel::dot_i8`](crate::kernel::Kernel::dot_i8).
+use crate::ops::attention::HeadRows;
+
+/// See [`Kernel::dots_i8`](crate::kernel::Kernel::dots_i8).
+pub fn dots_i8(sums: &mut [i32], query: &[u32], keys: HeadRows<'_>) {
+    for (sum, key) in sums.iter_mut().zip(keys.iter(query.len() / 2)) {
+        *sum = dot_i8(key, query);
+    }
+}
+
+/// The sum of `key * query`.
 ///
 /// Four elements take 8 loads, 4 multiplications and 4 additions, which multiplications with an addition save: on
 /// Cortex-M3 12 instructions, in 20 cycles by Arm's published timings as the compiler pairs the loads, on RISC-V 16.
 #[inline(never)] // What calls it has no register to spare.
-pub fn dot_i8(key: &[u32], query: &[u32]) -> i32 {
+fn dot_i8(key: &[u32], query: &[u32]) -> i32 {
     let mut sum = 0;
     for (key, query) in key.iter().zip(query.as_chunks::<2>().0) {
         // SAFETY: a word is four bytes, and two words, aligned as halves are, are four of these.
@@ -44,7 +53,7 @@ pub fn weigh_i8(values: &[u32], stride: usize, weights: &[i32]) -> [i32; 4] {
 
 #[cfg(test)]
 mod tests {
-    use crate::ops::attention;
+    use crate::ops::attention::{self, HeadRows};
 
     #[test]
     fn the_products_of_words() {
@@ -57,9 +66,12 @@ mod tests {
         let words: [u32; 97] = core::array::from_fn(|i| if i < 8 { 0x8080_8080 } else { random() });
         let weights: [i32; 32] = core::array::from_fn(|i| if i < 4 { 32767 } else { (random() >> 17) as i32 });
         for n in 0..40 {
-            for (key, query) in [(n, 2 * n), (n, 20), (20, n)] {
-                let (key, query) = (&words[..key], &words[17..17 + query]);
-                assert_eq!(super::dot_i8(key, query), attention::dot_i8(key, query), "{n}");
+            for stride in [n, n + 1, 20] {
+                let (query, keys) = (&words[17..17 + 2 * n], HeadRows { words: &words, stride });
+                let [mut got, mut want] = [[1; 5]; 2];
+                super::dots_i8(&mut got, query, keys);
+                attention::dots_i8(&mut want, query, keys);
+                assert_eq!(got, want, "{n} {stride}");
             }
         }
         for len in 0..words.len() {

@@ -35,6 +35,7 @@ mod unpack;
 use super::{I8Inputs, I16Inputs, Kernel, PackedRow, Rows, Scaling, row_scale, signed_bytes};
 use crate::features::{Q4, Q8};
 use crate::format::{MIN_GROUP, Packing};
+use crate::ops::attention::HeadRows;
 use crate::ops::quantize::{i16_words, quantize_i16};
 use crate::part::{self, part, put, rows_mut, split_mut};
 use core::cfg_select;
@@ -96,8 +97,8 @@ impl Kernel for Scalar {
         matmul(out, out_stride, inputs.iter(rows.n_in), inputs.scales, rows);
     }
 
-    fn dot_i8(&self, key: &[u32], query: &[u32]) -> i32 {
-        attention::dot_i8(key, query)
+    fn dots_i8(&self, sums: &mut [i32], query: &[u32], keys: HeadRows<'_>) {
+        attention::dots_i8(sums, query, keys);
     }
 
     fn weigh_i8(&self, values: &[u32], stride: usize, weights: &[i32]) -> [i32; 4] {

@@ -3,10 +3,11 @@
 //! Positions come in blocks of [`BLOCK`], counted from position 0, so that no bit depends on how many follow. Floats are
 //! met once a head: the query's scale at the start, and the outputs in the end.
 
+use super::HeadRows;
 use crate::kernel::Kernel;
 use crate::ops::exp::{NONE, exp2_fraction, pow2};
 use crate::ops::fixed::{from_fixed, mul_high, multiply};
-use crate::part::{self, part};
+use crate::part::part;
 
 /// Positions whose values are summed under one unit.
 const BLOCK: usize = 32;
@@ -55,9 +56,9 @@ impl<'a> I8Head<'a> {
         self.rows.chunks((BLOCK * self.stride).max(1)).map(move |rows| Self { rows, ..self })
     }
 
-    /// Each position's integers, and whatever follows them in the row.
-    fn integers(self) -> impl Iterator<Item = &'a [u32]> {
-        part::rows(self.rows, self.stride).map(move |row| part(row, self.integers..))
+    /// The positions' integers.
+    fn integers(self) -> HeadRows<'a> {
+        HeadRows { words: part(self.rows, self.integers..), stride: self.stride }
     }
 
     /// Each position's scale.
@@ -95,8 +96,9 @@ pub fn attend_i8(
     out.fill(0.0);
     for (keys, values) in keys.blocks().zip(values.blocks()) {
         let mut logs = [i32::MIN; BLOCK];
-        for ((log, key), scale) in logs.iter_mut().zip(keys.integers()).zip(keys.scales()) {
-            let score = scores.log2(dot(kernel, key, query), scale);
+        multiply_keys(kernel, &mut logs, query, keys.integers(), scores.dropped);
+        for (log, scale) in logs.iter_mut().zip(keys.scales()) {
+            let score = scores.log2(*log, scale);
             bad |= score.is_none();
             *log = score.unwrap_or(0);
         }
@@ -137,10 +139,9 @@ impl Scores {
         Self { mantissa: (bits & 0x007F_FFFF | 0x0080_0000) >> 1, exponent, dropped }
     }
 
-    /// One score as a logarithm to base 2 with [`POINT`] fractional bits; `None` where it has none.
+    /// One score, of a product that lost these bits, as a logarithm to base 2 with [`POINT`] fractional bits; `None` where it has none.
     #[inline(always)]
-    fn log2(&self, product: i64, scale: Scale) -> Option<i32> {
-        let product = (product >> self.dropped) as i32;
+    fn log2(&self, product: i32, scale: Scale) -> Option<i32> {
         let high = mul_high(product, (self.mantissa * scale.mantissa) as i32);
         let right = 235 - self.exponent - scale.exponent;
         if right >= 0 && scale.exponent != NOT_FINITE {
@@ -222,16 +223,40 @@ impl Softmax {
     }
 }
 
-/// The exact sum of `key * query`. What follows the integers in `key` does not count.
+/// The exact sums of `key * query`, lowered by `dropped` bits, of at most as many keys as there are products.
 #[inline(always)]
-fn dot(kernel: &impl Kernel, key: &[u32], query: &[u32]) -> i64 {
-    let chunks = key.chunks(CHUNK / 4).zip(query.chunks(CHUNK / 2));
-    chunks.map(|(key, query)| i64::from(kernel.dot_i8(key, query))).sum()
+fn multiply_keys(kernel: &impl Kernel, products: &mut [i32], query: &[u32], keys: HeadRows<'_>, dropped: u32) {
+    if query.len() <= CHUNK / 2 {
+        return kernel.dots_i8(products, query, keys);
+    }
+    long_keys(kernel, products, query, keys, dropped);
 }
 
-/// [`Kernel::dot_i8`].
+/// As [`multiply_keys`], of sums that an i32 does not hold.
+#[cold]
+#[inline(never)]
+fn long_keys(kernel: &impl Kernel, products: &mut [i32], query: &[u32], keys: HeadRows<'_>, dropped: u32) {
+    for (product, key) in products.iter_mut().zip(keys.iter(query.len() / 2)) {
+        let mut sum = 0;
+        for (words, query) in key.chunks(CHUNK / 4).zip(query.chunks(CHUNK / 2)) {
+            let mut part = [0];
+            kernel.dots_i8(&mut part, query, HeadRows { words, stride: words.len() });
+            sum += i64::from(part[0]);
+        }
+        *product = (sum >> dropped) as i32;
+    }
+}
+
+/// [`Kernel::dots_i8`].
 #[inline(always)]
-pub fn dot_i8(key: &[u32], query: &[u32]) -> i32 {
+pub fn dots_i8(sums: &mut [i32], query: &[u32], keys: HeadRows<'_>) {
+    for (sum, key) in sums.iter_mut().zip(keys.iter(query.len() / 2)) {
+        *sum = dot_i8(key, query);
+    }
+}
+
+#[inline(always)]
+fn dot_i8(key: &[u32], query: &[u32]) -> i32 {
     let products = key.iter().zip(query.as_chunks::<2>().0).map(|(key, &[low, high])| {
         let [a, b, c, d] = key.to_le_bytes().map(|byte| i32::from(byte as i8));
         let (low, high) = (low as i32, high as i32);
@@ -264,7 +289,7 @@ fn add_weighted(
     lower_block: u32,
 ) {
     for (i, out) in out.chunks_mut(4).enumerate() {
-        let sums = kernel.weigh_i8(part(values.rows, values.integers + i..), values.stride, weights);
+        let sums = kernel.weigh_i8(part(values.integers().words, i..), values.stride, weights);
         for (out, sum) in out.iter_mut().zip(sums) {
             let lowered = (out.to_bits() as i32 >> lower_out) + (sum >> lower_block);
             *out = f32::from_bits(lowered as u32);
@@ -343,10 +368,10 @@ mod tests {
     #[test]
     fn long_heads_do_not_overflow() {
         let long = std::vec![1.0; 70_000];
-        assert_eq!(
-            dot(&Portable, &std::vec![0x7F7F_7F7F; 17_500], &std::vec![0x7FFF_7FFF; 35_000]),
-            70_000i64 * 127 * 32767
-        );
+        let keys = HeadRows { words: &std::vec![0x7F7F_7F7F; 17_500], stride: 17_500 };
+        let mut products = [0];
+        multiply_keys(&Portable, &mut products, &std::vec![0x7FFF_7FFF; 35_000], keys, 8);
+        assert_eq!(i64::from(products[0]), (70_000i64 * 127 * 32767) >> 8);
         let got = run(&std::vec![0.01; 70_000], std::slice::from_ref(&long), std::slice::from_ref(&long));
         assert!(got.iter().all(|out| (out - 1.0).abs() < 0.01));
     }

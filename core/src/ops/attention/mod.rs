@@ -7,4 +7,4 @@ mod floats;
 mod integers;
 
 pub use floats::{HeadOps, HeadRows, add_weighted_f16, add_weighted_f32, attend, dots_f16, dots_f32};
-pub use integers::{I8Head, attend_i8, dot_i8, weigh_i8};
+pub use integers::{I8Head, attend_i8, dots_i8, weigh_i8};
