@@ -2,7 +2,7 @@
 //!
 //! | loop | unit | instructions | cycles |
 //! |---|---|---|---|
-//! | [`add_eight`] | 8 lanes of a key | 14 | 19 |
+//! | [`add_eight`] | 8 lanes of a key | 14 | 20 |
 //! | [`weigh_i8`] | 4 lanes of 2 values | 23 | 27 |
 
 use super::{smlad, sxtb16, sxtb16_rotated};
