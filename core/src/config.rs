@@ -16,7 +16,7 @@ pub enum Gelu {
 }
 
 impl Gelu {
-    /// The name that reports use.
+    /// The name that messages use.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Tanh => "tanh",

@@ -74,8 +74,8 @@ pub trait Kernel {
         portable::matmul_i8(out, out_stride, inputs, rows);
     }
 
-    /// `sums[i]` is that of `keys[i] * query`, the one four bytes a word, the other twice as many words of 16-bit
-    /// integers; an i32 holds it.
+    /// `sums[i]` becomes that of `keys[i] * query`, which an i32 holds; sums beyond the last key stay as they are. The
+    /// query is `[2 * n]` words of two 16-bit integers, each key the first `n` words of a row, of four bytes.
     #[inline(always)]
     fn dots_i8(&self, sums: &mut [i32], query: &[u32], keys: HeadRows<'_>) {
         attention::dots_i8(sums, query, keys);
@@ -124,7 +124,7 @@ pub trait Kernel {
         vector::scale(x, by);
     }
 
-    /// The square root of what is not negative, rounded to nearest.
+    /// The square root, rounded to nearest even; of a negative number or none, no number.
     #[inline(always)]
     fn sqrt(&self, x: f32) -> f32 {
         libm::sqrtf(x)

@@ -46,7 +46,8 @@ fn sums<K: Kernel>(kernel: &K, head_dim: usize, n_rows: usize, random: &mut Rand
     let mut words = |n| (0..n).map(|_| random.next()).collect::<Vec<u32>>();
     let (query, rows, weights) = (words(2 * n), words(n_rows * stride), words(n_rows));
     let weights: Vec<i32> = weights.into_iter().map(|word| (word >> 17) as i32).collect();
-    let mut dots = vec![0; n_rows];
+    // One more than there are keys, which stays as it is.
+    let mut dots = vec![1; n_rows + 1];
     kernel.dots_i8(&mut dots, &query, HeadRows { words: &rows, stride });
     (0..n).flat_map(|i| kernel.weigh_i8(&rows[i..], stride, &weights)).chain(dots).collect()
 }

@@ -24,7 +24,7 @@ pub const MODEL: Config = Config {
 pub const KV: KvType = KvType::I8;
 
 /// Prints a line: a key, and a number in 16 hexadecimal digits; `None` where the console fails.
-#[inline(never)]
+#[inline(never)] // Once is enough.
 pub fn print(console: &mut Console, key: &str, number: u64) -> Option<()> {
     console.write_str(key).ok()?;
     for place in (0..16).rev() {

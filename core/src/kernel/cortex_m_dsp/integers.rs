@@ -51,7 +51,7 @@ struct Eight {
 /// Adds the products of `n` keys' lanes, at least one's, to their sums.
 ///
 /// # Safety
-/// They are all there.
+/// So many keys and sums are there.
 #[unsafe(naked)]
 unsafe extern "C" fn add_eight(run: &Eight) {
     naked_asm!(

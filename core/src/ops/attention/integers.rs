@@ -139,7 +139,8 @@ impl Scores {
         Self { mantissa: (bits & 0x007F_FFFF | 0x0080_0000) >> 1, exponent, dropped }
     }
 
-    /// One score, of a product that lost these bits, as a logarithm to base 2 with [`POINT`] fractional bits; `None` where it has none.
+    /// One score as a logarithm to base 2 with [`POINT`] fractional bits, `None` where it has none. The product has already
+    /// lost the bits that it drops.
     #[inline(always)]
     fn log2(&self, product: i32, scale: Scale) -> Option<i32> {
         let high = mul_high(product, (self.mantissa * scale.mantissa) as i32);
@@ -223,7 +224,7 @@ impl Softmax {
     }
 }
 
-/// The exact sums of `key * query`, lowered by `dropped` bits, of at most as many keys as there are products.
+/// The exact sums of `key * query`, lowered by `dropped` bits; products beyond the last key stay as they are.
 #[inline(always)]
 fn multiply_keys(kernel: &impl Kernel, products: &mut [i32], query: &[u32], keys: HeadRows<'_>, dropped: u32) {
     if query.len() <= CHUNK / 2 {
