@@ -290,6 +290,20 @@ fn details_name_the_shape_of_the_logits() {
 }
 
 #[test]
+fn the_readme_quotes_the_demo() {
+    let models = text(fixtures::bundled("shakespeare-char").parent().unwrap());
+    let output = command().args(["demo", "--no-board", "--models", &models]).assert().success().get_output().clone();
+    let story = String::from_utf8(output.stdout).unwrap();
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let quoted: Vec<String> = readme.lines().map(words).collect();
+    let results = story.lines().filter(|line| line.starts_with("checkpoint, ") || line.starts_with("blob, "));
+    let results: Vec<String> = results.map(words).collect();
+    assert_eq!(results.len(), 2, "{story}");
+    assert!(results.iter().all(|line| quoted.contains(line)), "{results:?}");
+}
+
+#[test]
 fn the_demo_tells_its_story_without_a_board() {
     let models = text(fixtures::bundled("shakespeare-char").parent().unwrap());
     let args = ["demo", "--no-board", "--tokens", "300", "--models", &models];

@@ -125,7 +125,7 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
 
     let blob = make_blob(&checkpoint, &tokenizer, &folder.path().join(format!("{MODEL}.blob")))?;
     let (name, bytes) = (checkpoint_path.display(), blob.file.bytes().len());
-    console.tell(format!("1. convert: {name} becomes a blob of {bytes} bytes, q8\n"))?;
+    console.tell(format!("1. convert: {name} becomes a blob of {bytes} bytes, q8, rounded to the nearest\n"))?;
 
     let (jobs, name) = (task.jobs(), text_path.display());
     let n = Job::n_scored(&jobs);
