@@ -66,7 +66,8 @@ impl Calibration {
             }
             Self::Text(path) => path,
         };
-        let input = Source::Text(vec![path.clone()]).read(Some(&tokenizer()?), config.n_vocab)?;
+        let input = Source::Text(vec![path.clone()]).read(Some(&tokenizer()?), config.n_vocab, console.max_input)?;
+        input.notes().iter().for_each(|note| console.note(note));
         let windows = Windows::of_rows(input.rows().iter().map(|Row { tokens, .. }| tokens.as_slice()), config);
         if let Some(enough) = windows.lacks(config) {
             console.note(format!(

@@ -24,6 +24,9 @@ struct Cli {
     /// Print details
     #[arg(short, long, global = true, display_order = 101)]
     verbose: bool,
+    /// The most bytes that are read of a text or of token ids, as 500000, 512K, 2M or 4G
+    #[arg(long, global = true, display_order = 102, value_name = "BYTES", default_value = "1G", value_parser = bytes)]
+    max_input: u64,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -83,7 +86,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error, args.iter().any(|arg| arg == "--json")),
     };
-    let console = Console { json: cli.json, verbose: cli.verbose };
+    let console = Console { json: cli.json, verbose: cli.verbose, max_input: cli.max_input };
     let ended = match cli.verb {
         Verb::Convert(args) => convert::run(&args, console),
         Verb::Eval(args) => eval::run(args, console),
@@ -107,10 +110,22 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     })
 }
 
+/// A number of bytes.
+fn bytes(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is no number of bytes: write 500000, 512K, 2M or 4G");
+    let (digits, unit) = match text.as_bytes().last() {
+        Some(b'K' | b'k') => (&text[..text.len() - 1], 1 << 10),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 1 << 20),
+        Some(b'G' | b'g') => (&text[..text.len() - 1], 1 << 30),
+        _ => (text, 1u64),
+    };
+    digits.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).filter(|&n| n > 0).ok_or_else(wrong)
+}
+
 /// Help and version end well; everything else that clap says is an error.
 fn usage(error: &clap::Error, json: bool) -> ExitCode {
     if json && error.use_stderr() {
-        return ExitCode::from(report(Console { json, verbose: false }, &Error::Usage(one_line(error))));
+        return ExitCode::from(report(Console { json, verbose: false, max_input: 0 }, &Error::Usage(one_line(error))));
     }
     let _ = error.print();
     ExitCode::from(if error.use_stderr() { ERROR } else { OK })

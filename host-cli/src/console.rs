@@ -16,13 +16,15 @@ pub trait Report: Serialize {
     fn text(&self) -> String;
 }
 
-/// Where a verb's words go.
+/// Where a verb's words go, and how many it takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Console {
     /// The report is one JSON object.
     pub json: bool,
     /// People want details.
     pub verbose: bool,
+    /// The most bytes that are read of a text, from standard input or from a file.
+    pub max_input: u64,
 }
 
 /// Work under this needs no progress bar.

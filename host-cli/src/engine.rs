@@ -1,6 +1,6 @@
 //! Core's sessions on the host: blobs mapped from files, and memory for sessions.
 
-use crate::mapped;
+use crate::files::{FileError, mapped};
 use emberlm_core::blob::OpenError;
 use emberlm_core::config::Config;
 use emberlm_core::kernel::Kernel;
@@ -10,7 +10,6 @@ use emberlm_core::scratch::{Batch, Scratch, ScratchSize};
 use emberlm_core::session::Session;
 use emberlm_core::source::{Mapped, Source, SourceError};
 use memmap2::Mmap;
-use std::io;
 use std::path::Path;
 
 /// A blob's file, mapped.
@@ -21,8 +20,8 @@ pub struct BlobFile(Mmap);
 #[derive(Debug, thiserror::Error)]
 pub enum BlobError {
     /// It cannot be read.
-    #[error("{0}")]
-    Io(#[from] io::Error),
+    #[error(transparent)]
+    File(#[from] FileError),
     /// It is not a blob that this program can use.
     #[error("{0}")]
     Open(#[from] OpenError),

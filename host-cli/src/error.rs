@@ -1,7 +1,7 @@
 //! What can end a verb early.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use emberlm_core::generate::GenerateError;
 use serde::Serialize;
@@ -11,6 +11,7 @@ use crate::convert::ConvertError;
 use crate::device::DeviceError;
 use crate::engine::BlobError;
 use crate::evaluate::NoLoss;
+use crate::files::FileError;
 use crate::init::InitError;
 use crate::input::InputError;
 use crate::tokenizer::TokenizerError;
@@ -47,6 +48,9 @@ pub enum Error {
     /// A checkpoint is refused.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// A file is refused.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A blob is refused.
     #[error("{}: {source}", path.display())]
     Blob {
@@ -84,6 +88,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// Why the blob at `path` is refused.
+    pub fn of_blob(path: &Path, source: BlobError) -> Self {
+        match source {
+            BlobError::File(error) => Self::File(error),
+            source => Self::Blob { path: path.to_owned(), source },
+        }
+    }
+
     /// A stable name for the kind of error, the `kind` of JSON's `error`.
     pub fn kind(&self) -> &str {
         match self {
@@ -91,7 +103,8 @@ impl Error {
             Self::Tokenizer(error) => error.kind(),
             Self::Input(error) => error.kind(),
             Self::Checkpoint(error) => error.kind(),
-            Self::Blob { source: BlobError::Io(_), .. } | Self::Convert { source: ConvertError::Io(_), .. } => "io",
+            Self::File(error) => error.kind(),
+            Self::Convert { source: ConvertError::Io(_), .. } => "io",
             Self::Convert { .. } => "convert",
             Self::Init(InitError::Config(error)) => error.kind(),
             Self::Init(InitError::Io { .. }) => "io",

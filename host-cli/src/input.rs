@@ -1,6 +1,6 @@
 //! What is scored: rows of token ids, from text files, from a file of ids, or from a prompt.
 
-use std::io::Read;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -9,6 +9,8 @@ use serde_json::Value;
 
 use crate::convention::Windowing;
 use crate::error::Error;
+use crate::files::read::{self, BYTE_ORDER_MARK};
+use crate::files::{Fault, FileError, Kind, Wanted};
 use crate::tokenizer::Tokenizer;
 
 /// The words that name what is scored.
@@ -52,27 +54,27 @@ pub struct Input {
     rows: Vec<Row>,
     /// Tokens of rows or parts of rows that are not to be scored.
     n_left_out: usize,
+    /// What of the files may surprise, to be shown.
+    notes: Vec<String>,
 }
 
 /// Why there is nothing to score.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InputError {
-    /// A file or standard input could not be read.
-    #[error("cannot read {name}: {why}")]
-    Unreadable {
+    /// A file could not be read, or is something else.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Standard input could not be read, or is no text.
+    #[error("standard input: {0}")]
+    StandardInput(String),
+    /// More than is read of a text or of ids.
+    #[error("{name} has more than {most} bytes, the most that are read of it: --max-input raises that")]
+    TooLong {
         /// The file.
         name: String,
-        /// The system's reason.
-        why: String,
-    },
-    /// Text that is not UTF-8.
-    #[error("{name} is not UTF-8: the byte at offset {offset} is wrong")]
-    NotUtf8 {
-        /// The file.
-        name: String,
-        /// The first byte that is wrong.
-        offset: usize,
+        /// The limit.
+        most: u64,
     },
     /// A file of ids that is not one.
     #[error("{name} holds no token ids: {why}")]
@@ -119,7 +121,9 @@ impl InputError {
     /// A stable name for the kind of error.
     pub const fn kind(&self) -> &'static str {
         match self {
-            Self::Unreadable { .. } => "io",
+            Self::File(error) => error.kind(),
+            Self::StandardInput(_) => "io",
+            Self::TooLong { .. } => "too_large",
             Self::TokenOutOfRange { .. } => "token_out_of_range",
             _ => "input",
         }
@@ -143,11 +147,12 @@ impl Source {
         !matches!(self, Self::Tokens(_))
     }
 
-    /// Reads the rows. Text goes through `tokenizer`.
+    /// Reads the rows, at most `most` bytes of each file. Text goes through `tokenizer`.
     ///
     /// # Errors
-    /// A file cannot be read, text is empty or not representable, or an id is not below `n_vocab`.
-    pub fn read(&self, tokenizer: Option<&Tokenizer>, n_vocab: u32) -> Result<Input, Error> {
+    /// A file cannot be read or is longer, text is empty or not representable, or an id is not below `n_vocab`.
+    pub fn read(&self, tokenizer: Option<&Tokenizer>, n_vocab: u32, most: u64) -> Result<Input, Error> {
+        let mut notes = Vec::new();
         let encode = |name: &str, text: &str| -> Result<Row, Error> {
             let tokenizer = tokenizer.ok_or_else(|| Error::Usage("text needs a tokenizer".into()))?;
             let tokens = tokenizer.encode(text).map_err(|error| error.in_text(name))?;
@@ -156,10 +161,23 @@ impl Source {
         let rows = match self {
             Self::Prompt(text) => vec![encode("the prompt", text)?],
             Self::Text(paths) => {
-                let read = |path: &PathBuf| encode(&name_of(path), &read_text(path)?);
+                let read = |path: &PathBuf| {
+                    let (name, text) = (name_of(path), read_text(path, most)?);
+                    if text.starts_with(BYTE_ORDER_MARK) {
+                        notes.push(format!("{name} begins with a byte order mark, U+FEFF, which is read as text"));
+                    }
+                    encode(&name, &text)
+                };
                 paths.iter().map(read).collect::<Result<_, _>>()?
             }
-            Self::Tokens(path) => parse_rows(&name_of(path), &read_bytes(path)?)?,
+            Self::Tokens(path) => {
+                let text = read_utf8(path, Wanted::Tokens, most)?;
+                let json = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
+                parse_rows(&name_of(path), json.as_bytes()).map_err(|error| match is_stdin(path) {
+                    true => error,
+                    false => Wanted::Tokens.explain(path, error),
+                })?
+            }
         };
         for Row { name, tokens } in &rows {
             if tokens.is_empty() {
@@ -169,7 +187,7 @@ impl Source {
                 return Err(InputError::TokenOutOfRange { id: id.into(), row: name.clone(), index, n_vocab }.into());
             }
         }
-        Ok(Input { rows, n_left_out: 0 })
+        Ok(Input { rows, n_left_out: 0, notes })
     }
 }
 
@@ -177,6 +195,11 @@ impl Input {
     /// The rows, in order.
     pub fn rows(&self) -> &[Row] {
         &self.rows
+    }
+
+    /// What of the files may surprise, a line each, to be shown.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Tokens that were given, left out or not.
@@ -257,28 +280,44 @@ fn parse_rows(name: &str, json: &[u8]) -> Result<Vec<Row>, InputError> {
     rows.collect()
 }
 
-fn name_of(path: &Path) -> String {
-    if path == Path::new("-") { "standard input".into() } else { path.display().to_string() }
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
 }
 
-/// The text of a file, or of standard input for `-`.
+fn name_of(path: &Path) -> String {
+    if is_stdin(path) { "standard input".into() } else { path.display().to_string() }
+}
+
+/// The text of a file, or of standard input for `-`: at most `most` bytes. Nothing of it is left out, a byte order mark
+/// included: every byte counts in a loss.
 ///
 /// # Errors
-/// It cannot be read, or is not UTF-8.
-pub fn read_text(path: &Path) -> Result<String, InputError> {
-    String::from_utf8(read_bytes(path)?)
-        .map_err(|error| InputError::NotUtf8 { name: name_of(path), offset: error.utf8_error().valid_up_to() })
+/// It cannot be read, is longer, is something else than text, or is not UTF-8.
+pub fn read_text(path: &Path, most: u64) -> Result<String, InputError> {
+    read_utf8(path, Wanted::Text, most)
 }
 
-fn read_bytes(path: &Path) -> Result<Vec<u8>, InputError> {
-    let mut bytes = Vec::new();
-    let read = match path == Path::new("-") {
-        true => std::io::stdin().read_to_end(&mut bytes),
-        false => std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)),
-    };
-    read.map_err(|error| InputError::Unreadable { name: name_of(path), why: error.to_string() })?;
-    Ok(bytes)
+/// The text of a file that is to be a text or ids.
+fn read_utf8(path: &Path, wanted: Wanted, most: u64) -> Result<String, InputError> {
+    let too_long = || InputError::TooLong { name: name_of(path), most };
+    if is_stdin(path) {
+        let fault = |why: String| InputError::StandardInput(why);
+        let bytes = read::limited(io::stdin().lock(), most).map_err(|error| fault(error.to_string()))?;
+        return read::utf8(bytes.ok_or_else(too_long)?).map_err(|error| fault(error.to_string()));
+    }
+    let bytes = read::bytes(path, most).map_err(|error| match error.fault {
+        Fault::TooLarge { .. } => too_long(),
+        Fault::Folder | Fault::Special(_) => wanted.check(path).err().unwrap_or(error).into(),
+        _ => error.into(),
+    })?;
+    if wanted == Wanted::Text {
+        wanted.check_kind(path, Kind::of_bytes(&bytes[..bytes.len().min(HEAD)], path))?;
+    }
+    read::utf8(bytes).map_err(|fault| wanted.explain(path, FileError::new(path, fault).into()))
 }
+
+/// Bytes of a text that tell whether it is one.
+const HEAD: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -318,17 +357,17 @@ mod tests {
 
     #[test]
     fn ids_must_be_of_the_model() {
-        let input = |n_vocab| Source::Prompt("aé日".into()).read(Some(&tokenizer()), n_vocab);
+        let input = |n_vocab| Source::Prompt("aé日".into()).read(Some(&tokenizer()), n_vocab, 100);
         assert_eq!(input(3).unwrap().rows()[0].tokens, [0, 1, 2]);
         let message = input(2).unwrap_err().to_string();
         assert_eq!(message, "token 2 at index 2 of the prompt is out of range: n_vocab is 2");
-        let empty = Source::Prompt(String::new()).read(Some(&tokenizer()), 3).unwrap_err();
+        let empty = Source::Prompt(String::new()).read(Some(&tokenizer()), 3, 100).unwrap_err();
         assert_eq!(empty.to_string(), "the prompt is empty");
     }
 
     #[test]
     fn bytes_are_those_of_the_scored_targets() {
-        let input = Source::Prompt("aé日aé".into()).read(Some(&tokenizer()), 4).unwrap();
+        let input = Source::Prompt("aé日aé".into()).read(Some(&tokenizer()), 4, 100).unwrap();
         let windowing = |convention| Windowing { convention, n_ctx: 4 };
         assert_eq!(input.scored_bytes(&windowing(Convention::Disjoint), &tokenizer()), Some(8));
         assert_eq!(input.scored_bytes(&windowing(Convention::LlamaCpp), &tokenizer()), Some(1));
@@ -339,7 +378,7 @@ mod tests {
     #[test]
     fn the_first_windows_are_what_shortened_rows_have() {
         let row = |len: usize| Row { name: "a row".into(), tokens: vec![0; len] };
-        let all = Input { rows: [1, 23, 2, 9, 16].map(row).into(), n_left_out: 0 };
+        let all = Input { rows: [1, 23, 2, 9, 16].map(row).into(), n_left_out: 0, notes: Vec::new() };
         for convention in [
             Convention::Disjoint,
             Convention::Sliding { stride: 3 },
@@ -363,7 +402,7 @@ mod tests {
 
     #[test]
     fn a_row_of_one_window_needs_no_convention() {
-        let input = Source::Prompt("aaaaa".into()).read(Some(&tokenizer()), 4).unwrap();
+        let input = Source::Prompt("aaaaa".into()).read(Some(&tokenizer()), 4, 100).unwrap();
         assert_eq!(input.check_one_window(4), Ok(()));
         let message = input.check_one_window(3).unwrap_err().to_string();
         assert_eq!(

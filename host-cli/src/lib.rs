@@ -1,5 +1,6 @@
 //! The host side of Emberlm: checkpoints in, blobs out, and losses from either.
 //!
+//! * Files: [`files`] reads what the user names, and tells what it is.
 //! * In: [`checkpoint`] reads safetensors of any known layout, [`tokenizer`] and [`input`] turn texts into rows of ids.
 //! * Out: [`convert`] quantises and writes blobs, [`init`] writes checkpoints.
 //! * Losses: [`reference`](mod@reference) scores a checkpoint in floats, [`engine`] and [`kernel`] run core on a blob, [`evaluate`]
@@ -22,6 +23,7 @@ pub mod device;
 pub mod engine;
 pub mod error;
 pub mod evaluate;
+pub mod files;
 pub mod generation;
 pub mod init;
 pub mod input;
@@ -30,7 +32,6 @@ pub mod interrupt;
 pub mod jobs;
 pub mod kernel;
 pub mod kv;
-mod mapped;
 pub mod model_file;
 mod named;
 pub mod output;

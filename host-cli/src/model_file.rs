@@ -11,6 +11,7 @@ use crate::checkpoint::{Checkpoint, Layout, Options};
 use crate::console::Console;
 use crate::engine::{BlobError, BlobFile};
 use crate::error::Error;
+use crate::files::{Kind, Wanted};
 use crate::tokenizer::{SectionParts, section};
 
 /// The words that say what a checkpoint's files do not.
@@ -64,18 +65,25 @@ pub struct Blob {
     pub file: BlobFile,
 }
 
-/// Whether `path` is a checkpoint, by its name: a folder, a safetensors file or an index of such.
-pub fn is_checkpoint(path: &Path) -> bool {
-    path.is_dir() || path.extension().is_some_and(|extension| extension == "safetensors" || extension == "json")
-}
-
 impl ModelFile {
-    /// Opens a folder, a safetensors file or an index of such as a checkpoint, anything else as a blob.
+    /// Opens a checkpoint or a blob, told by what it holds, and by its name where that says nothing.
     ///
     /// # Errors
     /// It is neither.
     pub fn open(path: &Path, checkpoint: &RawCheckpoint, console: Console) -> Result<Self, Error> {
-        if is_checkpoint(path) {
+        let is_named = |endings: &[&str]| endings.iter().any(|ending| path.extension() == Some(ending.as_ref()));
+        let is_checkpoint = match Kind::of(path)? {
+            Kind::Blob => false,
+            Kind::Unknown => is_named(&["safetensors"]),
+            Kind::Json => is_named(&["json"]),
+            Kind::Safetensors | Kind::ShardIndex => true,
+            _ if path.is_dir() => true,
+            other => {
+                Wanted::Model.check_kind(path, other)?;
+                false
+            }
+        };
+        if is_checkpoint {
             return Ok(Self::Checkpoint(Box::new(checkpoint.open(path, console)?)));
         }
         Ok(Self::Blob(Blob::open(path)?))
@@ -110,7 +118,8 @@ impl Blob {
     /// # Errors
     /// It cannot be read, or is no blob of this version.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let file = BlobFile::open(path).map_err(|source| Error::Blob { path: path.to_owned(), source })?;
+        Wanted::Blob.check(path)?;
+        let file = BlobFile::open(path).map_err(|source| Error::of_blob(path, source))?;
         Ok(Self { path: path.to_owned(), file })
     }
 

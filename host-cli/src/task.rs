@@ -76,7 +76,8 @@ impl RawTask {
         let named = self.tokenizer.as_deref();
         let search = Search { named, checkpoint, section, n_vocab: Some(config.n_vocab) };
         let tokenizer = find_tokenizer(search, source.is_text(), console)?;
-        let mut input = source.read(tokenizer.as_ref(), config.n_vocab)?;
+        let mut input = source.read(tokenizer.as_ref(), config.n_vocab, console.max_input)?;
+        input.notes().iter().for_each(|note| console.note(note));
         if !source.is_text() && !self.windowing.is_named() {
             input.check_one_window(windowing.n_ctx)?;
         }

@@ -176,7 +176,7 @@ fn what_cannot_be_compared_is_named() {
         ),
         (["--weights", "q8", "--prompt", ""], "input", "the prompt is empty"),
         (["--weights", "q8", "--text", empty], "input", " is empty"),
-        (["--weights", "q8", "--text", "no-such-file"], "io", "cannot read no-such-file"),
+        (["--weights", "q8", "--text", "no-such-file"], "io", "no-such-file: No such file or directory"),
     ] {
         let error = compare(2, &args)["error"].clone();
         let said = error["message"].as_str().unwrap();

@@ -1,7 +1,9 @@
 //! Named tensors of one safetensors file, or of several through a shard index.
 
 use super::error::CheckpointError;
-use crate::mapped;
+use crate::files::kind::is_of_adapter;
+use crate::files::read::{self, MOST_OF_TOKENIZER};
+use crate::files::{Fault, FileError, Kind, Wanted, json, mapped};
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
@@ -56,29 +58,36 @@ impl Archive {
     /// # Errors
     /// Nothing readable is there, a header or index is damaged, or a name occurs in two shards.
     pub fn open(path: &Path) -> Result<(Self, PathBuf), CheckpointError> {
-        let io = |source| CheckpointError::Io { path: path.to_owned(), source };
-        let file = if std::fs::metadata(path).map_err(io)?.is_dir() { find_in_folder(path)? } else { path.to_owned() };
+        let file = if path.is_dir() { find_in_folder(path)? } else { path.to_owned() };
         let folder = file.parent().map(Path::to_owned).unwrap_or_default();
         let mut archive = Self { maps: Vec::new(), tensors: BTreeMap::new(), aliases: BTreeMap::new() };
-        if file.extension().is_some_and(|extension| extension == "json") {
-            archive.add_index(&file, &folder)?;
-        } else {
-            archive.add_file(&file)?;
+        let is_json = file.extension().is_some_and(|extension| extension == "json");
+        match Kind::of(&file)? {
+            Kind::ShardIndex => archive.add_index(&file, &folder)?,
+            Kind::Json if is_json => archive.add_index(&file, &folder)?,
+            kind => archive.add_file(&file, kind)?,
         }
         Ok((archive, folder))
     }
 
     fn add_index(&mut self, path: &Path, folder: &Path) -> Result<(), CheckpointError> {
-        let text = std::fs::read(path).map_err(|source| CheckpointError::Io { path: path.to_owned(), source })?;
         let damaged = |why: String| CheckpointError::Index { path: path.to_owned(), why };
-        let index: Index = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+        let index: Index = read::json(path, MOST_OF_TOKENIZER)
+            .map_err(|error| CheckpointError::of_json(error, |path, why| CheckpointError::Index { path, why }))?;
         let mut files: Vec<&String> = index.weight_map.values().collect();
         files.sort();
         files.dedup();
         let mut shards = BTreeMap::new();
         for file in files {
+            // A link is the user's own doing, as in Hugging Face's cache; a path is the file's.
+            if Path::new(file).file_name() != Some(file.as_ref()) {
+                return Err(damaged(format!(
+                    "shard `{file}` is no plain name: shards lie in the folder of their index"
+                )));
+            }
             shards.insert(file, self.maps.len());
-            self.add_file(&folder.join(file))?;
+            let shard = folder.join(file);
+            self.add_file(&shard, Kind::of(&shard)?)?;
         }
         for (name, file) in &index.weight_map {
             if self.tensors.get(name).is_none_or(|stored| stored.map != shards[file]) {
@@ -88,11 +97,17 @@ impl Archive {
         Ok(())
     }
 
-    fn add_file(&mut self, path: &Path) -> Result<(), CheckpointError> {
-        let map = mapped::map(path).map_err(|source| CheckpointError::Io { path: path.to_owned(), source })?;
-        let (header, metadata) = SafeTensors::read_metadata(&map)
-            .map_err(|source| CheckpointError::Header { path: path.to_owned(), source })?;
-        let data = size_of::<u64>() + header;
+    /// Adds the tensors of a file of that kind.
+    fn add_file(&mut self, path: &Path, kind: Kind) -> Result<(), CheckpointError> {
+        Wanted::Checkpoint.check_kind(path, kind)?;
+        let map = mapped::map(path)?;
+        let damaged = |why: String| CheckpointError::Header { path: path.to_owned(), why };
+        header(&map).map_or(Ok(()), json::check_keys).map_err(damaged)?;
+        let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|error| damaged(error.to_string()))?;
+        if metadata.tensors().keys().any(|name| is_of_adapter(name)) {
+            return Err(FileError::new(path, Fault::Kind { found: Kind::Adapter, wanted: Wanted::Checkpoint }).into());
+        }
+        let data = LENGTH + header;
         for (name, info) in metadata.tensors() {
             let (start, end) = info.data_offsets;
             let stored = Stored {
@@ -137,15 +152,24 @@ impl Archive {
     }
 }
 
+/// Bytes of the header's length.
+const LENGTH: usize = size_of::<u64>();
+
+/// The header of a file that is long enough for it.
+fn header(file: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = file.split_first_chunk::<LENGTH>()?;
+    rest.get(..usize::try_from(u64::from_le_bytes(*length)).ok()?)
+}
+
 /// The file through which a folder's checkpoint is opened.
 fn find_in_folder(folder: &Path) -> Result<PathBuf, CheckpointError> {
     for name in [SINGLE, INDEX] {
         let file = folder.join(name);
-        if file.is_file() {
+        if read::is_there(&file) {
             return Ok(file);
         }
     }
-    let io = |source| CheckpointError::Io { path: folder.to_owned(), source };
+    let io = |error| FileError::io(folder, &error);
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io)? {
         let file = entry.map_err(io)?.path();
@@ -155,10 +179,13 @@ fn find_in_folder(folder: &Path) -> Result<PathBuf, CheckpointError> {
     }
     match found.len() {
         1 => Ok(found.remove(0)),
-        0 => Err(CheckpointError::NoCheckpoint {
-            path: folder.to_owned(),
-            why: format!("holds neither {SINGLE} nor {INDEX}"),
-        }),
+        0 => match Kind::of(folder)? {
+            Kind::Folder | Kind::Tokenizer => Err(CheckpointError::NoCheckpoint {
+                path: folder.to_owned(),
+                why: format!("holds neither {SINGLE} nor {INDEX}"),
+            }),
+            other => Err(FileError::new(folder, Fault::Kind { found: other, wanted: Wanted::Checkpoint }).into()),
+        },
         n => Err(CheckpointError::NoCheckpoint {
             path: folder.to_owned(),
             why: format!("holds {n} .safetensors files and neither {SINGLE} nor {INDEX}: name one"),

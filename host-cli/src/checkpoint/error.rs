@@ -1,5 +1,6 @@
 //! Why a checkpoint is refused: one line that names the file, the key or the tensor.
 
+use crate::files::{Fault, FileError};
 use emberlm_core::config::ConfigError;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -8,14 +9,9 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
-    /// A file could not be read.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    /// A file could not be read, or is something else.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The path holds no safetensors checkpoint.
     #[error("{}: {why}", path.display())]
     NoCheckpoint {
@@ -25,12 +21,12 @@ pub enum CheckpointError {
         why: String,
     },
     /// A safetensors header that is damaged or does not cover its file.
-    #[error("{}: damaged safetensors file: {source}", path.display())]
+    #[error("{}: damaged safetensors file: {why}", path.display())]
     Header {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: safetensors::SafeTensorError,
+        why: String,
     },
     /// A shard index that is damaged or disagrees with its shards.
     #[error("{}: {why}", path.display())]
@@ -148,10 +144,18 @@ pub enum CheckpointError {
 }
 
 impl CheckpointError {
+    /// What is wrong with a file of JSON: its `damage`, where it can be read.
+    pub(super) fn of_json(error: FileError, damage: impl FnOnce(PathBuf, String) -> Self) -> Self {
+        match error.fault {
+            Fault::Json(why) => damage(error.path, why),
+            fault => Self::File(FileError { fault, ..error }),
+        }
+    }
+
     /// A stable word for the kind of refusal, for reports that machines read.
     pub const fn kind(&self) -> &'static str {
         match self {
-            Self::Io { .. } => "io",
+            Self::File(error) => error.kind(),
             Self::NoCheckpoint { .. } => "no_checkpoint",
             Self::Header { .. } => "safetensors_header",
             Self::Index { .. } => "shard_index",

@@ -1,6 +1,8 @@
 //! The keys of `config.json` as layouts and retellings spell them, and which of them change what a model computes.
 
 use super::error::CheckpointError;
+use crate::files::Wanted;
+use crate::files::read::{self, MOST_OF_CONFIG};
 use emberlm_core::config::Gelu;
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -180,9 +182,9 @@ impl ConfigFile {
     /// # Errors
     /// The file cannot be read or holds something else.
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
-        let text = std::fs::read(path).map_err(|source| CheckpointError::Io { path: path.to_owned(), source })?;
-        let object = serde_json::from_slice(&text)
-            .map_err(|error| CheckpointError::ConfigFile { path: path.to_owned(), why: error.to_string() })?;
+        let damaged = |path, why| CheckpointError::ConfigFile { path, why };
+        let object = read::json(path, MOST_OF_CONFIG)
+            .map_err(|error| Wanted::Config.explain(path, CheckpointError::of_json(error, damaged)))?;
         Ok(Self(object))
     }
 

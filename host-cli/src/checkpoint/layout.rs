@@ -3,6 +3,8 @@
 use super::archive::{Archive, RawTensor};
 use super::error::CheckpointError;
 use super::name_map::{NameMap, Place};
+use crate::files::Wanted;
+use crate::files::read::{self, MOST_OF_CONFIG};
 use emberlm_core::blob::{LayerSlot, Slot};
 use std::fmt;
 use std::path::PathBuf;
@@ -58,8 +60,9 @@ impl Layout {
             Self::NanoGpt => Ok(built_in(include_str!("layouts/nanogpt.json"))),
             Self::Scratch => Ok(built_in(include_str!("layouts/scratch.json"))),
             Self::Map(path) => {
-                let text = std::fs::read(path).map_err(|source| CheckpointError::Io { path: path.clone(), source })?;
-                NameMap::parse(&text).map_err(|why| CheckpointError::NameMap { path: path.clone(), why })
+                let faulty = |why| CheckpointError::NameMap { path: path.clone(), why };
+                let text = read::text(path, MOST_OF_CONFIG).map_err(|error| Wanted::NameMap.explain(path, error))?;
+                NameMap::parse(text.as_bytes()).map_err(|why| Wanted::NameMap.explain(path, faulty(why)))
             }
         }
     }

@@ -20,6 +20,7 @@ pub use error::CheckpointError;
 pub use layout::{DetectedLayout, Layout};
 pub use name_map::Orientation;
 
+use crate::files::read;
 use archive::Archive;
 use bind::Bindings;
 use emberlm_core::blob::Slot;
@@ -79,7 +80,7 @@ impl Checkpoint {
     /// Whatever cannot be read, or cannot be represented exactly in meaning.
     pub fn open(path: &Path, options: &Options) -> Result<Self, CheckpointError> {
         let (archive, folder) = Archive::open(path)?;
-        let beside = Some(folder.join("config.json")).filter(|path| path.is_file());
+        let beside = Some(folder.join("config.json")).filter(|path| read::is_there(path));
         let file = options.config.clone().or(beside).map(|path| ConfigFile::read(&path)).transpose()?;
         let mut notes = Vec::new();
         let (layout, names) = layout::detect(&archive, options.layout.as_ref())?;

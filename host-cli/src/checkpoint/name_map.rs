@@ -22,6 +22,7 @@
 //!
 //! A fused `c_attn` holds all of the query, then all of the key, then all of the value.
 
+use crate::files::json;
 use emberlm_core::blob::{LayerSlot, Slot};
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -129,7 +130,7 @@ impl NameMap {
     /// # Errors
     /// One line that says what is damaged, unknown or missing.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
-        let map: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        let map: Self = json::parse(text)?;
         for key in map.tensors.keys() {
             if !kinds().any(|slot| pattern(slot) == *key) {
                 return Err(format!("`{key}` is no canonical tensor"));

@@ -15,13 +15,14 @@ pub mod section;
 pub mod select;
 
 use std::borrow::Cow;
-use std::path::PathBuf;
 
 use bpe::Bpe;
 use byte_pairs::BytePairs;
 use chars::Chars;
 use emberlm_core::config::TokenId;
 use section::Section;
+
+use crate::files::{FileError, json};
 
 pub use gpt2::N_VOCAB as GPT2_N_VOCAB;
 
@@ -94,14 +95,9 @@ pub enum TokenizerError {
         /// What is wrong.
         why: String,
     },
-    /// A file could not be read.
-    #[error("cannot read {}: {why}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        why: String,
-    },
+    /// A file could not be read, or is something else.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// No tokenizer was named and none was found.
     #[error("no tokenizer: {0}")]
     Missing(String),
@@ -125,6 +121,7 @@ impl TokenizerError {
             Self::Unrepresentable { .. } => "unrepresentable_text",
             Self::UnknownId { .. } => "token_out_of_range",
             Self::Missing(_) => "no_tokenizer",
+            Self::File(error) => error.kind(),
             _ => "tokenizer",
         }
     }
@@ -186,6 +183,7 @@ impl Tokenizer {
     /// It cannot be used; the message says why.
     pub fn from_tokenizer_json(json: &[u8], origin: impl Into<String>) -> Result<Self, TokenizerError> {
         let origin = origin.into();
+        json::check_keys(json).map_err(|why| TokenizerError::Broken { origin: origin.clone(), why })?;
         let kind = match hugging_face::byte_pairs(json) {
             Ok(pairs) => Kind::Bpe(Box::new(Bpe::new(pairs)?)),
             Err(why) => match hugging_face::Other::new(json, why) {
@@ -206,7 +204,8 @@ impl Tokenizer {
         origin: impl Into<String>,
     ) -> Result<Self, TokenizerError> {
         let origin = origin.into();
-        let pairs = hugging_face::byte_pairs_of_files(vocab, merges)
+        let pairs = json::check_keys(vocab)
+            .and_then(|()| hugging_face::byte_pairs_of_files(vocab, merges))
             .map_err(|why| TokenizerError::Broken { origin: origin.clone(), why })?;
         Ok(Self { kind: Kind::Bpe(Box::new(Bpe::new(pairs)?)), origin })
     }

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::files::Wanted;
+use crate::files::read::{self, MOST_OF_TOKENIZER};
+
 use super::{GPT2_N_VOCAB, SectionParts, Tokenizer, TokenizerError};
 
 /// What is known when a tokenizer is looked for.
@@ -75,9 +78,8 @@ impl Files {
             Self::TokenizerJson(path) => Tokenizer::from_tokenizer_json(&read(path)?, path.display().to_string()),
             Self::CharsJson(path) => Tokenizer::from_chars_json(&read(path)?, path.display().to_string()),
             Self::VocabAndMerges(vocab, merges) => {
-                let text = String::from_utf8(read(merges)?)
-                    .map_err(|error| TokenizerError::Unreadable { path: merges.clone(), why: error.to_string() })?;
-                Tokenizer::from_vocab_and_merges(&read(vocab)?, &text, vocab.display().to_string())
+                let merges = read::text(merges, MOST_OF_TOKENIZER)?;
+                Tokenizer::from_vocab_and_merges(&read(vocab)?, &merges, vocab.display().to_string())
             }
         }
     }
@@ -85,7 +87,7 @@ impl Files {
 
 /// The tokenizer's files in `folder`.
 fn files_in(folder: &Path) -> Option<Files> {
-    let file = |name: &str| Some(folder.join(name)).filter(|path| path.is_file());
+    let file = |name: &str| Some(folder.join(name)).filter(|path| read::is_there(path));
     if let Some(path) = file("tokenizer.json") {
         return Some(Files::TokenizerJson(path));
     }
@@ -106,7 +108,9 @@ fn from_path(path: &Path) -> Result<Tokenizer, TokenizerError> {
         return Files::VocabAndMerges(beside("vocab.json"), path.into()).read();
     }
     let broken = |why: String| TokenizerError::Broken { origin: path.display().to_string(), why };
-    match serde_json::from_slice(&read(path)?).map_err(|error| broken(error.to_string()))? {
+    let json = serde_json::from_slice(&read(path)?)
+        .map_err(|error| Wanted::Tokenizer.explain(path, broken(error.to_string())))?;
+    match json {
         Value::Array(_) => Files::CharsJson(path.into()).read(),
         Value::Object(map) if map.contains_key("model") => Files::TokenizerJson(path.into()).read(),
         Value::Object(_) => Files::VocabAndMerges(path.into(), beside("merges.txt")).read(),
@@ -123,7 +127,8 @@ fn parent(path: &Path) -> &Path {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TokenizerError> {
-    std::fs::read(path).map_err(|error| TokenizerError::Unreadable { path: path.into(), why: error.to_string() })
+    let text = read::text(path, MOST_OF_TOKENIZER).map_err(|error| Wanted::Tokenizer.explain(path, error))?;
+    Ok(text.into_bytes())
 }
 
 #[cfg(test)]

@@ -42,6 +42,9 @@ const TEXT: &str = "as-you-like-it.txt";
 const BOARD: &str = "mps2-an386";
 const KV_TYPE: KvType = KvType::F32;
 
+/// More than the bundled play has.
+const MOST_OF_TEXT: u64 = 1 << 20;
+
 /// The words after `demo`.
 #[derive(Args, Debug)]
 pub struct RawArgs {
@@ -164,9 +167,9 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
 
 /// The beginning of the text, in disjoint windows of the model's whole context.
 fn task(args: &RawArgs, checkpoint: &Checkpoint, tokenizer: &Tokenizer, text: &Path) -> Result<Task, Error> {
-    let beginning: String = read_text(text)?.chars().take(usize::from(args.tokens) + 1).collect();
+    let beginning: String = read_text(text, MOST_OF_TEXT)?.chars().take(usize::from(args.tokens) + 1).collect();
     let config = checkpoint.config();
-    let input = Source::Prompt(beginning).read(Some(tokenizer), config.n_vocab)?;
+    let input = Source::Prompt(beginning).read(Some(tokenizer), config.n_vocab, MOST_OF_TEXT)?;
     let windowing = Windowing { convention: Convention::Disjoint, n_ctx: config.n_ctx as usize };
     let bytes = input.scored_bytes(&windowing, tokenizer);
     Ok(Task { input, windowing, bytes })

@@ -17,7 +17,7 @@ use crate::generation::{Generated, Request, Stopped, Writer};
 use crate::input::read_text;
 use crate::interrupt;
 use crate::kv::RawKv;
-use crate::model_file::{Blob, is_checkpoint};
+use crate::model_file::Blob;
 use crate::tokenizer::select::Search;
 
 /// The words after `generate`.
@@ -130,10 +130,6 @@ impl Report for Document<'_> {
 /// # Errors
 /// Model, tokenizer or prompt cannot be had, a setting is out of its range, or the model fails.
 pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
-    if is_checkpoint(&args.model) {
-        let why = "generate runs blobs, and this is a checkpoint: `emberlm convert` makes a blob of it";
-        return Err(Error::Usage(format!("{}: {why}", args.model.display())));
-    }
     if args.prompt.interactive && console.json {
         return Err(Error::Usage("--json gives one object: it does not go with --interactive".into()));
     }
@@ -155,7 +151,7 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     }
     let prompt = match args.prompt.prompt {
         Some(prompt) => prompt,
-        None => read_text(Path::new("-"))?,
+        None => read_text(Path::new("-"), console.max_input)?,
     };
     let made = writer.write(&prompt, &request, |text| console.stream(text))?;
     let Settings { temperature, top_k, top_p, min_p, repeat_penalty, seed } = request.settings;

@@ -1,6 +1,6 @@
 //! `emberlm tokenize`: text to ids and back.
 
-use std::io::Read;
+use std::path::Path;
 
 use clap::Args;
 use emberlm_core::config::TokenId;
@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::cli::Outcome;
 use crate::console::{Console, Report};
 use crate::error::Error;
-use crate::input::InputError;
+use crate::input::{InputError, read_text};
 use crate::tokenizer::select::Search;
 
 /// The words after `tokenize`.
@@ -56,7 +56,7 @@ impl Report for Tokens {
 pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let tokenizer = Search { named: Some(&args.tokenizer), ..Search::default() }.find()?.tokenizer;
     let (ids, text) = match args.text {
-        Some(text) => (tokenizer.encode(&given(text)?)?, None),
+        Some(text) => (tokenizer.encode(&given(text, console)?)?, None),
         None => {
             let ids = parse_ids(&args.decode)?;
             let text = tokenizer.decode(&ids)?;
@@ -68,15 +68,8 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     Ok(Outcome::Passed)
 }
 
-fn given(text: String) -> Result<String, InputError> {
-    if text != "-" {
-        return Ok(text);
-    }
-    let mut text = String::new();
-    match std::io::stdin().read_to_string(&mut text) {
-        Ok(_) => Ok(text),
-        Err(error) => Err(InputError::Unreadable { name: "standard input".into(), why: error.to_string() }),
-    }
+fn given(text: String, console: Console) -> Result<String, InputError> {
+    if text == "-" { read_text(Path::new("-"), console.max_input) } else { Ok(text) }
 }
 
 fn parse_ids(words: &[String]) -> Result<Vec<TokenId>, Error> {
