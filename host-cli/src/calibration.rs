@@ -10,6 +10,7 @@ use crate::convert::calibrate::Windows;
 use crate::error::Error;
 use crate::input::{Row, Source};
 use crate::reference::Reference;
+use crate::shown;
 use crate::tokenizer::Tokenizer;
 
 /// The words that say what a model is calibrated on.
@@ -72,7 +73,7 @@ impl Calibration {
         if let Some(enough) = windows.lacks(config) {
             console.note(format!(
                 "warning: {} has {} tokens, which say little of matrices with {enough} inputs: {enough} or more would",
-                path.display(),
+                shown::path(path),
                 windows.n_tokens()
             ));
         }

@@ -3,10 +3,12 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
 use crate::console::Console;
 use crate::error::Error;
+use crate::shown;
 use crate::verbs::{compare, convert, demo, device, eval, generate, init, inspect, plan, surprisal, tokenize, verify};
 
 /// GPT language models on microcontrollers, measured.
@@ -84,7 +86,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error, args.iter().any(|arg| arg == "--json")),
+        Err(error) => return usage(harmless(error), args.iter().any(|arg| arg == "--json")),
     };
     let console = Console { json: cli.json, verbose: cli.verbose, max_input: cli.max_input };
     let ended = match cli.verb {
@@ -112,7 +114,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// A number of bytes.
 fn bytes(text: &str) -> Result<u64, String> {
-    let wrong = || format!("`{text}` is no number of bytes: write 500000, 512K, 2M or 4G");
+    let wrong = || format!("`{}` is no number of bytes: write 500000, 512K, 2M or 4G", shown::value(text));
     let (digits, unit) = match text.as_bytes().last() {
         Some(b'K' | b'k') => (&text[..text.len() - 1], 1 << 10),
         Some(b'M' | b'm') => (&text[..text.len() - 1], 1 << 20),
@@ -123,12 +125,31 @@ fn bytes(text: &str) -> Result<u64, String> {
 }
 
 /// Help and version end well; everything else that clap says is an error.
-fn usage(error: &clap::Error, json: bool) -> ExitCode {
+fn usage(error: clap::Error, json: bool) -> ExitCode {
     if json && error.use_stderr() {
-        return ExitCode::from(report(Console { json, verbose: false, max_input: 0 }, &Error::Usage(one_line(error))));
+        return ExitCode::from(report(Console { json, verbose: false, max_input: 0 }, &Error::Usage(one_line(&error))));
     }
     let _ = error.print();
     ExitCode::from(if error.use_stderr() { ERROR } else { OK })
+}
+
+/// The same error, with the words of the user's that it repeats as they may be shown.
+fn harmless(mut error: clap::Error) -> clap::Error {
+    let shown = |value: &ContextValue| match value {
+        ContextValue::String(word) => ContextValue::String(shown::value(word).to_string()),
+        ContextValue::Strings(words) => {
+            ContextValue::Strings(words.iter().map(|word| shown::value(word).to_string()).collect())
+        }
+        ContextValue::StyledStrs(tips) => {
+            ContextValue::StyledStrs(tips.iter().map(|tip| shown::message(tip).to_string().into()).collect())
+        }
+        other => other.clone(),
+    };
+    let values: Vec<(ContextKind, ContextValue)> = error.context().map(|(kind, value)| (kind, shown(value))).collect();
+    for (kind, value) in values {
+        error.insert(kind, value);
+    }
+    error
 }
 
 /// What clap says, without its advice on usage.

@@ -9,11 +9,17 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::shown;
 
 /// What a verb found out.
 pub trait Report: Serialize {
     /// The report for people, lines with line ends.
     fn text(&self) -> String;
+
+    /// The report in colours, for a terminal, where it has them. What is from outside is escaped in it already.
+    fn coloured(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Where a verb's words go, and how many it takes.
@@ -38,7 +44,7 @@ impl Console {
     pub fn print(&self, report: &impl Report) -> Result<(), Error> {
         let text = match self.json {
             true => json_line(report).map_err(Error::Output)?,
-            false => report.text(),
+            false => report.coloured().unwrap_or_else(|| shown::lines(&report.text()).into_owned()),
         };
         write_out(&text).map_err(Error::Output)
     }
@@ -48,15 +54,20 @@ impl Console {
     /// # Errors
     /// Standard output cannot be written.
     pub fn tell(&self, text: impl AsRef<str>) -> Result<(), Error> {
-        if self.json { Ok(()) } else { write_out(&format!("{}\n", text.as_ref())).map_err(Error::Output) }
+        if self.json { Ok(()) } else { write_out(&(shown::lines(text.as_ref()) + "\n")).map_err(Error::Output) }
     }
 
-    /// Prints a piece of a text for people to standard output, as it is made.
+    /// Prints a piece of a text to standard output, as it is made: to a file or another program as it is, to a terminal
+    /// with everything escaped that it would act on, but for ends of lines and tabs.
     ///
     /// # Errors
     /// Standard output cannot be written.
     pub fn stream(&self, text: &str) -> Result<(), Error> {
-        if self.json { Ok(()) } else { write_out(text).map_err(Error::Output) }
+        if self.json {
+            return Ok(());
+        }
+        let text = if io::stdout().is_terminal() { shown::lines(text) } else { Cow::Borrowed(text) };
+        write_out(&text).map_err(Error::Output)
     }
 
     /// Prints `error` where the output's form says: an object with a message of one line on standard output, or the message on
@@ -71,13 +82,13 @@ impl Console {
             return write_out(&json_line(&serde_json::json!({"error": {"kind": kind, "message": lines.join(" ")}}))?);
         }
         // Nobody is left to tell where standard error is closed.
-        let _ = writeln!(io::stderr(), "error: {message}");
+        let _ = writeln!(io::stderr(), "error: {}", shown::lines(message));
         Ok(())
     }
 
     /// Tells people, on standard error, what was assumed or found.
     pub fn note(&self, text: impl AsRef<str>) {
-        let _ = writeln!(io::stderr(), "{}", text.as_ref());
+        let _ = writeln!(io::stderr(), "{}", shown::lines(text.as_ref()));
     }
 
     /// As [`Console::note`], only when details are wanted.
@@ -133,7 +144,7 @@ impl Drop for Progress {
 }
 
 fn json_line(value: &impl Serialize) -> io::Result<String> {
-    Ok(serde_json::to_string(value)? + "\n")
+    Ok(shown::json(serde_json::to_string(value)? + "\n"))
 }
 
 fn write_out(text: &str) -> io::Result<()> {

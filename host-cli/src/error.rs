@@ -14,6 +14,7 @@ use crate::evaluate::NoLoss;
 use crate::files::FileError;
 use crate::init::InitError;
 use crate::input::InputError;
+use crate::shown;
 use crate::tokenizer::TokenizerError;
 
 /// An error as machines read it.
@@ -52,7 +53,7 @@ pub enum Error {
     #[error(transparent)]
     File(#[from] FileError),
     /// A blob is refused.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", shown::path(path), shown::message(source))]
     Blob {
         /// The blob's file.
         path: PathBuf,
@@ -60,7 +61,7 @@ pub enum Error {
         source: BlobError,
     },
     /// No blob was written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", shown::path(path), shown::message(source))]
     Convert {
         /// The blob's file.
         path: PathBuf,

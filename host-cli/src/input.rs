@@ -11,6 +11,7 @@ use crate::convention::Windowing;
 use crate::error::Error;
 use crate::files::read::{self, BYTE_ORDER_MARK};
 use crate::files::{Fault, FileError, Kind, Wanted};
+use crate::shown;
 use crate::tokenizer::Tokenizer;
 
 /// The words that name what is scored.
@@ -69,7 +70,10 @@ pub enum InputError {
     #[error("standard input: {0}")]
     StandardInput(String),
     /// More than is read of a text or of ids.
-    #[error("{name} has more than {most} bytes, the most that are read of it: --max-input raises that")]
+    #[error(
+        "{} has more than {most} bytes, the most that are read of it: --max-input raises that",
+        shown::message(name)
+    )]
     TooLong {
         /// The file.
         name: String,
@@ -77,7 +81,7 @@ pub enum InputError {
         most: u64,
     },
     /// A file of ids that is not one.
-    #[error("{name} holds no token ids: {why}")]
+    #[error("{} holds no token ids: {}", shown::message(name), shown::message(why))]
     NotTokens {
         /// The file.
         name: String,
@@ -85,13 +89,13 @@ pub enum InputError {
         why: String,
     },
     /// No tokens at all.
-    #[error("{name} is empty")]
+    #[error("{} is empty", shown::message(name))]
     Empty {
         /// The file or row.
         name: String,
     },
     /// An id that the model does not have.
-    #[error("token {id} at index {index} of {row} is out of range: n_vocab is {n_vocab}")]
+    #[error("token {id} at index {index} of {} is out of range: n_vocab is {n_vocab}", shown::message(row))]
     TokenOutOfRange {
         /// The id.
         id: u64,
@@ -104,8 +108,8 @@ pub enum InputError {
     },
     /// A row of ids that needs more than one window.
     #[error(
-        "{row} has {len} tokens, more than the {} of one window of n_ctx {n_ctx}: name the windows with --convention",
-        n_ctx + 1
+        "{} has {len} tokens, more than the {} of one window of n_ctx {n_ctx}: name the windows with --convention",
+        shown::message(row), n_ctx + 1
     )]
     RowTooLong {
         /// The row's name.
@@ -265,7 +269,9 @@ fn parse_rows(name: &str, json: &[u8]) -> Result<Vec<Row>, InputError> {
     let row = |name: String, ids: &[Value]| {
         let id = |(index, value): (usize, &Value)| {
             let id = value.as_u64().and_then(|id| TokenId::try_from(id).ok());
-            id.ok_or_else(|| not_tokens(format!("{value} at index {index} of {name} is no token id")))
+            id.ok_or_else(|| {
+                not_tokens(format!("{} at index {index} of {name} is no token id", shown::value(&value.to_string())))
+            })
         };
         let tokens = ids.iter().enumerate().map(id).collect::<Result<_, _>>()?;
         Ok(Row { name, tokens })
@@ -275,7 +281,10 @@ fn parse_rows(name: &str, json: &[u8]) -> Result<Vec<Row>, InputError> {
     }
     let rows = list.iter().enumerate().map(|(i, value)| match value {
         Value::Array(ids) => row(format!("row {i}"), ids),
-        other => Err(not_tokens(format!("{other} at index {i} stands between rows"))),
+        other => {
+            let other = other.to_string();
+            Err(not_tokens(format!("{} at index {i} stands between rows", shown::value(&other))))
+        }
     });
     rows.collect()
 }

@@ -5,6 +5,7 @@ use emberlm_core::window::Window;
 
 use crate::convention::Windowing;
 use crate::input::{Input, Row};
+use crate::shown;
 
 /// One window of one row.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +42,6 @@ impl<'i> Job<'i> {
 impl std::fmt::Display for Job<'_> {
     /// Where the window lies, for errors.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the window at token {} of {}", self.window.start, self.row.name)
+        write!(f, "the window at token {} of {}", self.window.start, shown::message(&self.row.name))
     }
 }

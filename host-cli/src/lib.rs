@@ -39,6 +39,7 @@ mod peak;
 pub mod plan;
 pub mod reference;
 pub mod report;
+pub mod shown;
 mod table;
 pub mod task;
 pub mod text_stream;

@@ -1,5 +1,7 @@
 //! Choices by their names.
 
+use crate::shown;
+
 /// The one of `all` that `name` stands for.
 ///
 /// # Errors
@@ -7,5 +9,5 @@
 pub fn find<T: Copy>(all: &[T], name_of: fn(T) -> &'static str, name: &str) -> Result<T, String> {
     let names = || all.iter().map(|&one| name_of(one)).collect::<Vec<_>>().join(", ");
     let found = all.iter().copied().find(|&one| name_of(one) == name);
-    found.ok_or_else(|| format!("{name:?} is none of {}", names()))
+    found.ok_or_else(|| format!("\"{}\" is none of {}", shown::value(name), names()))
 }

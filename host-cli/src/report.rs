@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::console::Report;
 use crate::error::{Error, Fault};
 use crate::input::Input;
+use crate::shown;
 use crate::task::Task;
 
 /// A loss and all that it takes to reproduce it: the keys that `eval` and `device score` share.
@@ -126,7 +127,9 @@ impl Report for LossReport {
 /// Why no target was scored.
 pub fn nothing_to_score(input: &Input) -> Fault {
     let why = match input.rows() {
-        [row] if row.tokens.len() == 1 => format!("{} is one token: there is nothing to predict", row.name),
+        [row] if row.tokens.len() == 1 => {
+            format!("{} is one token: there is nothing to predict", shown::message(&row.name))
+        }
         _ => "no window has a target to score".into(),
     };
     Fault::new("nothing_to_score", why)

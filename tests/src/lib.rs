@@ -4,6 +4,7 @@
 //!   nor with the float reference of `emberlm`; PyTorch's golden logits vouch for it.
 //! - [`gelu`], [`log_sum_exp`]: its two transcendental pieces, which other tests use on their own.
 //! - [`checkpoint`]: reads the three checkpoint layouts into the oracle; [`hf_writer`] writes one of them.
+//! - [`altered`]: a fixture's checkpoint in a folder of its own, for tests to alter.
 //! - [`blobs`]: blobs as the converter writes them, in memory.
 //! - [`blob_reader`]: reads a blob's weights into the oracle, dequantised; [`blob_writer`] writes one.
 //!   [`quantised`] decodes and encodes rows and rounds activations, [`aligned`] holds bytes where the core maps them.
@@ -13,6 +14,7 @@
 //! - [`passes`]: a window of tokens through the core, in all the ways that must give the same bits.
 
 pub mod aligned;
+pub mod altered;
 pub mod blob_reader;
 pub mod blob_writer;
 pub mod blobs;

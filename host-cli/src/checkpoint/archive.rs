@@ -4,6 +4,7 @@ use super::error::CheckpointError;
 use crate::files::kind::is_of_adapter;
 use crate::files::read::{self, MOST_OF_TOKENIZER};
 use crate::files::{Fault, FileError, Kind, Wanted, json, mapped};
+use crate::shown;
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
@@ -91,7 +92,7 @@ impl Archive {
         }
         for (name, file) in &index.weight_map {
             if self.tensors.get(name).is_none_or(|stored| stored.map != shards[file]) {
-                return Err(damaged(format!("tensor `{name}` is not in {file}")));
+                return Err(damaged(format!("tensor `{}` is not in {}", shown::value(name), shown::value(file))));
             }
         }
         Ok(())
@@ -119,7 +120,7 @@ impl Archive {
             if self.tensors.insert(name.clone(), stored).is_some() {
                 return Err(CheckpointError::Index {
                     path: path.to_owned(),
-                    why: format!("tensor `{name}` is in two shards"),
+                    why: format!("tensor `{}` is in two shards", shown::value(&name)),
                 });
             }
         }

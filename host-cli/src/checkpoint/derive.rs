@@ -5,6 +5,7 @@ use super::error::CheckpointError;
 use super::keys::{self, ConfigFile, Said};
 use super::layout::{DetectedLayout, Layout, Names};
 use super::name_map::Orientation;
+use crate::shown;
 use emberlm_core::blob::{LayerSlot, Slot};
 use emberlm_core::config::{Config, Gelu};
 
@@ -35,7 +36,7 @@ pub fn config(
     let said = file.unwrap_or(&empty);
     let unknown = said.check_meaning()?;
     if !unknown.is_empty() {
-        notes.push(format!("config keys not known, ignored: {}", unknown.join(", ")));
+        notes.push(format!("config keys not known, ignored: {}", shown::list(unknown.into_iter())));
     }
     let gelu = gelu(said, names, layout, notes)?;
     let layer_norm_epsilon = epsilon(said, names, layout, notes)?;
@@ -145,10 +146,10 @@ fn gelu(
         let why = "neither the config nor the name map says it".to_owned();
         return Err(CheckpointError::MissingKey { key: "activation_function", why });
     };
-    notes.push(format!("assumed default of layout {}: activation_function {name}", layout.layout));
+    notes.push(format!("assumed default of layout {}: activation_function {}", layout.layout, shown::value(name)));
     keys::gelu_named(name).ok_or_else(|| CheckpointError::Key {
         key: "activation_function".to_owned(),
-        why: format!("the name map's `{name}` is not supported (gelu_new, gelu)"),
+        why: format!("the name map's `{}` is not supported (gelu_new, gelu)", shown::value(name)),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Why a checkpoint is refused: one line that names the file, the key or the tensor.
 
 use crate::files::{Fault, FileError};
+use crate::shown;
 use emberlm_core::config::ConfigError;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -13,7 +14,7 @@ pub enum CheckpointError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The path holds no safetensors checkpoint.
-    #[error("{}: {why}", path.display())]
+    #[error("{}: {}", shown::path(path), shown::message(why))]
     NoCheckpoint {
         /// The file or folder.
         path: PathBuf,
@@ -21,7 +22,7 @@ pub enum CheckpointError {
         why: String,
     },
     /// A safetensors header that is damaged or does not cover its file.
-    #[error("{}: damaged safetensors file: {why}", path.display())]
+    #[error("{}: damaged safetensors file: {}", shown::path(path), shown::message(why))]
     Header {
         /// The file.
         path: PathBuf,
@@ -29,7 +30,7 @@ pub enum CheckpointError {
         why: String,
     },
     /// A shard index that is damaged or disagrees with its shards.
-    #[error("{}: {why}", path.display())]
+    #[error("{}: {}", shown::path(path), shown::message(why))]
     Index {
         /// The index.
         path: PathBuf,
@@ -37,7 +38,7 @@ pub enum CheckpointError {
         why: String,
     },
     /// A configuration file that is not a JSON object.
-    #[error("{}: {why}", path.display())]
+    #[error("{}: {}", shown::path(path), shown::message(why))]
     ConfigFile {
         /// The file.
         path: PathBuf,
@@ -45,7 +46,7 @@ pub enum CheckpointError {
         why: String,
     },
     /// A configuration key whose value is unknown, unsupported or in conflict.
-    #[error("config key `{key}`: {why}")]
+    #[error("config key `{}`: {}", shown::value(key), shown::message(why))]
     Key {
         /// The key as the file spells it.
         key: String,
@@ -53,7 +54,7 @@ pub enum CheckpointError {
         why: String,
     },
     /// Something that neither the configuration nor the shapes say.
-    #[error("`{key}` is not known: {why}")]
+    #[error("`{key}` is not known: {}", shown::message(why))]
     MissingKey {
         /// Our name of the quantity.
         key: &'static str,
@@ -64,13 +65,16 @@ pub enum CheckpointError {
     #[error("the checkpoint's config is invalid: {0}")]
     Config(#[from] ConfigError),
     /// No built-in layout has these names.
-    #[error("no known layout has a tensor named `{tensor}`: name the tensors in a map file and pass it as the layout")]
+    #[error(
+        "no known layout has a tensor named `{}`: name the tensors in a map file and pass it as the layout",
+        shown::value(tensor)
+    )]
     UnknownLayout {
         /// A tensor that is in none of them.
         tensor: String,
     },
     /// A name map that is damaged or incomplete.
-    #[error("name map {}: {why}", path.display())]
+    #[error("name map {}: {}", shown::path(path), shown::message(why))]
     NameMap {
         /// The map file.
         path: PathBuf,
@@ -78,7 +82,7 @@ pub enum CheckpointError {
         why: String,
     },
     /// A tensor that the model needs.
-    #[error("tensor `{tensor}` is missing{hint}")]
+    #[error("tensor `{}` is missing{}", shown::value(tensor), shown::message(hint))]
     Missing {
         /// Its name in the file.
         tensor: String,
@@ -86,7 +90,7 @@ pub enum CheckpointError {
         hint: String,
     },
     /// A tensor of another shape.
-    #[error("tensor `{tensor}` has another shape: need {need}, have {have:?}")]
+    #[error("tensor `{}` has another shape: need {need}, have {}", shown::value(tensor), shape(have))]
     Shape {
         /// Its name in the file.
         tensor: String,
@@ -96,7 +100,12 @@ pub enum CheckpointError {
         have: Vec<usize>,
     },
     /// A configuration key that disagrees with a tensor's shape.
-    #[error("config key `{key}` is {value}, but tensor `{tensor}` {have}")]
+    #[error(
+        "config key `{}` is {}, but tensor `{}` {have}",
+        shown::value(key),
+        shown::value(value),
+        shown::value(tensor)
+    )]
     Disagree {
         /// The key as the file spells it.
         key: String,
@@ -108,13 +117,13 @@ pub enum CheckpointError {
         have: String,
     },
     /// A tensor that the layout does not know.
-    #[error("tensor `{tensor}` is left over: the layout does not know it")]
+    #[error("tensor `{}` is left over: the layout does not know it", shown::value(tensor))]
     Leftover {
         /// Its name in the file.
         tensor: String,
     },
     /// A weight that is not a number or infinite.
-    #[error("tensor `{tensor}` holds {value} at index {index}")]
+    #[error("tensor `{}` holds {value} at index {index}", shown::value(tensor))]
     NotFinite {
         /// Its name in the file.
         tensor: String,
@@ -124,7 +133,7 @@ pub enum CheckpointError {
         value: f32,
     },
     /// An element type other than f32, f16 and bf16.
-    #[error("tensor `{tensor}` has unsupported type {dtype} (f32, f16 and bf16 are known)")]
+    #[error("tensor `{}` has unsupported type {dtype} (f32, f16 and bf16 are known)", shown::value(tensor))]
     Dtype {
         /// Its name in the file.
         tensor: String,
@@ -132,7 +141,7 @@ pub enum CheckpointError {
         dtype: String,
     },
     /// A head that the configuration calls tied, with weights of its own.
-    #[error("tensor `{tensor}` differs from `{wte}`, but {why}")]
+    #[error("tensor `{}` differs from `{}`, but {}", shown::value(tensor), shown::value(wte), shown::message(why))]
     HeadNotTied {
         /// The head's name in the file.
         tensor: String,
@@ -173,5 +182,14 @@ impl CheckpointError {
             Self::Dtype { .. } => "tensor_dtype",
             Self::HeadNotTied { .. } => "head_not_tied",
         }
+    }
+}
+
+/// A shape, whose dimensions may be any number.
+fn shape(dimensions: &[usize]) -> String {
+    const MOST: usize = 8;
+    match dimensions.get(..MOST) {
+        Some(first) if dimensions.len() > MOST => format!("{first:?} and {} more", dimensions.len() - MOST),
+        _ => format!("{dimensions:?}"),
     }
 }

@@ -3,6 +3,7 @@
 use super::error::CheckpointError;
 use crate::files::Wanted;
 use crate::files::read::{self, MOST_OF_CONFIG};
+use crate::shown;
 use emberlm_core::config::Gelu;
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -164,6 +165,11 @@ fn refused(key: &str, why: impl Into<String>) -> CheckpointError {
     CheckpointError::Key { key: key.to_owned(), why: why.into() }
 }
 
+/// A value as the file spells it, cut where it is long.
+fn short(value: &Value) -> String {
+    shown::value(&value.to_string()).to_string()
+}
+
 /// Whether a value switches its key off.
 fn is_off(value: &Value) -> bool {
     match value {
@@ -198,16 +204,16 @@ impl ConfigFile {
             let key = key.as_str();
             if MUST_BE_ON.contains(&key) {
                 if *value != Value::Bool(true) {
-                    return Err(refused(key, format!("{value} is not supported, only true")));
+                    return Err(refused(key, format!("{} is not supported, only true", short(value))));
                 }
             } else if MUST_BE_OFF.contains(&key) {
                 if !is_off(value) {
-                    return Err(refused(key, format!("{value} is not supported")));
+                    return Err(refused(key, format!("{} is not supported", short(value))));
                 }
             } else if let Some((_, allowed)) = ONE_OF.iter().find(|(name, _)| *name == key) {
                 let known = value.is_null() || value.as_str().is_some_and(|text| allowed.contains(&text));
                 if !known {
-                    return Err(refused(key, format!("{value} is not supported ({})", allowed.join(", "))));
+                    return Err(refused(key, format!("{} is not supported ({})", short(value), allowed.join(", "))));
                 }
             } else if !READ.iter().any(|keys| keys.contains(&key)) && !is_harmless(key) {
                 unknown.push(key);
@@ -223,7 +229,10 @@ impl ConfigFile {
             let Some(value) = self.0.get(*key).filter(|value| !value.is_null()) else { continue };
             match &found {
                 Some(first) if first.value != value => {
-                    return Err(refused(key, format!("{value} conflicts with `{}`, {}", first.key, first.value)));
+                    return Err(refused(
+                        key,
+                        format!("{} conflicts with `{}`, {}", short(value), first.key, short(first.value)),
+                    ));
                 }
                 Some(_) => {}
                 None => found = Some(Said { key: (*key).to_owned(), value }),
@@ -241,7 +250,7 @@ impl ConfigFile {
         let Some(Said { key, value }) = self.said(keys)? else { return Ok(None) };
         match convert(value) {
             Some(value) => Ok(Some(Said { key, value })),
-            None => Err(refused(&key, format!("{value} is not {need}"))),
+            None => Err(refused(&key, format!("{} is not {need}", short(value)))),
         }
     }
 
@@ -288,7 +297,9 @@ impl ConfigFile {
         };
         match gelu_named(&value) {
             Some(value) => Ok(Some(Said { key, value })),
-            None => Err(refused(&key, format!("activation `{value}` is not supported (gelu_new, gelu)"))),
+            None => {
+                Err(refused(&key, format!("activation `{}` is not supported (gelu_new, gelu)", shown::value(&value))))
+            }
         }
     }
 }

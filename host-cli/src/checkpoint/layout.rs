@@ -5,6 +5,7 @@ use super::error::CheckpointError;
 use super::name_map::{NameMap, Place};
 use crate::files::Wanted;
 use crate::files::read::{self, MOST_OF_CONFIG};
+use crate::shown;
 use emberlm_core::blob::{LayerSlot, Slot};
 use std::fmt;
 use std::path::PathBuf;
@@ -43,7 +44,7 @@ impl fmt::Display for Layout {
             Self::HuggingFace => f.write_str("hf"),
             Self::NanoGpt => f.write_str("nanogpt"),
             Self::Scratch => f.write_str("scratch"),
-            Self::Map(path) => path.display().fmt(f),
+            Self::Map(path) => shown::path(path).fmt(f),
         }
     }
 }
@@ -174,7 +175,8 @@ pub fn detect(archive: &Archive, overruled: Option<&Layout>) -> Result<(Detected
     let scratch = Names::new(Layout::Scratch.name_map()?, archive);
     if scratch.last_block(archive).is_some() {
         let (name, _) = scratch.find(qkv_slot, archive)?;
-        let evidence = format!("the file has {name}: separate query, key and value, Linear, [out, in]");
+        let evidence =
+            format!("the file has {}: separate query, key and value, Linear, [out, in]", shown::value(&name));
         return Ok((DetectedLayout { layout: Layout::Scratch, evidence }, scratch));
     }
     let names = Names::new(Layout::HuggingFace.name_map()?, archive);
@@ -186,10 +188,10 @@ pub fn detect(archive: &Archive, overruled: Option<&Layout>) -> Result<(Detected
     let n_embd = wpe.shape.last().copied().unwrap_or(0);
     let fused = n_embd.saturating_mul(3);
     if qkv.shape == [n_embd, fused] {
-        let evidence = format!("{name} is {:?}: Conv1D, [in, out]", qkv.shape);
+        let evidence = format!("{} is {:?}: Conv1D, [in, out]", shown::value(&name), qkv.shape);
         Ok((DetectedLayout { layout: Layout::HuggingFace, evidence }, names))
     } else if qkv.shape == [fused, n_embd] {
-        let evidence = format!("{name} is {:?}: Linear, [out, in]", qkv.shape);
+        let evidence = format!("{} is {:?}: Linear, [out, in]", shown::value(&name), qkv.shape);
         let names = Names::new(Layout::NanoGpt.name_map()?, archive);
         Ok((DetectedLayout { layout: Layout::NanoGpt, evidence }, names))
     } else {

@@ -23,6 +23,7 @@
 //! A fused `c_attn` holds all of the query, then all of the key, then all of the value.
 
 use crate::files::json;
+use crate::shown;
 use emberlm_core::blob::{LayerSlot, Slot};
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -133,7 +134,7 @@ impl NameMap {
         let map: Self = json::parse(text)?;
         for key in map.tensors.keys() {
             if !kinds().any(|slot| pattern(slot) == *key) {
-                return Err(format!("`{key}` is no canonical tensor"));
+                return Err(format!("`{}` is no canonical tensor", shown::value(key)));
             }
         }
         for slot in kinds() {
@@ -146,7 +147,10 @@ impl NameMap {
             };
             let names = entry.names();
             if let Some(name) = names.iter().find(|name| name.contains(LAYER) != matches!(slot, Slot::Layer(..))) {
-                return Err(format!("`{key}`: `{name}` must hold {LAYER} exactly if the tensor is a block's"));
+                return Err(format!(
+                    "`{key}`: `{}` must hold {LAYER} exactly if the tensor is a block's",
+                    shown::value(name)
+                ));
             }
             let splits = matches!(slot, Slot::Layer(_, LayerSlot::AttnQkvWeight | LayerSlot::AttnQkvBias));
             if names.len() > 1 && !splits {

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use emberlm_core::format::Format;
 
+use crate::shown;
+
 /// How large a model may become.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Budget {
@@ -18,7 +20,12 @@ impl FromStr for Budget {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no budget: write bytes as 500000, 512K or 2M, or bits a weight as 4.5bpw");
+        let wrong = || {
+            format!(
+                "`{}` is no budget: write bytes as 500000, 512K or 2M, or bits a weight as 4.5bpw",
+                shown::value(text)
+            )
+        };
         if let Some(bits) = text.strip_suffix("bpw") {
             let bits: f64 = bits.trim_end().parse().map_err(|_| wrong())?;
             return if bits > 0.0 && bits.is_finite() { Ok(Self::BitsPerWeight(bits)) } else { Err(wrong()) };

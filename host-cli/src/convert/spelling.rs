@@ -10,6 +10,7 @@ use emberlm_core::format::Format;
 
 use super::formats::{Choice, VectorFormat, Weights};
 use crate::named;
+use crate::shown;
 
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,7 +40,9 @@ impl FromStr for Choice {
                     let vectors = named::find(&VectorFormat::ALL, VectorFormat::name, format_name)?;
                     choice.vectors.replace(vectors).is_some()
                 }
-                _ => return Err(format!("{part:?} is none of head=, embeddings= and vectors=FORMAT")),
+                _ => {
+                    return Err(format!("\"{}\" is none of head=, embeddings= and vectors=FORMAT", shown::value(part)));
+                }
             };
             if twice {
                 return Err(format!("{name} is named twice"));

@@ -1,7 +1,7 @@
 //! Running a program in the emulator, against a deadline.
 
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -9,6 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Board, DeviceError};
+use crate::shown;
+use crate::text_stream::TextStream;
 
 /// More output than any report is long.
 const MAX_OUTPUT: u64 = 4 << 20;
@@ -115,11 +117,43 @@ pub fn run_typed(
 
 /// Runs `command` for a person: it has this process's console to itself. Returns how it ended.
 ///
+/// What it writes to a terminal is escaped there, as [`shown::lines`] does it.
+///
 /// # Errors
 /// It does not start.
 pub fn run_attached(mut command: Command) -> Result<ExitStatus, DeviceError> {
     let program = command.get_program().to_owned();
-    command.status().map_err(|source| not_started(&program, source))
+    let (out, err) = (io::stdout(), io::stderr());
+    if out.is_terminal() {
+        command.stdout(Stdio::piped());
+    }
+    if err.is_terminal() {
+        command.stderr(Stdio::piped());
+    }
+    let mut process = Process(command.spawn().map_err(|source| not_started(&program, source))?);
+    let pipes = (process.0.stdout.take(), process.0.stderr.take());
+    thread::scope(|scope| {
+        scope.spawn(|| pipes.0.map(|pipe| copy_shown(pipe, out)));
+        scope.spawn(|| pipes.1.map(|pipe| copy_shown(pipe, err)));
+    });
+    process.0.wait().map_err(|source| DeviceError::Emulator { program: program.to_string_lossy().into(), source })
+}
+
+/// Copies text as it comes until it ends, or nobody reads on.
+fn copy_shown(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
+    let (mut stream, mut bytes) = (TextStream::default(), [0; 4096]);
+    loop {
+        let text = match from.read(&mut bytes) {
+            Ok(0) => break,
+            Ok(n) => stream.push(&bytes[..n]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        to.write_all(shown::lines(&text).as_bytes())?;
+        to.flush()?;
+    }
+    to.write_all(shown::lines(&stream.finish()).as_bytes())?;
+    to.flush()
 }
 
 fn not_started(program: &OsString, source: io::Error) -> DeviceError {
@@ -193,6 +227,23 @@ mod tests {
     fn a_missing_emulator_is_named() {
         let error = run(Command::new("no-such-emulator"), LONG, |_| {}).unwrap_err();
         assert!(matches!(error, DeviceError::NoEmulator { program } if program == "no-such-emulator"));
+    }
+
+    #[test]
+    fn what_a_board_says_is_shown_and_does_not_act() {
+        /// Gives one byte at a time, as a slow board does.
+        struct Slow<'b>(&'b [u8]);
+        impl Read for Slow<'_> {
+            fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+                let n = self.0.len().min(1);
+                out[..n].copy_from_slice(&self.0[..n]);
+                self.0 = &self.0[n..];
+                Ok(n)
+            }
+        }
+        let mut shown = Vec::new();
+        copy_shown(Slow("> \u{e9}\n\x1b[2J\u{9b}1m\t".as_bytes()), &mut shown).unwrap();
+        assert_eq!(String::from_utf8(shown).unwrap(), "> \u{e9}\n\\u{1b}[2J\\u{9b}1m\t");
     }
 
     #[test]

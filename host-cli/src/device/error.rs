@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use emberlm_request::RequestError;
 
+use crate::shown;
+
 /// Why a board has no score.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -40,7 +42,7 @@ pub enum DeviceError {
     #[error("the model's file cannot be handed to the board: {0}")]
     Card(#[source] io::Error),
     /// A file that was named cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}", shown::path(path))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -48,7 +50,7 @@ pub enum DeviceError {
         source: io::Error,
     },
     /// The emulator takes no file of this name.
-    #[error("{} cannot be handed to the emulator: its name is not UTF-8", .0.display())]
+    #[error("{} cannot be handed to the emulator: its name is not UTF-8", shown::path(.0))]
     PathNotUtf8(PathBuf),
     /// There is neither a program nor its source.
     #[error(
@@ -63,7 +65,7 @@ pub enum DeviceError {
     #[error("the firmware cannot be built: cargo does not start: {0}")]
     NoCargo(#[source] io::Error),
     /// The build ended with errors.
-    #[error("the firmware cannot be built for {target}; cargo says:\n{stderr}")]
+    #[error("the firmware cannot be built for {target}; cargo says:\n{}", shown::lines(stderr))]
     Build {
         /// The target.
         target: &'static str,
@@ -88,7 +90,7 @@ pub enum DeviceError {
         source: io::Error,
     },
     /// The board took too long.
-    #[error("time-out: the board was not done after {} s; its last line: {last_line:?}", .limit.as_secs_f64())]
+    #[error("time-out: the board was not done after {} s; its last line: \"{}\"", .limit.as_secs_f64(), shown::message(last_line))]
     TimeOut {
         /// The limit.
         limit: Duration,
@@ -96,16 +98,16 @@ pub enum DeviceError {
         last_line: String,
     },
     /// The program panicked.
-    #[error("the firmware panicked: {0}")]
+    #[error("the firmware panicked: {}", shown::message(.0))]
     Panic(String),
     /// The processor took a fault.
-    #[error("the processor faulted: {0}")]
+    #[error("the processor faulted: {}", shown::message(.0))]
     Fault(String),
     /// The program reported an error.
-    #[error("the firmware reports: {0}")]
+    #[error("the firmware reports: {}", shown::message(.0))]
     Reported(String),
     /// The output is not a complete report.
-    #[error("the board's output is no report: {0}")]
+    #[error("the board's output is no report: {}", shown::message(.0))]
     Output(String),
 }
 

@@ -10,6 +10,7 @@ use super::{Board, DeviceError, Medium};
 use crate::convention::Windowing;
 use crate::error::Fault;
 use crate::report::{Canonical, LossReport, finite};
+use crate::shown;
 
 /// What a board found out. What is not part of the board itself waits for [`DeviceReport::loss`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -141,7 +142,7 @@ pub fn parse(run: &Run, board: &Board, medium: Medium) -> Result<DeviceReport, D
     }
     let report = fields.report(medium)?;
     if report.board != board.name {
-        return Err(DeviceError::Output(format!("it is from {}, not {}", report.board, board.name)));
+        return Err(DeviceError::Output(format!("it is from {}, not {}", shown::value(&report.board), board.name)));
     }
     Ok(report)
 }
@@ -153,10 +154,11 @@ impl<'a> Fields<'a> {
     fn read(lines: &'a [String]) -> Result<Self, DeviceError> {
         let mut fields = BTreeMap::new();
         for line in lines.iter().filter(|line| !line.is_empty()) {
-            let (key, value) =
-                line.split_once(": ").ok_or_else(|| DeviceError::Output(format!("{line:?} has no key")))?;
+            let (key, value) = line
+                .split_once(": ")
+                .ok_or_else(|| DeviceError::Output(format!("\"{}\" has no key", shown::value(line))))?;
             if key != "progress" && fields.insert(key, value).is_some() {
-                return Err(DeviceError::Output(format!("{key} is there twice")));
+                return Err(DeviceError::Output(format!("{} is there twice", shown::value(key))));
             }
         }
         Ok(Self(fields))
@@ -198,7 +200,7 @@ impl<'a> Fields<'a> {
             self.take::<String>("heap_bytes")?;
         }
         match self.0.keys().next() {
-            Some(key) => Err(DeviceError::Output(format!("{key} is unknown"))),
+            Some(key) => Err(DeviceError::Output(format!("{} is unknown", shown::value(key)))),
             None => Ok(report),
         }
     }
@@ -225,7 +227,7 @@ impl<'a> Fields<'a> {
 }
 
 fn bad(key: &str, value: &str) -> DeviceError {
-    DeviceError::Output(format!("{key} cannot be {value:?}"))
+    DeviceError::Output(format!("{key} cannot be \"{}\"", shown::value(value)))
 }
 
 #[cfg(all(test, unix))]

@@ -4,10 +4,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::kind::{Kind, Wanted, advice};
+use crate::shown;
 
 /// A file that is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {fault}", path.display())]
+#[error("{}: {fault}", shown::path(path))]
 pub struct FileError {
     /// The file.
     pub path: PathBuf,
@@ -28,7 +29,7 @@ pub enum Fault {
         why: String,
     },
     /// A link to nothing.
-    #[error("it is a link to {}, which does not exist", .0.display())]
+    #[error("it is a link to {}, which does not exist", shown::path(.0))]
     Dangling(PathBuf),
     /// A folder where a file is needed.
     #[error("it is a folder, and a file is needed")]
@@ -57,7 +58,7 @@ pub enum Fault {
         offset: usize,
     },
     /// JSON that is damaged, or has a key twice.
-    #[error("{0}")]
+    #[error("{}", shown::message(.0))]
     Json(String),
     /// Something else than what is needed.
     #[error("it is {}, and {} is needed: {}", .found.name(), .wanted.name(), advice(*.found, *.wanted))]

@@ -1,6 +1,7 @@
 //! What an initialised checkpoint is to look like: a name, or a JSON file.
 
 use crate::checkpoint::{CheckpointError, ConfigFile, keys};
+use crate::shown;
 use emberlm_core::config::{Config, Gelu};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -62,7 +63,7 @@ impl InitConfig {
         let size = |key: &'static str, keys: &[&str]| match file.count(keys)? {
             Some(said) => Ok(said.value),
             None => {
-                let why = format!("{} does not say it ({})", path.display(), keys.join(", "));
+                let why = format!("{} does not say it ({})", shown::path(path), keys.join(", "));
                 Err(CheckpointError::MissingKey { key, why })
             }
         };

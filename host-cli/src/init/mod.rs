@@ -11,6 +11,7 @@ pub use config::InitConfig;
 
 use crate::checkpoint::{CheckpointError, Layout};
 use crate::output::WholeFile;
+use crate::shown;
 use emberlm_core::blob::{LayerSlot, Slot};
 use random::{Distribution, Draws};
 use safetensors::Dtype;
@@ -31,7 +32,7 @@ pub enum InitError {
     #[error(transparent)]
     Config(#[from] CheckpointError),
     /// The folder or a file could not be written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", shown::path(path))]
     Io {
         /// The file or folder.
         path: PathBuf,

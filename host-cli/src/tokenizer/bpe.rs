@@ -6,6 +6,7 @@ use tokenizers::{AddedToken, Tokenizer};
 
 use super::byte_pairs::BytePairs;
 use super::{TokenizerError, byte_level};
+use crate::shown;
 use emberlm_core::config::TokenId;
 
 /// Bytes of text that are encoded at a time: the crate's records of a piece are some thirty times its text.
@@ -38,7 +39,10 @@ impl Bpe {
         for &(id, text) in &specials {
             vocab.remove(&names[id as usize]);
             if vocab.insert(text.to_owned(), id).is_some() {
-                return Err(broken(format!("the special token {text:?} is spelled like another token")));
+                return Err(broken(format!(
+                    "the special token \"{}\" is spelled like another token",
+                    shown::value(text)
+                )));
             }
         }
         let merges = pairs

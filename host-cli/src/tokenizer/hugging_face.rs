@@ -8,6 +8,7 @@ use tokenizers::{DecoderWrapper, Tokenizer};
 
 use super::byte_pairs::BytePairs;
 use super::{TokenizerError, byte_level};
+use crate::shown;
 use emberlm_core::config::{MAX_COUNT, TokenId};
 
 /// A `tokenizer.json` that is not GPT-2's scheme; the `tokenizers` crate runs it as it is.
@@ -151,7 +152,7 @@ enum Merge {
 pub fn byte_pairs(json: &[u8]) -> Result<BytePairs, String> {
     let file: File = serde_json::from_slice(json).map_err(|error| format!("its model is not a BPE ({error})"))?;
     if file.model.kind.as_deref().is_some_and(|kind| kind != "BPE") {
-        return Err(format!("its model is {} and not BPE", file.model.kind.unwrap_or_default()));
+        return Err(format!("its model is {} and not BPE", shown::value(&file.model.kind.unwrap_or_default())));
     }
     if !file.normalizer.is_null() {
         return Err("it normalises text".into());
@@ -169,7 +170,7 @@ pub fn byte_pairs(json: &[u8]) -> Result<BytePairs, String> {
         };
         // Without an unknown token there is nothing to fuse.
         if !unused && key != "fuse_unk" {
-            return Err(format!("its model sets {key}"));
+            return Err(format!("its model sets {}", shown::value(key)));
         }
     }
     if file.added_tokens.iter().any(|added| added.single_word || added.lstrip || added.rstrip) {
@@ -183,7 +184,7 @@ pub fn byte_pairs(json: &[u8]) -> Result<BytePairs, String> {
         return Err(format!("token {id} is made by no merge"));
     }
     match added.iter().find(|(id, content)| content.len() > 1 && !specials.contains(id)) {
-        Some((_, content)) => Err(format!("merges make the added token {content:?} too")),
+        Some((_, content)) => Err(format!("merges make the added token \"{}\" too", shown::value(content))),
         None => Ok(pairs),
     }
 }
@@ -213,7 +214,7 @@ impl Merge {
 }
 
 fn split_pair(line: &str) -> Result<(&str, &str), String> {
-    line.split_once(' ').ok_or_else(|| format!("the merge {line:?} is not two tokens"))
+    line.split_once(' ').ok_or_else(|| format!("the merge \"{}\" is not two tokens", shown::value(line)))
 }
 
 /// Turns names in the byte alphabet into bytes and ids. `added` tokens are spelled as text.
@@ -228,7 +229,8 @@ fn assemble(
     }
     let mut tokens: Vec<Vec<u8>> = vec![Vec::new(); highest as usize + 1];
     for (name, &id) in vocab.iter().filter(|(_, id)| !added.contains_key(id)) {
-        let bytes = byte_level::to_bytes(name).ok_or_else(|| format!("the token {name:?} is not made of bytes"))?;
+        let bytes = byte_level::to_bytes(name)
+            .ok_or_else(|| format!("the token \"{}\" is not made of bytes", shown::value(name)))?;
         if !std::mem::replace(&mut tokens[id as usize], bytes).is_empty() {
             return Err(format!("the id {id} stands for two tokens"));
         }
@@ -236,7 +238,9 @@ fn assemble(
     for (&id, content) in added {
         tokens[id as usize] = content.as_bytes().to_vec();
     }
-    let id_of = |name: &str| vocab.get(name).copied().ok_or_else(|| format!("the merge part {name:?} is no token"));
+    let id_of = |name: &str| {
+        vocab.get(name).copied().ok_or_else(|| format!("the merge part \"{}\" is no token", shown::value(name)))
+    };
     let merges =
         merges.iter().map(|(left, right)| Ok((id_of(left)?, id_of(right)?))).collect::<Result<Vec<_>, String>>()?;
     BytePairs::new(tokens, merges).map_err(|error| error.to_string())

@@ -23,6 +23,7 @@ use emberlm_core::config::TokenId;
 use section::Section;
 
 use crate::files::{FileError, json};
+use crate::shown;
 
 pub use gpt2::N_VOCAB as GPT2_N_VOCAB;
 
@@ -67,7 +68,7 @@ pub enum TokenizerError {
     #[error(
         "the tokenizer has no token for {c:?} (U+{code:04X}) at line {line}, column {column} (byte {offset}){text}",
         code = u32::from(*.c), line = .position.line, column = .position.column, offset = .position.offset,
-        text = .text.as_ref().map_or_else(String::new, |name| format!(" of {name}"))
+        text = .text.as_ref().map_or_else(String::new, |name| format!(" of {}", shown::message(name)))
     )]
     Unrepresentable {
         /// The character.
@@ -88,7 +89,7 @@ pub enum TokenizerError {
         len: usize,
     },
     /// A file or section that is no tokenizer.
-    #[error("{origin} is no tokenizer that can be used: {why}")]
+    #[error("{origin} is no tokenizer that can be used: {}", shown::message(why))]
     Broken {
         /// The file or section.
         origin: String,
@@ -102,7 +103,7 @@ pub enum TokenizerError {
     #[error("no tokenizer: {0}")]
     Missing(String),
     /// A blob's tokeniser section cannot hold this tokenizer.
-    #[error("{origin} cannot live in a blob: {why}")]
+    #[error("{origin} cannot live in a blob: {}", shown::message(why))]
     NotPortable {
         /// Where the tokenizer is from.
         origin: String,
@@ -110,7 +111,7 @@ pub enum TokenizerError {
         why: String,
     },
     /// The `tokenizers` crate failed.
-    #[error("the tokenizer failed: {0}")]
+    #[error("the tokenizer failed: {}", shown::message(.0))]
     Failed(String),
 }
 

@@ -8,6 +8,7 @@ use crate::files::Wanted;
 use crate::files::read::{self, MOST_OF_TOKENIZER};
 
 use super::{GPT2_N_VOCAB, SectionParts, Tokenizer, TokenizerError};
+use crate::shown;
 
 /// What is known when a tokenizer is looked for.
 #[derive(Clone, Debug, Default)]
@@ -55,7 +56,7 @@ impl Search<'_> {
         }
         let mut reasons = vec!["--tokenizer is not given".to_owned()];
         match folder {
-            Some(folder) => reasons.push(format!("{} holds no {NAMES}", folder.display())),
+            Some(folder) => reasons.push(format!("{} holds no {NAMES}", shown::path(folder))),
             None => reasons.push("the blob has no tokeniser section".into()),
         }
         reasons.extend(self.n_vocab.map(|n| format!("n_vocab is {n}, where GPT-2 has {GPT2_N_VOCAB}")));
@@ -75,11 +76,11 @@ enum Files {
 impl Files {
     fn read(&self) -> Result<Tokenizer, TokenizerError> {
         match self {
-            Self::TokenizerJson(path) => Tokenizer::from_tokenizer_json(&read(path)?, path.display().to_string()),
-            Self::CharsJson(path) => Tokenizer::from_chars_json(&read(path)?, path.display().to_string()),
+            Self::TokenizerJson(path) => Tokenizer::from_tokenizer_json(&read(path)?, shown::path(path).to_string()),
+            Self::CharsJson(path) => Tokenizer::from_chars_json(&read(path)?, shown::path(path).to_string()),
             Self::VocabAndMerges(vocab, merges) => {
                 let merges = read::text(merges, MOST_OF_TOKENIZER)?;
-                Tokenizer::from_vocab_and_merges(&read(vocab)?, &merges, vocab.display().to_string())
+                Tokenizer::from_vocab_and_merges(&read(vocab)?, &merges, shown::path(vocab).to_string())
             }
         }
     }
@@ -100,14 +101,14 @@ fn files_in(folder: &Path) -> Option<Files> {
 /// The tokenizer that a path from the user names: a folder with files, or one of them, told by what it holds.
 fn from_path(path: &Path) -> Result<Tokenizer, TokenizerError> {
     if path.is_dir() {
-        let missing = || TokenizerError::Missing(format!("{} holds no {NAMES}", path.display()));
+        let missing = || TokenizerError::Missing(format!("{} holds no {NAMES}", shown::path(path)));
         return files_in(path).ok_or_else(missing)?.read();
     }
     let beside = |name| parent(path).join(name);
     if path.extension().is_some_and(|extension| extension == "txt") {
         return Files::VocabAndMerges(beside("vocab.json"), path.into()).read();
     }
-    let broken = |why: String| TokenizerError::Broken { origin: path.display().to_string(), why };
+    let broken = |why: String| TokenizerError::Broken { origin: shown::path(path).to_string(), why };
     let json = serde_json::from_slice(&read(path)?)
         .map_err(|error| Wanted::Tokenizer.explain(path, broken(error.to_string())))?;
     match json {

@@ -20,6 +20,7 @@ use crate::kv;
 use crate::model_file::RawCheckpoint;
 use crate::named;
 use crate::report;
+use crate::shown;
 use crate::table;
 use crate::task::RawTask;
 use crate::weights::have_integers;
@@ -176,7 +177,7 @@ impl Report for Comparison {
         let Windowing { convention, n_ctx } = self.windowing;
         let heading = format!(
             "{}: {} tokens scored, {} skipped; {}, n_ctx {n_ctx}, stride {}; delta nll and kl divergence in nats a token\n",
-            self.checkpoint,
+            shown::message(&self.checkpoint),
             self.tokens_scored,
             self.tokens_skipped,
             convention.name(),

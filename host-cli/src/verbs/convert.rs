@@ -21,6 +21,7 @@ use crate::convert::{Conversion, Options, convert};
 use crate::error::Error;
 use crate::model_file::{Blob, RawCheckpoint};
 use crate::named;
+use crate::shown;
 use crate::tokenizer::select::Search;
 use crate::tokenizer::{SectionParts, Tokenizer, TokenizerError, section};
 use crate::weights::{Finder, have_integers};
@@ -190,7 +191,11 @@ impl Report for Converted {
         let _ = writeln!(
             text,
             "Errors are those of weights against the checkpoint's.\n{}: {} bytes, {:.2} bits a weight in matrices and embeddings, tokenizer {} bytes, crc32 {}",
-            self.blob, self.bytes, self.bits_per_weight, self.tokenizer_bytes, self.model_crc32
+            shown::message(&self.blob),
+            self.bytes,
+            self.bits_per_weight,
+            self.tokenizer_bytes,
+            self.model_crc32
         );
         text
     }

@@ -33,6 +33,7 @@ use crate::jobs::Job;
 use crate::model_file::Blob;
 use crate::reference::Reference;
 use crate::report::LossReport;
+use crate::shown;
 use crate::task::Task;
 use crate::tokenizer::Tokenizer;
 use crate::tokenizer::select::Search;
@@ -127,10 +128,10 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     let folder = tempfile::tempdir().map_err(no_folder)?;
 
     let blob = make_blob(&checkpoint, &tokenizer, &folder.path().join(format!("{MODEL}.blob")))?;
-    let (name, bytes) = (checkpoint_path.display(), blob.file.bytes().len());
+    let (name, bytes) = (shown::path(&checkpoint_path), blob.file.bytes().len());
     console.tell(format!("1. convert: {name} becomes a blob of {bytes} bytes, q8, rounded to the nearest\n"))?;
 
-    let (jobs, name) = (task.jobs(), text_path.display());
+    let (jobs, name) = (task.jobs(), shown::path(&text_path));
     let n = Job::n_scored(&jobs);
     console.tell(format!("2. evaluate: {n} characters of {name}, which the model never saw"))?;
     let bar = console.progress(3 * n, "scoring on this machine");

@@ -18,6 +18,7 @@ use crate::input::read_text;
 use crate::interrupt;
 use crate::kv::RawKv;
 use crate::model_file::Blob;
+use crate::shown;
 use crate::tokenizer::select::Search;
 
 /// The words after `generate`.
@@ -232,7 +233,8 @@ fn interactive(
 fn command_of(command: &str, request: &mut Request) -> Result<(), String> {
     let (name, value) = command.trim().split_once(' ').unwrap_or((command.trim(), ""));
     if name == "max-tokens" {
-        request.max_tokens = value.trim().parse().map_err(|_| format!("{value:?} is no number of tokens"))?;
+        request.max_tokens =
+            value.trim().parse().map_err(|_| format!("\"{}\" is no number of tokens", shown::value(value)))?;
         return Ok(());
     }
     request.settings.set(name, value.trim()).map_err(|error| error.to_string())

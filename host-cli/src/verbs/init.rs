@@ -10,6 +10,7 @@ use crate::console::{Console, Report};
 use crate::error::Error;
 use crate::init::{self, InitConfig};
 use crate::inspect::ConfigContents;
+use crate::shown;
 
 /// The words after `init`.
 #[derive(Args, Debug)]
@@ -40,7 +41,15 @@ impl Report for Initialised {
         let c = &self.config;
         format!(
             "{}: {} layers, {} heads, n_embd {}, n_ff {}, {} tokens, context {}, {} bytes, seed {}\n",
-            self.checkpoint, c.n_layer, c.n_head, c.n_embd, c.n_ff, c.n_vocab, c.n_ctx, self.bytes, self.seed
+            shown::message(&self.checkpoint),
+            c.n_layer,
+            c.n_head,
+            c.n_embd,
+            c.n_ff,
+            c.n_vocab,
+            c.n_ctx,
+            self.bytes,
+            self.seed
         )
     }
 }
@@ -78,7 +87,7 @@ fn config(name: &str) -> Result<(InitConfig, String), Error> {
     let path = Path::new(name);
     if !path.is_file() {
         let names = InitConfig::names().collect::<Vec<_>>().join(", ");
-        return Err(Error::Usage(format!("--config {name} is neither a file nor one of {names}")));
+        return Err(Error::Usage(format!("--config {} is neither a file nor one of {names}", shown::value(name))));
     }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     Ok((InitConfig::read(path)?, format!("{stem}-checkpoint")))

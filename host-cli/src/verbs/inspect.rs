@@ -10,6 +10,7 @@ use crate::console::{Console, Report};
 use crate::error::Error;
 use crate::inspect::{Contents, contents};
 use crate::model_file::Blob;
+use crate::shown;
 
 /// The words after `inspect`.
 #[derive(Args, Debug)]
@@ -25,7 +26,7 @@ impl Report for Contents {
             let _ = writeln!(text, "{name:<12} {value}");
         };
         let c = &self.config;
-        line("blob", format!("{}, {} bytes, crc32 {}", self.blob, self.bytes, self.model_crc32));
+        line("blob", format!("{}, {} bytes, crc32 {}", shown::message(&self.blob), self.bytes, self.model_crc32));
         line("versions", format!("format {}, arithmetic {}", self.format_version, self.arithmetic));
         line("vocabulary", format!("{} tokens, context {}", c.n_vocab, c.n_ctx));
         let shape = format!("{} layers, {} heads, n_embd {}, n_ff {}", c.n_layer, c.n_head, c.n_embd, c.n_ff);

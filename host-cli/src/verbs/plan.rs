@@ -24,6 +24,7 @@ use crate::plan::firmware::{Firmware, Optimized};
 use crate::plan::fit::{Wish, choices, fit_flash, fit_ram};
 use crate::plan::memory::{Order, Run};
 use crate::plan::{Budget, Plan};
+use crate::shown;
 use crate::table::aligned;
 use crate::tokenizer::section;
 use crate::tokenizer::select::Search;
@@ -90,7 +91,7 @@ fn board_names() -> PossibleValuesParser {
 fn bytes(text: &str) -> Result<u64, String> {
     match text.parse() {
         Ok(Bytes::Bytes(bytes)) => Ok(bytes),
-        _ => Err(format!("`{text}` is no number of bytes: write 1000000, 512K or 2M")),
+        _ => Err(format!("`{}` is no number of bytes: write 1000000, 512K or 2M", shown::value(text))),
     }
 }
 

@@ -19,6 +19,7 @@ use crate::kv::RawKv;
 use crate::model_file::{ModelFile, RawCheckpoint};
 use crate::reference::Reference;
 use crate::report::{self, LossReport};
+use crate::shown;
 use crate::task::{RawTask, Task};
 use crate::text_stream::TextStream;
 use crate::tokenizer::Tokenizer;
@@ -115,16 +116,17 @@ fn rows(task: &Task, jobs: &[Job<'_>], nlls: &[Vec<f32>], tokenizer: Option<&Tok
 
 impl Report for Surprisals {
     fn text(&self) -> String {
-        let body: String = match colors_enabled() {
-            true => self.rows.iter().map(coloured).collect(),
-            false => self.rows.iter().map(plain).collect(),
-        };
+        self.rows.iter().map(plain).collect()
+    }
+
+    fn coloured(&self) -> Option<String> {
+        if !colors_enabled() {
+            return None;
+        }
+        let body: String = self.rows.iter().map(coloured).collect();
         let bits = self.loss.bits_per_token.map_or_else(|| "unknown".into(), |bits| format!("{bits:.3}"));
         let scored = self.loss.tokens_scored;
-        match colors_enabled() {
-            true => format!("{body}{}\n{bits} bits per token, {scored} tokens scored\n", legend()),
-            false => body,
-        }
+        Some(format!("{body}{}\n{bits} bits per token, {scored} tokens scored\n", legend()))
     }
 }
 
@@ -148,14 +150,14 @@ fn coloured(row: &RowOfTokens) -> String {
             (bytes, _) => stream.push(bytes),
         };
         // A colour that goes on over a line's end paints the rest of the terminal.
-        for (i, line) in piece.split('\n').enumerate() {
+        for (i, line) in shown::lines(&piece).split('\n').enumerate() {
             if i > 0 {
                 text.push('\n');
             }
             write!(text, "{}", style(token.bits).apply_to(line)).expect("a string can be written to");
         }
     }
-    text + &stream.finish() + "\n"
+    text + &shown::lines(&stream.finish()) + "\n"
 }
 
 /// Upper bounds in bits, and the colour of less.

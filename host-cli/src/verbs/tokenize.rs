@@ -10,6 +10,7 @@ use crate::cli::Outcome;
 use crate::console::{Console, Report};
 use crate::error::Error;
 use crate::input::{InputError, read_text};
+use crate::shown;
 use crate::tokenizer::select::Search;
 
 /// The words after `tokenize`.
@@ -43,7 +44,8 @@ impl Report for Tokens {
             _ if self.verbose => {
                 self.ids.iter().zip(&self.tokens).map(|(id, token)| format!("{id:>8}  {token:?}\n")).collect()
             }
-            Some(text) => format!("{text}\n"),
+            // The text was told already.
+            Some(_) => "\n".into(),
             None => self.ids.iter().map(TokenId::to_string).collect::<Vec<_>>().join(" ") + "\n",
         }
     }
@@ -64,6 +66,9 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
         }
     };
     let tokens = ids.iter().map(|&id| tokenizer.token_text(id)).collect::<Result<_, _>>()?;
+    if let Some(text) = text.as_ref().filter(|_| !console.verbose) {
+        console.stream(text)?;
+    }
     console.print(&Tokens { ids, tokens, text, verbose: console.verbose })?;
     Ok(Outcome::Passed)
 }
@@ -74,5 +79,6 @@ fn given(text: String, console: Console) -> Result<String, InputError> {
 
 fn parse_ids(words: &[String]) -> Result<Vec<TokenId>, Error> {
     let ids = words.iter().flat_map(|word| word.split([',', ' ', '[', ']'])).filter(|word| !word.is_empty());
-    ids.map(|id| id.parse().map_err(|_| Error::Usage(format!("--decode: {id:?} is not a token id")))).collect()
+    ids.map(|id| id.parse().map_err(|_| Error::Usage(format!("--decode: \"{}\" is not a token id", shown::value(id)))))
+        .collect()
 }

@@ -17,6 +17,7 @@ use crate::kv::RawKv;
 use crate::model_file::{Blob, RawCheckpoint};
 use crate::reference::Reference;
 use crate::report;
+use crate::shown;
 use crate::task::RawTask;
 
 /// The words after `verify`.
@@ -130,7 +131,7 @@ impl Report for Verification {
         let Windowing { convention, n_ctx } = self.windowing;
         let mut text = format!(
             "{}: {} tokens scored, {} skipped; {}, n_ctx {n_ctx}, stride {}; kv cache {}\n",
-            self.checkpoint,
+            shown::message(&self.checkpoint),
             self.tokens_scored,
             self.tokens_skipped,
             convention.name(),
@@ -141,7 +142,10 @@ impl Report for Verification {
             let _ = writeln!(
                 text,
                 "  {:<16} {}, {} bytes, {:.4} bits a weight",
-                "blob", result.blob, result.bytes, result.bits_per_weight
+                "blob",
+                shown::message(&result.blob),
+                result.bytes,
+                result.bits_per_weight
             );
             text += &result.text();
         }
@@ -174,7 +178,7 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let blobs = args.blobs.iter().map(|path| Blob::open(path)).collect::<Result<Vec<_>, _>>()?;
     for blob in &blobs {
         if *blob.model()?.config() != config {
-            return Err(Error::Usage(format!("{} is a blob of another model's shape", blob.path.display())));
+            return Err(Error::Usage(format!("{} is a blob of another model's shape", shown::path(&blob.path))));
         }
     }
     let task = args.task.resolve(&config, Some(&args.checkpoint), blobs[0].section()?, console)?;
