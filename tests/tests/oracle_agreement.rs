@@ -101,6 +101,15 @@ fn every_shape_of_the_catalogue() {
     }
 }
 
+#[test]
+fn heads_of_any_width() {
+    for (head_dim, n_head) in [(64, 1), (97, 1), (128, 1), (129, 2), (256, 2), (513, 1)] {
+        let n_embd = n_head * head_dim;
+        let spec = Spec { n_vocab: 7, n_ctx: 6, n_embd, n_head, n_layer: 1, n_ff: 5, ..Spec::SMALL };
+        KvType::ALL.into_iter().for_each(|kv_type| assert_cache_agreement(&spec, 2, kv_type));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
