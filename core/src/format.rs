@@ -112,8 +112,8 @@ impl Packing {
         if self.bits == 8 { byte as i32 } else { byte as i8 as i32 }
     }
 
-    /// How far a row's integer sum is shifted right, rounding half up, before it becomes an f32: the least shift after
-    /// which no row of `n_in` weights can exceed an i32.
+    /// How far a row's integer sum is shifted right, what is shifted out being dropped, before it becomes an f32: the bits
+    /// that a bound of all rows of `n_in` weights has beyond an i32's.
     ///
     /// Each product is at most `2^(bits - 1) * 32767 * 255 < 2^(bits + 22)` in magnitude for 16-bit activations, and
     /// `2^(bits - 1) * 127 * 255 * 255`, which is less, for 8-bit ones; `n_in <= 2^c` of them stay below
@@ -258,9 +258,8 @@ mod tests {
             for n_in in (1..5000).chain([1 << 20, (1 << 20) - 1]) {
                 let (shift, least) = (packing.shift(n_in), i64::from(-packing.range().0));
                 let bound = n_in as i64 * least * 32767 * 255;
-                let half = (1i64 << shift) >> 1;
-                assert!((bound + half) >> shift <= i64::from(i32::MAX), "{n_in}");
-                assert!((-bound + half) >> shift >= i64::from(i32::MIN), "{n_in}");
+                assert!(bound >> shift <= i64::from(i32::MAX), "{n_in}");
+                assert!(-bound >> shift >= i64::from(i32::MIN), "{n_in}");
             }
         }
     }

@@ -42,7 +42,7 @@ pub enum GenerateError {
     },
     /// The buffer for the context's tokens is too small.
     Context(BufferTooSmall),
-    /// The forward pass failed. It may be tried again where the medium failed.
+    /// The forward pass failed, or a token is not of the model.
     Forward(ForwardError),
     /// The logits have no softmax.
     Logit(LogitError),
@@ -68,7 +68,10 @@ impl fmt::Display for GenerateError {
                 write!(f, "the prompt is longer than the context: need {need} positions, have {have}")
             }
             Self::Keep { keep, n_ctx } => {
-                write!(f, "a context of {n_ctx} cannot slide to its last {keep} tokens: 1 to {} can be kept", n_ctx - 1)
+                write!(
+                    f,
+                    "a context of {n_ctx} cannot slide to its last {keep} tokens: keep at least 1, fewer than {n_ctx}"
+                )
             }
             Self::Context(error) => error.fmt(f),
             Self::Forward(error) => error.fmt(f),
@@ -95,7 +98,8 @@ pub struct Generation<'g, 'b, S, K> {
 }
 
 impl<'g, 'b, S: Source, K: Kernel> Generation<'g, 'b, S, K> {
-    /// A text that begins: the session is reset. `context` has room for [`Session::n_ctx`] ids.
+    /// A text that begins: the session is reset. `context` has room for [`Session::n_ctx`] ids. More than one token takes
+    /// a KV cache that keeps all layers.
     ///
     /// # Errors
     /// `context` is too small, or `when_full` does not go with the session's context.
@@ -139,7 +143,8 @@ impl<'g, 'b, S: Source, K: Kernel> Generation<'g, 'b, S, K> {
     /// Draws the token that follows, and appends it to the text; `None` where the context is full.
     ///
     /// # Errors
-    /// There is no text yet, or the model fails.
+    /// There is no text yet, or no token comes of the model. Where the medium failed, the next call goes on from there and
+    /// draws what this one would have.
     pub fn next_token(&mut self) -> Result<Option<Drawn>, GenerateError> {
         if let Some(token) = self.drawn {
             if !self.place(token) {

@@ -2,11 +2,12 @@
 
 use crate::blob::manifest::{Descriptor, Head, SelfTest};
 use crate::blob::open::{self, Layout, OpenError, Part};
+use crate::blob::preamble::Preamble;
 use crate::blob::slot::Slot;
 use crate::config::{Activations, Config};
 use crate::crc::Crc32;
 use crate::format::Format;
-use crate::source::{ReadError, Source};
+use crate::source::{Mapped, ReadError, Source};
 
 /// A tensor of an opened model: `rows` rows of `cols` weights each, `stride` bytes apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,17 +62,20 @@ impl<S: Source> Model<S> {
         self.layout.checked.1 + 4
     }
 
-    /// The CRC-32 of the sections as the blob states it: it tells models apart.
+    /// The CRC-32 that tells blobs apart, whole: that of the header's CRC-32 and then the sections', both as they are
+    /// stored. Opening checked the one against its bytes, [`Model::verify_sections`] checks the other.
     ///
     /// # Errors
     /// The medium failed.
     pub fn crc32(&mut self) -> Result<u32, ReadError> {
-        let offset = self.layout.checked.1;
-        let bytes = self.source.read(offset, 4)?;
-        Ok(u32::from_le_bytes(bytes.try_into().map_err(|_| ReadError { offset })?))
+        let mut crc = Crc32::new();
+        for offset in [Preamble::CHECKED_BYTES, self.layout.checked.1] {
+            crc.update(self.source.read(offset, 4)?);
+        }
+        Ok(crc.finish())
     }
 
-    /// Reads the sections through and compares their CRC-32 with the blob's.
+    /// Reads the sections through and compares their CRC-32 with the one behind them.
     ///
     /// # Errors
     /// [`OpenError::Checksum`], or the medium failed.
@@ -79,7 +83,8 @@ impl<S: Source> Model<S> {
         let (start, end) = self.layout.checked;
         let mut crc = Crc32::new();
         open::update_crc(&mut crc, &mut self.source, start..end)?;
-        if crc.finish() == self.crc32()? { Ok(()) } else { Err(OpenError::Checksum(Part::Sections)) }
+        let is_stored = self.source.read(end, 4)? == crc.finish().to_le_bytes();
+        if is_stored { Ok(()) } else { Err(OpenError::Checksum(Part::Sections)) }
     }
 
     /// The tokens whose summed nll is known to the bit.
@@ -97,7 +102,7 @@ impl<S: Source> Model<S> {
     /// # Errors
     /// The medium failed.
     pub fn tensor(&mut self, slot: Slot) -> Result<Option<Tensor>, ReadError> {
-        let offset = self.layout.table + slot.descriptor_offset();
+        let offset = self.descriptor_offset(slot);
         let descriptor: Descriptor =
             open::decode(&mut self.source, offset..offset + Descriptor::BYTES).map_err(|_| ReadError { offset })?.0;
         Ok(Format::from_code(descriptor.format).map(|format| Tensor {
@@ -109,8 +114,27 @@ impl<S: Source> Model<S> {
         }))
     }
 
+    /// A tensor that opening the blob made sure of.
+    ///
+    /// # Errors
+    /// The medium failed, or its descriptor is no longer what it was.
+    pub(crate) fn required(&mut self, slot: Slot) -> Result<Tensor, ReadError> {
+        self.tensor(slot)?.ok_or(ReadError { offset: self.descriptor_offset(slot) })
+    }
+
+    const fn descriptor_offset(&self, slot: Slot) -> usize {
+        self.layout.table + slot.descriptor_offset()
+    }
+
     /// The bytes that weights are read from.
     pub(crate) const fn source(&mut self) -> &mut S {
         &mut self.source
+    }
+}
+
+impl<'a> Model<Mapped<'a>> {
+    /// The bytes that the blob is mapped to; more may follow it.
+    pub(crate) const fn bytes(&self) -> &'a [u8] {
+        self.source.bytes()
     }
 }

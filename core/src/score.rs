@@ -63,7 +63,8 @@ impl core::error::Error for ScoreError {}
 ///
 /// `sinks` are working memory; the more there are, up to the session's batch, the fewer times the head is read. Inputs
 /// beyond [`Batch::window`](crate::scratch::Batch::window) go through the layers in several calls, which takes a KV
-/// cache that keeps all layers. The session is reset first and left with the window in it.
+/// cache that keeps all layers. The session is reset first and left with the window in it, or, after an error, with a part
+/// of it.
 ///
 /// # Errors
 /// See [`ScoreError`]. Losses before the error have been handed to `each`.
@@ -87,7 +88,7 @@ fn score_inputs<S: Source, K: Kernel>(
 ) -> Result<(), ScoreError> {
     let Some((_, inputs)) = tokens.split_last() else { return Err(ForwardError::Empty.into()) };
     let n_vocab = session.config().n_vocab;
-    if let Some(&token) = tokens.iter().find(|&&token| token >= n_vocab) {
+    if let Some(&token) = tokens.iter().skip(1).find(|&&token| token >= n_vocab) {
         return Err(ScoreError::TargetOutOfRange { token, n_vocab });
     }
     BufferTooSmall::check(Buffer::Sinks, 1, sinks.len()).map_err(ScoreError::Sinks)?;
@@ -136,7 +137,7 @@ pub enum SelfTestOutcome {
     },
 }
 
-/// Scores the blob's self-test tokens and compares the bits of the sum. The session is left reset.
+/// Scores the blob's self-test tokens and compares the bits of the sum. The session is left reset, whatever comes of it.
 ///
 /// # Errors
 /// See [`ScoreError`].
@@ -144,7 +145,8 @@ pub fn run_self_test<S: Source, K: Kernel>(
     session: &mut Session<'_, S, K>,
     sinks: &mut [CrossEntropy],
 ) -> Result<SelfTestOutcome, ScoreError> {
-    let test = session.model().self_test();
+    session.reset();
+    let test = session.self_test();
     let test = test.as_ref().map_err(|&error| ScoreError::Open(error))?;
     let kv_type = session.kv_type();
     let Some(need) = test.nll_bits(kv_type) else {
@@ -155,8 +157,9 @@ pub fn run_self_test<S: Source, K: Kernel>(
         return Ok(SelfTestOutcome::NoRoom { need: inputs, have });
     }
     let mut score = Score::new();
-    score_window(session, &test.tokens, 0, sinks, |nll| score.push(nll))?;
+    let scored = score_window(session, &test.tokens, 0, sinks, |nll| score.push(nll));
     session.reset();
+    scored?;
     let have = score.sum().to_bits();
     Ok(if have == need { SelfTestOutcome::Passed } else { SelfTestOutcome::Failed { need, have } })
 }

@@ -24,6 +24,12 @@ impl Batch {
     pub const fn of(n: usize) -> Self {
         Self { window: n, batch: n }
     }
+
+    /// At least one position, and a window that holds the batch.
+    const fn whole(self) -> Self {
+        let batch = if self.batch == 0 { 1 } else { self.batch };
+        Self { window: if self.window < batch { batch } else { self.window }, batch }
+    }
 }
 
 /// Lengths of the two scratch buffers.
@@ -36,8 +42,10 @@ pub struct ScratchSize {
 }
 
 impl ScratchSize {
-    /// What a session over such a model needs; `usize::MAX` where that overflows.
+    /// What a session over such a model needs, `config` being [valid](Config::validate); `usize::MAX` where that overflows.
+    /// Zero positions are taken as one, a window below the batch as the batch.
     pub const fn new(config: &Config, batch: Batch) -> Self {
+        let batch = batch.whole();
         let (n_embd, width) = (config.n_embd as usize, config.max_width());
         let each = n_embd + hidden_width(config) + BLOCK_ROWS + 1 + STRIPES;
         let floats = batch.window.saturating_mul(n_embd).saturating_add(batch.batch.saturating_mul(each));
@@ -92,7 +100,6 @@ pub(crate) struct Partial<'b> {
 
 impl<'b> Scratch<'b> {
     /// Shares out `floats` and `words`, at least as long as [`ScratchSize::new`] says for the same arguments.
-    /// Zero positions are taken as one, a window below the batch as the batch.
     ///
     /// # Errors
     /// A buffer is too short.
@@ -102,9 +109,8 @@ impl<'b> Scratch<'b> {
         floats: &'b mut [f32],
         words: &'b mut [u32],
     ) -> Result<Self, BufferTooSmall> {
-        let n = batch.batch.max(1);
-        let size = Batch { window: batch.window.max(n), batch: n };
-        let need = ScratchSize::new(config, size);
+        let size = batch.whole();
+        let (n, need) = (size.batch, ScratchSize::new(config, size));
         BufferTooSmall::check(Buffer::ScratchFloats, need.floats, floats.len())?;
         BufferTooSmall::check(Buffer::ScratchWords, need.words, words.len())?;
         let (n_embd, width) = (config.n_embd as usize, config.max_width());

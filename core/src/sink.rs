@@ -25,7 +25,7 @@ impl<A: LogitSink, B: LogitSink> LogitSink for (A, B) {
 /// The logits have no softmax.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogitError {
-    /// A logit is not a number, above 2^28 or infinite; or all of them are minus infinity.
+    /// A logit is not a number or above 2^28; or all of them are below -2^28.
     NotANumber,
     /// The target's logit never came: the target is not in the vocabulary, or the head has not been walked to its end.
     NoTarget,

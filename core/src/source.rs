@@ -3,7 +3,7 @@
 use crate::error::{Buffer, BufferTooSmall};
 use core::fmt;
 
-/// The medium behind a source did not deliver.
+/// The medium behind a source did not deliver, or not what it had when the blob was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadError {
     /// The first byte that was asked for, counted from the blob's first.
@@ -21,8 +21,11 @@ impl core::error::Error for ReadError {}
 /// A source's memory cannot hold what the core reads from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceError {
-    /// The blob's first byte is not at a multiple of [`ALIGNMENT`].
-    Misaligned,
+    /// The memory, of a mapped blob or of a copying source's buffer, does not start where it has to.
+    Misaligned {
+        /// What its address must be a multiple of, in bytes.
+        need: usize,
+    },
     /// A copying source's buffer is smaller than [`MIN_BUFFER`].
     Buffer(BufferTooSmall),
 }
@@ -30,7 +33,7 @@ pub enum SourceError {
 impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Misaligned => write!(f, "the memory does not start at a multiple of {ALIGNMENT} bytes"),
+            Self::Misaligned { need } => write!(f, "the memory does not start at a multiple of {need} bytes"),
             Self::Buffer(error) => error.fmt(f),
         }
     }
@@ -45,6 +48,8 @@ pub const ALIGNMENT: usize = 16;
 pub const MIN_BUFFER: usize = 256;
 
 /// Bytes of a blob, a block at a time.
+///
+/// They stay the same: a model is checked once, when it is opened.
 ///
 /// Sections, tensors and rows start at multiples of 4 bytes, and whatever `read` returns for an offset that is a
 /// multiple of 4 starts at an address that is one too.
@@ -81,6 +86,10 @@ impl<S: Source> Source for &mut S {
     }
 }
 
+fn aligned(bytes: &[u8], need: usize) -> Result<(), SourceError> {
+    if bytes.as_ptr().addr().is_multiple_of(need) { Ok(()) } else { Err(SourceError::Misaligned { need }) }
+}
+
 /// A blob that the processor can address: flash, or a memory-mapped file. Reads copy nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Mapped<'a>(&'a [u8]);
@@ -92,7 +101,8 @@ impl<'a> Mapped<'a> {
     /// [`SourceError::Misaligned`] unless the first byte's address is a multiple of [`ALIGNMENT`];
     /// [`include_blob!`](crate::include_blob) and memory maps give such addresses.
     pub fn new(bytes: &'a [u8]) -> Result<Self, SourceError> {
-        if bytes.as_ptr().addr().is_multiple_of(ALIGNMENT) { Ok(Self(bytes)) } else { Err(SourceError::Misaligned) }
+        aligned(bytes, ALIGNMENT)?;
+        Ok(Self(bytes))
     }
 
     /// The bytes.
@@ -162,11 +172,8 @@ impl<'b, R: ReadAt> Copying<'b, R> {
     /// `buffer` is shorter than [`MIN_BUFFER`], or does not start at a multiple of 4 bytes.
     pub fn new(medium: R, buffer: &'b mut [u8]) -> Result<Self, SourceError> {
         BufferTooSmall::check(Buffer::Source, MIN_BUFFER, buffer.len()).map_err(SourceError::Buffer)?;
-        if buffer.as_ptr().addr().is_multiple_of(4) {
-            Ok(Self { medium, buffer })
-        } else {
-            Err(SourceError::Misaligned)
-        }
+        aligned(buffer, 4)?;
+        Ok(Self { medium, buffer })
     }
 }
 
@@ -208,6 +215,7 @@ macro_rules! include_blob {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::string::ToString;
 
     #[test]
     fn mapped_reads_stay_inside() {
@@ -216,7 +224,7 @@ mod tests {
         assert_eq!(source.read(290, 10).unwrap(), [7; 10]);
         assert_eq!(source.read(291, 10), Err(ReadError { offset: 291 }));
         assert_eq!(source.read(usize::MAX, 2), Err(ReadError { offset: usize::MAX }));
-        assert_eq!(Mapped::new(&bytes.0[1..]).unwrap_err(), SourceError::Misaligned);
+        assert_eq!(Mapped::new(&bytes.0[4..]).unwrap_err(), SourceError::Misaligned { need: ALIGNMENT });
     }
 
     #[test]
@@ -229,5 +237,8 @@ mod tests {
         assert_eq!(source.read(0, MIN_BUFFER + 1), Err(ReadError { offset: 0 }));
         let mut small = Aligned([0; MIN_BUFFER - 1]);
         assert!(matches!(Copying::new(&medium[..], &mut small.0), Err(SourceError::Buffer(_))));
+        let mut odd = Aligned([0; MIN_BUFFER + 2]);
+        let misaligned = Copying::new(&medium[..], &mut odd.0[2..]).unwrap_err();
+        assert_eq!(misaligned.to_string(), "the memory does not start at a multiple of 4 bytes");
     }
 }

@@ -9,7 +9,7 @@ use emberlm_core::model::Model;
 use emberlm_core::scratch::{Batch, Scratch, ScratchSize};
 use emberlm_core::session::{ForwardError, Progress, Session};
 use emberlm_core::sink::{Dense, LogitError, LogitSink};
-use emberlm_core::source::{Aligned, Copying, Mapped, Source};
+use emberlm_core::source::{Aligned, Copying, Mapped, ReadError, Source};
 
 /// Where the keys and values are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,12 @@ pub enum PassError {
 impl From<ForwardError> for PassError {
     fn from(error: ForwardError) -> Self {
         Self::Forward(error)
+    }
+}
+
+impl From<ReadError> for PassError {
+    fn from(error: ReadError) -> Self {
+        Self::Forward(error.into())
     }
 }
 

@@ -43,6 +43,8 @@ pub enum TensorFault {
         /// Where its descriptor says.
         have: u64,
     },
+    /// It does not end before the blob's last CRC.
+    End,
 }
 
 /// Why a blob cannot be used.
@@ -53,7 +55,7 @@ pub enum OpenError {
     NotABlob,
     /// The bytes end too early.
     Truncated {
-        /// Bytes that the blob has, as far as known.
+        /// Bytes that the blob has, or those of a preamble where even that is cut off.
         need: u64,
         /// Bytes that are there.
         have: u64,
@@ -125,6 +127,7 @@ impl fmt::Display for OpenError {
             Self::Tensor(slot, TensorFault::Offset { need, have }) => {
                 write!(f, "{slot} is misplaced: need offset {need}, have {have}")
             }
+            Self::Tensor(slot, TensorFault::End) => write!(f, "{slot} is longer than the rest of the blob"),
             Self::SelfTest => f.write_str("the self-test does not fit the model"),
             Self::TooLarge => f.write_str("the blob is too large for this machine"),
             Self::Read(error) => error.fmt(f),
@@ -252,7 +255,7 @@ fn check_tensors(
             return Err(fault(TensorFault::Offset { need: at, have: descriptor.offset }));
         }
         let end = descriptor.byte_len().and_then(|bytes| at.checked_add(bytes)).filter(|&end| end <= sections_end);
-        let end = end.ok_or(OpenError::Truncated { need: u64::MAX, have: sections_end })?;
+        let end = end.ok_or(fault(TensorFault::End))?;
         at = end.next_multiple_of(SECTION_ALIGNMENT as u64);
     }
     let Section { offset, bytes } = head.tensors;

@@ -143,7 +143,7 @@ impl Slot {
         }
     }
 
-    /// Whether the tensor is a matrix, which may be quantised; vectors are f32.
+    /// Whether the tensor is a matrix, which may have any format; vectors are f32 or f16.
     pub const fn is_matrix(self) -> bool {
         use LayerSlot::{AttnProjWeight, AttnQkvWeight, FcWeight, MlpProjWeight};
         matches!(

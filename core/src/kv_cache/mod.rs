@@ -40,7 +40,8 @@ impl KvType {
         FLOAT_KV || matches!(self, Self::I8)
     }
 
-    /// 32-bit words that one layer's keys and values take for `n_ctx` positions; `usize::MAX` where that overflows.
+    /// 32-bit words that one layer's keys and values take for `n_ctx` positions, `config` being
+    /// [valid](Config::validate); `usize::MAX` where that overflows.
     pub const fn layer_words(self, config: &Config, n_ctx: usize) -> usize {
         n_ctx.saturating_mul(2 * Shape::new(self, config).row_words())
     }

@@ -20,17 +20,22 @@ impl CrossEntropy {
     }
 
     /// The target's negative log-likelihood in nats, `None` before any logit; infinite where its logit is minus
-    /// infinity.
+    /// infinity and another's is not.
     ///
     /// # Errors
-    /// [`LogitError::NotANumber`], or [`LogitError::NoTarget`] if the target's logit did not come.
+    /// [`LogitError::NotANumber`] if the logits have no softmax, or [`LogitError::NoTarget`] if the target's logit did
+    /// not come.
     pub fn nll(&self) -> Result<Option<f32>, LogitError> {
         if self.empty {
             return Ok(None);
         }
         let nll = self.log_sum_exp.nll(self.target_logit.ok_or(LogitError::NoTarget)?)?;
+        // Of a sum of nothing it is minus infinity, or no number.
+        if nll.is_some_and(|nll| nll.is_nan() || nll == f32::NEG_INFINITY) {
+            return Err(LogitError::NotANumber);
+        }
         // Rounding may leave a certain target a hair below 0, which no likelihood is.
-        if nll.is_some_and(f32::is_nan) { Err(LogitError::NotANumber) } else { Ok(nll.map(|nll| nll.max(0.0))) }
+        Ok(nll.map(|nll| nll.max(0.0)))
     }
 }
 
@@ -79,8 +84,13 @@ mod tests {
         let mut sink = CrossEntropy::new(7);
         sink.push(0, &[1.0]);
         assert_eq!(sink.nll(), Err(LogitError::NoTarget));
+        for none in [f32::NEG_INFINITY, f32::MIN, -1e9] {
+            let mut sink = CrossEntropy::new(0);
+            sink.push(0, &[none; 2]);
+            assert_eq!(sink.nll(), Err(LogitError::NotANumber));
+        }
         let mut sink = CrossEntropy::new(0);
-        sink.push(0, &[f32::NEG_INFINITY; 2]);
-        assert_eq!(sink.nll(), Err(LogitError::NotANumber));
+        sink.push(0, &[-1e9, 0.0]);
+        assert_eq!(sink.nll(), Ok(Some(1e9)));
     }
 }

@@ -28,10 +28,10 @@ impl LogSumExp {
         Self { reference: NONE, sum: 0, empty: true }
     }
 
-    /// The log-sum-exp, `None` before any logit; minus infinity where every logit was.
+    /// The log-sum-exp, `None` before any logit; minus infinity where every logit was below -2^28.
     ///
     /// # Errors
-    /// [`LogitError::NotANumber`] if a logit was not a number, infinite or above 2^28.
+    /// [`LogitError::NotANumber`] if a logit was not a number or above 2^28.
     pub fn value(&self) -> Result<Option<f32>, LogitError> {
         // Minus the log-likelihood of a token whose logit is 0.
         self.nll(0.0)

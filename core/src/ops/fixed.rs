@@ -41,12 +41,6 @@ pub const fn umul_high(a: u32, b: u32) -> u32 {
     ((a as u64 * b as u64) >> 32) as u32
 }
 
-/// The upper half of a product, rounded: `floor(a * b / 2^32 + 1/2)`.
-#[inline(always)]
-pub const fn mul_high_rounded(a: i32, b: i32) -> i32 {
-    ((a as i64 * b as i64 + (1 << 31)) >> 32) as i32
-}
-
 /// `a * b`, rounded as every product of floats: on a core without a floating-point unit in fewer instructions than its
 /// library takes.
 #[inline(always)]

@@ -107,7 +107,7 @@ impl Draw<'_> {
         };
         let Some((token, logit)) = choice else { return Ok(None) };
         let logit = if self.settings.penalises() { self.recent.logit(token).unwrap_or(logit) } else { logit };
-        let nll = self.log_sum_exp.nll(logit)?.filter(|nll| !nll.is_nan()).ok_or(LogitError::NotANumber)?;
+        let nll = self.log_sum_exp.nll(logit)?.filter(|&nll| nll > f32::NEG_INFINITY).ok_or(LogitError::NotANumber)?;
         Ok(Some(Drawn { token, nll: nll.max(0.0) }))
     }
 }
@@ -214,7 +214,7 @@ mod tests {
     fn logits_without_a_softmax_are_an_error_for_every_sampler() {
         let plain = Settings { temperature: 1.0, ..Settings::DEFAULT };
         for settings in [GREEDY, plain, Settings { top_k: Some(2), ..plain }, Settings { top_p: 0.5, ..plain }] {
-            for bad in [[f32::NAN, 0.0], [0.0, f32::NAN], [0.0, f32::INFINITY], [f32::NEG_INFINITY; 2]] {
+            for bad in [[f32::NAN, 0.0], [0.0, f32::NAN], [0.0, f32::INFINITY], [f32::NEG_INFINITY; 2], [-1e9; 2]] {
                 let drawn = drawn(&mut Sampler::new(settings).unwrap(), &bad, 2);
                 assert_eq!(drawn, Err(LogitError::NotANumber), "{settings:?} {bad:?}");
             }

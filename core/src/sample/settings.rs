@@ -40,7 +40,7 @@ pub enum SettingsError {
     RepeatPenalty,
     /// A value that is no number.
     NotANumber,
-    /// No such setting.
+    /// No such setting. The message is a console's, which counts tokens itself.
     Unknown,
 }
 

@@ -2,7 +2,7 @@
 
 use super::product::{Matrix, Product};
 use super::weights::read_row;
-use super::{ForwardError, Progress, Session, required};
+use super::{Progress, Session};
 use crate::blob::slot::{LayerSlot, Slot};
 use crate::config::TokenId;
 use crate::kernel::Kernel;
@@ -35,7 +35,7 @@ pub enum Stage {
     Done,
 }
 
-/// A forward pass under way. Dropped before it is done, it leaves the session where it was.
+/// A forward pass under way. Dropped before it is done, it has taken no position: see [`ForwardError`](super::ForwardError).
 #[derive(Debug)]
 pub struct Forward<'p, 'b, S, K> {
     session: &'p mut Session<'b, S, K>,
@@ -46,25 +46,35 @@ pub struct Forward<'p, 'b, S, K> {
     first: usize,
     /// What the stage counts.
     at: usize,
+    failed: Option<ReadError>,
 }
 
 impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
     pub(super) const fn new(session: &'p mut Session<'b, S, K>, tokens: &'p [TokenId]) -> Self {
-        Self { session, tokens, stage: Stage::Embed, layer: 0, first: 0, at: 0 }
+        Self { session, tokens, stage: Stage::Embed, layer: 0, first: 0, at: 0, failed: None }
     }
 
     /// Takes up to `max` rows of a matrix, heads of positions in attention, or positions in the embedding, whichever the
     /// pass has come to; 0 counts as 1. A matrix's first step also normalises and quantises its inputs.
     ///
     /// # Errors
-    /// The medium failed: the pass cannot go on.
-    pub fn step(&mut self, max: usize) -> Result<Progress, ForwardError> {
+    /// The medium failed. The pass cannot go on: every further call gives the same error.
+    pub fn step(&mut self, max: usize) -> Result<Progress, ReadError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let taken = self.take(max);
+        self.failed = taken.err();
+        taken
+    }
+
+    fn take(&mut self, max: usize) -> Result<Progress, ReadError> {
         let total = self.total();
         if self.at == 0 {
             self.enter()?;
         }
-        let units = self.at..total.min(self.at.saturating_add(max.max(1)));
-        self.at = units.end;
+        let end = total.min(self.at.saturating_add(max.max(1)));
+        let units = self.at..end;
         match self.stage {
             Stage::Embed => self.embed(units)?,
             Stage::Qkv => self.qkv(units)?,
@@ -74,13 +84,14 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
             Stage::MlpProj => self.add_projection(units, LayerSlot::MlpProjWeight, LayerSlot::MlpProjBias)?,
             Stage::Done => return Ok(Progress::Done),
         }
-        if self.at == total {
+        self.at = end;
+        if end == total {
             self.advance();
         }
         Ok(if self.stage == Stage::Done { Progress::Done } else { Progress::More })
     }
 
-    /// What the next step is part of.
+    /// What the next step is part of, or the step that failed was.
     pub const fn stage(&self) -> Stage {
         self.stage
     }
@@ -133,7 +144,7 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
     }
 
     /// Makes the inputs of a matrix's stage.
-    fn enter(&mut self) -> Result<(), ForwardError> {
+    fn enter(&mut self) -> Result<(), ReadError> {
         let (n, first) = (self.n(), self.first);
         use LayerSlot::{
             AttnProjWeight, AttnQkvWeight, FcWeight, Ln1Bias, Ln1Weight, Ln2Bias, Ln2Weight, MlpProjWeight,
@@ -159,12 +170,12 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
         Ok(())
     }
 
-    fn embed(&mut self, positions: Range<usize>) -> Result<(), ForwardError> {
+    fn embed(&mut self, positions: Range<usize>) -> Result<(), ReadError> {
         let session = &mut *self.session;
         let n_embd = session.scratch.n_embd;
         let group_scales = &mut *session.scratch.partial.group_scales;
-        let wte = required(&mut session.model, Slot::Wte)?;
-        let wpe = required(&mut session.model, Slot::Wpe)?;
+        let wte = session.model.required(Slot::Wte)?;
+        let wpe = session.model.required(Slot::Wpe)?;
         let residual = rows_mut(session.scratch.residual, n_embd).zip(self.tokens).enumerate();
         for (position, (x, &token)) in residual.take(positions.end).skip(positions.start) {
             let (token, place) = (token as usize, session.n_past + position);
@@ -174,7 +185,7 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
         Ok(())
     }
 
-    fn qkv(&mut self, rows: Range<usize>) -> Result<(), ForwardError> {
+    fn qkv(&mut self, rows: Range<usize>) -> Result<(), ReadError> {
         let matrix = self.matrix(LayerSlot::AttnQkvWeight, LayerSlot::AttnQkvBias)?;
         let config = *self.session.config();
         let (n_embd, n_head, head_dim) = (config.n_embd as usize, config.n_head as usize, config.head_dim());
@@ -225,7 +236,7 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
         }
     }
 
-    fn fc(&mut self, rows: Range<usize>) -> Result<(), ForwardError> {
+    fn fc(&mut self, rows: Range<usize>) -> Result<(), ReadError> {
         let matrix = self.matrix(LayerSlot::FcWeight, LayerSlot::FcBias)?;
         let config = *self.session.config();
         let n_ff = config.n_ff as usize;
@@ -240,7 +251,7 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
     }
 
     /// Adds rows of a product to the residual stream.
-    fn add_projection(&mut self, rows: Range<usize>, weight: LayerSlot, bias: LayerSlot) -> Result<(), ForwardError> {
+    fn add_projection(&mut self, rows: Range<usize>, weight: LayerSlot, bias: LayerSlot) -> Result<(), ReadError> {
         let matrix = self.matrix(weight, bias)?;
         let n_embd = self.session.scratch.n_embd;
         for block in blocks(rows, n_embd) {

@@ -1,7 +1,7 @@
 //! Hidden states to logits: one walk over the output head's rows, into sinks.
 
 use super::product::{Matrix, Product};
-use super::{ForwardError, Progress, Session};
+use super::{Progress, Session};
 use crate::blob::slot::Slot;
 use crate::config::TokenId;
 use crate::kernel::Kernel;
@@ -20,19 +20,32 @@ pub struct Head<'p, 'b, S, K, L> {
     sinks: &'p mut [L],
     /// The next row.
     at: usize,
+    failed: Option<ReadError>,
 }
 
 impl<'p, 'b, S: Source, K: Kernel, L: LogitSink> Head<'p, 'b, S, K, L> {
     pub(super) const fn new(session: &'p mut Session<'b, S, K>, first: usize, sinks: &'p mut [L]) -> Self {
-        Self { session, first, sinks, at: 0 }
+        Self { session, first, sinks, at: 0, failed: None }
     }
 
     /// Pushes the logits of up to `max` tokens, 0 counting as 1. The first step also applies the final layer norm.
     ///
     /// # Errors
-    /// The medium failed: the walk cannot go on.
-    pub fn step(&mut self, max: usize) -> Result<Progress, ForwardError> {
-        let n = self.sinks.len();
+    /// The medium failed. The walk cannot go on: every further call gives the same error, and no sink gets another logit.
+    pub fn step(&mut self, max: usize) -> Result<Progress, ReadError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let taken = self.take(max);
+        self.failed = taken.err();
+        taken
+    }
+
+    fn take(&mut self, max: usize) -> Result<Progress, ReadError> {
+        let (n, n_vocab) = (self.sinks.len(), self.session.config().n_vocab as usize);
+        if self.at == n_vocab {
+            return Ok(Progress::Done);
+        }
         let matrix = self.matrix()?;
         let session = &mut *self.session;
         if self.at == 0 {
@@ -42,7 +55,6 @@ impl<'p, 'b, S: Source, K: Kernel, L: LogitSink> Head<'p, 'b, S, K, L> {
             matrix.prepare(&session.kernel, session.model.source(), hidden, scratch.inputs, scratch.scales);
         }
         let bias = session.model.tensor(Slot::LmHeadBias)?;
-        let n_vocab = matrix.tensor.rows;
         let end = n_vocab.min(self.at.saturating_add(max.max(1)));
         while self.at < end {
             let rows = self.at..end.min(self.at + BLOCK_ROWS);

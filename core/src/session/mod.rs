@@ -14,11 +14,12 @@ pub use forward::{Forward, Stage};
 pub use head::Head;
 
 use crate::blob::slot::Slot;
+use crate::blob::{OpenError, SelfTest};
 use crate::config::{Config, TokenId};
 use crate::error::{Buffer, MemoryError};
 use crate::kernel::Kernel;
 use crate::kv_cache::{KvCache, KvType};
-use crate::model::{Model, Tensor};
+use crate::model::Model;
 use crate::ops::layer_norm;
 use crate::ops::vector::Update;
 use crate::part::{self, part, part_mut, rows_mut};
@@ -36,7 +37,12 @@ pub enum Progress {
     Done,
 }
 
-/// Why a pass cannot be made or went no further. The session is as it was before the pass.
+/// Why a pass cannot be made or went no further.
+///
+/// It has taken no position: [`Session::n_past`] is as it was, keys and values of the positions before are untouched,
+/// and the same tokens or others may follow, with or without a [`Session::reset`], to the bits that they always have.
+/// A forward pass that has begun takes the head's positions away, and only one that is done gives new ones. A walk over
+/// the head changes nothing that is kept: after a failed one it can be walked again, into new sinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ForwardError {
@@ -79,7 +85,7 @@ pub enum ForwardError {
         /// [`Batch::batch`].
         have: usize,
     },
-    /// The medium failed.
+    /// The medium failed in the middle of a pass.
     Read(ReadError),
 }
 
@@ -144,9 +150,40 @@ impl<'b, S: Source, K: Kernel> Session<'b, S, K> {
         self.model.config()
     }
 
-    /// The model, for what can be read from it between passes.
-    pub const fn model(&mut self) -> &mut Model<S> {
-        &mut self.model
+    /// The model. It cannot be exchanged for another, which cache and scratch memory might not fit:
+    ///
+    /// ```compile_fail
+    /// # use emberlm_core::{kernel::Portable, model::Model, session::Session, source::Mapped};
+    /// fn exchange<'m>(session: &mut Session<'_, Mapped<'m>, Portable>, other: &mut Model<Mapped<'m>>) {
+    ///     core::mem::swap(session.model(), other);
+    /// }
+    /// ```
+    pub const fn model(&self) -> &Model<S> {
+        &self.model
+    }
+
+    /// [`Model::crc32`], between passes.
+    ///
+    /// # Errors
+    /// The medium failed.
+    pub fn model_crc32(&mut self) -> Result<u32, ReadError> {
+        self.model.crc32()
+    }
+
+    /// [`Model::verify_sections`], between passes.
+    ///
+    /// # Errors
+    /// [`OpenError::Checksum`], or the medium failed.
+    pub fn verify_sections(&mut self) -> Result<(), OpenError> {
+        self.model.verify_sections()
+    }
+
+    /// [`Model::self_test`], between passes.
+    ///
+    /// # Errors
+    /// The medium failed.
+    pub fn self_test(&mut self) -> Result<SelfTest, OpenError> {
+        self.model.self_test()
     }
 
     /// Positions taken since the last reset.
@@ -250,7 +287,7 @@ impl<'b, S: Source, K: Kernel> Session<'b, S, K> {
     }
 
     /// Replaces `normed` by the layer norm of residuals `first .. first + n`.
-    fn normalize(&mut self, first: usize, n: usize, weight: Slot, bias: Slot) -> Result<(), ForwardError> {
+    fn normalize(&mut self, first: usize, n: usize, weight: Slot, bias: Slot) -> Result<(), ReadError> {
         let n_embd = self.scratch.n_embd;
         let epsilon = self.model.config().layer_norm_epsilon;
         let normed = part_mut(self.scratch.normed, ..n * n_embd);
@@ -258,7 +295,7 @@ impl<'b, S: Source, K: Kernel> Session<'b, S, K> {
         for (normed, residual) in rows_mut(normed, n_embd).zip(part::rows(residual, n_embd)) {
             layer_norm::normalize(&self.kernel, normed, residual, epsilon);
         }
-        let weight = required(&mut self.model, weight)?;
+        let weight = self.model.required(weight)?;
         weights::read_vector(self.model.source(), &weight, 0..n_embd, |range, weights| {
             for normed in rows_mut(normed, n_embd) {
                 weights.update(&self.kernel, part_mut(normed, range.clone()), Update::Scale);
@@ -273,9 +310,4 @@ impl<'b, S: Source, K: Kernel> Session<'b, S, K> {
         }
         Ok(())
     }
-}
-
-/// A tensor that opening the blob made sure of.
-fn required<S: Source>(model: &mut Model<S>, slot: Slot) -> Result<Tensor, ReadError> {
-    model.tensor(slot)?.ok_or(ReadError { offset: slot.index() })
 }

@@ -1,6 +1,5 @@
 //! Matrix products over rows that come block by block, or, where a row outgrows the source's buffer, piece by piece.
 
-use super::required;
 use super::weights::{piece_groups, pieces, read_scales, read_vector};
 use crate::blob::slot::{LayerSlot, Slot};
 use crate::config::Activations;
@@ -28,7 +27,7 @@ pub(super) struct Matrix {
 impl Matrix {
     /// Of the slot, which the model has.
     pub(super) fn find<S: Source>(model: &mut Model<S>, slot: Slot) -> Result<Self, ReadError> {
-        let tensor = required(model, slot)?;
+        let tensor = model.required(slot)?;
         Ok(Self { tensor, rounding: rounding(model.activations(), slot, &tensor) })
     }
 

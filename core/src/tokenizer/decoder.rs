@@ -26,12 +26,14 @@ impl<'a> Decoder<'a> {
     /// Writes the text that is certain with `token`; it may be empty.
     ///
     /// # Errors
-    /// The id stands for no text (nothing has changed then), or `out` fails.
+    /// The id stands for no text: nothing has changed. Or `out` fails: what it took stays written, and the decoder is at the
+    /// start of a text.
     pub fn push(&mut self, token: TokenId, out: &mut (impl fmt::Write + ?Sized)) -> Result<(), DecodeError> {
         let tokenizer = self.tokenizer;
         let mut buffer = [0; 4];
         let bytes = tokenizer.token_bytes(token, &mut buffer).ok_or(DecodeError::UnknownToken(token))?;
-        Ok(self.push_bytes(bytes, out)?)
+        self.push_bytes(bytes, out).inspect_err(|_| self.n_pending = 0)?;
+        Ok(())
     }
 
     /// Writes what waits for a rest that does not come, and is ready for another text.
@@ -109,6 +111,37 @@ mod tests {
                 decoder.finish(&mut out).unwrap();
                 assert_eq!(out, String::from_utf8_lossy(text), "{size}");
             }
+        }
+    }
+
+    /// Takes so many pieces.
+    struct Full(usize, String);
+
+    impl fmt::Write for Full {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0 = self.0.checked_sub(1).ok_or(fmt::Error)?;
+            self.1.push_str(text);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_writer_that_fails_ends_the_text() {
+        let [a, e, clef] = ['a', 'é', '𝄞'].map(u32::from);
+        let head =
+            TokenizerHead { kind: Kind::Chars, n_tokens: 3, n_merges: 0, text_bytes: 0, n_specials: 0, n_slots: 0 };
+        let mut section = std::vec![0; TokenizerHead::BYTES];
+        postcard::to_slice(&head, &mut section).unwrap();
+        section.extend([a, e, clef, 0, 1, 2].iter().flat_map(|word| word.to_le_bytes()));
+        let tokenizer = Tokenizer::open(&section, 3).unwrap();
+        for start in [&b""[..], b"\xF0", b"\xF0\x9D\x84", b"\xC3"] {
+            let (mut decoder, mut full) = (Decoder::new(tokenizer), Full(0, String::new()));
+            decoder.push_bytes(start, &mut String::new()).unwrap();
+            assert_eq!(decoder.push(1, &mut full), Err(DecodeError::Write));
+            assert!(full.1.is_empty() && decoder.is_whole());
+            let mut out = String::new();
+            decoder.push(2, &mut out).unwrap();
+            assert_eq!(out, "𝄞");
         }
     }
 }

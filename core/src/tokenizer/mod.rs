@@ -135,13 +135,13 @@ impl<'a> Model<Mapped<'a>> {
     ///
     /// # Errors
     /// The section is damaged.
-    pub fn tokenizer(&mut self) -> Result<Option<Tokenizer<'a>>, TokenizerError> {
+    pub fn tokenizer(&self) -> Result<Option<Tokenizer<'a>>, TokenizerError> {
         let section = self.head().tokenizer;
         if section.bytes == 0 {
             return Ok(None);
         }
         let n_vocab = self.config().n_vocab;
-        let bytes = self.source().bytes().get(section.offset as usize..).ok_or(TokenizerError::Head)?;
+        let bytes = self.bytes().get(section.offset as usize..).ok_or(TokenizerError::Head)?;
         let bytes = bytes.get(..section.bytes as usize).ok_or(TokenizerError::Head)?;
         Tokenizer::open(bytes, n_vocab).map(Some)
     }

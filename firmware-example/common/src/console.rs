@@ -51,7 +51,7 @@ pub fn console<B: Board + Input>(board: &mut B, model: &[u8], buffers: Buffers<'
 fn run<B: Board + Input>(board: &mut B, model: &[u8], mut buffers: Buffers<'_>) -> Result<(), ProgramError> {
     writeln!(board, "board: {}", B::NAME)?;
     let other_bytes = board.static_bytes() - buffers.bytes();
-    let mut model = tested_model(board, Mapped::new(model)?, &[KV_TYPE], buffers.reborrow())?;
+    let model = tested_model(board, Mapped::new(model)?, &[KV_TYPE], buffers.reborrow())?;
     let tokenizer = model.tokenizer()?.ok_or(ProgramError::NoTokenizer)?;
     let config = *model.config();
     let n_ctx = config.n_ctx as usize;

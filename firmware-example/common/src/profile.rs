@@ -146,7 +146,7 @@ fn run<B: Board, K: Kernel>(
         while progress == Progress::More {
             let (stage, start) = (pass.stage(), board.ticks());
             products.reset();
-            progress = pass.step(usize::MAX).map_err(failed)?;
+            progress = pass.step(usize::MAX).map_err(|error| failed(error.into()))?;
             let spent = board.ticks() - start;
             match stage {
                 Stage::Embed | Stage::Done => parts.rest += spent,

@@ -6,7 +6,7 @@ use emberlm_core::model::Model;
 use emberlm_core::score::ScoreError;
 use emberlm_core::scratch::{Batch, Scratch};
 use emberlm_core::session::{ForwardError, Progress, Session};
-use emberlm_core::source::{Copying, Mapped, ReadAt, Source, SourceError};
+use emberlm_core::source::{Copying, Mapped, ReadAt, ReadError, Source, SourceError};
 
 use crate::report::print_end;
 use crate::tokens::spread;
@@ -63,13 +63,13 @@ fn run<B: Board, S: Source>(
     writeln!(board, "nll_bits: {one_go:016x}")?;
     for rows in ROWS {
         let (mut n_steps, mut longest, mut n_tasks) = (0_u32, 0, 0);
-        let mut timed = |step: &mut dyn FnMut() -> Result<Progress, ForwardError>| {
+        let mut timed = |step: &mut dyn FnMut() -> Result<Progress, ReadError>| {
             let start = board.ticks();
             let progress = step()?;
             longest = longest.max(board.ticks() - start);
             n_steps += 1;
             n_tasks += between();
-            Ok::<_, ForwardError>(progress)
+            Ok::<_, ReadError>(progress)
         };
         let in_steps = score(&mut session, tokens, |session, token, sink| {
             let mut pass = session.begin_forward(token)?;

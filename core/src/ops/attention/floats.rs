@@ -83,7 +83,8 @@ impl Softmax {
 /// `out = softmax(query . keys) values` of one head over the first `seen` positions.
 ///
 /// `out` and `query` are `[head_dim]`, the query already scaled by `1 / sqrt(head_dim)`. A score that is not a number or
-/// infinite makes every output one that is not a number.
+/// above 2^28 makes every output one that is not a number; one below -2^28 has no weight, and where none has any, no output
+/// is a number.
 #[inline(always)]
 pub fn attend(
     out: &mut [f32],
