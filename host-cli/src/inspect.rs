@@ -23,7 +23,7 @@ pub struct Contents {
     pub arithmetic: u16,
     /// What matrix products round their inputs to.
     pub activations: &'static str,
-    /// CRC-32 of the sections, in 8 hex digits.
+    /// The CRC-32 that tells blobs apart, in 8 hex digits.
     pub model_crc32: String,
     /// The model's shape.
     pub config: ConfigContents,

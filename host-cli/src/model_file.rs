@@ -140,7 +140,7 @@ impl Blob {
         Ok(opened.map(|tokenizer| section::parts(&tokenizer)).transpose()?)
     }
 
-    /// The CRC-32 that tells models apart, in 8 hex digits.
+    /// The CRC-32 that tells blobs apart, in 8 hex digits.
     ///
     /// # Errors
     /// None, after [`Blob::open`].

@@ -42,7 +42,7 @@ pub struct LossReport {
     pub activations: Option<&'static str>,
     /// Version of the arithmetic.
     pub arithmetic: Option<u16>,
-    /// The blob's CRC-32, in 8 hex digits.
+    /// The CRC-32 that tells blobs apart, in 8 hex digits.
     pub model_crc32: Option<String>,
     /// Why there is no number where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +58,7 @@ pub struct Canonical {
     pub activations: &'static str,
     /// Version of the arithmetic.
     pub arithmetic: u16,
-    /// The blob's CRC-32, in 8 hex digits.
+    /// The CRC-32 that tells blobs apart, in 8 hex digits.
     pub model_crc32: String,
 }
 

@@ -8,6 +8,7 @@
 //! - [`blobs`]: blobs as the converter writes them, in memory.
 //! - [`blob_reader`]: reads a blob's weights into the oracle, dequantised; [`blob_writer`] writes one.
 //!   [`quantised`] decodes and encodes rows and rounds activations, [`aligned`] holds bytes where the core maps them.
+//! - [`document`]: what the repository's documents state, sentence by sentence and table by table.
 //! - [`class_table`]: writes core's table of character classes.
 //! - [`fixtures`]: the golden files in `tests/fixtures` and the bundled models.
 //! - [`models`]: tiny random models of odd shapes, from a seed.
@@ -20,6 +21,7 @@ pub mod blob_writer;
 pub mod blobs;
 pub mod checkpoint;
 pub mod class_table;
+pub mod document;
 pub mod fixtures;
 pub mod gelu;
 pub mod hf_writer;

@@ -3,6 +3,7 @@
 mod common;
 mod device;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -70,11 +71,18 @@ fn every_format_and_activation_gives_the_hosts_bits() {
     // Widths of 60 and 100: whole groups of 32 and ragged ends.
     let (name, folder) = ("hf-untied-ragged", tempfile::tempdir().unwrap());
     let rows = fixtures::golden(name).tokens;
+    let mut numbers = BTreeSet::new();
     for weights in ["f16", "q8", "q6", "q5", "q4", "q3"] {
         for activations in ["i16", "i8", "f32"] {
             let blob = blob_for(&folder, &fixtures::path(name), weights, activations);
             let report = check_on_board(board(), &blob, &rows, &[]);
             assert_eq!(report["activations"], activations, "{weights}");
+            let inspected = common::run("inspect", 0, &["inspect", blob.to_str().unwrap()]);
+            assert_eq!(report["model_crc32"], inspected["model_crc32"], "{weights} {activations}");
+            assert!(
+                numbers.insert(report["model_crc32"].to_string()),
+                "{weights} {activations} have a number of their own"
+            );
         }
     }
 }

@@ -1,0 +1,99 @@
+//! What `README.md` states of the code, and not of a measurement, is what the code says.
+
+use emberlm::checkpoint::{Checkpoint, Options};
+use emberlm_core::blob::Slot;
+use emberlm_core::config::{Activations, Config};
+use emberlm_core::format::Format;
+use emberlm_core::kv_cache::KvType;
+use emberlm_tests::document::{Document, number};
+use emberlm_tests::fixtures;
+
+fn readme() -> Document {
+    Document::open("README.md")
+}
+
+fn bundled(name: &str) -> Checkpoint {
+    Checkpoint::open(&fixtures::bundled(name), &Options::default()).unwrap()
+}
+
+fn parameters(checkpoint: &Checkpoint) -> i64 {
+    let config = checkpoint.config();
+    let weights = |slot: Slot| {
+        let (rows, columns) = slot.shape(config);
+        i64::from(rows) * i64::from(columns)
+    };
+    Slot::all(config).filter(|&slot| checkpoint.has(slot)).map(weights).sum()
+}
+
+#[test]
+fn the_compiler() {
+    let [version] = readme().words("Rust {} or later.");
+    let [stated] = Document::open("Cargo.toml").words("rust-version = \"{}\"");
+    assert_eq!(version, stated);
+}
+
+#[test]
+fn the_bundled_models() {
+    let [char, bpe, n_ctx] = readme().numbers("The bundled models ({} and {} parameters, `n_ctx` {}) on the whole");
+    let models = fixtures::BUNDLED.map(bundled);
+    assert_eq!([0, 1].map(|i| parameters(&models[i])), [char, bpe]);
+    assert!(models.iter().all(|model| i64::from(model.config().n_ctx) == n_ctx));
+}
+
+#[test]
+fn formats() {
+    let readme = readme();
+    let [bits, activations] =
+        readme.words("Weights in f32, f16 or integers of {} bits, a format a matrix; activations of {} bits.");
+    let list = |list: &str| list.split([',', ' ']).filter_map(|word| word.parse().ok()).collect::<Vec<u32>>();
+    let mut core: Vec<u32> = Format::ALL.into_iter().filter_map(Format::packing).map(|packing| packing.bits).collect();
+    core.sort_by(|a, b| b.cmp(a));
+    assert_eq!(list(&bits), core);
+    let names = list(&activations).into_iter().map(|bits| format!("i{bits}"));
+    assert!(names.eq([Activations::I16, Activations::I8].map(Activations::name)));
+    assert!(Format::ALL.into_iter().filter(|format| format.packing().is_none()).eq([Format::F32, Format::F16]));
+
+    let [n, q8, q6, q5, q4, q3] =
+        readme.words("in rows of {}, as GPT-2's, q8 takes {}, q6 {}, q5 {}, q4 {} and q3 {}. f16 costs");
+    let n: usize = n.parse().unwrap();
+    let stated = [(Format::Q8, q8), (Format::Q6, q6), (Format::Q5, q5), (Format::Q4, q4), (Format::Q3, q3)];
+    for (format, bits) in stated {
+        assert_eq!(format!("{:.2}", format.bits_per_weight(n)), bits, "{format:?}");
+    }
+}
+
+#[test]
+fn kv_caches() {
+    let readme = readme();
+    let config: Config = *bundled("shakespeare-char").config();
+    let bytes = |kv_type: KvType| 4 * kv_type.layer_words(&config, config.n_ctx as usize) as i64;
+    let positions = readme.number("| KV cache | bytes, one layer of {} positions |");
+    assert_eq!(positions, i64::from(config.n_ctx));
+    let rows = readme.table("| KV cache | bytes, one layer of");
+    let stated: Vec<(&str, i64)> = rows.iter().map(|row| (row[0].as_str(), number(&row[1]))).collect();
+    assert_eq!(stated, KvType::ALL.map(|kv_type| (kv_type.name(), bytes(kv_type))));
+    let [percent, head_dim] = readme.numbers("`KvType::I8` leaves {} % of it at a `head_dim` of {}.");
+    assert_eq!(head_dim, config.head_dim() as i64);
+    assert_eq!(percent, (100.0 * bytes(KvType::I8) as f64 / bytes(KvType::F32) as f64).round() as i64);
+    assert_eq!(2 * bytes(KvType::F16), bytes(KvType::F32), "`KvType::F16` halves the cache");
+}
+
+#[test]
+fn tokenisers_take_what_the_format_says() {
+    let [small, tokens, large] =
+        readme().numbers("section of that blob is {} bytes, of a blob with GPT-2's {} tokens {}; `convert");
+    let format = Document::open("FORMAT.md");
+    assert_eq!(format.numbers("GPT-2's section ({} tokens) has {} bytes"), [tokens, large]);
+    let [_, bytes] = format.numbers("that of the bundled vocabulary of {} tokens {}. ## Opening");
+    assert_eq!(small, bytes);
+}
+
+#[test]
+fn the_folders() {
+    let rows = readme().table("## What is here");
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for row in rows {
+        let path = row[0].split(['(', ')']).nth(1).expect("a link").to_owned();
+        assert!(root.join(&path).exists(), "{path}");
+    }
+}
