@@ -1,6 +1,6 @@
 //! What a model is calibrated on: the options that every verb which rounds weights shares.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -37,6 +37,14 @@ pub enum Calibration {
 }
 
 impl RawCalibration {
+    /// The files that are read.
+    pub fn files(&self) -> Vec<&Path> {
+        match self.resolve() {
+            Calibration::Text(_) => vec![&self.calibrate],
+            Calibration::None | Calibration::OwnText => Vec::new(),
+        }
+    }
+
     /// What the words name.
     pub fn resolve(&self) -> Calibration {
         match self.calibrate.to_str() {

@@ -129,8 +129,15 @@ fn usage(error: clap::Error, json: bool) -> ExitCode {
     if json && error.use_stderr() {
         return ExitCode::from(report(Console { json, verbose: false, max_input: 0 }, &Error::Usage(one_line(&error))));
     }
-    let _ = error.print();
-    ExitCode::from(if error.use_stderr() { ERROR } else { OK })
+    if error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::from(ERROR);
+    }
+    let console = Console { json: false, verbose: false, max_input: 0 };
+    let printed = error.print().map_err(Error::Output);
+    ExitCode::from(
+        printed.map_or_else(|error| if error.is_broken_pipe() { OK } else { report(console, &error) }, |()| OK),
+    )
 }
 
 /// The same error, with the words of the user's that it repeats as they may be shown.
@@ -161,9 +168,17 @@ fn one_line(error: &clap::Error) -> String {
 
 /// Says what went wrong, and returns the exit code.
 fn report(console: Console, error: &Error) -> u8 {
+    // Where standard output is what went wrong, standard error is left.
+    let people = Console { json: false, ..console };
+    let console = if matches!(error, Error::Output(_)) { people } else { console };
     match console.print_error(error.kind(), &error.to_string()).map_err(Error::Output) {
         Err(error) if error.is_broken_pipe() => OK,
-        _ if error.is_failed_check() => CHECK_FAILED,
-        _ => ERROR,
+        Err(unwritable) => {
+            let _ = people.print_error(error.kind(), &error.to_string());
+            let _ = people.print_error(unwritable.kind(), &unwritable.to_string());
+            ERROR
+        }
+        Ok(()) if error.is_failed_check() => CHECK_FAILED,
+        Ok(()) => ERROR,
     }
 }

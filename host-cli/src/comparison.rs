@@ -14,6 +14,9 @@ use crate::convert::quantized::{QuantizedModel, quantize};
 use crate::convert::{ConvertError, write};
 use crate::crosscheck::{Candidate, Summary, crosscheck};
 use crate::error::Error;
+use crate::files::output::is_blob;
+use crate::files::temporary::TemporaryFolder;
+use crate::files::{Output, Permit};
 use crate::jobs::Job;
 use crate::model_file::Blob;
 use crate::reference::Reference;
@@ -69,7 +72,7 @@ pub fn compare(
     console: Console,
 ) -> Result<Vec<Cost>, Error> {
     let failed = |source: ConvertError| Error::Convert { path: std::env::temp_dir(), source };
-    let folder = tempfile::tempdir().map_err(|error| failed(error.into()))?;
+    let folder = TemporaryFolder::new().map_err(|error| failed(error.into()))?;
     let mut finder = Finder::new(checkpoint, windows, console);
     let formats = choices.weights.iter().map(|&weights| finder.find(weights, 0)).collect::<Result<Vec<_>, _>>()?;
     let bar = console.progress(n_weights(checkpoint) * choices.weights.len() as u64, "rounding");
@@ -118,8 +121,9 @@ fn round<'c>(
 
 fn make(model: &QuantizedModel<'_>, weights: Weights, activations: Activations, folder: &Path) -> Result<Made, Error> {
     let path = folder.join(format!("{weights}-{}.blob", activations.name()).replace(':', "-"));
-    let written = write(model, activations, None, &path);
-    let conversion = written.map_err(|source| Error::Convert { path: path.clone(), source })?;
+    let output = Output::begin(&path, &Permit::default(), is_blob)?;
+    let written = write(model, activations, None, output);
+    let conversion = written.map_err(|source| Error::of_convert(&path, source))?;
     Ok(Made { weights, activations, bits_per_weight: conversion.bits_per_weight(), blob: Blob::open(&path)? })
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
+use crate::closed;
 use crate::error::Error;
 use crate::shown;
 
@@ -148,6 +149,9 @@ fn json_line(value: &impl Serialize) -> io::Result<String> {
 }
 
 fn write_out(text: &str) -> io::Result<()> {
+    if closed::was_stdout() {
+        return Err(io::Error::other("standard output is closed"));
+    }
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()

@@ -11,7 +11,7 @@ use crate::convert::ConvertError;
 use crate::device::DeviceError;
 use crate::engine::BlobError;
 use crate::evaluate::NoLoss;
-use crate::files::FileError;
+use crate::files::{FileError, OutputError};
 use crate::init::InitError;
 use crate::input::InputError;
 use crate::shown;
@@ -52,6 +52,9 @@ pub enum Error {
     /// A file is refused.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A file may not be written.
+    #[error(transparent)]
+    Target(#[from] OutputError),
     /// A blob is refused.
     #[error("{}: {}", shown::path(path), shown::message(source))]
     Blob {
@@ -89,6 +92,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// Why the blob at `path` was not written.
+    pub fn of_convert(path: &Path, source: ConvertError) -> Self {
+        match source {
+            ConvertError::Output(error) => Self::Target(error),
+            source => Self::Convert { path: path.to_owned(), source },
+        }
+    }
+
     /// Why the blob at `path` is refused.
     pub fn of_blob(path: &Path, source: BlobError) -> Self {
         match source {
@@ -105,10 +116,12 @@ impl Error {
             Self::Input(error) => error.kind(),
             Self::Checkpoint(error) => error.kind(),
             Self::File(error) => error.kind(),
+            Self::Target(error) => error.kind(),
             Self::Convert { source: ConvertError::Io(_), .. } => "io",
             Self::Convert { .. } => "convert",
             Self::Init(InitError::Config(error)) => error.kind(),
             Self::Init(InitError::Io { .. }) => "io",
+            Self::Init(InitError::Output(error)) => error.kind(),
             Self::Init(_) => "init",
             Self::Blob { .. } => "blob",
             Self::Reported(fault) => &fault.kind,

@@ -11,9 +11,9 @@ use serde::Serialize;
 use crate::engine::Memory;
 use crate::error::Error;
 use crate::evaluate::BATCH;
-use crate::interrupt;
 use crate::kernel::HostKernel;
 use crate::model_file::Blob;
+use crate::signals;
 use crate::text_stream::TextStream;
 use crate::tokenizer::Tokenizer;
 
@@ -134,7 +134,7 @@ impl<'m> Writer<'m> {
         };
         let start = Instant::now();
         while made.tokens.len() < request.max_tokens {
-            if interrupt::take() {
+            if signals::take() {
                 made.stopped = Stopped::Interrupted;
                 break;
             }

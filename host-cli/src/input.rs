@@ -1,6 +1,6 @@
 //! What is scored: rows of token ids, from text files, from a file of ids, or from a prompt.
 
-use std::io;
+use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::files::read::{self, BYTE_ORDER_MARK};
 use crate::files::{Fault, FileError, Kind, Wanted};
 use crate::shown;
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{Tokenizer, TokenizerError};
 
 /// The words that name what is scored.
 #[derive(Args, Clone, Debug)]
@@ -88,6 +88,15 @@ pub enum InputError {
         /// What is wrong, and where.
         why: String,
     },
+    /// A text that begins with a byte order mark, under a tokenizer that cannot represent it.
+    #[error(
+        "{} begins with a byte order mark, U+FEFF, for which the tokenizer has no token: save it without",
+        shown::message(name)
+    )]
+    Mark {
+        /// The file.
+        name: String,
+    },
     /// No tokens at all.
     #[error("{} is empty", shown::message(name))]
     Empty {
@@ -128,6 +137,7 @@ impl InputError {
             Self::File(error) => error.kind(),
             Self::StandardInput(_) => "io",
             Self::TooLong { .. } => "too_large",
+            Self::Mark { .. } => "unrepresentable_text",
             Self::TokenOutOfRange { .. } => "token_out_of_range",
             _ => "input",
         }
@@ -167,10 +177,19 @@ impl Source {
             Self::Text(paths) => {
                 let read = |path: &PathBuf| {
                     let (name, text) = (name_of(path), read_text(path, most)?);
-                    if text.starts_with(BYTE_ORDER_MARK) {
-                        notes.push(format!("{name} begins with a byte order mark, U+FEFF, which is read as text"));
+                    let row = encode(&name, &text);
+                    if !text.starts_with(BYTE_ORDER_MARK) {
+                        return row;
                     }
-                    encode(&name, &text)
+                    notes.push(format!("{name} begins with a byte order mark, U+FEFF, which is read as text"));
+                    match row {
+                        Err(Error::Tokenizer(TokenizerError::Unrepresentable { position, .. }))
+                            if position.offset == 0 =>
+                        {
+                            Err(InputError::Mark { name }.into())
+                        }
+                        row => row,
+                    }
                 };
                 paths.iter().map(read).collect::<Result<_, _>>()?
             }
@@ -258,9 +277,26 @@ impl Input {
     }
 }
 
+/// Bytes of a file of ids that is wrong, up to which all of it is read anew to say what is wrong with it.
+const MOST_TO_EXPLAIN: usize = 64 << 20;
+
 /// The rows of a JSON array of ids, or of an array of such arrays.
 fn parse_rows(name: &str, json: &[u8]) -> Result<Vec<Row>, InputError> {
     let not_tokens = |why: String| InputError::NotTokens { name: name.into(), why };
+    // What is right is read without a copy of it in between, which would take many times the file.
+    if let Ok(tokens) = serde_json::from_slice::<Vec<TokenId>>(json)
+        && !tokens.is_empty()
+    {
+        return Ok(vec![Row { name: "row 0".into(), tokens }]);
+    }
+    match serde_json::from_slice::<Vec<Vec<TokenId>>>(json) {
+        Ok(rows) if !rows.is_empty() => {
+            let row = |(i, tokens)| Row { name: format!("row {i}"), tokens };
+            return Ok(rows.into_iter().enumerate().map(row).collect());
+        }
+        Err(error) if json.len() > MOST_TO_EXPLAIN => return Err(not_tokens(error.to_string())),
+        _ => {}
+    }
     let parsed: Value = serde_json::from_slice(json).map_err(|error| not_tokens(error.to_string()))?;
     let list = parsed.as_array().ok_or_else(|| not_tokens("it is no JSON array".into()))?;
     if list.is_empty() {
@@ -304,6 +340,25 @@ fn name_of(path: &Path) -> String {
 /// It cannot be read, is longer, is something else than text, or is not UTF-8.
 pub fn read_text(path: &Path, most: u64) -> Result<String, InputError> {
     read_utf8(path, Wanted::Text, most)
+}
+
+/// The next line of standard input, without its end: at most `most` bytes. `None` after the last.
+///
+/// # Errors
+/// It cannot be read, is longer, or is not UTF-8.
+pub fn read_line(most: u64) -> Result<Option<String>, InputError> {
+    let fault = |why: String| InputError::StandardInput(why);
+    let mut line = Vec::new();
+    let mut input = io::stdin().lock().take(most.saturating_add(1));
+    input.read_until(b'\n', &mut line).map_err(|error| fault(error.to_string()))?;
+    if line.len() as u64 > most {
+        return Err(InputError::TooLong { name: "a line of standard input".into(), most });
+    }
+    if line.is_empty() {
+        return Ok(None);
+    }
+    let text = read::utf8(line).map_err(|error| fault(error.to_string()))?;
+    Ok(Some(text.trim_end_matches('\n').trim_end_matches('\r').to_owned()))
 }
 
 /// The text of a file that is to be a text or ids.

@@ -1,6 +1,6 @@
 //! The host side of Emberlm: checkpoints in, blobs out, and losses from either.
 //!
-//! * Files: [`files`] reads what the user names, and tells what it is.
+//! * Files: [`files`] reads and writes what the user names, and tells what it is; [`signals`] clears up.
 //! * In: [`checkpoint`] reads safetensors of any known layout, [`tokenizer`] and [`input`] turn texts into rows of ids.
 //! * Out: [`convert`] quantises and writes blobs, [`init`] writes checkpoints.
 //! * Losses: [`reference`](mod@reference) scores a checkpoint in floats, [`engine`] and [`kernel`] run core on a blob, [`evaluate`]
@@ -14,6 +14,7 @@ pub mod calibration;
 mod checkout;
 pub mod checkpoint;
 pub mod cli;
+mod closed;
 pub mod comparison;
 pub mod console;
 pub mod convention;
@@ -28,18 +29,18 @@ pub mod generation;
 pub mod init;
 pub mod input;
 pub mod inspect;
-pub mod interrupt;
 pub mod jobs;
 pub mod kernel;
 pub mod kv;
 pub mod model_file;
 mod named;
-pub mod output;
 mod peak;
 pub mod plan;
 pub mod reference;
+pub mod replacing;
 pub mod report;
 pub mod shown;
+pub mod signals;
 mod table;
 pub mod task;
 pub mod text_stream;

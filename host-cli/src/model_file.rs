@@ -34,6 +34,15 @@ impl RawCheckpoint {
         Options { layout: self.layout.clone(), config: self.config.clone(), n_head: self.n_head }
     }
 
+    /// The files that they name.
+    pub fn files(&self) -> Vec<&Path> {
+        let map = match &self.layout {
+            Some(Layout::Map(path)) => Some(path.as_path()),
+            _ => None,
+        };
+        map.into_iter().chain(self.config.as_deref()).collect()
+    }
+
     /// Opens the checkpoint at `path`, telling people what was detected and assumed.
     ///
     /// # Errors

@@ -6,6 +6,8 @@ use std::path::Path;
 use emberlm::checkpoint::{self, Checkpoint};
 use emberlm::convert::formats::Formats;
 use emberlm::convert::{self, convert};
+use emberlm::files::output::is_blob;
+use emberlm::files::{Output, Permit};
 use emberlm::tokenizer::SectionParts;
 use emberlm_core::config::Activations;
 use emberlm_core::format::Format;
@@ -24,7 +26,8 @@ pub fn of_checkpoint(folder: &Path, weights: Format, tokenizer: Option<SectionPa
     let options = convert::Options { formats, windows: None, activations: Activations::I16, tokenizer };
     let out = tempfile::tempdir().expect("a temporary folder");
     let path = out.path().join("model.blob");
-    convert(&checkpoint, &options, &path, |_| ()).expect("a blob");
+    let output = Output::begin(&path, &Permit::default(), is_blob).expect("a folder to write to");
+    convert(&checkpoint, &options, output, |_| ()).expect("a blob");
     AlignedBytes::new(&fs::read(path).expect("the blob that was written"))
 }
 

@@ -20,8 +20,8 @@ pub use pack::RoundingError;
 
 use crate::checkpoint::Checkpoint;
 use crate::engine::{BlobError, BlobFile, Memory};
+use crate::files::output::{Output, OutputError};
 use crate::kernel::HostKernel;
-use crate::output::WholeFile;
 use crate::tokenizer::{SectionParts, section};
 use calibrate::Windows;
 use emberlm_core::blob::{KnownNll, SelfTest, Slot};
@@ -81,6 +81,9 @@ pub enum ConvertError {
     /// The weights cannot be rounded.
     #[error(transparent)]
     Quantize(#[from] QuantizeError),
+    /// The file may not be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
     /// The file cannot be written.
     #[error("cannot write the blob: {0}")]
     Io(#[from] io::Error),
@@ -92,21 +95,21 @@ pub enum ConvertError {
     SelfTest(ScoreError),
 }
 
-/// Converts `checkpoint` to a blob at `path`, telling `done` of each matrix that is rounded.
+/// Converts `checkpoint` to a blob that goes to `output`, telling `done` of each matrix that is rounded.
 ///
 /// # Errors
-/// See [`ConvertError`]; nothing is left at `path` then but what was there before.
+/// See [`ConvertError`]; nothing is left at the output's path then but what was there before.
 pub fn convert(
     checkpoint: &Checkpoint,
     options: &Options,
-    path: &Path,
+    output: Output,
     done: impl FnMut(Slot),
 ) -> Result<Conversion, ConvertError> {
     let model = quantize(checkpoint, &options.formats, options.windows.as_ref(), done)?;
-    write(&model, options.activations, options.tokenizer.as_ref(), path)
+    write(&model, options.activations, options.tokenizer.as_ref(), output)
 }
 
-/// Writes `model` to a blob at `path`.
+/// Writes `model` to a blob that goes to `output`.
 ///
 /// # Errors
 /// As [`convert`].
@@ -114,20 +117,19 @@ pub fn write(
     model: &QuantizedModel<'_>,
     activations: Activations,
     tokenizer: Option<&SectionParts>,
-    path: &Path,
+    mut output: Output,
 ) -> Result<Conversion, ConvertError> {
     let tokenizer = tokenizer.map(section::encode).unwrap_or_default();
-    let mut file = WholeFile::create(path)?;
     let mut self_test = self_test(model.checkpoint().config());
-    let temporary = file.temporary_path().to_owned();
-    let mut writer = Writer::new(file.file(), model, tokenizer.len(), activations, self_test.clone());
+    let temporary = output.temporary_path().to_owned();
+    let mut writer = Writer::new(output.file(), model, tokenizer.len(), activations, self_test.clone());
     let tensors = writer.write(model, &tokenizer)?;
     for known in &mut self_test.known {
         known.nll_bits = nll_bits(&temporary, known.kv_type, &self_test.tokens)?;
     }
     writer.record_self_test(&self_test.known)?;
     let blob_bytes = writer.blob_bytes();
-    file.finish()?;
+    output.finish()?;
     Ok(Conversion { blob_bytes, tensors, tokenizer_bytes: tokenizer.len() as u64, self_test })
 }
 

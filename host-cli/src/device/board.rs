@@ -1,9 +1,9 @@
 //! The boards that firmware is there for.
 
-use std::fs;
 use std::path::Path;
 
 use super::DeviceError;
+use crate::files::{FileError, Wanted, read};
 
 /// Memory that the host fills before a program starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,8 +163,9 @@ impl Board {
     /// # Errors
     /// It does not, or cannot be read.
     pub fn check_blob(&self, blob: &Path) -> Result<(), DeviceError> {
-        let file = fs::metadata(blob).map_err(|source| DeviceError::Unreadable { path: blob.into(), source })?;
-        let (need, have) = (file.len(), self.model.bytes);
+        Wanted::Blob.check(blob)?;
+        let bytes = read::open(blob)?.metadata().map_err(|error| FileError::io(blob, &error))?.len();
+        let (need, have) = (bytes, self.model.bytes);
         if need > have { Err(DeviceError::BlobTooLarge { board: self.name, need, have }) } else { Ok(()) }
     }
 }

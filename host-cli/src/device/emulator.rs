@@ -5,11 +5,13 @@ use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Board, DeviceError};
 use crate::shown;
+use crate::signals::{self, Guard, Undo};
 use crate::text_stream::TextStream;
 
 /// More output than any report is long.
@@ -73,11 +75,11 @@ pub fn run_typed(
     let deadline = Instant::now() + limit.min(MAX_LIMIT);
     command.stdin(typed).stdout(Stdio::piped()).stderr(Stdio::piped());
     let program = command.get_program().to_owned();
-    let mut process = Process(command.spawn().map_err(|source| not_started(&program, source))?);
+    let process = Process::start(&mut command).map_err(|source| not_started(&program, source))?;
     let failed = |source| DeviceError::Emulator { program: program.to_string_lossy().into(), source };
 
     let (sender, receiver) = mpsc::channel();
-    let stdout = process.0.stdout.take().map(|pipe| pipe.take(MAX_OUTPUT));
+    let stdout = process.child().stdout.take().map(|pipe| pipe.take(MAX_OUTPUT));
     let stdout = thread::spawn(move || {
         let lines = stdout.into_iter().flat_map(|pipe| BufReader::new(pipe).split(b'\n'));
         for line in lines {
@@ -88,7 +90,7 @@ pub fn run_typed(
             }
         }
     });
-    let stderr = process.0.stderr.take().map(|pipe| pipe.take(MAX_OUTPUT));
+    let stderr = process.child().stderr.take().map(|pipe| pipe.take(MAX_OUTPUT));
     let stderr = thread::spawn(move || {
         let mut bytes = Vec::new();
         let read = stderr.map(|mut pipe| pipe.read_to_end(&mut bytes));
@@ -130,13 +132,18 @@ pub fn run_attached(mut command: Command) -> Result<ExitStatus, DeviceError> {
     if err.is_terminal() {
         command.stderr(Stdio::piped());
     }
-    let mut process = Process(command.spawn().map_err(|source| not_started(&program, source))?);
-    let pipes = (process.0.stdout.take(), process.0.stderr.take());
+    let process = Process::start(&mut command).map_err(|source| not_started(&program, source))?;
+    let pipes = (process.child().stdout.take(), process.child().stderr.take());
     thread::scope(|scope| {
         scope.spawn(|| pipes.0.map(|pipe| copy_shown(pipe, out)));
         scope.spawn(|| pipes.1.map(|pipe| copy_shown(pipe, err)));
     });
-    process.0.wait().map_err(|source| DeviceError::Emulator { program: program.to_string_lossy().into(), source })
+    let failed = |source| DeviceError::Emulator { program: program.to_string_lossy().into(), source };
+    loop {
+        if let Some(status) = process.wait_until(Instant::now() + MAX_LIMIT).map_err(failed)? {
+            return Ok(status);
+        }
+    }
 }
 
 /// Copies text as it comes until it ends, or nobody reads on.
@@ -164,14 +171,31 @@ fn not_started(program: &OsString, source: io::Error) -> DeviceError {
     }
 }
 
-/// A child that does not outlive its handle, nor stay behind as a zombie.
-struct Process(Child);
+/// A child that does not outlive its handle, nor stay behind as a zombie. A signal that ends this program ends it too.
+struct Process {
+    child: Arc<Mutex<Child>>,
+    _guard: Guard,
+}
 
 impl Process {
+    fn start(command: &mut Command) -> io::Result<Self> {
+        let (child, _guard) = signals::guarded(|| {
+            let child = Arc::new(Mutex::new(command.spawn()?));
+            let same = Arc::clone(&child);
+            let undo: Undo = Box::new(move || end(&mut same.lock().unwrap_or_else(PoisonError::into_inner)));
+            Ok::<_, io::Error>((child, undo))
+        })?;
+        Ok(Self { child, _guard })
+    }
+
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How the process ended, `None` if it had not by the deadline.
-    fn wait_until(&mut self, deadline: Instant) -> io::Result<Option<ExitStatus>> {
+    fn wait_until(&self, deadline: Instant) -> io::Result<Option<ExitStatus>> {
         loop {
-            let status = self.0.try_wait()?;
+            let status = self.child().try_wait()?;
             if status.is_some() || Instant::now() >= deadline {
                 return Ok(status);
             }
@@ -182,10 +206,14 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail only for a process that is gone already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        end(&mut self.child());
     }
+}
+
+fn end(child: &mut Child) {
+    // Both fail only for a process that is gone already.
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 #[cfg(all(test, unix))]

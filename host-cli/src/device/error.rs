@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use emberlm_request::RequestError;
 
+use crate::files::FileError;
 use crate::shown;
 
 /// Why a board has no score.
@@ -41,13 +42,23 @@ pub enum DeviceError {
     /// The model cannot be put where the board looks for it.
     #[error("the model's file cannot be handed to the board: {0}")]
     Card(#[source] io::Error),
-    /// A file that was named cannot be read.
-    #[error("cannot read {}: {source}", shown::path(path))]
-    Unreadable {
-        /// The file.
+    /// A file that was named cannot be read, or is something else.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A program that the board cannot run.
+    #[error(
+        "{}: it is {have}, and {board} runs programs of {need}: name another, or leave --firmware out",
+        shown::path(path)
+    )]
+    Firmware {
+        /// The program.
         path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
+        /// The board.
+        board: &'static str,
+        /// What the file is.
+        have: String,
+        /// The machine that it is to be for.
+        need: &'static str,
     },
     /// The emulator takes no file of this name.
     #[error("{} cannot be handed to the emulator: its name is not UTF-8", shown::path(.0))]
@@ -117,7 +128,9 @@ impl DeviceError {
         match self {
             Self::BlobTooLarge { .. } | Self::RequestTooLarge { .. } => "does_not_fit",
             Self::Encode(_) | Self::Request(_) | Self::Card(_) => "request",
-            Self::Unreadable { .. } | Self::PathNotUtf8(_) => "unreadable",
+            Self::File(error) => error.kind(),
+            Self::Firmware { .. } => "firmware",
+            Self::PathNotUtf8(_) => "unreadable",
             Self::NoFirmware { .. } => "no_firmware",
             Self::NoCargo(_) | Self::Build { .. } => "build",
             Self::NoEmulator { .. } => "no_emulator",

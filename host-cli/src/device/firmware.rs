@@ -5,10 +5,15 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use elf::endian::AnyEndian;
+use elf::file::Class;
+use elf::to_str::e_machine_to_human_str;
+use elf::{ElfBytes, abi};
 use serde::Deserialize;
 
 use super::{Board, DeviceError};
 use crate::checkout;
+use crate::files::{Fault, FileError, Kind, Wanted, mapped};
 
 /// The program that writes what follows a prompt.
 pub const CONSOLE: &str = "console";
@@ -40,6 +45,36 @@ pub fn build(board: &Board, program: &str) -> Result<PathBuf, DeviceError> {
         return Err(failed(String::from_utf8_lossy(&output.stderr).trim_end().into()));
     }
     executable(&output.stdout, program).ok_or_else(|| failed(format!("it names no program {program}")))
+}
+
+/// Checks that `program` is one for the board's machine, before anything is started.
+///
+/// # Errors
+/// It cannot be read, or is something else.
+pub fn check(program: &Path, board: &'static Board) -> Result<(), DeviceError> {
+    let (wanted, found) = (Wanted::Firmware, Kind::of(program)?);
+    wanted.check_kind(program, found)?;
+    if found != Kind::Elf {
+        return Err(FileError::new(program, Fault::Kind { found, wanted }).into());
+    }
+    let (machine, need) = if board.target.starts_with("riscv32") {
+        (abi::EM_RISCV, "RISC-V with 32 bits")
+    } else {
+        (abi::EM_ARM, "Arm with 32 bits")
+    };
+    let wrong = |have: String| DeviceError::Firmware { path: program.into(), board: board.name, have, need };
+    let bytes = mapped::map(program)?;
+    let elf = ElfBytes::<AnyEndian>::minimal_parse(&bytes);
+    let header = elf.map_err(|error| wrong(format!("a damaged ELF file ({error})")))?.ehdr;
+    if header.e_type != abi::ET_EXEC && header.e_type != abi::ET_DYN {
+        return Err(wrong("an ELF file and no program".into()));
+    }
+    if (header.e_machine, header.class) != (machine, Class::ELF32) {
+        let name = e_machine_to_human_str(header.e_machine).map_or_else(|| header.e_machine.to_string(), str::to_owned);
+        let bits = if header.class == Class::ELF32 { 32 } else { 64 };
+        return Err(wrong(format!("a program of {bits} bits for the machine {name}")));
+    }
+    Ok(())
 }
 
 #[derive(Deserialize)]

@@ -9,13 +9,14 @@ pub mod error;
 pub mod firmware;
 pub mod report;
 
-use std::io::{self, Write};
-use std::path::{self, Path};
+use std::io;
+use std::path::{self, Path, PathBuf};
 use std::time::Duration;
 
 use emberlm_core::config::TokenId;
 use emberlm_request::{Header, encode, encoded_len};
-use tempfile::{NamedTempFile, TempDir};
+
+use crate::files::temporary::TemporaryFolder;
 
 pub use board::{BOARDS, Board, Family, Region};
 pub use error::DeviceError;
@@ -85,7 +86,11 @@ pub fn score(job: &Job<'_>, mut progress: impl FnMut(Progress)) -> Result<Device
     if job.medium == Medium::Memory {
         job.board.check_blob(job.blob)?;
     }
-    let request = write_request(job)?;
+    if let Some(program) = job.firmware {
+        firmware::check(program, job.board)?;
+    }
+    let folder = TemporaryFolder::new().map_err(DeviceError::Request)?;
+    let request = write_request(job, folder.path())?;
     let built;
     let program = match job.firmware {
         Some(program) => program,
@@ -95,18 +100,17 @@ pub fn score(job: &Job<'_>, mut progress: impl FnMut(Progress)) -> Result<Device
             &built
         }
     };
-    let request = (request.path(), job.board.request.address);
-    let card;
+    let request = (request.as_path(), job.board.request.address);
     let command = match job.medium {
         Medium::Memory => {
             let model = (job.blob, job.board.model.address);
             emulator::command(job.board, program, &[model, request])?
         }
         Medium::Card => {
-            card = write_card(job.blob).map_err(DeviceError::Card)?;
+            write_card(job.blob, folder.path()).map_err(DeviceError::Card)?;
             let program = path::absolute(program).map_err(DeviceError::Card)?;
             let mut command = emulator::command(job.board, &program, &[request])?;
-            command.current_dir(card.path());
+            command.current_dir(folder.path());
             command
         }
     };
@@ -119,29 +123,24 @@ pub fn score(job: &Job<'_>, mut progress: impl FnMut(Progress)) -> Result<Device
     report::parse(&run, job.board, job.medium)
 }
 
-/// A folder with the blob as `model.blob`, for a program to find.
-fn write_card(blob: &Path) -> io::Result<TempDir> {
-    let card = TempDir::with_prefix("emberlm-card-")?;
-    let (blob, file) = (path::absolute(blob)?, card.path().join("model.blob"));
+/// Puts the blob into the folder as `model.blob`, for a program to find.
+fn write_card(blob: &Path, folder: &Path) -> io::Result<()> {
+    let (blob, file) = (path::absolute(blob)?, folder.join("model.blob"));
     #[cfg(unix)]
     std::os::unix::fs::symlink(blob, file)?;
     #[cfg(not(unix))]
     std::fs::copy(blob, file)?;
-    Ok(card)
+    Ok(())
 }
 
-fn write_request(job: &Job<'_>) -> Result<NamedTempFile, DeviceError> {
+fn write_request(job: &Job<'_>, folder: &Path) -> Result<PathBuf, DeviceError> {
     let mut bytes = vec![0; encoded_len(job.rows)?];
     let len = encode(&mut bytes, &job.header, job.rows)?;
     let (need, have) = (len as u64, job.board.request.bytes);
     if need > have {
         return Err(DeviceError::RequestTooLarge { board: job.board.name, need, have });
     }
-    let write = || {
-        let mut file = NamedTempFile::with_prefix("emberlm-request-")?;
-        file.write_all(&bytes[..len])?;
-        file.flush()?;
-        Ok(file)
-    };
-    write().map_err(DeviceError::Request)
+    let path = folder.join("request");
+    std::fs::write(&path, &bytes[..len]).map_err(DeviceError::Request)?;
+    Ok(path)
 }

@@ -213,6 +213,11 @@ impl Wanted {
         }
     }
 
+    /// Whether it is text, of whatever meaning.
+    const fn is_written(self) -> bool {
+        matches!(self, Self::Text | Self::Tokens | Self::Tokenizer | Self::Config | Self::NameMap)
+    }
+
     /// Refuses the file at `path` where it is known to be something else.
     ///
     /// # Errors
@@ -232,6 +237,9 @@ impl Wanted {
                 Err(FileError::new(path, Fault::SpecialText(what)))
             }
             Kind::Special(what) => Err(FileError::new(path, Fault::Special(what))),
+            Kind::OtherText(encoding) if self.is_written() => Err(FileError::new(path, Fault::Encoding(encoding))),
+            // The bytes of anything else may look like it.
+            Kind::OtherText(_) => Ok(()),
             found if found.serves(self) => Ok(()),
             found => Err(FileError::new(path, Fault::Kind { found, wanted: self })),
         }
@@ -254,7 +262,6 @@ pub const fn advice(found: Kind, wanted: Wanted) -> &'static str {
         (WebPage, _) => "something went wrong with the download, fetch the file itself",
         (Empty, _) => "its download or copy did not end, fetch it again",
         (Archive(_), _) => "unpack it first",
-        (OtherText(_), _) => "save it as UTF-8",
         (Adapter, _) => {
             "merge it into its base model first (in Python, PEFT's `merge_and_unload()` and `save_pretrained()`)"
         }

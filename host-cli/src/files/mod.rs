@@ -1,17 +1,26 @@
-//! The user's files: how they are read, and what they are.
+//! The user's files: how they are read and written, and what they are.
 //!
 //! * [`read`]: whole files of a limited size, and standard input. Only regular files are opened, so that nothing hangs.
 //! * [`json`]: JSON in which no key stands twice.
 //! * [`mapped`]: models, mapped into memory.
 //! * [`kind`]: what a file is, told by what it holds, and what to do with it where something else is needed.
+//! * [`output`]: what may be written, and files that appear whole or not at all, by way of [`part`]; [`identity`] tells an
+//!   input by any name.
+//! * [`temporary`]: folders that nobody is to find afterwards.
 //!
 //! Whatever is named on the command line or lies in a checkpoint's folder goes through here.
 
 mod error;
+pub mod identity;
 pub mod json;
 pub mod kind;
 pub mod mapped;
+pub mod output;
+pub mod part;
 pub mod read;
+pub mod temporary;
 
 pub use error::{Fault, FileError};
+pub use identity::Inputs;
 pub use kind::{Kind, Wanted};
+pub use output::{Output, OutputError, Permit};

@@ -10,13 +10,16 @@ mod random;
 pub use config::InitConfig;
 
 use crate::checkpoint::{CheckpointError, Layout};
-use crate::output::WholeFile;
+use crate::files::mapped;
+use crate::files::output::{self, Output, OutputError, Permit};
+use crate::files::read::{self, MOST_OF_CONFIG};
 use crate::shown;
+use crate::signals;
 use emberlm_core::blob::{LayerSlot, Slot};
 use random::{Distribution, Draws};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
-use std::collections::HashMap;
+use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -39,6 +42,21 @@ pub enum InitError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A file may not be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The folder has other things in it.
+    #[error(
+        "{}: the folder has `{}` in it: name another folder, or write into this one with --force",
+        shown::path(path),
+        shown::value(found)
+    )]
+    Taken {
+        /// The folder.
+        path: PathBuf,
+        /// Something in it.
+        found: String,
+    },
     /// The tensors exceed what a safetensors header can describe.
     #[error("the checkpoint is too large: {0}")]
     TooLarge(#[from] safetensors::SafeTensorError),
@@ -60,14 +78,16 @@ impl Planned {
 /// Writes a checkpoint into `folder`, which is created where it is missing.
 ///
 /// Tensors are drawn and written 4 MiB at a time. `progress` is told of the bytes written and of all bytes. Both files
-/// appear whole at the end, replacing what had their names, or not at all.
+/// appear whole at the end, the tensors last, or not at all. They replace those of another initialised checkpoint, and
+/// what `permit` says.
 ///
 /// # Errors
-/// The configuration is invalid, or the files cannot be written.
+/// The configuration is invalid, the folder has something else in it, or the files cannot be written.
 pub fn write(
     config: &InitConfig,
     seed: u64,
     folder: &Path,
+    permit: &Permit,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), InitError> {
     config.model.validate().map_err(CheckpointError::from)?;
@@ -77,13 +97,15 @@ pub fn write(
         let path = path.to_owned();
         move |source| InitError::Io { path, source }
     };
-    std::fs::create_dir_all(folder).map_err(at(folder))?;
-    let (config_path, model_path) = (folder.join("config.json"), folder.join("model.safetensors"));
-
-    let mut config_file = WholeFile::create(&config_path).map_err(at(&config_path))?;
-    writeln!(config_file.file(), "{:#}", config.to_json()).map_err(at(&config_path))?;
-
-    let mut model = WholeFile::create(&model_path).map_err(at(&model_path))?;
+    let (config_path, model_path) = (folder.join(CONFIG), folder.join(MODEL));
+    let made = NewFolders::make(folder).map_err(at(folder))?;
+    if !permit.force
+        && let Some(found) = stranger(folder).map_err(at(folder))?
+    {
+        return Err(InitError::Taken { path: folder.to_owned(), found });
+    }
+    output::check(&config_path, permit, is_our_config)?;
+    let mut model = Output::begin(&model_path, permit, is_our_model)?;
     let total = header.len() as u64 + planned.iter().map(|tensor| 4 * tensor.len() as u64).sum::<u64>();
     let mut written = 0;
     let mut put = |bytes: &[u8]| {
@@ -104,8 +126,82 @@ pub fn write(
         }
         first += (tensor.len() as u64).next_multiple_of(2);
     }
-    model.finish().map_err(at(&model_path))?;
-    config_file.finish().map_err(at(&config_path))
+    let mut config_file = Output::begin(&config_path, permit, is_our_config)?;
+    config_file.file().write_all(text(config).as_bytes()).map_err(at(&config_path))?;
+    // A folder without tensors is no checkpoint yet.
+    config_file.finish()?;
+    model.finish()?;
+    made.keep();
+    Ok(())
+}
+
+const CONFIG: &str = "config.json";
+const MODEL: &str = "model.safetensors";
+
+/// What the header of an initialised checkpoint says of it, until somebody else writes the tensors anew.
+const ORIGIN: (&str, &str) = ("created_by", "emberlm init");
+
+/// The text of `config.json`.
+fn text(config: &InitConfig) -> String {
+    format!("{:#}\n", config.to_json())
+}
+
+/// Whether a file is an initialised checkpoint's config.
+fn is_our_config(path: &Path) -> bool {
+    let same = |config| read::text(path, MOST_OF_CONFIG).is_ok_and(|found| found == text(&config));
+    InitConfig::read(path).is_ok_and(same)
+}
+
+/// Whether a file holds an initialised checkpoint's tensors.
+fn is_our_model(path: &Path) -> bool {
+    let says = |map: &[u8]| {
+        let (_, metadata) = safetensors::SafeTensors::read_metadata(map).ok()?;
+        Some(metadata.metadata().as_ref()?.get(ORIGIN.0)? == ORIGIN.1)
+    };
+    mapped::map(path).is_ok_and(|map| says(&map) == Some(true))
+}
+
+/// Something in the folder that is no part of what is written to it.
+fn stranger(folder: &Path) -> std::io::Result<Option<String>> {
+    let names = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let names = names.collect::<std::io::Result<Vec<_>>>()?;
+    Ok(names.into_iter().find(|name| name != CONFIG && name != MODEL && !name.ends_with(".emberlm-part")))
+}
+
+/// Folders that were made for a file, and go again if they stay empty.
+struct NewFolders {
+    _guard: signals::Guard,
+    folders: Vec<PathBuf>,
+}
+
+impl NewFolders {
+    /// Makes the folder at `path` and those above it that are missing.
+    fn make(path: &Path) -> std::io::Result<Self> {
+        let missing = |folder: &&Path| !folder.as_os_str().is_empty() && !read::is_there(folder);
+        let folders: Vec<PathBuf> = path.ancestors().take_while(missing).map(Path::to_owned).collect();
+        let (folders, _guard) = signals::guarded(|| {
+            std::fs::create_dir_all(path)?;
+            let made = folders.clone();
+            let undo: signals::Undo = Box::new(move || Self::remove(&made));
+            Ok::<_, std::io::Error>((folders, undo))
+        })?;
+        Ok(Self { _guard, folders })
+    }
+
+    fn keep(mut self) {
+        self.folders.clear();
+    }
+
+    fn remove(folders: &[PathBuf]) {
+        // One that somebody has put something into stays.
+        let _ = folders.iter().try_for_each(std::fs::remove_dir);
+    }
+}
+
+impl Drop for NewFolders {
+    fn drop(&mut self) {
+        Self::remove(&self.folders);
+    }
 }
 
 /// Every tensor in the order in which it is written.
@@ -158,9 +254,11 @@ fn header(planned: &[Planned]) -> Result<Vec<u8>, InitError> {
         start = end;
         (tensor.name.clone(), info)
     });
-    let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    let metadata = Metadata::new(Some(format), infos.collect())?;
-    let mut json = serde_json::to_vec(&metadata).map_err(safetensors::SafeTensorError::from)?;
+    let tensors = serde_json::to_string(&Metadata::new(None, infos.collect())?);
+    let tensors = tensors.map_err(safetensors::SafeTensorError::from)?;
+    // Metadata of more than one key have no order of their own.
+    let about = json!({ORIGIN.0: ORIGIN.1, "format": "pt"});
+    let mut json = format!("{{\"__metadata__\":{about},{}", &tensors[1..]).into_bytes();
     json.resize(json.len().next_multiple_of(8), b' ');
     let mut header = (json.len() as u64).to_le_bytes().to_vec();
     header.extend(json);
@@ -190,7 +288,7 @@ mod tests {
 
     fn written(config: &InitConfig, seed: u64) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        write(config, seed, folder.path(), &mut |_, _| {}).unwrap();
+        write(config, seed, folder.path(), &Permit::default(), &mut |_, _| {}).unwrap();
         folder
     }
 
@@ -245,7 +343,8 @@ mod tests {
     fn progress_ends_at_the_files_length() {
         let folder = tempfile::tempdir().unwrap();
         let mut seen = Vec::new();
-        write(&CONFIG, 0, folder.path(), &mut |written, total| seen.push((written, total))).unwrap();
+        write(&CONFIG, 0, folder.path(), &Permit::default(), &mut |written, total| seen.push((written, total)))
+            .unwrap();
         let len = std::fs::metadata(folder.path().join("model.safetensors")).unwrap().len();
         assert_eq!(seen.last(), Some(&(len, len)));
         assert!(seen.is_sorted());
@@ -257,9 +356,9 @@ mod tests {
         let mut faulty = CONFIG;
         faulty.model.n_head = 4;
         let target = folder.path().join("model");
-        assert!(matches!(write(&faulty, 0, &target, &mut |_, _| {}), Err(InitError::Config(_))));
+        assert!(matches!(write(&faulty, 0, &target, &Permit::default(), &mut |_, _| {}), Err(InitError::Config(_))));
         assert!(!target.exists());
         std::fs::write(&target, "a file").unwrap();
-        assert!(matches!(write(&CONFIG, 0, &target, &mut |_, _| {}), Err(InitError::Io { .. })));
+        assert!(matches!(write(&CONFIG, 0, &target, &Permit::default(), &mut |_, _| {}), Err(InitError::Io { .. })));
     }
 }

@@ -1,7 +1,7 @@
 //! `emberlm convert`: a checkpoint to a blob.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
@@ -19,8 +19,11 @@ use crate::convert::formats::{Choice, VectorFormat, Weights};
 use crate::convert::writer::WrittenTensor;
 use crate::convert::{Conversion, Options, convert};
 use crate::error::Error;
+use crate::files::output::{self, is_blob};
+use crate::files::{Inputs, Output};
 use crate::model_file::{Blob, RawCheckpoint};
 use crate::named;
+use crate::replacing::RawReplacing;
 use crate::shown;
 use crate::tokenizer::select::Search;
 use crate::tokenizer::{SectionParts, Tokenizer, TokenizerError, section};
@@ -34,6 +37,8 @@ pub struct RawArgs {
     /// The blob to write
     #[arg(short, long, value_name = "BLOB")]
     output: PathBuf,
+    #[command(flatten)]
+    replacing: RawReplacing,
     /// How matrices are stored: f32, f16, q8, q6, q5, q4 or q3, or `auto`, each as it costs least within BUDGET
     #[arg(long, value_name = "FORMAT", default_value = "q8")]
     weights: RawWeights,
@@ -206,7 +211,10 @@ impl Report for Converted {
 /// # Errors
 /// The checkpoint is refused, its tokenizer cannot live in a blob, or the blob cannot be written.
 pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
+    let permit = args.replacing.permit(args.inputs());
+    output::check(&args.output, &permit, is_blob)?;
     let checkpoint = args.layout.open(&args.checkpoint, console)?;
+    let output = Output::begin(&args.output, &permit, is_blob)?;
     let tokenizer = if args.no_tokenizer { None } else { tokenizer_for_blob(args.search(&checkpoint), console)? };
     let config = checkpoint.config();
     let weights = args.weights()?;
@@ -224,19 +232,25 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     };
     let matrices = Slot::all(config).filter(|&slot| slot.is_matrix() && checkpoint.has(slot));
     let bar = console.progress(matrices.map(n_weights).sum(), "rounding");
-    let converted = convert(&checkpoint, &options, &args.output, |slot| {
+    let converted = convert(&checkpoint, &options, output, |slot| {
         bar.name(format!("rounded {slot}"));
         bar.advance(n_weights(slot));
     });
     drop(bar);
-    let failed = |source| Error::Convert { path: args.output.clone(), source };
-    let conversion = converted.map_err(failed)?;
+    let conversion = converted.map_err(|source| Error::of_convert(&args.output, source))?;
     let crc32 = Blob::open(&args.output)?.crc32()?;
     console.print(&Converted::new(args, weights, &checkpoint, &conversion, crc32))?;
     Ok(Outcome::Passed)
 }
 
 impl RawArgs {
+    /// What is read, and never replaced.
+    fn inputs(&self) -> Inputs {
+        let inputs = [self.layout.files(), self.calibration.files()].concat().into_iter();
+        let inputs = inputs.fold(Inputs::default().with_model(&self.checkpoint), Inputs::with_file);
+        self.tokenizer.iter().fold(inputs, |inputs, tokenizer| inputs.with_model(Path::new(tokenizer)))
+    }
+
     fn weights(&self) -> Result<Weights, Error> {
         match (self.weights, self.budget) {
             (RawWeights::Format(weights), None) => {

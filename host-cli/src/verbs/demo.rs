@@ -28,6 +28,9 @@ use crate::crosscheck::{Candidate, crosscheck};
 use crate::device::{Board, DeviceReport, Medium};
 use crate::error::Error;
 use crate::evaluate::{score_blob, score_reference};
+use crate::files::output::is_blob;
+use crate::files::temporary::TemporaryFolder;
+use crate::files::{Output, Permit};
 use crate::input::{Source, read_text};
 use crate::jobs::Job;
 use crate::model_file::Blob;
@@ -125,7 +128,7 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     let tokenizer = search.find()?.tokenizer;
     let task = task(args, &checkpoint, &tokenizer, &text_path)?;
     let no_folder = |error: std::io::Error| Error::Convert { path: std::env::temp_dir(), source: error.into() };
-    let folder = tempfile::tempdir().map_err(no_folder)?;
+    let folder = TemporaryFolder::new().map_err(no_folder)?;
 
     let blob = make_blob(&checkpoint, &tokenizer, &folder.path().join(format!("{MODEL}.blob")))?;
     let (name, bytes) = (shown::path(&checkpoint_path), blob.file.bytes().len());
@@ -184,7 +187,8 @@ fn make_blob(checkpoint: &Checkpoint, tokenizer: &Tokenizer, path: &Path) -> Res
         activations: Activations::I16,
         tokenizer,
     };
-    convert(checkpoint, &options, path, |_| {}).map_err(|source| Error::Convert { path: path.to_owned(), source })?;
+    let output = Output::begin(path, &Permit::default(), is_blob)?;
+    convert(checkpoint, &options, output, |_| {}).map_err(|source| Error::of_convert(path, source))?;
     Blob::open(path)
 }
 

@@ -99,7 +99,11 @@ fn talk(args: &ConsoleArgs, console: Console) -> Result<Outcome, Error> {
         return Err(Error::Usage("--json gives one object: it does not go with a console".into()));
     }
     let board = board_named(&args.board)?;
+    if let Some(program) = &args.firmware {
+        firmware::check(program, board)?;
+    }
     board.check_blob(&args.blob)?;
+    Blob::open(&args.blob)?;
     let program = match &args.firmware {
         Some(program) => program.clone(),
         None => {
@@ -113,6 +117,9 @@ fn talk(args: &ConsoleArgs, console: Console) -> Result<Outcome, Error> {
 
 fn score(args: ScoreArgs, console: Console) -> Result<Outcome, Error> {
     let board = board_named(&args.board)?;
+    if let Some(program) = &args.firmware {
+        firmware::check(program, board)?;
+    }
     let medium = if args.card { Medium::Card } else { Medium::Memory };
     if medium == Medium::Memory {
         board.check_blob(&args.blob)?;

@@ -1,5 +1,6 @@
 //! `emberlm generate`: what follows a prompt.
 
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use clap::{Args, ValueEnum};
 use emberlm_core::config::TokenId;
 use emberlm_core::generate::WhenFull;
 use emberlm_core::sample::Settings;
+use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 use serde::Serialize;
 
@@ -14,11 +16,11 @@ use crate::cli::Outcome;
 use crate::console::{Console, Report};
 use crate::error::Error;
 use crate::generation::{Generated, Request, Stopped, Writer};
-use crate::input::read_text;
-use crate::interrupt;
+use crate::input::{read_line, read_text};
 use crate::kv::RawKv;
 use crate::model_file::Blob;
 use crate::shown;
+use crate::signals;
 use crate::tokenizer::select::Search;
 
 /// The words after `generate`.
@@ -146,7 +148,7 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     };
     let tokenizer = search.find()?.tokenizer;
     let mut writer = Writer::new(&blob, &tokenizer, args.kv.resolve())?;
-    interrupt::watch()?;
+    signals::watch_interrupt().map_err(|error| Error::Usage(format!("Ctrl-C cannot be watched: {error}")))?;
     if args.prompt.interactive {
         return interactive(&mut writer, request, args.stats, console);
     }
@@ -198,24 +200,16 @@ fn interactive(
     tells_stats: bool,
     console: Console,
 ) -> Result<Outcome, Error> {
-    let failed = |error: ReadlineError| Error::Usage(format!("cannot read a line: {error}"));
-    let mut editor = rustyline::DefaultEditor::new().map_err(failed)?;
+    let mut lines = Lines::open(console)?;
     console.note("A line is a prompt; `:seed 1`, `:temperature 0.5` and so on change a setting; end with Ctrl-D.");
-    loop {
-        let line = match editor.readline("> ") {
-            Ok(line) => line,
-            Err(ReadlineError::Eof | ReadlineError::Interrupted) => return Ok(Outcome::Passed),
-            Err(error) => return Err(failed(error)),
-        };
-        // A line that is too long for the history is not kept.
-        let _ = editor.add_history_entry(&line);
+    while let Some(line) = lines.next()? {
         if let Some(command) = line.strip_prefix(':') {
             if let Err(error) = command_of(command, &mut request) {
                 console.note(format!("error: {error}"));
             }
             continue;
         }
-        interrupt::take();
+        signals::take();
         match writer.write(&line, &request, |text| console.stream(text)) {
             Ok(made) => {
                 console.stream("\n")?;
@@ -227,6 +221,45 @@ fn interactive(
             Err(error) => console.note(format!("error: {error}")),
         }
     }
+    Ok(Outcome::Passed)
+}
+
+/// Where lines come from.
+enum Lines {
+    /// A person, who may edit them.
+    Person(Box<DefaultEditor>),
+    /// A file or a pipe.
+    Pipe { most: u64 },
+}
+
+impl Lines {
+    fn open(console: Console) -> Result<Self, Error> {
+        if !io::stdin().is_terminal() {
+            return Ok(Self::Pipe { most: console.max_input });
+        }
+        Ok(Self::Person(Box::new(DefaultEditor::new().map_err(unreadable)?)))
+    }
+
+    /// The next line, without its end; `None` after the last.
+    fn next(&mut self) -> Result<Option<String>, Error> {
+        let editor = match self {
+            Self::Person(editor) => editor,
+            Self::Pipe { most } => return Ok(read_line(*most)?),
+        };
+        match editor.readline("> ") {
+            Ok(line) => {
+                // A line that is too long for the history is not kept.
+                let _ = editor.add_history_entry(&line);
+                Ok(Some(line))
+            }
+            Err(ReadlineError::Eof | ReadlineError::Interrupted) => Ok(None),
+            Err(error) => Err(unreadable(error)),
+        }
+    }
+}
+
+fn unreadable(error: ReadlineError) -> Error {
+    Error::Usage(format!("cannot read a line: {error}"))
 }
 
 /// A setting's name and value.

@@ -8,8 +8,10 @@ use serde::Serialize;
 use crate::cli::Outcome;
 use crate::console::{Console, Report};
 use crate::error::Error;
+use crate::files::{Inputs, read};
 use crate::init::{self, InitConfig};
 use crate::inspect::ConfigContents;
+use crate::replacing::RawReplacing;
 use crate::shown;
 
 /// The words after `init`.
@@ -21,6 +23,8 @@ pub struct RawArgs {
     /// The folder to write [default: the config's name]
     #[arg(short, long, value_name = "FOLDER")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    replacing: RawReplacing,
     /// Every seed is another model
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -63,7 +67,8 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let folder = args.output.unwrap_or_else(|| name.into());
     let mut bar = None;
     let (mut shown, mut bytes) = (0, 0);
-    init::write(&config, args.seed, &folder, &mut |written, total| {
+    let permit = args.replacing.permit(Inputs::default().with_file(Path::new(&args.config)));
+    init::write(&config, args.seed, &folder, &permit, &mut |written, total| {
         bar.get_or_insert_with(|| console.progress(total, "initialising")).advance(written - shown);
         (shown, bytes) = (written, total);
     })?;
@@ -85,7 +90,7 @@ fn config(name: &str) -> Result<(InitConfig, String), Error> {
         return Ok((config, name.to_owned()));
     }
     let path = Path::new(name);
-    if !path.is_file() {
+    if !read::is_there(path) {
         let names = InitConfig::names().collect::<Vec<_>>().join(", ");
         return Err(Error::Usage(format!("--config {} is neither a file nor one of {names}", shown::value(name))));
     }

@@ -214,8 +214,10 @@ fn damaged_files() {
     std::fs::write(&file, &swollen).unwrap();
     assert_eq!(Checkpoint::open(folder.path(), &Options::default()).unwrap_err().kind(), "safetensors_header");
     std::fs::write(&file, &whole).unwrap();
-    std::fs::write(folder.path().join("config.json"), "[1, 2]").unwrap();
-    assert_eq!(Checkpoint::open(folder.path(), &Options::default()).unwrap_err().kind(), "config_file");
+    for (config, kind) in [("[1, 2]", "file_kind"), ("{\"n_embd\": ", "config_file"), ("[[]", "config_file")] {
+        std::fs::write(folder.path().join("config.json"), config).unwrap();
+        assert_eq!(Checkpoint::open(folder.path(), &Options::default()).unwrap_err().kind(), kind, "{config}");
+    }
 }
 
 #[test]
