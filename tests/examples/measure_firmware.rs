@@ -18,6 +18,8 @@ use emberlm::checkpoint::{Checkpoint, Options as Opening};
 use emberlm::convert::formats::Formats;
 use emberlm::convert::{Options, convert};
 use emberlm::device::{self, BOARDS, Board, Job, Medium, firmware};
+use emberlm::files::output::is_blob;
+use emberlm::files::{Output, Permit};
 use emberlm::plan::boards;
 use emberlm::plan::memory::{Buffers, Order, Run};
 use emberlm_core::config::{Activations, TokenId};
@@ -81,7 +83,8 @@ fn write_blobs(folder: &Path, fixture: &str) -> Result<Vec<PathBuf>, Box<dyn Err
             let formats = Formats::uniform(checkpoint.config(), format);
             let options = Options { formats, windows: None, activations, tokenizer: None };
             let path = folder.join(format!("{}-{}.blob", format.name(), activations.name()));
-            convert(&checkpoint, &options, &path, |_| {})?;
+            let output = Output::begin(&path, &Permit::default(), is_blob)?;
+            convert(&checkpoint, &options, output, |_| {})?;
             blobs.push(path);
         }
     }

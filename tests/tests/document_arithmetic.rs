@@ -118,7 +118,7 @@ impl Exp {
             assert!(x.abs() <= far as f32);
             let k = exponent(x.abs()) - 23;
             let m = (f64::from(x.abs()) * 2f64.powi(-k as i32)) as i128;
-            let product = m * i128::from(high) + (m * i128::from(low) >> 32);
+            let product = m * i128::from(high) + ((m * i128::from(low)) >> 32);
             let magnitude = if k + 1 < 0 { product >> -(k + 1) } else { product << (k + 1) } as i64;
             if x < 0.0 { -magnitude } else { magnitude }
         };
