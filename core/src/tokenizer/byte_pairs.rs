@@ -108,6 +108,11 @@ impl<'a> BytePairs<'a> {
         self.merges
     }
 
+    /// The tokens that are matched in a text as they stand.
+    pub const fn specials(&self) -> Table<'a, 1> {
+        self.specials
+    }
+
     /// The leftmost special token in `text`, the longest of those that start there: its place, and the token.
     pub fn find_special(&self, text: &[u8]) -> Option<(usize, TokenId)> {
         if self.specials.len() == 0 {

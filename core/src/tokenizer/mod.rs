@@ -104,6 +104,15 @@ impl<'a> Tokenizer<'a> {
         merges.iter().map(|[left, right, _]| (left, right))
     }
 
+    /// The tokens that are matched in a text as they stand.
+    pub fn specials(&self) -> impl ExactSizeIterator<Item = TokenId> + use<'a> {
+        let specials = match &self.tables {
+            Tables::Chars(_) => words::Table::EMPTY,
+            Tables::BytePairs(pairs) => pairs.specials(),
+        };
+        specials.iter().map(|[token]| token)
+    }
+
     /// Writes the tokens of `text` to the front of `out`, and says how many they are. They spell the text.
     ///
     /// Special tokens (`<|endoftext|>`) are matched in the text as they stand.
@@ -216,6 +225,7 @@ mod tests {
         let bytes = byte_pairs(|_| ());
         let tokenizer = Tokenizer::open(&bytes, 8).unwrap();
         assert_eq!(tokenizer.merges().collect::<Vec<_>>(), [(0, 1)]);
+        assert_eq!(tokenizer.specials().collect::<Vec<_>>(), [5]);
         assert_eq!(tokenizer.token_bytes(2, &mut [0; 4]), Some(&b"ab"[..]));
         assert_eq!(tokenizer.token_bytes(6, &mut [0; 4]), None);
         let mut out = [9; 5];
