@@ -11,14 +11,18 @@ use serde::Serialize;
 use crate::engine::Memory;
 use crate::error::Error;
 use crate::evaluate::BATCH;
+use crate::input::check_ids;
 use crate::kernel::HostKernel;
 use crate::model_file::Blob;
 use crate::signals;
 use crate::text_stream::TextStream;
 use crate::tokenizer::Tokenizer;
 
-/// GPT-2's token for the end of a text.
-const END_OF_TEXT: &[u8] = b"<|endoftext|>";
+/// GPT-2's token for the end of a text, at which generation ends on every board too.
+pub const END_OF_TEXT: &[u8] = b"<|endoftext|>";
+
+/// What errors call the text to go on with.
+const PROMPT: &str = "the prompt";
 
 /// What follows a prompt, and how it is chosen.
 #[derive(Clone, Debug)]
@@ -41,7 +45,7 @@ pub enum Stopped {
     MaxTokens,
     /// A stop string came.
     Stop,
-    /// The model's token for the end of a text came.
+    /// A token for the end of a text came.
     EndOfText,
     /// The context is full.
     ContextFull,
@@ -87,21 +91,23 @@ pub struct Writer<'m> {
     tokenizer: &'m Tokenizer,
     memory: Memory,
     context: Vec<TokenId>,
-    end_of_text: Option<TokenId>,
+    /// The tokens that end a text.
+    ends: Vec<TokenId>,
 }
 
 impl<'m> Writer<'m> {
-    /// Memory for the model's whole context.
+    /// Memory for the model's whole context. A text ends at `<|endoftext|>`, and at the tokens of `ends`.
     ///
     /// # Errors
     /// None, after [`Blob::open`].
-    pub fn new(blob: &'m Blob, tokenizer: &'m Tokenizer, kv_type: KvType) -> Result<Self, Error> {
+    pub fn new(blob: &'m Blob, tokenizer: &'m Tokenizer, ends: &[TokenId], kv_type: KvType) -> Result<Self, Error> {
         let config = *blob.model()?.config();
         let n_ctx = config.n_ctx as usize;
         let memory = Memory::token_major(&config, kv_type, n_ctx, BATCH.min(n_ctx));
         let end_of_text =
             (0..config.n_vocab).rev().find(|&id| tokenizer.token_bytes(id).as_deref() == Some(END_OF_TEXT));
-        Ok(Self { blob, tokenizer, memory, context: vec![0; n_ctx], end_of_text })
+        let ends = end_of_text.into_iter().chain(ends.iter().copied()).collect();
+        Ok(Self { blob, tokenizer, memory, context: vec![0; n_ctx], ends })
     }
 
     /// Writes what follows `prompt`, from a fresh context; `out` hears each piece of text as soon as it is certain.
@@ -114,7 +120,8 @@ impl<'m> Writer<'m> {
         request: &Request,
         mut out: impl FnMut(&str) -> Result<(), Error>,
     ) -> Result<Generated, Error> {
-        let tokens = self.tokenizer.encode(prompt).map_err(|error| error.in_text("the prompt"))?;
+        let tokens = self.tokenizer.encode(prompt).map_err(|error| error.in_text(PROMPT))?;
+        check_ids(PROMPT, &tokens, Some(self.tokenizer), self.blob.model()?.config().n_vocab)?;
         let sampler = Sampler::new(request.settings).map_err(|error| Error::Usage(error.to_string()))?;
         let mut session = self.memory.session(self.blob.model()?, HostKernel::detect());
         let mut generation = Generation::new(&mut session, sampler, &mut self.context, request.when_full)?;
@@ -147,7 +154,7 @@ impl<'m> Writer<'m> {
             }
             made.tokens.push(drawn.token);
             made.nlls.push(drawn.nll);
-            if self.end_of_text == Some(drawn.token) {
+            if self.ends.contains(&drawn.token) {
                 made.stopped = Stopped::EndOfText;
                 break;
             }

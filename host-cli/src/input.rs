@@ -104,10 +104,15 @@ pub enum InputError {
         name: String,
     },
     /// An id that the model does not have.
-    #[error("token {id} at index {index} of {} is out of range: n_vocab is {n_vocab}", shown::message(row))]
+    #[error(
+        "token {id}{} at index {index} of {} is out of range: n_vocab is {n_vocab}",
+        text.as_ref().map_or_else(String::new, |text| format!(" ({})", shown::quoted(text))), shown::message(row)
+    )]
     TokenOutOfRange {
         /// The id.
         id: u64,
+        /// The token's text, where the row was text.
+        text: Option<String>,
         /// The row's name.
         row: String,
         /// Position in the row, from 0.
@@ -206,9 +211,7 @@ impl Source {
             if tokens.is_empty() {
                 return Err(InputError::Empty { name: name.clone() }.into());
             }
-            if let Some((index, &id)) = tokens.iter().enumerate().find(|&(_, &id)| id >= n_vocab) {
-                return Err(InputError::TokenOutOfRange { id: id.into(), row: name.clone(), index, n_vocab }.into());
-            }
+            check_ids(name, tokens, tokenizer.filter(|_| self.is_text()), n_vocab)?;
         }
         Ok(Input { rows, n_left_out: 0, notes })
     }
@@ -263,7 +266,8 @@ impl Input {
         }
     }
 
-    /// The UTF-8 bytes of all targets that `windowing` scores; `None` where a token's bytes are not known.
+    /// The UTF-8 bytes of all targets that `windowing` scores, of text as the tokenizer's normaliser leaves it; `None`
+    /// where a token's bytes are not known.
     pub fn scored_bytes(&self, windowing: &Windowing, tokenizer: &Tokenizer) -> Option<u64> {
         let mut bytes = 0;
         for row in &self.rows {
@@ -323,6 +327,16 @@ fn parse_rows(name: &str, json: &[u8]) -> Result<Vec<Row>, InputError> {
         }
     });
     rows.collect()
+}
+
+/// Checks that the ids of a row are below `n_vocab`; `tokenizer` tells what they stand for.
+///
+/// # Errors
+/// The first id that is not.
+pub fn check_ids(row: &str, tokens: &[TokenId], tokenizer: Option<&Tokenizer>, n_vocab: u32) -> Result<(), InputError> {
+    let Some((index, &id)) = tokens.iter().enumerate().find(|&(_, &id)| id >= n_vocab) else { return Ok(()) };
+    let text = tokenizer.and_then(|tokenizer| tokenizer.token_text(id).ok());
+    Err(InputError::TokenOutOfRange { id: id.into(), text, row: row.to_owned(), index, n_vocab })
 }
 
 fn is_stdin(path: &Path) -> bool {
@@ -424,7 +438,7 @@ mod tests {
         let input = |n_vocab| Source::Prompt("aé日".into()).read(Some(&tokenizer()), n_vocab, 100);
         assert_eq!(input(3).unwrap().rows()[0].tokens, [0, 1, 2]);
         let message = input(2).unwrap_err().to_string();
-        assert_eq!(message, "token 2 at index 2 of the prompt is out of range: n_vocab is 2");
+        assert_eq!(message, "token 2 (\"日\") at index 2 of the prompt is out of range: n_vocab is 2");
         let empty = Source::Prompt(String::new()).read(Some(&tokenizer()), 3, 100).unwrap_err();
         assert_eq!(empty.to_string(), "the prompt is empty");
     }

@@ -26,6 +26,11 @@ pub const fn value(text: &str) -> Shown<'_> {
     Shown { bytes: Cow::Borrowed(text.as_bytes()), most: VALUE }
 }
 
+/// A value in quotation marks.
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", value(text))
+}
+
 /// The name of a file or folder.
 pub fn path(path: &Path) -> Shown<'_> {
     Shown { bytes: Cow::Borrowed(path.as_os_str().as_encoded_bytes()), most: LONG }

@@ -35,7 +35,7 @@ pub struct Task {
     pub input: Input,
     /// How they are cut.
     pub windowing: Windowing,
-    /// UTF-8 bytes of the targets, where they are known.
+    /// UTF-8 bytes that the targets spell, where they are known.
     pub bytes: Option<u64>,
 }
 
@@ -103,9 +103,10 @@ fn find_tokenizer(search: Search<'_>, is_text: bool, console: Console) -> Result
     match search.find() {
         Ok(Found { assumed: true, .. }) | Err(_) if optional => Ok(None),
         Err(error) => Err(error.into()),
-        Ok(Found { tokenizer, assumed }) => {
+        Ok(Found { tokenizer, assumed, notes, .. }) => {
             let why = if assumed { ", assumed because n_vocab is 50257" } else { "" };
             console.note(format!("tokenizer {}{why}", tokenizer.origin()));
+            notes.iter().for_each(|note| console.note(note));
             Ok(Some(tokenizer))
         }
     }

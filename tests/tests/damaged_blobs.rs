@@ -51,7 +51,7 @@ fn characters() -> SectionParts {
 fn byte_pairs() -> SectionParts {
     let tokens = ["a", "b", "c", " ", "\n", "ab", "abc", " a", "<|end|>"].map(|token| token.as_bytes().to_vec());
     let merges = vec![(0, 1), (5, 2), (3, 0)];
-    SectionParts::BytePairs(BytePairs::new(tokens.to_vec(), merges).expect("sound byte pairs"))
+    SectionParts::BytePairs(BytePairs::new(tokens.to_vec(), merges, vec![8]).expect("sound byte pairs"))
 }
 
 /// The same model in both formats, with both kinds of tokeniser.

@@ -405,7 +405,7 @@ fn lengths_of_tokenisers() {
     let bundled = Tokenizer::from_tokenizer_json(&json, "tokenizer.json").unwrap();
     assert_eq!((bundled.n_vocab() as i64, len(&bundled.section_parts().unwrap())), (small, small_bytes));
     let none = format.number("\"None\" is {}.");
-    let pairs = BytePairs::new(vec![b"a".to_vec()], Vec::new()).unwrap();
+    let pairs = BytePairs::new(vec![b"a".to_vec()], Vec::new(), Vec::new()).unwrap();
     let words = &section::encode(&SectionParts::BytePairs(pairs))[TokenizerHead::BYTES + 8..];
     assert_eq!(i64::from(u32::from_le_bytes(*words.first_chunk().unwrap())), none, "byte 0 has no token");
 }

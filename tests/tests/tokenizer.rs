@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
-use emberlm::tokenizer::{Tokenizer as HostTokenizer, section};
+use emberlm::tokenizer::byte_pairs::BytePairs;
+use emberlm::tokenizer::{SectionParts, Tokenizer as HostTokenizer, section};
 use emberlm_core::config::TokenId;
 use emberlm_core::tokenizer::{Class, Decoder, EncodeError, MAX_SHORT_PIECE, Tokenizer};
 use emberlm_tests::{class_table, fixtures};
@@ -13,9 +15,10 @@ use tiktoken_rs::CoreBPE;
 
 const TORTURE: &str = include_str!("../fixtures/torture.txt");
 
-/// A section, and the crate that is right about its tokens.
+/// A section, the host's own tokenizer, and the crate that is right about their tokens.
 struct Vocabulary {
     section: Vec<u8>,
+    host: HostTokenizer,
     reference: Reference,
 }
 
@@ -25,17 +28,21 @@ enum Reference {
 }
 
 static VOCABULARIES: LazyLock<[Vocabulary; 2]> = LazyLock::new(|| {
-    let section = |tokenizer: HostTokenizer| section::encode(&tokenizer.section_parts().expect("a section"));
+    let vocabulary = |host: HostTokenizer, reference| {
+        let section = section::encode(&host.section_parts().expect("a section"));
+        Vocabulary { section, host, reference }
+    };
     let json = fs::read(fixtures::bundled("shakespeare-bpe512").join("tokenizer.json")).expect("a tokenizer");
+    let bundled = tokenizers::Tokenizer::from_bytes(&json).expect("a tokenizer");
     [
-        Vocabulary {
-            section: section(HostTokenizer::gpt2().expect("GPT-2's")),
-            reference: Reference::Tiktoken(Box::new(tiktoken_rs::r50k_base().expect("GPT-2's"))),
-        },
-        Vocabulary {
-            section: section(HostTokenizer::from_tokenizer_json(&json, "bundled").expect("the bundled one")),
-            reference: Reference::HuggingFace(Box::new(tokenizers::Tokenizer::from_bytes(&json).expect("a tokenizer"))),
-        },
+        vocabulary(
+            HostTokenizer::gpt2().expect("GPT-2's"),
+            Reference::Tiktoken(Box::new(tiktoken_rs::r50k_base().expect("GPT-2's"))),
+        ),
+        vocabulary(
+            HostTokenizer::from_tokenizer_json(&json, "bundled").expect("the bundled one"),
+            Reference::HuggingFace(Box::new(bundled)),
+        ),
     ]
 });
 
@@ -54,6 +61,7 @@ impl Vocabulary {
     fn check(&self, tokenizer: &Tokenizer<'_>, text: &str) {
         let ids = encode(tokenizer, text);
         assert!(ids == self.reference(text), "{text:?} became {ids:?}");
+        assert!(self.host.encode(text).as_ref() == Ok(&ids), "the host has other tokens for {text:?}");
         assert_eq!(decode(tokenizer, &ids), text);
     }
 }
@@ -117,6 +125,24 @@ fn long_runs() {
     let runs: Vec<String> =
         ["a", " ", "\n", "!", "0", "é", "ab", "日本"].iter().map(|run| run.repeat(10_000 / run.len())).collect();
     check_all(runs.iter().chain([&letters]).map(String::as_str));
+}
+
+/// A mebibyte without a space: in time of order `n^2` this takes minutes.
+#[test]
+fn one_long_word() {
+    let n = 1 << 20;
+    let letters = |step: u32| -> String {
+        let letter = |i: u32| char::from(b'a' + (i.wrapping_mul(step) >> 20) as u8 % 26);
+        (0..n).map(letter).collect()
+    };
+    for text in [letters(2_654_435_761), "a".repeat(n as usize), "ab".repeat(n as usize / 2), letters(1 << 19)] {
+        for vocabulary in &*VOCABULARIES {
+            let start = Instant::now();
+            let ids = vocabulary.host.encode(&text).expect("every byte is a token");
+            assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+            assert!(vocabulary.host.decode(&ids).expect("known tokens") == text);
+        }
+    }
 }
 
 #[test]
@@ -191,6 +217,34 @@ proptest! {
     #[test]
     fn any_text(text in prop_oneof![any::<String>(), nasty(), "[ a-z']{0,200}", "[a-e]{100,400}"]) {
         check_all([text.as_str()]);
+    }
+
+    /// Merges of a few letters meet in every way: ties, overlaps, pairs that give way to others.
+    #[test]
+    fn any_merges(
+        drawn in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..40),
+        specials in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+        text in prop_oneof!["[abc]{0,300}", "[ab]{0,2000}", "a{0,600}", "(ab){0,300}", "[abc ]{0,200}"],
+    ) {
+        let mut tokens: Vec<Vec<u8>> = [b"a", b"b", b"c", b" "].map(|letter| letter.to_vec()).into();
+        let mut merges = Vec::new();
+        for (left, right) in drawn {
+            let pair = (left.index(tokens.len()), right.index(tokens.len()));
+            let whole = [&tokens[pair.0][..], &tokens[pair.1]].concat();
+            let pair = (pair.0 as TokenId, pair.1 as TokenId);
+            if !merges.contains(&pair) && whole.len() < 40 {
+                merges.push(pair);
+                if !tokens.contains(&whole) {
+                    tokens.push(whole);
+                }
+            }
+        }
+        let specials = specials.iter().map(|special| special.index(tokens.len()) as TokenId).collect();
+        let parts = SectionParts::BytePairs(BytePairs::new(tokens, merges, specials).expect("sound byte pairs"));
+        let section = section::encode(&parts);
+        let device = Tokenizer::open(&section, 60_000).expect("a sound section");
+        let host = HostTokenizer::from_parts(parts, "drawn").expect("sound parts");
+        prop_assert_eq!(host.encode(&text), Ok(encode(&device, &text)));
     }
 
     #[test]

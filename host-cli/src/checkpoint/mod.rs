@@ -8,6 +8,7 @@
 mod archive;
 mod bind;
 mod derive;
+mod ends;
 mod error;
 pub(crate) mod keys;
 mod layout;
@@ -16,6 +17,7 @@ mod tensor;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use ends::EndTokens;
 pub use error::CheckpointError;
 pub use layout::{DetectedLayout, Layout};
 pub use name_map::Orientation;
@@ -46,6 +48,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Checkpoint {
     archive: Archive,
+    folder: PathBuf,
     config: Config,
     layout: DetectedLayout,
     bindings: Bindings,
@@ -87,7 +90,7 @@ impl Checkpoint {
         let config = derive::config(&archive, &names, &layout, file.as_ref(), options.n_head, &mut notes)?;
         let mut bindings = bind::bind(&archive, &names, &config)?;
         let tied = bind::settle_head(&archive, &names, &layout.layout, file.as_ref(), &mut bindings)?;
-        Ok(Self { archive, config, layout, bindings, tied, notes })
+        Ok(Self { archive, folder, config, layout, bindings, tied, notes })
     }
 
     /// The model's shape.
@@ -103,6 +106,11 @@ impl Checkpoint {
     /// Defaults that were assumed and keys that were ignored, a line each, to be shown.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// The folder that its files lie in.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Whether the head shares the token embedding, by absence or because its weights are the same bits.

@@ -1,63 +1,53 @@
-//! Encoding with byte pairs, through the `tokenizers` crate.
+//! Encoding with byte pairs: special tokens, then pieces of GPT-2's pattern, then merges.
+//!
+//! Core does the same on the device, where a heap and a table of pieces have no room.
 
-use tokenizers::models::bpe::{BPE, Vocab};
-use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::{AddedToken, Tokenizer};
+use std::collections::HashMap;
+use std::ops::Range;
 
-use super::byte_pairs::BytePairs;
-use super::{TokenizerError, byte_level};
-use crate::shown;
+use aho_corasick::{AhoCorasick, MatchKind};
 use emberlm_core::config::TokenId;
+use emberlm_core::tokenizer::first_piece_len;
 
-/// Bytes of text that are encoded at a time: the crate's records of a piece are some thirty times its text.
-const CHUNK_BYTES: usize = 64 * 1024;
+use super::TokenizerError;
+use super::byte_pairs::BytePairs;
+use super::merge::{Merge, Merger, Merges};
+
+/// Pieces of a text whose tokens are remembered, at most.
+const MAX_SEEN: usize = 1 << 16;
+
+/// The longest piece that is remembered, in bytes.
+const MAX_SEEN_BYTES: usize = 64;
 
 /// An encoder for [`BytePairs`].
 pub struct Bpe {
     pairs: BytePairs,
-    tokenizer: Tokenizer,
-    /// Whether text may be cut before a line feed, which no special token may span.
-    cuts: bool,
+    /// The token of each byte.
+    bytes: [Option<TokenId>; 256],
+    merges: Merges,
+    /// Finds special tokens, in their order; `None` where there are none.
+    specials: Option<AhoCorasick>,
 }
 
 impl Bpe {
     /// Prepares `pairs` for encoding.
     ///
     /// # Errors
-    /// A special token reads like an ordinary one in the byte alphabet.
+    /// There are too many special tokens to look for.
     pub fn new(pairs: BytePairs) -> Result<Self, TokenizerError> {
-        let broken = |why: String| TokenizerError::Broken { origin: "byte pairs".into(), why };
-        // Special tokens are found in the text itself, so they are spelled as text and not in the byte alphabet.
-        let specials: Vec<(TokenId, &str)> = pairs
-            .specials()
-            .into_iter()
-            .filter_map(|id| Some((id, std::str::from_utf8(&pairs.tokens()[id as usize]).ok()?)))
-            .collect();
-        let names: Vec<String> = pairs.tokens().iter().map(|bytes| byte_level::to_text(bytes)).collect();
-        let mut vocab: Vocab =
-            (0..).zip(&names).filter(|(_, name)| !name.is_empty()).map(|(id, name)| (name.clone(), id)).collect();
-        for &(id, text) in &specials {
-            vocab.remove(&names[id as usize]);
-            if vocab.insert(text.to_owned(), id).is_some() {
-                return Err(broken(format!(
-                    "the special token \"{}\" is spelled like another token",
-                    shown::value(text)
-                )));
+        let mut bytes = [None; 256];
+        for (id, token) in (0..).zip(pairs.tokens()) {
+            if let [byte] = token[..] {
+                bytes[usize::from(byte)] = Some(id);
             }
         }
-        let merges = pairs
-            .merges()
-            .iter()
-            .map(|&(left, right)| (names[left as usize].clone(), names[right as usize].clone()))
-            .collect();
-        let bpe = BPE::builder().vocab_and_merges(vocab, merges).build().map_err(|error| broken(error.to_string()))?;
-        let mut tokenizer = Tokenizer::new(bpe);
-        tokenizer.with_pre_tokenizer(Some(ByteLevel::new(false, false, true)));
-        tokenizer
-            .add_special_tokens(specials.iter().map(|&(_, text)| AddedToken::from(text, true)))
-            .map_err(|error| broken(error.to_string()))?;
-        let cuts = !specials.iter().any(|(_, text)| text.contains('\n'));
-        Ok(Self { pairs, tokenizer, cuts })
+        let ranked = (0..).zip(pairs.merges().iter().zip(pairs.merged()));
+        let merges = ranked.map(|(rank, (&pair, &token))| (pair, Merge { rank, token })).collect();
+        let texts = pairs.specials().iter().map(|&id| &pairs.tokens()[id as usize]);
+        let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(texts);
+        let finder = finder.map_err(|error| TokenizerError::Failed(error.to_string()))?;
+        let specials = (!pairs.specials().is_empty()).then_some(finder);
+        Ok(Self { pairs, bytes, merges, specials })
     }
 
     /// The data that this encodes with.
@@ -75,45 +65,54 @@ impl Bpe {
     /// # Errors
     /// A character holds a byte that is no token.
     pub fn encode(&self, text: &str) -> Result<Vec<TokenId>, TokenizerError> {
-        let mut ids = Vec::with_capacity(text.len() / 3);
-        let mut start = 0;
-        while start < text.len() {
-            let end = if self.cuts { start + cut_len(&text[start..]) } else { text.len() };
-            let encoding = self
-                .tokenizer
-                .encode_fast(&text[start..end], false)
-                .map_err(|error| TokenizerError::Failed(error.to_string()))?;
-            self.check_whole(text, start..end, encoding.get_ids())?;
-            ids.extend_from_slice(encoding.get_ids());
-            start = end;
+        let ids = Vec::with_capacity(text.len() / 3);
+        let mut encoding = Encoding { bpe: self, text, ids, seen: HashMap::new(), merger: Merger::default() };
+        let mut at = 0;
+        for found in self.specials.iter().flat_map(|specials| specials.find_iter(text)) {
+            encoding.encode_ordinary(at..found.start())?;
+            encoding.ids.push(self.pairs.specials()[found.pattern().as_usize()]);
+            at = found.end();
         }
-        Ok(ids)
-    }
-
-    /// The crate drops bytes that are no token without a word, so the ids must spell the text again.
-    fn check_whole(&self, text: &str, range: std::ops::Range<usize>, ids: &[TokenId]) -> Result<(), TokenizerError> {
-        let spelled = ids.iter().flat_map(|&id| self.token_bytes(id).unwrap_or_default());
-        let piece = &text.as_bytes()[range.clone()];
-        let same = spelled.zip(piece).take_while(|(a, b)| a == b).count();
-        if same == piece.len() {
-            return Ok(());
-        }
-        Err(TokenizerError::unrepresentable(text, text.floor_char_boundary(range.start + same)))
+        encoding.encode_ordinary(at..text.len())?;
+        Ok(encoding.ids)
     }
 }
 
-/// How many bytes of `text` to encode on their own: about [`CHUNK_BYTES`], up to a line feed that follows a character
-/// other than white space. No token of GPT-2's pattern spans that place and none looks across it.
-fn cut_len(text: &str) -> usize {
-    let mut from = text.floor_char_boundary(CHUNK_BYTES);
-    while let Some(found) = text[from..].find('\n') {
-        let at = from + found;
-        match text[..at].chars().next_back() {
-            Some(before) if !before.is_whitespace() => return at,
-            _ => from = at + 1,
+/// A text under way.
+struct Encoding<'e> {
+    bpe: &'e Bpe,
+    text: &'e str,
+    ids: Vec<TokenId>,
+    /// Where in `ids` the tokens of a piece already are.
+    seen: HashMap<&'e str, Range<usize>>,
+    merger: Merger,
+}
+
+impl Encoding<'_> {
+    /// Encodes a range of the text that holds no special token.
+    fn encode_ordinary(&mut self, range: Range<usize>) -> Result<(), TokenizerError> {
+        let (text, bpe) = (self.text, self.bpe);
+        let mut start = range.start;
+        while start < range.end {
+            let piece = &text[start..range.end];
+            let piece = &piece[..first_piece_len(piece)];
+            if let Some(known) = self.seen.get(piece) {
+                self.ids.extend_from_within(known.clone());
+            } else {
+                if let Some(missing) = piece.bytes().position(|byte| bpe.bytes[usize::from(byte)].is_none()) {
+                    return Err(TokenizerError::unrepresentable(text, text.floor_char_boundary(start + missing)));
+                }
+                let from = self.ids.len();
+                let bytes = piece.bytes().filter_map(|byte| bpe.bytes[usize::from(byte)]);
+                self.merger.merge(&bpe.merges, bytes, &mut self.ids);
+                if piece.len() <= MAX_SEEN_BYTES && self.seen.len() < MAX_SEEN {
+                    self.seen.insert(piece, from..self.ids.len());
+                }
+            }
+            start += piece.len();
         }
+        Ok(())
     }
-    text.len()
 }
 
 #[cfg(test)]
@@ -130,8 +129,9 @@ mod tests {
             pairs.push((id(left), id(right)));
             tokens.push([left.as_bytes(), right.as_bytes()].concat());
         }
+        let end = tokens.len() as TokenId;
         tokens.push(b"<|end|>".to_vec());
-        Bpe::new(BytePairs::new(tokens, pairs).unwrap()).unwrap()
+        Bpe::new(BytePairs::new(tokens, pairs, vec![end]).unwrap()).unwrap()
     }
 
     #[test]
@@ -139,6 +139,7 @@ mod tests {
         let bpe = bpe(&[("a", "b"), (" ", "ab"), ("b", "c")]);
         assert_eq!(bpe.encode("abc bc").unwrap(), [256, 99, 32, 258]);
         assert_eq!(bpe.encode("x ab").unwrap(), [120, 257]);
+        assert_eq!(bpe.encode("abc abc abc").unwrap(), [256, 99, 257, 99, 257, 99]);
     }
 
     #[test]
@@ -149,18 +150,17 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_cut_without_a_trace() {
-        let bpe = bpe(&[("a", "b"), ("\n", "\n"), (" ", "ab")]);
-        let text = " abc\n\n  x\nab \n".repeat(3 * CHUNK_BYTES / 14);
-        let whole = bpe.tokenizer.encode_fast(text.as_str(), false).unwrap();
-        assert!(cut_len(&text) < text.len() / 2);
-        assert_eq!(bpe.encode(&text).unwrap(), whole.get_ids());
+    fn the_leftmost_special_token_wins_then_the_longest() {
+        let tokens = ["a", "b", "c", "d", "ab", "abc", "bcd"].iter().map(|text| text.as_bytes().to_vec()).collect();
+        let bpe = Bpe::new(BytePairs::new(tokens, vec![(0, 1)], vec![5, 4, 6]).unwrap()).unwrap();
+        assert_eq!(bpe.encode("abcd").unwrap(), [5, 3]);
+        assert_eq!(bpe.encode("dabbcd").unwrap(), [3, 4, 6]);
     }
 
     #[test]
     fn a_missing_byte_is_named_with_its_place() {
         let tokens = ["a", "b", "\n", "\u{e9}"].iter().map(|t| t.as_bytes().to_vec()).collect();
-        let bpe = Bpe::new(BytePairs::new(tokens, vec![]).unwrap()).unwrap();
+        let bpe = Bpe::new(BytePairs::new(tokens, vec![], vec![3]).unwrap()).unwrap();
         let error = bpe.encode("ab\na\u{e9}aéz").unwrap_err();
         assert_eq!(
             error,

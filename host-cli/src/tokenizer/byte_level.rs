@@ -9,6 +9,7 @@ const fn prints(byte: u8) -> bool {
 }
 
 /// The character that stands for `byte`.
+#[cfg(test)]
 pub fn char_of(byte: u8) -> char {
     if prints(byte) {
         return char::from(byte);
@@ -27,6 +28,7 @@ pub fn byte_of(c: char) -> Option<u8> {
 }
 
 /// `bytes` in the alphabet's characters.
+#[cfg(test)]
 pub fn to_text(bytes: &[u8]) -> String {
     bytes.iter().map(|&byte| char_of(byte)).collect()
 }

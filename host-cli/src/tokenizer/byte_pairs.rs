@@ -13,6 +13,7 @@ pub struct BytePairs {
     tokens: Vec<Vec<u8>>,
     merges: Vec<(TokenId, TokenId)>,
     merged: Vec<TokenId>,
+    specials: Vec<TokenId>,
 }
 
 /// What keeps tokens and merges from being a byte-level BPE.
@@ -54,17 +55,26 @@ pub enum BytePairsError {
         /// The right part.
         right: TokenId,
     },
+    /// A special token is no text.
+    #[error("the special token {0} is no text")]
+    Special(TokenId),
     /// No token is a single byte.
     #[error("no token is a single byte")]
     NoBytes,
 }
 
 impl BytePairs {
-    /// Checks and keeps `tokens`, the bytes of each id (empty: the id has no token), and `merges`, pairs of ids by rank.
+    /// Checks and keeps `tokens`, the bytes of each id (empty: the id has no token), `merges`, pairs of ids by rank, and
+    /// `specials`, the tokens that are matched in a text as they stand, in any order.
     ///
     /// # Errors
-    /// Duplicate tokens or merges, merges of or into tokens that do not exist, a vocabulary without any single byte.
-    pub fn new(tokens: Vec<Vec<u8>>, merges: Vec<(TokenId, TokenId)>) -> Result<Self, BytePairsError> {
+    /// Duplicate tokens or merges, merges of or into tokens that do not exist, special tokens that are not UTF-8 or
+    /// empty, a vocabulary without any single byte.
+    pub fn new(
+        tokens: Vec<Vec<u8>>,
+        merges: Vec<(TokenId, TokenId)>,
+        mut specials: Vec<TokenId>,
+    ) -> Result<Self, BytePairsError> {
         let mut ids: HashMap<&[u8], TokenId> = HashMap::with_capacity(tokens.len());
         for (id, bytes) in (0..).zip(&tokens).filter(|(_, bytes)| !bytes.is_empty()) {
             if let Some(first) = ids.insert(bytes, id) {
@@ -87,7 +97,15 @@ impl BytePairs {
                 return Err(BytePairsError::DuplicateMerge { rank, left, right });
             }
         }
-        Ok(Self { tokens, merges, merged })
+        let is_text = |id: TokenId| {
+            tokens.get(id as usize).is_some_and(|bytes| !bytes.is_empty() && std::str::from_utf8(bytes).is_ok())
+        };
+        specials.sort_unstable();
+        specials.dedup();
+        match specials.iter().find(|&&id| !is_text(id)) {
+            Some(&id) => Err(BytePairsError::Special(id)),
+            None => Ok(Self { tokens, merges, merged, specials }),
+        }
     }
 
     /// The bytes of each id; empty where an id has no token.
@@ -105,10 +123,26 @@ impl BytePairs {
         &self.merged
     }
 
-    /// The special tokens: more than one byte, and made by no merge. They are matched in the text as they stand.
-    pub fn specials(&self) -> Vec<TokenId> {
-        let made: HashSet<TokenId> = self.merged.iter().copied().collect();
-        (0..).zip(&self.tokens).filter(|(id, bytes)| bytes.len() > 1 && !made.contains(id)).map(|(id, _)| id).collect()
+    /// The special tokens, ascending. They are matched in the text as they stand.
+    pub fn specials(&self) -> &[TokenId] {
+        &self.specials
+    }
+
+    /// Leaves out the tokens from `n_vocab` on, and says which they are.
+    ///
+    /// # Errors
+    /// The rank of a merge that needs or makes one of them.
+    pub fn truncate(&mut self, n_vocab: u32) -> Result<Vec<TokenId>, usize> {
+        let beyond = |id: &TokenId| *id >= n_vocab;
+        let mut merges = self.merges.iter().zip(&self.merged);
+        if let Some(rank) = merges.position(|((left, right), whole)| [left, right, whole].into_iter().any(beyond)) {
+            return Err(rank);
+        }
+        let ids = (0..).zip(&self.tokens).filter(|(id, bytes)| beyond(id) && !bytes.is_empty());
+        let left_out = ids.map(|(id, _)| id).collect();
+        self.tokens.truncate(n_vocab as usize);
+        self.specials.retain(|id| !beyond(id));
+        Ok(left_out)
     }
 }
 
@@ -121,9 +155,16 @@ mod tests {
     }
 
     #[test]
-    fn tokens_that_no_merge_makes_are_special() {
-        let pairs = BytePairs::new(tokens(&["a", "b", "ab", "", "<|end|>"]), vec![(0, 1)]).unwrap();
-        assert_eq!(pairs.specials(), [4]);
+    fn tokens_beyond_a_model_are_left_out_unless_a_merge_needs_them() {
+        let all = BytePairs::new(tokens(&["a", "b", "ab", "", "<|end|>"]), vec![(0, 1)], vec![4]).unwrap();
+        assert_eq!(all.specials(), [4]);
+        let cut = |n_vocab| {
+            let mut pairs = all.clone();
+            pairs.truncate(n_vocab).map(|left_out| (left_out, pairs.tokens().len(), pairs.specials().to_vec()))
+        };
+        assert_eq!(cut(9), Ok((vec![], 5, vec![4])));
+        assert_eq!(cut(4), Ok((vec![4], 4, vec![])));
+        assert_eq!(cut(2), Err(0));
     }
 
     #[test]
@@ -139,7 +180,11 @@ mod tests {
             (&["ab"], &[], NoBytes),
         ];
         for (list, merges, fault) in cases {
-            assert_eq!(BytePairs::new(tokens(list), merges.to_vec()), Err(fault));
+            assert_eq!(BytePairs::new(tokens(list), merges.to_vec(), vec![]), Err(fault));
+        }
+        for (list, special) in [(vec![vec![b'a'], vec![0xff]], 1), (vec![vec![b'a'], vec![]], 1), (vec![vec![b'a']], 2)]
+        {
+            assert_eq!(BytePairs::new(list, vec![], vec![0, special]), Err(Special(special)));
         }
     }
 }

@@ -28,7 +28,8 @@ pub fn byte_pairs() -> Result<BytePairs, TokenizerError> {
         .filter(|(_, bytes)| bytes.len() > 1)
         .filter_map(|(id, bytes)| last_merge(bytes, id, &ranks))
         .collect();
-    BytePairs::new(tokens, merges).map_err(|error| broken(error.to_string()))
+    let end_of_text = N_VOCAB - 1;
+    BytePairs::new(tokens, merges, vec![end_of_text]).map_err(|error| broken(error.to_string()))
 }
 
 /// The two parts that merging by ranks below `rank` leaves of `bytes`, `None` if it leaves more.

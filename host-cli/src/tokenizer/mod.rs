@@ -1,16 +1,21 @@
 //! Text to token ids and back.
 //!
-//! Four kinds: single characters (`chars`), byte-level BPE by GPT-2's scheme ([`byte_pairs`], `bpe`) from Hugging
-//! Face's files (`hugging_face`) or from GPT-2's own table (`gpt2`), any other `tokenizer.json`, and what a blob holds
-//! ([`section`]), which core encodes as it does on the device.
+//! Three kinds: single characters (`chars`), byte-level BPE by GPT-2's scheme ([`byte_pairs`], `bpe` with `merge`), and any
+//! other `tokenizer.json` (`other`). A `document` is what Hugging Face's files say, with the `companions` that lie beside
+//! them; `hugging_face` tells whether it is GPT-2's scheme. GPT-2's own table is `gpt2`, what a blob holds [`section`].
 //! Which one serves a model: [`select`].
 
 mod bpe;
 mod byte_level;
 pub mod byte_pairs;
 mod chars;
+mod companions;
+mod document;
+mod error;
 mod gpt2;
 mod hugging_face;
+mod merge;
+mod other;
 pub mod section;
 pub mod select;
 
@@ -19,12 +24,11 @@ use std::borrow::Cow;
 use bpe::Bpe;
 use byte_pairs::BytePairs;
 use chars::Chars;
+use document::Document;
 use emberlm_core::config::TokenId;
-use section::Section;
+use other::Other;
 
-use crate::files::{FileError, json};
-use crate::shown;
-
+pub use error::{Position, TokenizerError};
 pub use gpt2::N_VOCAB as GPT2_N_VOCAB;
 
 /// Text to token ids and back.
@@ -36,8 +40,7 @@ pub struct Tokenizer {
 enum Kind {
     Chars(Chars),
     Bpe(Box<Bpe>),
-    Other(Box<hugging_face::Other>),
-    Section(Section),
+    Other(Box<Other>),
 }
 
 /// What a blob's tokeniser section holds.
@@ -49,110 +52,12 @@ pub enum SectionParts {
     BytePairs(BytePairs),
 }
 
-/// The place of a character in a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
-    /// Line, from 1.
-    pub line: usize,
-    /// Characters from the line's start, from 1.
-    pub column: usize,
-    /// Bytes from the text's start, from 0.
-    pub offset: usize,
-}
-
-/// Why text does not become ids.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TokenizerError {
-    /// The vocabulary has nothing for a character.
-    #[error(
-        "the tokenizer has no token for {c:?} (U+{code:04X}) at line {line}, column {column} (byte {offset}){text}",
-        code = u32::from(*.c), line = .position.line, column = .position.column, offset = .position.offset,
-        text = .text.as_ref().map_or_else(String::new, |name| format!(" of {}", shown::message(name)))
-    )]
-    Unrepresentable {
-        /// The character.
-        c: char,
-        /// Where it stands.
-        position: Position,
-        /// The name of the text, where it has one.
-        text: Option<String>,
-    },
-    /// An id without a token.
-    #[error("id {id} has no token: the vocabulary of {origin} ends at {len}")]
-    UnknownId {
-        /// The id.
-        id: TokenId,
-        /// Where the vocabulary is from.
-        origin: String,
-        /// One more than the highest id.
-        len: usize,
-    },
-    /// A file or section that is no tokenizer.
-    #[error("{origin} is no tokenizer that can be used: {}", shown::message(why))]
-    Broken {
-        /// The file or section.
-        origin: String,
-        /// What is wrong.
-        why: String,
-    },
-    /// A file could not be read, or is something else.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// No tokenizer was named and none was found.
-    #[error("no tokenizer: {0}")]
-    Missing(String),
-    /// A blob's tokeniser section cannot hold this tokenizer.
-    #[error("{origin} cannot live in a blob: {}", shown::message(why))]
-    NotPortable {
-        /// Where the tokenizer is from.
-        origin: String,
-        /// What differs from what a section holds.
-        why: String,
-    },
-    /// The `tokenizers` crate failed.
-    #[error("the tokenizer failed: {}", shown::message(.0))]
-    Failed(String),
-}
-
-impl TokenizerError {
-    /// A stable name for the kind of error.
-    pub const fn kind(&self) -> &'static str {
+impl SectionParts {
+    /// The bytes of a token; `None` for an id without one.
+    pub fn token_bytes(&self, id: TokenId) -> Option<Vec<u8>> {
         match self {
-            Self::Unrepresentable { .. } => "unrepresentable_text",
-            Self::UnknownId { .. } => "token_out_of_range",
-            Self::Missing(_) => "no_tokenizer",
-            Self::File(error) => error.kind(),
-            _ => "tokenizer",
-        }
-    }
-
-    /// The same error, of the text called `name`.
-    pub fn in_text(self, name: &str) -> Self {
-        match self {
-            Self::Unrepresentable { c, position, .. } => {
-                Self::Unrepresentable { c, position, text: Some(name.to_owned()) }
-            }
-            other => other,
-        }
-    }
-
-    /// The character at byte `offset` of `text` has no token.
-    fn unrepresentable(text: &str, offset: usize) -> Self {
-        let c = text[offset..].chars().next().unwrap_or(char::REPLACEMENT_CHARACTER);
-        Self::Unrepresentable { c, position: Position::of(text, offset), text: None }
-    }
-}
-
-impl Position {
-    /// The place of the character at byte `offset` of `text`.
-    pub fn of(text: &str, offset: usize) -> Self {
-        let before = &text[..offset];
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Self {
-            line: 1 + before.bytes().filter(|&byte| byte == b'\n').count(),
-            column: 1 + before[line_start..].chars().count(),
-            offset,
+            Self::Chars(chars) => chars.get(id as usize).map(|c| c.to_string().into_bytes()),
+            Self::BytePairs(pairs) => pairs.tokens().get(id as usize).filter(|bytes| !bytes.is_empty()).cloned(),
         }
     }
 }
@@ -172,10 +77,14 @@ impl Tokenizer {
     /// The parts contradict each other.
     pub fn from_parts(parts: SectionParts, origin: impl Into<String>) -> Result<Self, TokenizerError> {
         let origin = origin.into();
-        match Section::new(parts) {
-            Ok(section) => Ok(Self { kind: Kind::Section(section), origin }),
-            Err(error) => Err(TokenizerError::Broken { origin, why: error.to_string() }),
-        }
+        let kind = match parts {
+            SectionParts::BytePairs(pairs) => Kind::Bpe(Box::new(Bpe::new(pairs)?)),
+            SectionParts::Chars(list) => match Chars::new(list) {
+                Ok(chars) => Kind::Chars(chars),
+                Err(why) => return Err(TokenizerError::Broken { origin, why }),
+            },
+        };
+        Ok(Self { kind, origin })
     }
 
     /// A tokenizer from the bytes of a `tokenizer.json`; `origin` says where it is from.
@@ -184,15 +93,10 @@ impl Tokenizer {
     /// It cannot be used; the message says why.
     pub fn from_tokenizer_json(json: &[u8], origin: impl Into<String>) -> Result<Self, TokenizerError> {
         let origin = origin.into();
-        json::check_keys(json).map_err(|why| TokenizerError::Broken { origin: origin.clone(), why })?;
-        let kind = match hugging_face::byte_pairs(json) {
-            Ok(pairs) => Kind::Bpe(Box::new(Bpe::new(pairs)?)),
-            Err(why) => match hugging_face::Other::new(json, why) {
-                Ok(other) => Kind::Other(Box::new(other)),
-                Err(why) => return Err(TokenizerError::Broken { origin, why }),
-            },
-        };
-        Ok(Self { kind, origin })
+        match Document::of_json(json) {
+            Ok(document) => Self::from_document(&document, origin),
+            Err(why) => Err(TokenizerError::Broken { origin, why }),
+        }
     }
 
     /// A tokenizer from a `vocab.json` and a `merges.txt`; `origin` says where they are from.
@@ -205,10 +109,21 @@ impl Tokenizer {
         origin: impl Into<String>,
     ) -> Result<Self, TokenizerError> {
         let origin = origin.into();
-        let pairs = json::check_keys(vocab)
-            .and_then(|()| hugging_face::byte_pairs_of_files(vocab, merges))
-            .map_err(|why| TokenizerError::Broken { origin: origin.clone(), why })?;
-        Ok(Self { kind: Kind::Bpe(Box::new(Bpe::new(pairs)?)), origin })
+        match Document::of_vocab_and_merges(vocab, merges) {
+            Ok(document) => Self::from_document(&document, origin),
+            Err(why) => Err(TokenizerError::Broken { origin, why }),
+        }
+    }
+
+    fn from_document(document: &Document, origin: String) -> Result<Self, TokenizerError> {
+        let kind = match hugging_face::byte_pairs(document) {
+            Ok(pairs) => Kind::Bpe(Box::new(Bpe::new(pairs)?)),
+            Err(why) => match Other::new(document, why) {
+                Ok(other) => Kind::Other(Box::new(other)),
+                Err(why) => return Err(TokenizerError::Broken { origin, why }),
+            },
+        };
+        Ok(Self { kind, origin })
     }
 
     /// A tokenizer from a JSON list of characters; `origin` says where it is from.
@@ -235,7 +150,6 @@ impl Tokenizer {
             Kind::Chars(chars) => chars.list().len(),
             Kind::Bpe(bpe) => bpe.pairs().tokens().len(),
             Kind::Other(other) => other.len(),
-            Kind::Section(section) => section.n_vocab(),
         }
     }
 
@@ -248,7 +162,6 @@ impl Tokenizer {
             Kind::Chars(chars) => chars.encode(text),
             Kind::Bpe(bpe) => bpe.encode(text),
             Kind::Other(other) => other.encode(text),
-            Kind::Section(section) => section.encode(text),
         }
     }
 
@@ -258,7 +171,6 @@ impl Tokenizer {
             Kind::Chars(chars) => chars.list().get(id as usize).map(|c| Cow::Owned(c.to_string().into_bytes())),
             Kind::Bpe(bpe) => bpe.token_bytes(id).map(Cow::Borrowed),
             Kind::Other(other) => other.token_bytes(id).map(Cow::Borrowed),
-            Kind::Section(section) => section.token_bytes(id),
         }
     }
 
@@ -304,11 +216,35 @@ impl Tokenizer {
         match &self.kind {
             Kind::Chars(chars) => Ok(SectionParts::Chars(chars.list().to_vec())),
             Kind::Bpe(bpe) => Ok(SectionParts::BytePairs(bpe.pairs().clone())),
-            Kind::Section(section) => Ok(section.parts().clone()),
-            Kind::Other(other) => {
-                Err(TokenizerError::NotPortable { origin: self.origin.clone(), why: other.why.clone() })
-            }
+            Kind::Other(other) => Err(self.not_portable(other.why.clone())),
         }
+    }
+
+    /// [`Tokenizer::section_parts`] for a model of `n_vocab` tokens, and the tokens left out because it lacks them.
+    ///
+    /// # Errors
+    /// Those of `section_parts`; a merge needs or makes a token that the model lacks.
+    pub fn section_parts_of_model(&self, n_vocab: u32) -> Result<(SectionParts, Vec<TokenId>), TokenizerError> {
+        let mut parts = self.section_parts()?;
+        let left_out = match &mut parts {
+            SectionParts::Chars(chars) => {
+                let ids = (n_vocab..).take(chars.len().saturating_sub(n_vocab as usize)).collect();
+                chars.truncate(n_vocab as usize);
+                Ok(ids)
+            }
+            SectionParts::BytePairs(pairs) => pairs.truncate(n_vocab),
+        };
+        let why = |rank| {
+            let n = self.n_vocab();
+            self.not_portable(format!(
+                "it has {n} tokens, the model {n_vocab}, and merge {rank} needs one of the others"
+            ))
+        };
+        Ok((parts, left_out.map_err(why)?))
+    }
+
+    fn not_portable(&self, why: String) -> TokenizerError {
+        TokenizerError::NotPortable { origin: self.origin.clone(), why }
     }
 
     fn unknown_id(&self, id: TokenId) -> TokenizerError {

@@ -1,9 +1,7 @@
 //! A blob's tokeniser section: the parts that encode text, to its bytes and back.
 
-use std::borrow::Cow;
-
 use emberlm_core::config::TokenId;
-use emberlm_core::tokenizer::{self as core, EncodeError, MAX_PROBES, TokenizerHead, first_slot};
+use emberlm_core::tokenizer::{self as core, MAX_PROBES, TokenizerHead, first_slot};
 
 use super::byte_pairs::BytePairs;
 use super::{SectionParts, TokenizerError};
@@ -35,10 +33,8 @@ pub fn encode(parts: &SectionParts) -> Vec<u8> {
                 words.push(count(text.len()));
             }
             words.extend(byte_tokens(pairs));
-            let is_text = |id: &TokenId| std::str::from_utf8(&pairs.tokens()[*id as usize]).is_ok();
-            let specials: Vec<TokenId> = pairs.specials().into_iter().filter(is_text).collect();
             let slots = slots(pairs.merges());
-            words.extend(&specials);
+            words.extend(pairs.specials());
             words.extend(pairs.merges().iter().zip(pairs.merged()).flat_map(|(&(left, right), &id)| [left, right, id]));
             words.extend(&slots);
             let head = TokenizerHead {
@@ -46,7 +42,7 @@ pub fn encode(parts: &SectionParts) -> Vec<u8> {
                 n_tokens: count(pairs.tokens().len()),
                 n_merges: count(pairs.merges().len()),
                 text_bytes: count(text.len()),
-                n_specials: count(specials.len()),
+                n_specials: count(pairs.specials().len()),
                 n_slots: count(slots.len()),
             };
             (head, words, text)
@@ -97,62 +93,6 @@ fn count(n: usize) -> u32 {
     u32::try_from(n).expect("a vocabulary has fewer than 2^32 bytes")
 }
 
-/// A tokenizer that encodes as the device does: by core, from the bytes of a section.
-pub struct Section {
-    parts: SectionParts,
-    bytes: Vec<u8>,
-}
-
-impl Section {
-    /// Writes and checks the section of `parts`.
-    ///
-    /// # Errors
-    /// The parts contradict each other.
-    pub fn new(parts: SectionParts) -> Result<Self, core::TokenizerError> {
-        let bytes = encode(&parts);
-        core::Tokenizer::open(&bytes, u32::MAX)?;
-        Ok(Self { parts, bytes })
-    }
-
-    /// What the section holds.
-    pub const fn parts(&self) -> &SectionParts {
-        &self.parts
-    }
-
-    /// One more than the highest id.
-    pub fn n_vocab(&self) -> usize {
-        match &self.parts {
-            SectionParts::Chars(chars) => chars.len(),
-            SectionParts::BytePairs(pairs) => pairs.tokens().len(),
-        }
-    }
-
-    /// The bytes of `id`, `None` where it has no token.
-    pub fn token_bytes(&self, id: TokenId) -> Option<Cow<'_, [u8]>> {
-        match &self.parts {
-            SectionParts::Chars(chars) => chars.get(id as usize).map(|c| Cow::Owned(c.to_string().into_bytes())),
-            SectionParts::BytePairs(pairs) => {
-                pairs.tokens().get(id as usize).map(|bytes| Cow::Borrowed(&bytes[..])).filter(|bytes| !bytes.is_empty())
-            }
-        }
-    }
-
-    /// The ids of `text`.
-    ///
-    /// # Errors
-    /// A character for which there is no token.
-    pub fn encode(&self, text: &str) -> Result<Vec<TokenId>, TokenizerError> {
-        let tokenizer = core::Tokenizer::open(&self.bytes, u32::MAX).map_err(|error| broken(&error))?;
-        let mut ids = vec![0; text.len()];
-        match tokenizer.encode(text, &mut ids) {
-            Ok(n) => ids.truncate(n),
-            Err(EncodeError::Character { offset, .. }) => return Err(TokenizerError::unrepresentable(text, offset)),
-            Err(error) => return Err(TokenizerError::Failed(error.to_string())),
-        }
-        Ok(ids)
-    }
-}
-
 /// What the section holds.
 ///
 /// # Errors
@@ -165,9 +105,11 @@ pub fn parts(section: &core::Tokenizer<'_>) -> Result<SectionParts, TokenizerErr
             let char_of = |bytes: Vec<u8>| std::str::from_utf8(&bytes).ok().and_then(|text| text.chars().next());
             Ok(SectionParts::Chars(tokens.filter_map(char_of).collect()))
         }
-        core::Kind::ByteBpe => BytePairs::new(tokens.collect(), section.merges().collect())
-            .map(SectionParts::BytePairs)
-            .map_err(|error| broken(&error)),
+        core::Kind::ByteBpe => {
+            BytePairs::new(tokens.collect(), section.merges().collect(), section.specials().collect())
+                .map(SectionParts::BytePairs)
+                .map_err(|error| broken(&error))
+        }
     }
 }
 
@@ -195,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_section_that_is_no_bpe_is_refused() {
-        let pairs = BytePairs::new(vec![b"a".to_vec(), b"b".to_vec(), b"ab".to_vec()], vec![(0, 1)]).unwrap();
+        let pairs = BytePairs::new(vec![b"a".to_vec(), b"b".to_vec(), b"ab".to_vec()], vec![(0, 1)], vec![]).unwrap();
         let mut bytes = encode(&SectionParts::BytePairs(pairs));
         *bytes.last_mut().unwrap() = b'a';
         assert_eq!(core::Tokenizer::open(&bytes, 3).unwrap_err(), core::TokenizerError::Merge(0));

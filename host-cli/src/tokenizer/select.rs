@@ -7,7 +7,8 @@ use serde_json::Value;
 use crate::files::Wanted;
 use crate::files::read::{self, MOST_OF_TOKENIZER};
 
-use super::{GPT2_N_VOCAB, SectionParts, Tokenizer, TokenizerError};
+use super::document::Document;
+use super::{GPT2_N_VOCAB, SectionParts, Tokenizer, TokenizerError, companions};
 use crate::shown;
 
 /// What is known when a tokenizer is looked for.
@@ -23,12 +24,22 @@ pub struct Search<'a> {
     pub n_vocab: Option<u32>,
 }
 
-/// A tokenizer, and whether it was only assumed.
+/// A tokenizer, and what is to be said of it.
 pub struct Found {
     /// The tokenizer.
     pub tokenizer: Tokenizer,
     /// Nothing named it: the model's vocabulary has GPT-2's size.
     pub assumed: bool,
+    /// What its files say and is not done, a line each.
+    pub notes: Vec<String>,
+    /// The folder of its files.
+    pub folder: Option<PathBuf>,
+}
+
+impl Found {
+    fn built_in(tokenizer: Tokenizer, assumed: bool) -> Self {
+        Self { tokenizer, assumed, notes: Vec::new(), folder: None }
+    }
 }
 
 impl Search<'_> {
@@ -38,21 +49,21 @@ impl Search<'_> {
     /// # Errors
     /// The first of these that exists is broken, or none exists.
     pub fn find(self) -> Result<Found, TokenizerError> {
-        let known = |tokenizer| Ok(Found { tokenizer, assumed: false });
         match self.named {
-            Some("gpt2") => return known(Tokenizer::gpt2()?),
-            Some(path) => return known(from_path(Path::new(path))?),
+            Some("gpt2") => return Ok(Found::built_in(Tokenizer::gpt2()?, false)),
+            Some(path) => return from_path(Path::new(path)),
             None => {}
         }
         let folder = self.checkpoint.map(|path| if path.is_dir() { path } else { parent(path) });
         if let Some(files) = folder.and_then(files_in) {
-            return known(files.read()?);
+            return files.read();
         }
         if let Some(parts) = self.section {
-            return known(Tokenizer::from_parts(parts, "the blob's tokeniser section")?);
+            let tokenizer = Tokenizer::from_parts(parts, "the blob's tokeniser section")?;
+            return Ok(Found::built_in(tokenizer, false));
         }
         if self.n_vocab == Some(GPT2_N_VOCAB) {
-            return Ok(Found { tokenizer: Tokenizer::gpt2()?, assumed: true });
+            return Ok(Found::built_in(Tokenizer::gpt2()?, true));
         }
         let mut reasons = vec!["--tokenizer is not given".to_owned()];
         match folder {
@@ -64,6 +75,8 @@ impl Search<'_> {
     }
 }
 
+const TOKENIZER_JSON: &str = "tokenizer.json";
+
 const NAMES: &str = "tokenizer.json, vocab.json with merges.txt or chars.json";
 
 /// A tokenizer's files.
@@ -74,22 +87,41 @@ enum Files {
 }
 
 impl Files {
-    fn read(&self) -> Result<Tokenizer, TokenizerError> {
-        match self {
-            Self::TokenizerJson(path) => Tokenizer::from_tokenizer_json(&read(path)?, shown::path(path).to_string()),
-            Self::CharsJson(path) => Tokenizer::from_chars_json(&read(path)?, shown::path(path).to_string()),
+    fn read(&self) -> Result<Found, TokenizerError> {
+        let path = match self {
+            Self::TokenizerJson(path) | Self::VocabAndMerges(path, _) | Self::CharsJson(path) => path,
+        };
+        let origin = shown::path(path).to_string();
+        let broken = |why: String| TokenizerError::Broken { origin: origin.clone(), why };
+        let folder = parent(path);
+        let (tokenizer, notes) = match self {
+            Self::TokenizerJson(path) => {
+                let mut document = Document::of_json(&read(path)?).map_err(broken)?;
+                // A file with a name of its own belongs to no folder.
+                let is_standard = path.file_name().is_some_and(|name| name == TOKENIZER_JSON);
+                let notes = if is_standard { companions::apply(&mut document, folder, false)? } else { Vec::new() };
+                (Tokenizer::from_document(&document, origin)?, notes)
+            }
             Self::VocabAndMerges(vocab, merges) => {
                 let merges = read::text(merges, MOST_OF_TOKENIZER)?;
-                Tokenizer::from_vocab_and_merges(&read(vocab)?, &merges, shown::path(vocab).to_string())
+                let mut document = Document::of_vocab_and_merges(&read(vocab)?, &merges).map_err(broken)?;
+                let notes = companions::apply(&mut document, folder, true)?;
+                (Tokenizer::from_document(&document, origin)?, notes)
             }
-        }
+            Self::CharsJson(path) => {
+                let unread = companions::names_in(folder).into_iter();
+                let note = |name| format!("{name} is not read: chars.json alone is the vocabulary");
+                (Tokenizer::from_chars_json(&read(path)?, origin)?, unread.map(note).collect())
+            }
+        };
+        Ok(Found { tokenizer, assumed: false, notes, folder: Some(folder.to_owned()) })
     }
 }
 
 /// The tokenizer's files in `folder`.
 fn files_in(folder: &Path) -> Option<Files> {
     let file = |name: &str| Some(folder.join(name)).filter(|path| read::is_there(path));
-    if let Some(path) = file("tokenizer.json") {
+    if let Some(path) = file(TOKENIZER_JSON) {
         return Some(Files::TokenizerJson(path));
     }
     if let (Some(vocab), Some(merges)) = (file("vocab.json"), file("merges.txt")) {
@@ -99,7 +131,7 @@ fn files_in(folder: &Path) -> Option<Files> {
 }
 
 /// The tokenizer that a path from the user names: a folder with files, or one of them, told by what it holds.
-fn from_path(path: &Path) -> Result<Tokenizer, TokenizerError> {
+fn from_path(path: &Path) -> Result<Found, TokenizerError> {
     if path.is_dir() {
         let missing = || TokenizerError::Missing(format!("{} holds no {NAMES}", shown::path(path)));
         return files_in(path).ok_or_else(missing)?.read();
@@ -178,9 +210,9 @@ mod tests {
             folder(&[("vocab.json", VOCAB), ("merges.txt", "a b"), ("t.json", json), ("c.json", r#"["b", "a"]"#)]);
         for (name, ids) in [("vocab.json", [2].as_slice()), ("merges.txt", &[2]), ("t.json", &[2]), ("c.json", &[1, 0])]
         {
-            let tokenizer = from_path(&files.path().join(name)).unwrap();
+            let tokenizer = from_path(&files.path().join(name)).unwrap().tokenizer;
             assert_eq!(tokenizer.encode("ab").unwrap(), ids, "{name}");
         }
-        assert_eq!(from_path(files.path()).unwrap().encode("ab").unwrap(), [2]);
+        assert_eq!(from_path(files.path()).unwrap().tokenizer.encode("ab").unwrap(), [2]);
     }
 }

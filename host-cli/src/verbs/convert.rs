@@ -11,7 +11,7 @@ use emberlm_core::format::Format;
 use serde::Serialize;
 
 use crate::calibration::RawCalibration;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, EndTokens};
 use crate::cli::Outcome;
 use crate::console::{Console, Report};
 use crate::convert::budget::Budget;
@@ -21,12 +21,13 @@ use crate::convert::{Conversion, Options, convert};
 use crate::error::Error;
 use crate::files::output::{self, is_blob};
 use crate::files::{Inputs, Output};
+use crate::generation::END_OF_TEXT;
 use crate::model_file::{Blob, RawCheckpoint};
 use crate::named;
 use crate::replacing::RawReplacing;
 use crate::shown;
 use crate::tokenizer::select::Search;
-use crate::tokenizer::{SectionParts, Tokenizer, TokenizerError, section};
+use crate::tokenizer::{GPT2_N_VOCAB, SectionParts, Tokenizer, TokenizerError, section};
 use crate::weights::{Finder, have_integers};
 
 /// The words after `convert`.
@@ -216,6 +217,7 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     let checkpoint = args.layout.open(&args.checkpoint, console)?;
     let output = Output::begin(&args.output, &permit, is_blob)?;
     let tokenizer = if args.no_tokenizer { None } else { tokenizer_for_blob(args.search(&checkpoint), console)? };
+    note_ends(args, &checkpoint, tokenizer.as_ref(), console)?;
     let config = checkpoint.config();
     let weights = args.weights()?;
     let windows = if have_integers(weights, &checkpoint)? {
@@ -281,7 +283,7 @@ impl RawArgs {
 
 /// What the blob's tokeniser section is to hold.
 pub(super) fn tokenizer_for_blob(search: Search<'_>, console: Console) -> Result<Option<SectionParts>, Error> {
-    let is_named = search.named.is_some();
+    let (is_named, n_vocab) = (search.named.is_some(), search.n_vocab.unwrap_or(u32::MAX));
     let found = match search.find() {
         Err(TokenizerError::Missing(_)) if !is_named => {
             console.note("no tokenizer beside the checkpoint: the blob has none");
@@ -293,12 +295,53 @@ pub(super) fn tokenizer_for_blob(search: Search<'_>, console: Console) -> Result
         }
         found => found?,
     };
-    let origin = found.tokenizer.origin().to_owned();
-    match found.tokenizer.section_parts() {
-        Ok(parts) => {
-            console.note(format!("tokenizer {origin}"));
+    let tokenizer = found.tokenizer;
+    found.notes.iter().for_each(|note| console.note(note));
+    match tokenizer.section_parts_of_model(n_vocab) {
+        Ok((parts, left_out)) => {
+            console.note(format!("tokenizer {}", tokenizer.origin()));
+            if let Some(note) = note_left_out(&tokenizer, &left_out, n_vocab) {
+                console.note(note);
+            }
             Ok(Some(parts))
         }
         Err(error) => Err(Error::Usage(format!("{error}; --no-tokenizer leaves it out of the blob"))),
     }
+}
+
+/// Says which of the tokens that end a text a blob does not know.
+fn note_ends(
+    args: &RawArgs,
+    checkpoint: &Checkpoint,
+    tokenizer: Option<&SectionParts>,
+    console: Console,
+) -> Result<(), Error> {
+    let n_vocab = checkpoint.config().n_vocab;
+    let ends = EndTokens::read(checkpoint.folder(), args.layout.options().config.as_deref(), n_vocab)?;
+    ends.notes.iter().for_each(|note| console.note(note));
+    // GPT-2's own tokenizer is assumed of a blob without one, by its size.
+    let assumed = (n_vocab == GPT2_N_VOCAB && tokenizer.is_none()).then_some(GPT2_N_VOCAB - 1);
+    for id in ends.ids {
+        let bytes = tokenizer.and_then(|tokenizer| tokenizer.token_bytes(id));
+        if assumed == Some(id) || bytes.as_deref() == Some(END_OF_TEXT) {
+            continue;
+        }
+        let text =
+            bytes.map(|bytes| format!(" ({})", shown::quoted(&String::from_utf8_lossy(&bytes)))).unwrap_or_default();
+        let way_out = "`generate --tokenizer CHECKPOINT` ends there too";
+        let why = "text from a blob ends at <|endoftext|> alone";
+        console.note(format!("eos_token_id {id}{text} is not kept: {why}; {way_out}"));
+    }
+    Ok(())
+}
+
+/// What is said of tokens that a blob's tokenizer does not have because the model lacks them.
+fn note_left_out(tokenizer: &Tokenizer, ids: &[TokenId], n_vocab: u32) -> Option<String> {
+    /// Tokens that are named, at most.
+    const NAMED: usize = 5;
+    let named = |&id: &TokenId| format!("{} ({id})", shown::quoted(&tokenizer.token_text(id).unwrap_or_default()));
+    let named: Vec<String> = ids.iter().take(NAMED).map(named).collect();
+    let more = if ids.len() > NAMED { format!(" and {} more", ids.len() - NAMED) } else { String::new() };
+    let why = format!("the model's n_vocab is {n_vocab}: a text with them is read as ordinary text");
+    (!ids.is_empty()).then(|| format!("left out of the blob's tokenizer: {}{more}; {why}", named.join(", ")))
 }

@@ -12,6 +12,7 @@ use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 use serde::Serialize;
 
+use crate::checkpoint::EndTokens;
 use crate::cli::Outcome;
 use crate::console::{Console, Report};
 use crate::error::Error;
@@ -21,7 +22,7 @@ use crate::kv::RawKv;
 use crate::model_file::Blob;
 use crate::shown;
 use crate::signals;
-use crate::tokenizer::select::Search;
+use crate::tokenizer::select::{Found, Search};
 
 /// The words after `generate`.
 #[derive(Args, Debug)]
@@ -64,7 +65,8 @@ pub struct RawArgs {
     /// Tell tokens per second and bits per token on standard error
     #[arg(long)]
     stats: bool,
-    /// `gpt2`, a tokenizer.json, vocab.json, chars.json, or a folder with one of them [default: the blob's own]
+    /// `gpt2`, a tokenizer.json, vocab.json, chars.json, or a folder with one of them [default: the blob's own]. The
+    /// text ends at the eos_token_id of the folder's generation_config.json or config.json
     #[arg(long, value_name = "PATH")]
     tokenizer: Option<String>,
     #[command(flatten)]
@@ -146,8 +148,10 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
         section: blob.section()?,
         n_vocab: Some(config.n_vocab),
     };
-    let tokenizer = search.find()?.tokenizer;
-    let mut writer = Writer::new(&blob, &tokenizer, args.kv.resolve())?;
+    let Found { tokenizer, notes, folder, .. } = search.find()?;
+    let ends = folder.map(|folder| EndTokens::read(&folder, None, config.n_vocab)).transpose()?.unwrap_or_default();
+    notes.iter().chain(&ends.notes).for_each(|note| console.note(note));
+    let mut writer = Writer::new(&blob, &tokenizer, &ends.ids, args.kv.resolve())?;
     signals::watch_interrupt().map_err(|error| Error::Usage(format!("Ctrl-C cannot be watched: {error}")))?;
     if args.prompt.interactive {
         return interactive(&mut writer, request, args.stats, console);

@@ -11,7 +11,7 @@ use crate::console::{Console, Report};
 use crate::error::Error;
 use crate::input::{InputError, read_text};
 use crate::shown;
-use crate::tokenizer::select::Search;
+use crate::tokenizer::select::{Found, Search};
 
 /// The words after `tokenize`.
 #[derive(Args, Debug)]
@@ -56,7 +56,8 @@ impl Report for Tokens {
 /// # Errors
 /// No such tokenizer, text that it cannot represent, ids that it does not have.
 pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
-    let tokenizer = Search { named: Some(&args.tokenizer), ..Search::default() }.find()?.tokenizer;
+    let Found { tokenizer, notes, .. } = Search { named: Some(&args.tokenizer), ..Search::default() }.find()?;
+    notes.iter().for_each(|note| console.note(note));
     let (ids, text) = match args.text {
         Some(text) => (tokenizer.encode(&given(text, console)?)?, None),
         None => {

@@ -1,0 +1,341 @@
+//! The files of a tokenizer, as people have them: what lies beside them, what does not fit the model, and what is no
+//! tokenizer at all.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{command, run};
+use emberlm_tests::hf_writer;
+use emberlm_tests::models::Spec;
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+/// Bytes, and five merges.
+const N_TOKENS: usize = 261;
+
+/// The 256 bytes as GPT-2 spells them, and what "h e", "l l", "o \n", " t" and " t he" merge into.
+fn vocab() -> Map<String, Value> {
+    let prints = |byte: &u32| matches!(byte, 33..=126 | 161..=172 | 174..=255);
+    let mut others = 256..;
+    let spelled = (0..256u32).map(|byte| if prints(&byte) { byte } else { others.next().unwrap() });
+    let names = spelled.map(|code| char::from_u32(code).unwrap().to_string());
+    let merged = ["he", "ll", "oĊ", "Ġt", "Ġthe"].map(str::to_owned);
+    names.chain(merged).zip(0..).map(|(name, id)| (name, json!(id))).collect()
+}
+
+const MERGES: &str = "#version: 0.2\nh e\nl l\no Ċ\nĠ t\nĠt he\n";
+
+fn tokenizer_json() -> Value {
+    json!({
+        "version": "1.0", "added_tokens": [], "normalizer": null, "post_processor": null,
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+        "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+        "model": {"type": "BPE", "vocab": vocab(), "merges": MERGES.lines().skip(1).collect::<Vec<_>>()},
+    })
+}
+
+fn added(id: usize, content: &str) -> Value {
+    json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+           "normalized": false, "special": true})
+}
+
+/// A folder with a checkpoint of `n_vocab` tokens, and files.
+struct Folder {
+    folder: TempDir,
+    path: String,
+}
+
+impl Folder {
+    fn new(n_vocab: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        hf_writer::write(&Spec { n_vocab, ..Spec::SMALL }.model(5), folder.path()).unwrap();
+        let path = folder.path().to_str().unwrap().to_owned();
+        Self { folder, path }
+    }
+
+    fn with(self, name: &str, contents: impl ToString) -> Self {
+        fs::write(self.folder.path().join(name), contents.to_string()).unwrap();
+        self
+    }
+
+    fn with_vocab(self) -> Self {
+        self.with("vocab.json", Value::Object(vocab())).with("merges.txt", MERGES)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn set_config(&self, key: &str, value: Value) {
+        let path = self.folder.path().join("config.json");
+        let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        config[key] = value;
+        fs::write(path, config.to_string()).unwrap();
+    }
+
+    fn ids(&self, text: &str) -> Value {
+        run("tokenize", 0, &["tokenize", "--tokenizer", &self.path, text])["ids"].clone()
+    }
+
+    /// What a command says on standard error.
+    fn said(&self, args: &[&str], code: i32) -> String {
+        let output = command().args(args).assert().code(code).get_output().clone();
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    fn convert(&self) -> (String, String) {
+        let blob = self.file("model.blob");
+        let said = self.said(&["convert", &self.path, "-o", &blob, "--weights", "f32"], 0);
+        (blob, said)
+    }
+}
+
+fn error(args: &[&str]) -> String {
+    let error = run("error", 2, args)["error"]["message"].clone();
+    error.as_str().unwrap().to_owned()
+}
+
+/// The single line that a failed command says, besides what it opened before.
+fn one_line(args: &[&str]) -> String {
+    let output = command().args(args).assert().code(2).get_output().clone();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<&str> =
+        said.lines().filter(|line| !["layout ", "tokenizer "].iter().any(|note| line.starts_with(note))).collect();
+    assert!(matches!(lines[..], [line] if line.starts_with("error: ")), "{said}");
+    said
+}
+
+#[test]
+fn added_tokens_have_their_ids_in_text_and_in_blobs() {
+    let special = json!({"additional_special_tokens": ["<sep>"], "pad_token": "<pad>", "eos_token": "he"});
+    let folder = Folder::new(N_TOKENS + 3)
+        .with_vocab()
+        .with("added_tokens.json", json!({"<sep>": N_TOKENS, "<pad>": N_TOKENS + 1, "über": N_TOKENS + 2}))
+        .with("special_tokens_map.json", special);
+    assert_eq!(folder.ids("t<sep>hell"), json!([116, 261, 256, 257]));
+    // A special token that merges make as well is cut out of words.
+    assert_eq!(folder.ids(" the über"), json!([259, 256, 32, 263]));
+    let (blob, said) = folder.convert();
+    assert!(!said.contains("is no token"), "{said}");
+    let prompt = "t<sep>hell über the";
+    for verb in ["eval", "surprisal"] {
+        let of = |model: &str| run(verb, 0, &[verb, model, "--prompt", prompt]);
+        let (ours, theirs) = (of(&blob), of(&folder.path));
+        assert_eq!(ours["tokens_scored"], theirs["tokens_scored"]);
+        assert_eq!(ours["bytes_scored"], theirs["bytes_scored"]);
+    }
+    let surprisal = run("surprisal", 0, &["surprisal", &blob, "--prompt", prompt]);
+    let ids: Vec<&Value> =
+        surprisal["rows"][0]["tokens"].as_array().unwrap().iter().map(|token| &token["id"]).collect();
+    assert_eq!(json!(ids), folder.ids(prompt));
+}
+
+#[test]
+fn what_a_blob_cannot_say_of_added_tokens_is_refused_for_it_alone() {
+    let flags = json!({"content": "<mask>", "lstrip": true, "normalized": false, "rstrip": false,
+                       "single_word": false, "special": true});
+    let folder = Folder::new(N_TOKENS + 1)
+        .with_vocab()
+        .with("tokenizer_config.json", json!({"added_tokens_decoder": {"261": flags}, "mask_token": "<mask>"}));
+    assert_eq!(folder.ids("t  <mask> t"), json!([116, 261, 259]));
+    let convert = ["convert", &folder.path, "-o", &folder.file("b")];
+    let said = one_line(&convert);
+    assert!(said.contains("\"<mask>\" takes white space") && said.contains("--no-tokenizer"), "{said}");
+    command().args(convert).arg("--no-tokenizer").assert().success();
+}
+
+#[test]
+fn files_that_contradict_each_other_are_refused() {
+    let folder = || Folder::new(N_TOKENS + 1).with_vocab();
+    for (folder, says) in [
+        (folder().with("added_tokens.json", json!({"<x>": 3})), "the id 3 stands for two tokens"),
+        (folder().with("added_tokens.json", json!({"he": 261})), "has the id 261, and elsewhere 256"),
+        (folder().with("added_tokens.json", json!({"<x>": -1})), "added_tokens.json"),
+        (folder().with("added_tokens.json", json!({"<x>": 4_000_000_000u32})), "far beyond"),
+        (folder().with("added_tokens.json", json!(["<x>"])), "added_tokens.json"),
+        (folder().with("tokenizer_config.json", "{"), "tokenizer_config.json"),
+        (folder().with("tokenizer_config.json", json!({"added_tokens_decoder": {"x": {"content": "y"}}})), "\"x\""),
+        (folder().with("special_tokens_map.json", json!({"pad_token": 3})), "pad_token"),
+    ] {
+        let said = one_line(&["tokenize", "--tokenizer", &folder.path, "the"]);
+        assert!(said.contains(says), "{said}");
+    }
+}
+
+#[test]
+fn what_the_files_ask_for_is_done_or_said() {
+    let config = |config: Value| Folder::new(N_TOKENS).with_vocab().with("tokenizer_config.json", config);
+    let space = config(json!({"add_prefix_space": true}));
+    assert_eq!(space.ids("the"), json!([260]));
+    let said = one_line(&["convert", &space.path, "-o", &space.file("b")]);
+    assert!(said.contains("add_prefix_space") && said.contains("--no-tokenizer"), "{said}");
+    let json = |change: &dyn Fn(&mut Value)| {
+        let mut file = tokenizer_json();
+        change(&mut file);
+        Folder::new(N_TOKENS).with("tokenizer.json", file)
+    };
+    let template = json!({"type": "TemplateProcessing", "pair": [], "special_tokens": {},
+                          "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]});
+    for (folder, says) in [
+        (config(json!({"bos_token": "<s>", "add_bos_token": true})), "no \"<s>\" is added to a text"),
+        (config(json!({"unk_token": {"content": "<unk>"}})), "unk_token \"<unk>\" is no token of the vocabulary"),
+        (config(json!({"tokenizer_class": "CLIPTokenizer"})), "CLIPTokenizer"),
+        (config(json!({"do_lower_case": true})), "do_lower_case is not done"),
+        (
+            Folder::new(N_TOKENS).with_vocab().with("special_tokens_map.json", json!({"pad_token": "<pad>"})),
+            "\"<pad>\"",
+        ),
+        (json(&|file| file["post_processor"] = template.clone()), "\"<s>\" are not added to a text"),
+        (
+            json(&|_| ()).with("tokenizer_config.json", json!({"add_prefix_space": true})),
+            "add_prefix_space is true, in tokenizer.json false",
+        ),
+    ] {
+        for args in [
+            ["tokenize", "--tokenizer", &folder.path, "the"].as_slice(),
+            &["eval", &folder.path, "--prompt", "the the"],
+            &["convert", &folder.path, "-o", &folder.file("b"), "--weights", "f32"],
+        ] {
+            let said = folder.said(args, 0);
+            assert!(said.contains(says), "{args:?}: {said}");
+        }
+    }
+}
+
+#[test]
+fn tokens_that_the_model_lacks_are_left_out_of_blobs_and_named_in_texts() {
+    let mut file = tokenizer_json();
+    file["added_tokens"] = json!([added(N_TOKENS, "[PAD]"), added(N_TOKENS + 1, "[X]")]);
+    let folder = Folder::new(N_TOKENS + 1).with("tokenizer.json", file);
+    let (blob, said) = folder.convert();
+    assert!(
+        said.contains("left out of the blob's tokenizer: \"[X]\" (262)") && said.contains("n_vocab is 262"),
+        "{said}"
+    );
+    run("eval", 0, &["eval", &blob, "--prompt", "the [PAD]"]);
+    run("generate", 0, &["generate", &blob, "--prompt", "the", "--max-tokens", "3"]);
+    let text = folder.file("text");
+    fs::write(&text, "the [X]").unwrap();
+    let prompt = ["--prompt", "the [X]"];
+    let with_tokenizer = ["--prompt", "the [X]", "--tokenizer", &folder.path];
+    for args in [
+        [&["eval", &folder.path][..], &prompt].concat(),
+        [&["surprisal", &folder.path][..], &prompt].concat(),
+        [&["verify", &folder.path, &blob][..], &prompt].concat(),
+        [&["compare", &folder.path, "--calibrate", "none"][..], &prompt].concat(),
+        [&["eval", &blob][..], &with_tokenizer].concat(),
+        [&["generate", &blob][..], &with_tokenizer].concat(),
+        vec!["convert", &folder.path, "-o", &blob, "--calibrate", &text],
+    ] {
+        let said = error(&args);
+        assert!(said.contains("token 262 (\"[X]\")") && said.contains("n_vocab is 262"), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn a_blob_is_refused_a_tokenizer_whose_merges_need_tokens_that_the_model_lacks() {
+    let folder = Folder::new(N_TOKENS - 1).with_vocab();
+    let said = one_line(&["convert", &folder.path, "-o", &folder.file("b")]);
+    assert!(said.contains("it has 261 tokens, the model 260, and merge 4 needs"), "{said}");
+    assert!(said.contains("--no-tokenizer") && !Path::new(&folder.file("b")).exists());
+    let chars = Folder::new(2).with("chars.json", json!(["a", "b", "é"]));
+    let (blob, said) = chars.convert();
+    assert!(said.contains("\"é\" (2)"), "{said}");
+    run("eval", 0, &["eval", &blob, "--prompt", "abba"]);
+    assert!(error(&["eval", &chars.path, "--prompt", "abé"]).contains("token 2 (\"é\") at index 2"));
+    // A vocabulary that is padded is no fault.
+    let (blob, said) = Folder::new(N_TOKENS + 11).with_vocab().convert();
+    assert!(!said.contains("left out"), "{said}");
+    drop(blob);
+}
+
+#[test]
+fn text_ends_at_the_checkpoints_end_tokens() {
+    let folder = Folder::new(N_TOKENS + 1).with_vocab();
+    let (blob, said) = folder.convert();
+    assert!(!said.contains("eos_token_id"), "{said}");
+    let greedy = ["--prompt", "the", "--temperature", "0", "--max-tokens", "8", "--tokenizer", &folder.path];
+    let generate = || run("generate", 0, &[&["generate", &blob][..], &greedy].concat());
+    let endless = generate();
+    assert_eq!(endless["stopped"], "max_tokens");
+    let tokens = endless["tokens"].as_array().unwrap();
+    let end = tokens.iter().position(|token| *token != tokens[0]).expect("no text of one token alone");
+    let check = || {
+        let ended = generate();
+        assert_eq!(ended["stopped"], "end_of_text");
+        assert_eq!(ended["tokens"].as_array().unwrap()[..], tokens[..=end]);
+        let text = ended["text"].as_str().unwrap();
+        assert!(endless["text"].as_str().unwrap().starts_with(text) && ended["text"] != endless["text"]);
+    };
+    folder.set_config("eos_token_id", tokens[end].clone());
+    check();
+    let (_, said) = folder.convert();
+    assert!(said.contains(&format!("eos_token_id {}", tokens[end])) && said.contains("is not kept"), "{said}");
+    // generation_config.json says it first, and may say several.
+    folder.set_config("eos_token_id", tokens[0].clone());
+    let generation = folder.folder.path().join("generation_config.json");
+    fs::write(&generation, json!({"eos_token_id": [N_TOKENS, tokens[end]]}).to_string()).unwrap();
+    check();
+    folder.set_config("eos_token_id", Value::Null);
+    fs::write(&generation, json!({"eos_token_id": [50256]}).to_string()).unwrap();
+    assert_eq!(generate()["stopped"], "max_tokens");
+    let (_, said) = folder.convert();
+    assert!(said.contains("eos_token_id 50256 ends no text: n_vocab is 262"), "{said}");
+    fs::write(&generation, json!({"eos_token_id": "</s>"}).to_string()).unwrap();
+    assert!(one_line(&["convert", &folder.path, "-o", &blob]).contains("eos_token_id"));
+}
+
+#[test]
+fn what_is_no_tokenizer_is_an_error_of_one_line() {
+    let change = |pointer: &str, value: Value| {
+        let mut file = tokenizer_json();
+        *file.pointer_mut(pointer).unwrap() = value;
+        file.to_string()
+    };
+    let replace =
+        |pattern: &str, content: &str| json!({"type": "Replace", "pattern": {"String": pattern}, "content": content});
+    let chain = json!({"type": "Sequence", "normalizers": vec![replace("h", &"h".repeat(1000)); 5]});
+    let nested = |open: &str, close: &str, n: usize| format!("{}null{}", open.repeat(n), close.repeat(n));
+    let cases = [
+        change("/normalizer", replace("", "x")),
+        change("/normalizer", chain),
+        change("/normalizer", json!({"type": "Replace", "pattern": {"Regex": "(?:"}, "content": ""})),
+        change("/normalizer", json!({"type": "Precompiled", "precompiled_charsmap": "////"})),
+        change("/normalizer", json!([])),
+        change(
+            "/pre_tokenizer",
+            json!({"type": "Split", "pattern": {"String": ""}, "behavior": "Isolated", "invert": false}),
+        ),
+        change("/pre_tokenizer", json!(7)),
+        change("/model", json!(null)),
+        change("/model", json!({"type": "Unigram", "vocab": [["a", 0.0]], "unk_id": 7})),
+        change("/model/type", json!("Trigram")),
+        change("/model/vocab", json!({"a": 0, "b": 0})),
+        change("/model/vocab", json!({"a": 2_147_483_648u32})),
+        change("/model/vocab", json!({"a": -1})),
+        change("/model/vocab", json!([3])),
+        change("/model/merges", json!(["h q"])),
+        change("/model/merges", json!([["h"]])),
+        change("/model/merges", json!({"h": "e"})),
+        change("/added_tokens", json!([{"id": 5}])),
+        change("/added_tokens", json!([added(0, "<a>"), added(0, "<b>")])),
+        change("/decoder", json!({"type": "Encoder"})),
+        nested("{\"model\":", "}", 100_000),
+        nested("[", "]", 100_000),
+        format!(
+            "{{\"model\": {{\"type\": \"BPE\", \"vocab\": {{}}, \"merges\": []}}, \"normalizer\": {}}}",
+            nested("{\"type\":\"Sequence\",\"normalizers\":[", "]}", 200)
+        ),
+        "{\"model\"".into(),
+        String::new(),
+        "\u{0}".into(),
+    ];
+    for text in cases {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("tokenizer.json"), &text).unwrap();
+        let said = one_line(&["tokenize", "--tokenizer", folder.path().to_str().unwrap(), "the hell"]);
+        assert!(said.len() < 1000, "{} bytes of error for {:.200}", said.len(), text);
+    }
+}
