@@ -12,15 +12,18 @@ mod error;
 pub(crate) mod keys;
 mod layout;
 pub mod name_map;
+mod patterns;
 mod tensor;
 #[cfg(test)]
 pub(crate) mod tests;
+mod wrappers;
 
 pub use error::CheckpointError;
 pub use layout::{DetectedLayout, Layout};
 pub use name_map::Orientation;
 
 use crate::files::read;
+use crate::shown;
 use archive::Archive;
 use bind::Bindings;
 use emberlm_core::blob::Slot;
@@ -79,13 +82,20 @@ impl Checkpoint {
     /// # Errors
     /// Whatever cannot be read, or cannot be represented exactly in meaning.
     pub fn open(path: &Path, options: &Options) -> Result<Self, CheckpointError> {
-        let (archive, folder) = Archive::open(path)?;
+        let (mut archive, folder) = Archive::open(path)?;
         let beside = Some(folder.join("config.json")).filter(|path| read::is_there(path));
         let file = options.config.clone().or(beside).map(|path| ConfigFile::read(&path)).transpose()?;
         let mut notes = Vec::new();
+        if let Some(wrappers) = archive.wrappers() {
+            notes.push(format!("names are read without what training wrapped around modules: {wrappers}"));
+        }
         let (layout, names) = layout::detect(&archive, options.layout.as_ref())?;
+        if let Some(head) = bind::find_embedding(&mut archive, &names, file.as_ref())? {
+            notes.push(format!("the token embedding is stored as {} alone, which is tied to it", shown::value(&head)));
+        }
         let config = derive::config(&archive, &names, &layout, file.as_ref(), options.n_head, &mut notes)?;
-        let mut bindings = bind::bind(&archive, &names, &config)?;
+        let bound = bind::bind(&archive, &names, &config);
+        let mut bindings = bound.map_err(|error| layout::explain(error, &archive, &layout.layout, &[&names]))?;
         let tied = bind::settle_head(&archive, &names, &layout.layout, file.as_ref(), &mut bindings)?;
         Ok(Self { archive, config, layout, bindings, tied, notes })
     }
