@@ -9,6 +9,7 @@ use crate::console::Console;
 use crate::convert::calibrate::Windows;
 use crate::error::Error;
 use crate::input::{Row, Source};
+use crate::memory;
 use crate::reference::Reference;
 use crate::shown;
 use crate::tokenizer::Tokenizer;
@@ -70,6 +71,8 @@ impl Calibration {
         let path = match self {
             Self::None => return Ok(None),
             Self::OwnText => {
+                let enough = memory::check("text of the model's own", Windows::own_bytes(config));
+                enough.map_err(|error| error.or("; --calibrate none needs none"))?;
                 let bar = console.progress(Windows::own_tokens(config) as u64, "writing a text");
                 return Ok(Some(Windows::own_text(&Reference::new(checkpoint), |tokens| bar.advance(tokens as u64))));
             }

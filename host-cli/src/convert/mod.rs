@@ -22,6 +22,7 @@ use crate::checkpoint::Checkpoint;
 use crate::engine::{BlobError, BlobFile, Memory};
 use crate::files::output::{Output, OutputError};
 use crate::kernel::HostKernel;
+use crate::memory::MemoryError;
 use crate::tokenizer::{SectionParts, section};
 use calibrate::Windows;
 use emberlm_core::blob::{KnownNll, SelfTest, Slot};
@@ -84,6 +85,9 @@ pub enum ConvertError {
     /// The file may not be written.
     #[error(transparent)]
     Output(#[from] OutputError),
+    /// The self-test needs more memory than there is.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// The file cannot be written.
     #[error("cannot write the blob: {0}")]
     Io(#[from] io::Error),
@@ -154,7 +158,7 @@ fn self_test(config: &Config) -> SelfTest {
 fn nll_bits(path: &Path, kv_type: KvType, tokens: &[TokenId]) -> Result<u64, ConvertError> {
     let blob = BlobFile::open(path)?;
     let model = blob.model()?;
-    let mut memory = Memory::layer_major(model.config(), kv_type, tokens.len(), tokens.len());
+    let mut memory = Memory::layer_major(model.config(), kv_type, tokens.len(), tokens.len())?;
     let mut session = memory.session(model, HostKernel::detect());
     let mut sinks = vec![CrossEntropy::new(0); tokens.len()];
     let mut score = Score::new();

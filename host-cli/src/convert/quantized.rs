@@ -12,6 +12,7 @@ use super::formats::Formats;
 use super::pack::{RoundingError, append_floats, append_integers, stored_float};
 use super::round::{RoundedRow, in_shares};
 use crate::checkpoint::Checkpoint;
+use crate::memory::MemoryError;
 
 /// Why a model was not rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +23,9 @@ pub enum QuantizeError {
         /// The matrix that they meet.
         slot: Slot,
     },
+    /// The text and what is learned from it need more memory than there is.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
 }
 
 /// The bytes of a tensor's rows, and what rounding did to its weights.

@@ -111,6 +111,12 @@ impl<'a> Reference<'a> {
         }
     }
 
+    /// Bytes that a window of so many positions takes, about.
+    pub fn window_bytes(&self, window: usize) -> u64 {
+        let Config { n_embd, n_ff, .. } = self.config;
+        (window as u64).saturating_mul(4 * (8 * u64::from(n_embd) + u64::from(n_ff)))
+    }
+
     /// The model's shape.
     pub const fn config(&self) -> &Config {
         &self.config

@@ -210,7 +210,7 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
         checkpoint: args.checkpoint.display().to_string(),
         tokens_scored,
         results: costs.into_iter().map(Row::from).collect(),
-        error: (tokens_scored == 0).then(|| report::nothing_to_score(&task.input)),
+        error: (tokens_scored == 0).then(|| report::nothing_to_score(&task)),
         windowing: task.windowing,
         tokens_skipped: task.input.n_tokens() as u64 - tokens_scored,
         csv: args.csv,

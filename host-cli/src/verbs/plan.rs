@@ -96,7 +96,11 @@ fn bytes(text: &str) -> Result<u64, String> {
 }
 
 fn ram_pieces(text: &str) -> Result<Pieces, String> {
-    text.split('+').map(bytes).collect::<Result<_, _>>().map(Pieces)
+    let pieces = text.split('+').map(bytes).collect::<Result<Vec<_>, _>>()?;
+    match pieces.iter().try_fold(0, |sum: u64, &piece| sum.checked_add(piece)) {
+        Some(_) => Ok(Pieces(pieces)),
+        None => Err(format!("`{}` comes to more than 2^64 bytes", shown::value(text))),
+    }
 }
 
 fn order(name: &str) -> Result<Order, String> {
@@ -182,6 +186,10 @@ impl RawArgs {
         let checkpoint = match &file {
             ModelFile::Blob(_) if self.weights.is_some() => {
                 return Err(Error::Usage("a blob has its formats: --weights is for a checkpoint".into()));
+            }
+            ModelFile::Blob(_) if self.tokenizer.is_some() || self.no_tokenizer => {
+                let why = "a blob has its tokenizer or none: --tokenizer and --no-tokenizer are for a checkpoint";
+                return Err(Error::Usage(why.into()));
             }
             ModelFile::Blob(blob) => {
                 return Ok(Model { config, blobs: vec![(None, blob.file.bytes().len() as u64)] });

@@ -25,6 +25,13 @@ impl Windows {
         TOKENS.next_multiple_of(length(config))
     }
 
+    /// Bytes that writing it takes, about: keys, values and logits of the sequences that are written at once.
+    pub fn own_bytes(config: &Config) -> u64 {
+        let cache = 2 * length(config) as u64 * u64::from(config.n_embd) * u64::from(config.n_layer);
+        let each = cache + u64::from(config.n_vocab) + 8 * config.max_width() as u64;
+        (rayon::current_num_threads() * LANES) as u64 * each * size_of::<f32>() as u64
+    }
+
     /// Sequences that `reference` draws from its own distributions, each after a first token that is any; `progress` is
     /// told of every token.
     pub fn own_text(reference: &Reference<'_>, progress: impl Fn(usize) + Sync) -> Self {

@@ -21,6 +21,7 @@ use crate::convert::pack::stored_float;
 use crate::convert::quantized::{QuantizeError, Quantized};
 use crate::convert::round::{Metric, Moments, RoundedRow, in_shares};
 use crate::crosscheck::Divergence;
+use crate::memory;
 use crate::reference::gemm::{View, add_product};
 use crate::reference::ops::{self, LayerNorm, Linear};
 use crate::reference::{Block, Reference};
@@ -131,6 +132,8 @@ impl<'p, F: FnMut(Slot)> Pass<'p, F> {
         reference: &Reference<'_>,
         windows: &Windows,
     ) -> Result<(Pair<f64>, Linear<'static>), QuantizeError> {
+        let advice = "; --calibrate none takes none of it";
+        memory::check("calibration", self.bytes(windows)).map_err(|error| error.or(advice))?;
         if self.checkpoint.is_tied() {
             self.round_tied_head(reference, windows)?;
         } else {
@@ -151,6 +154,14 @@ impl<'p, F: FnMut(Slot)> Pass<'p, F> {
             }
         };
         Ok((x, head))
+    }
+
+    /// Bytes that a pass takes, about: the text's activations on both ways into and out of the widest matrices, and the
+    /// moments of the widest inputs, three times.
+    fn bytes(&self, windows: &Windows) -> u64 {
+        let (n_embd, width) = (u64::from(self.config.n_embd), self.config.max_width() as u64);
+        let activations = 2 * (8 * n_embd + 4 * 2 * width.max(3 * n_embd));
+        (windows.n_tokens() as u64).saturating_mul(activations).saturating_add(3 * 8 * width * width)
     }
 
     /// The token embedding as it is stored, as a head.
