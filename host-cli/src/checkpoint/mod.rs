@@ -24,7 +24,7 @@ use crate::files::read;
 use archive::Archive;
 use bind::Bindings;
 use emberlm_core::blob::Slot;
-use emberlm_core::config::Config;
+use emberlm_core::config::{Config, TokenId};
 pub(crate) use keys::ConfigFile;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -50,6 +50,7 @@ pub struct Checkpoint {
     layout: DetectedLayout,
     bindings: Bindings,
     tied: bool,
+    bos: Option<TokenId>,
     notes: Vec<String>,
 }
 
@@ -87,7 +88,8 @@ impl Checkpoint {
         let config = derive::config(&archive, &names, &layout, file.as_ref(), options.n_head, &mut notes)?;
         let mut bindings = bind::bind(&archive, &names, &config)?;
         let tied = bind::settle_head(&archive, &names, &layout.layout, file.as_ref(), &mut bindings)?;
-        Ok(Self { archive, config, layout, bindings, tied, notes })
+        let bos = file.and_then(|file| file.bos()).filter(|&bos| bos < config.n_vocab);
+        Ok(Self { archive, config, layout, bindings, tied, bos, notes })
     }
 
     /// The model's shape.
@@ -108,6 +110,11 @@ impl Checkpoint {
     /// Whether the head shares the token embedding, by absence or because its weights are the same bits.
     pub const fn is_tied(&self) -> bool {
         self.tied
+    }
+
+    /// The token that texts begin with, where the config names one that the model has.
+    pub const fn bos(&self) -> Option<TokenId> {
+        self.bos
     }
 
     /// Whether the checkpoint has a slot's tensor: an optional one may be absent, and a tied head is.

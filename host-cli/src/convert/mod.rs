@@ -12,8 +12,10 @@ mod grid;
 mod linalg;
 mod pack;
 pub mod quantized;
+pub mod room;
 mod round;
 mod spelling;
+pub mod trial;
 pub mod writer;
 
 pub use pack::RoundingError;

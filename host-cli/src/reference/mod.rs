@@ -76,9 +76,14 @@ pub struct Reference<'a> {
 impl<'a> Reference<'a> {
     /// Takes the checkpoint's weights, borrowed wherever they are f32 in one piece.
     pub fn new(checkpoint: &'a Checkpoint) -> Self {
+        Self::of(checkpoint, |slot| checkpoint.stored(slot))
+    }
+
+    /// Takes weights that stand for the checkpoint's.
+    pub(crate) fn of(checkpoint: &Checkpoint, stored: impl Fn(Slot) -> Option<StoredMatrix<'a>>) -> Self {
         let config = *checkpoint.config();
-        let weights = |slot: Slot| checkpoint.stored(slot).expect("an open checkpoint has every required tensor");
-        let vector = |slot: Slot| checkpoint.stored(slot).map(|stored| stored.data.into_owned());
+        let weights = |slot: Slot| stored(slot).expect("an open checkpoint has every required tensor");
+        let vector = |slot: Slot| stored(slot).map(|stored| stored.data.into_owned());
         let norm = |weight: Slot, bias: Slot| LayerNorm {
             weight: weights(weight).data.into_owned(),
             bias: vector(bias),
