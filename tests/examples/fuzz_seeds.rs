@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 fn main() {
     for (i, (_, blob)) in sound_blobs().iter().enumerate() {
         write("blob", &format!("sound-{i}"), &[&[0], &blob[..]].concat());
-        let mut model = Model::open(Mapped::new(blob).expect("an aligned blob")).expect("a sound blob");
+        let model = Model::open(Mapped::new(blob).expect("an aligned blob")).expect("a sound blob");
         if let Ok(Some(tokenizer)) = model.tokenizer() {
             let bytes = section::encode(&section::parts(&tokenizer).expect("a sound section"));
             write("tokenizer", &format!("section-{i}"), &[b"\0\x08ab abcba", &bytes[..]].concat());
@@ -49,7 +49,8 @@ fn checkpoints() {
     let heads: &[u8] = br#"{"n_head": 2, "tie_word_embeddings": false}"#;
     write("checkpoint", "heads-alone", &[heads, b"\0", header, b"\0", tensors].concat());
     write("config", "hf", &SOUND.config);
-    let nanogpt = json!({"vocab_size": 9, "block_size": 4, "n_embd": 4, "n_head": 2, "n_layer": 1, "tie_word_embeddings": false});
+    let nanogpt =
+        json!({"vocab_size": 9, "block_size": 4, "n_embd": 4, "n_head": 2, "n_layer": 1, "tie_word_embeddings": false});
     write("config", "nanogpt", nanogpt.to_string().as_bytes());
 
     let (first, second) = shard_names(&SOUND.tensors);

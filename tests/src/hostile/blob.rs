@@ -168,7 +168,7 @@ pub fn score_copying(blob: &AlignedBytes, max_reads: usize) -> Result<usize, Pas
 
 /// Reads all of the tokeniser, and where it makes one, turns text to ids and back.
 pub fn tokenise(blob: &AlignedBytes) {
-    let Ok(mut model) = Model::open(mapped(blob)) else { return };
+    let Ok(model) = Model::open(mapped(blob)) else { return };
     let Ok(Some(in_place)) = model.tokenizer() else { return };
     let bytes = |id| in_place.token_bytes(id, &mut [0; 4]).map(<[u8]>::to_vec);
     assert!((0..in_place.n_tokens()).all(|id| bytes(id).is_some()));
