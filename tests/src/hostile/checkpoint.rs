@@ -8,6 +8,8 @@ use emberlm::checkpoint::name_map::NameMap;
 use emberlm::checkpoint::{Checkpoint, Layout, Options};
 use emberlm::convert::formats::Formats;
 use emberlm::convert::{self, convert};
+use emberlm::files::output::is_blob;
+use emberlm::files::{Output, Permit};
 use emberlm::init::InitConfig;
 use emberlm_core::blob::Slot;
 use emberlm_core::config::Activations;
@@ -141,7 +143,8 @@ fn use_checkpoint(path: &Path, options: &Options) -> bool {
     let formats = Formats::uniform(&config, Format::Q8);
     let options = convert::Options { formats, windows: None, activations: Activations::I16, tokenizer: None };
     let file = path.join("model.blob");
-    if convert(&checkpoint, &options, &file, |_| ()).is_ok() {
+    let output = Output::begin(&file, &Permit::default(), is_blob).expect("a folder to write to");
+    if convert(&checkpoint, &options, output, |_| ()).is_ok() {
         let blob = AlignedBytes::new(&fs::read(&file).expect("the blob that was written"));
         blob::walk(&blob);
         blob::use_blob(&blob, [usize::MAX; 2]);
