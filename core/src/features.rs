@@ -4,6 +4,17 @@
 //! 16-bit activations, vectors of f32 and f16, and the KV cache of 8-bit integers are always there. What is not is refused
 //! where a model is opened or a session made, so that nothing behind has to look.
 
+/// Refuses a program that no model fits. Only what opens models calls it, so that a library may leave the choice to the
+/// program it becomes a part of.
+#[expect(clippy::assertions_on_constants, reason = "this build may have what another leaves out")]
+pub(crate) const fn check() {
+    assert!(
+        Q8 || Q4 || TWO_PLANES || FLOATS,
+        "emberlm-core has no format of weights: enable its feature q8, q4, two-planes or floats"
+    );
+    assert!(GELU_TANH || GELU_ERF, "emberlm-core has no form of GELU: enable its feature gelu-tanh or gelu-erf");
+}
+
 /// Matrices of q8.
 pub const Q8: bool = cfg!(feature = "q8");
 

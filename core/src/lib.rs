@@ -3,6 +3,9 @@
 //! The same blob, tokens, window plan and KV cache type give the same bits on every processor; `FORMAT.md` specifies
 //! them. Everything sized by the model lives in memory that the caller owns.
 //!
+//! Floats are taken as processors have them after reset: rounded to nearest, subnormal numbers kept. Start-up code that
+//! sets FZ in Arm's FPSCR, or FTZ in a host's MXCSR, has to clear it again, or bits may change.
+//!
 //! # One token's way
 //!
 //! * [`source`]: weights come as blocks of bytes, mapped or copied. [`blob`] says where each tensor lies and checks it

@@ -6,6 +6,7 @@ use crate::blob::preamble::Preamble;
 use crate::blob::slot::Slot;
 use crate::config::{Activations, Config};
 use crate::crc::Crc32;
+use crate::features;
 use crate::format::Format;
 use crate::source::{Mapped, ReadError, Source};
 
@@ -38,6 +39,7 @@ impl<S: Source> Model<S> {
     /// # Errors
     /// The first fault found.
     pub fn open(mut source: S) -> Result<Self, OpenError> {
+        const { features::check() };
         let layout = open::open(&mut source)?;
         Ok(Self { source, layout })
     }

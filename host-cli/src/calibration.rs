@@ -6,9 +6,10 @@ use clap::Args;
 
 use crate::checkpoint::Checkpoint;
 use crate::console::Console;
-use crate::convert::calibrate::Windows;
+use crate::convert::calibrate::{OwnText, Windows};
 use crate::error::Error;
 use crate::input::{Row, Source};
+use crate::memory;
 use crate::reference::Reference;
 use crate::shown;
 use crate::tokenizer::Tokenizer;
@@ -17,9 +18,9 @@ use crate::tokenizer::Tokenizer;
 #[derive(Args, Clone, Debug)]
 pub struct RawCalibration {
     /// Round weights by what a text makes of them: TEXT is a file, `own` is text that the model writes itself, `none`
-    /// rounds each weight to the nearest
-    #[arg(long, value_name = "TEXT", default_value = OWN)]
-    calibrate: PathBuf,
+    /// rounds each weight to the nearest [default: own]
+    #[arg(long, value_name = "TEXT")]
+    calibrate: Option<PathBuf>,
 }
 
 const OWN: &str = "own";
@@ -40,18 +41,24 @@ impl RawCalibration {
     /// The files that are read.
     pub fn files(&self) -> Vec<&Path> {
         match self.resolve() {
-            Calibration::Text(_) => vec![&self.calibrate],
+            Calibration::Text(_) => self.calibrate.as_deref().into_iter().collect(),
             Calibration::None | Calibration::OwnText => Vec::new(),
         }
     }
 
     /// What the words name.
     pub fn resolve(&self) -> Calibration {
-        match self.calibrate.to_str() {
-            Some(OWN) => Calibration::OwnText,
-            Some(NONE) => Calibration::None,
-            _ => Calibration::Text(self.calibrate.clone()),
+        match &self.calibrate {
+            None => Calibration::OwnText,
+            Some(path) if path.as_os_str() == OWN => Calibration::OwnText,
+            Some(path) if path.as_os_str() == NONE => Calibration::None,
+            Some(path) => Calibration::Text(path.clone()),
         }
+    }
+
+    /// Whether the user said anything.
+    pub const fn is_named(&self) -> bool {
+        self.calibrate.is_some()
     }
 }
 
@@ -70,8 +77,12 @@ impl Calibration {
         let path = match self {
             Self::None => return Ok(None),
             Self::OwnText => {
-                let bar = console.progress(Windows::own_tokens(config) as u64, "writing a text");
-                return Ok(Some(Windows::own_text(&Reference::new(checkpoint), |tokens| bar.advance(tokens as u64))));
+                let text = OwnText::to_round_by(checkpoint.bos());
+                let enough = memory::check("text of the model's own", Windows::own_bytes(config));
+                enough.map_err(|error| error.or("; --calibrate none needs none"))?;
+                let bar = console.progress(text.n_tokens(config) as u64, "writing a text");
+                let advance = |tokens| bar.advance(tokens as u64);
+                return Ok(Some(Windows::own_text(&Reference::new(checkpoint), &text, advance)));
             }
             Self::Text(path) => path,
         };

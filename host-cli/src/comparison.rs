@@ -9,7 +9,7 @@ use emberlm_core::kv_cache::KvType;
 use crate::checkpoint::Checkpoint;
 use crate::console::{Console, Progress};
 use crate::convert::calibrate::Windows;
-use crate::convert::formats::{Formats, Weights};
+use crate::convert::formats::{Choice, Formats};
 use crate::convert::quantized::{QuantizedModel, quantize};
 use crate::convert::{ConvertError, write};
 use crate::crosscheck::{Candidate, Summary, crosscheck};
@@ -20,13 +20,14 @@ use crate::files::{Output, Permit};
 use crate::jobs::Job;
 use crate::model_file::Blob;
 use crate::reference::Reference;
+use crate::tokenizer::{SectionParts, section};
 use crate::weights::Finder;
 
 /// What is to be compared: every combination of these.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choices {
     /// Formats of the weights.
-    pub weights: Vec<Weights>,
+    pub weights: Vec<Choice>,
     /// What matrix products round their inputs to.
     pub activations: Vec<Activations>,
     /// Types of the KV cache.
@@ -37,14 +38,14 @@ pub struct Choices {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cost {
     /// Formats of the weights.
-    pub weights: Weights,
+    pub weights: Choice,
     /// What matrix products round their inputs to.
     pub activations: Activations,
     /// Type of the KV cache.
     pub kv_type: KvType,
     /// Stored bits a weight over all matrices and embeddings, scales and padding included.
     pub bits_per_weight: f64,
-    /// Length of the blob without a tokenizer.
+    /// Length of the blob.
     pub bytes: u64,
     /// How it compares with the checkpoint.
     pub summary: Summary,
@@ -52,14 +53,14 @@ pub struct Cost {
 
 /// A blob, and what it was made with.
 struct Made {
-    weights: Weights,
+    weights: Choice,
     activations: Activations,
     bits_per_weight: f64,
     blob: Blob,
 }
 
 /// Scores `jobs` with the checkpoint's reference and with every combination of `choices`, the weights rounded by what
-/// `windows` of text make of them; the weights vary slowest, the KV cache fastest.
+/// `windows` of text make of them, in blobs that hold `tokenizer`; the weights vary slowest, the KV cache fastest.
 ///
 /// # Errors
 /// A blob cannot be made, or a window has no loss.
@@ -67,20 +68,22 @@ pub fn compare(
     checkpoint: &Checkpoint,
     choices: &Choices,
     windows: Option<&Windows>,
+    tokenizer: Option<&SectionParts>,
     jobs: &[Job<'_>],
     threads: Option<usize>,
     console: Console,
 ) -> Result<Vec<Cost>, Error> {
     let failed = |source: ConvertError| Error::Convert { path: std::env::temp_dir(), source };
     let folder = TemporaryFolder::new().map_err(|error| failed(error.into()))?;
-    let mut finder = Finder::new(checkpoint, windows, console);
-    let formats = choices.weights.iter().map(|&weights| finder.find(weights, 0)).collect::<Result<Vec<_>, _>>()?;
+    let tokenizer_bytes = tokenizer.map_or(0, |parts| section::encode(parts).len());
+    let mut finder = Finder::new(checkpoint, windows, tokenizer_bytes, console);
+    let formats = choices.weights.iter().map(|&weights| finder.find(weights)).collect::<Result<Vec<_>, _>>()?;
     let bar = console.progress(n_weights(checkpoint) * choices.weights.len() as u64, "rounding");
     let mut made = Vec::new();
     for (&weights, formats) in choices.weights.iter().zip(formats) {
         let model = round(checkpoint, weights, &formats, windows, &bar).map_err(failed)?;
         for &activations in &choices.activations {
-            made.push(make(&model, weights, activations, folder.path())?);
+            made.push(make(&model, weights, activations, tokenizer, folder.path())?);
         }
     }
     drop(bar);
@@ -104,7 +107,7 @@ pub fn compare(
 
 fn round<'c>(
     checkpoint: &'c Checkpoint,
-    weights: Weights,
+    weights: Choice,
     formats: &Formats,
     windows: Option<&Windows>,
     bar: &Progress,
@@ -119,10 +122,16 @@ fn round<'c>(
     Ok(quantize(checkpoint, formats, windows, done)?)
 }
 
-fn make(model: &QuantizedModel<'_>, weights: Weights, activations: Activations, folder: &Path) -> Result<Made, Error> {
+fn make(
+    model: &QuantizedModel<'_>,
+    weights: Choice,
+    activations: Activations,
+    tokenizer: Option<&SectionParts>,
+    folder: &Path,
+) -> Result<Made, Error> {
     let path = folder.join(format!("{weights}-{}.blob", activations.name()).replace(':', "-"));
     let output = Output::begin(&path, &Permit::default(), is_blob)?;
-    let written = write(model, activations, None, output);
+    let written = write(model, activations, tokenizer, output);
     let conversion = written.map_err(|source| Error::of_convert(&path, source))?;
     Ok(Made { weights, activations, bits_per_weight: conversion.bits_per_weight(), blob: Blob::open(&path)? })
 }

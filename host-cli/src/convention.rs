@@ -50,11 +50,7 @@ impl RawWindowing {
     /// # Errors
     /// A context that the model does not have, a stride that makes no sense.
     pub fn resolve(&self, model_n_ctx: u32) -> Result<Windowing, Error> {
-        let most = model_n_ctx as usize;
-        let n_ctx = self.n_ctx.unwrap_or(most);
-        if n_ctx == 0 || n_ctx > most {
-            return Err(Error::Usage(format!("--n-ctx {n_ctx} is not within the model's 1 to {most}")));
-        }
+        let n_ctx = n_ctx_of(self.n_ctx, model_n_ctx)?;
         let convention = match (self.convention.unwrap_or(Name::Disjoint), self.stride) {
             (Name::Sliding, stride) => {
                 let stride = stride.unwrap_or((n_ctx / 2).max(1));
@@ -68,6 +64,20 @@ impl RawWindowing {
             (Name::LlamaCpp, None) => Convention::LlamaCpp,
         };
         Ok(Windowing { convention, n_ctx })
+    }
+}
+
+/// The context that `--n-ctx` asks for, or all that the model has.
+///
+/// # Errors
+/// The model does not have it.
+pub fn n_ctx_of(asked: Option<usize>, model_n_ctx: u32) -> Result<usize, Error> {
+    let most = model_n_ctx as usize;
+    match asked {
+        Some(n_ctx) if n_ctx == 0 || n_ctx > most => {
+            Err(Error::Usage(format!("--n-ctx {n_ctx} is not within the model's 1 to {most}")))
+        }
+        asked => Ok(asked.unwrap_or(most)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Core's sessions on the host: blobs mapped from files, and memory for sessions.
 
 use crate::files::{FileError, mapped};
+use crate::memory::{self, MemoryError};
 use emberlm_core::blob::OpenError;
 use emberlm_core::config::Config;
 use emberlm_core::kernel::Kernel;
@@ -74,21 +75,36 @@ pub struct Memory {
 
 impl Memory {
     /// For windows of up to `window` inputs, layer by layer: the window's residuals and one layer's keys and values.
-    pub fn layer_major(config: &Config, kv_type: KvType, window: usize, batch: usize) -> Self {
+    ///
+    /// # Errors
+    /// There is not so much memory.
+    pub fn layer_major(config: &Config, kv_type: KvType, window: usize, batch: usize) -> Result<Self, MemoryError> {
         let batch = Batch { window, batch: batch.min(window) };
         Self::new(config, kv_type, window, true, batch)
     }
 
     /// For `n_ctx` positions that come `batch` at a time: every layer's keys and values.
-    pub fn token_major(config: &Config, kv_type: KvType, n_ctx: usize, batch: usize) -> Self {
+    ///
+    /// # Errors
+    /// There is not so much memory.
+    pub fn token_major(config: &Config, kv_type: KvType, n_ctx: usize, batch: usize) -> Result<Self, MemoryError> {
         Self::new(config, kv_type, n_ctx, false, Batch::of(batch))
     }
 
-    fn new(config: &Config, kv_type: KvType, n_ctx: usize, one_layer: bool, batch: Batch) -> Self {
+    fn new(config: &Config, kv_type: KvType, n_ctx: usize, one_layer: bool, batch: Batch) -> Result<Self, MemoryError> {
+        const KV: &str = "the KV cache";
+        const SCRATCH: &str = "the forward pass";
         let layers = if one_layer { 1 } else { config.n_layer as usize };
         let size = ScratchSize::new(config, batch);
-        let kv = vec![0; layers * kv_type.layer_words(config, n_ctx)];
-        Self { kv_type, n_ctx, one_layer, batch, kv, floats: vec![0.0; size.floats], words: vec![0; size.words] }
+        Ok(Self {
+            kv_type,
+            n_ctx,
+            one_layer,
+            batch,
+            kv: memory::zeroed(KV, layers.saturating_mul(kv_type.layer_words(config, n_ctx)))?,
+            floats: memory::zeroed(SCRATCH, size.floats)?,
+            words: memory::zeroed(SCRATCH, size.words)?,
+        })
     }
 
     /// A session in this memory.
@@ -102,5 +118,31 @@ impl Memory {
         let scratch = Scratch::new(&config, self.batch, &mut self.floats, &mut self.words);
         let scratch = scratch.expect("the scratch memory has its size");
         Session::new(model, kernel, kv, scratch).expect("the memory is for this model")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use emberlm_core::config::Gelu;
+
+    #[test]
+    fn more_than_there_is_is_refused() {
+        let config = Config {
+            n_vocab: 1 << 24,
+            n_ctx: 1 << 24,
+            n_embd: 1 << 20,
+            n_head: 1,
+            n_layer: 1 << 24,
+            n_ff: 1 << 20,
+            layer_norm_epsilon: 1e-5,
+            gelu: Gelu::Tanh,
+        };
+        for kv_type in KvType::ALL {
+            assert!(Memory::token_major(&config, kv_type, 1 << 24, 64).is_err());
+            assert!(Memory::layer_major(&config, kv_type, 1 << 24, 64).is_err());
+        }
+        let error = Memory::token_major(&Config { n_embd: 4, n_layer: 4096, ..config }, KvType::F32, 1 << 24, 64);
+        assert!(error.unwrap_err().need >= 1 << 41);
     }
 }

@@ -8,12 +8,14 @@ use serde::Serialize;
 
 use crate::checkpoint::CheckpointError;
 use crate::convert::ConvertError;
+use crate::convert::quantized::QuantizeError;
 use crate::device::DeviceError;
 use crate::engine::BlobError;
 use crate::evaluate::NoLoss;
 use crate::files::{FileError, OutputError};
 use crate::init::InitError;
 use crate::input::InputError;
+use crate::memory::MemoryError;
 use crate::shown;
 use crate::tokenizer::TokenizerError;
 
@@ -74,11 +76,14 @@ pub enum Error {
     /// No checkpoint was written.
     #[error(transparent)]
     Init(#[from] InitError),
+    /// A model, a text or an option asks for more memory than there is.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// A window has no loss.
     #[error(transparent)]
     NoLoss(#[from] NoLoss),
     /// No token follows.
-    #[error(transparent)]
+    #[error("{}{}", .0, advice(.0))]
     Generate(#[from] GenerateError),
     /// A board has no score.
     #[error(transparent)]
@@ -89,6 +94,14 @@ pub enum Error {
     /// Standard output could not be written.
     #[error("cannot write the output: {0}")]
     Output(#[source] io::Error),
+}
+
+/// What to do about it, for people who run the command.
+const fn advice(error: &GenerateError) -> &'static str {
+    match error {
+        GenerateError::PromptTooLong { .. } => "; --when-full slide goes on with its last tokens",
+        _ => "",
+    }
 }
 
 impl Error {
@@ -118,6 +131,11 @@ impl Error {
             Self::File(error) => error.kind(),
             Self::Target(error) => error.kind(),
             Self::Convert { source: ConvertError::Io(_), .. } => "io",
+            Self::Memory(_)
+            | Self::Convert {
+                source: ConvertError::Memory(_) | ConvertError::Quantize(QuantizeError::Memory(_)),
+                ..
+            } => "memory",
             Self::Convert { .. } => "convert",
             Self::Init(InitError::Config(error)) => error.kind(),
             Self::Init(InitError::Io { .. }) => "io",

@@ -12,6 +12,7 @@ use crate::engine::Memory;
 use crate::error::Error;
 use crate::jobs::Job;
 use crate::kernel::HostKernel;
+use crate::memory::{self, MemoryError};
 use crate::model_file::Blob;
 use crate::reference::{Reference, ReferenceError};
 use crate::workers::{self, map_in_order};
@@ -49,9 +50,17 @@ impl NoLoss {
     }
 }
 
-/// How many threads may score at once: as many as asked for, else as many as the machine has and memory allows.
-pub fn n_workers(asked: Option<usize>, worker_bytes: usize) -> usize {
-    asked.unwrap_or_else(|| workers::available().min(MEMORY_BYTES / worker_bytes.max(1))).max(1)
+/// How many threads may score `n_jobs` at once: as many as asked for, else as many as the machine has and memory allows.
+///
+/// # Errors
+/// Working memory for so many is not there.
+pub fn n_workers(asked: Option<usize>, n_jobs: usize, worker_bytes: usize) -> Result<usize, MemoryError> {
+    let n = asked.unwrap_or_else(|| workers::available().min(MEMORY_BYTES / worker_bytes.max(1)));
+    let n = n.clamp(1, n_jobs.max(1));
+    let need = (worker_bytes as u64).saturating_mul(n as u64);
+    let advice = if n > 1 { "; --threads 1 takes least, and --n-ctx N less" } else { "; --n-ctx N takes less" };
+    memory::check("the windows that are scored at once", need).map_err(|error| error.or(advice))?;
+    Ok(n)
 }
 
 /// Scores `jobs` with a blob, windows in parallel by up to `threads` threads, layer by layer within each.
@@ -82,7 +91,7 @@ pub fn nlls_of_blob(
     bar: &Progress,
 ) -> Result<Vec<Vec<f32>>, Error> {
     let config = *blob.model()?.config();
-    let memory = || memory(&config, kv_type, Job::longest(jobs));
+    let memory = || Ok(memory(&config, kv_type, Job::longest(jobs))?);
     let score = |memory: &mut Memory, job: &Job<'_>| -> Result<Vec<f32>, Error> {
         let mut session = memory.session(blob.model()?, HostKernel::detect());
         let mut sinks = [CrossEntropy::new(0); BATCH];
@@ -92,12 +101,15 @@ pub fn nlls_of_blob(
         bar.advance(nlls.len() as u64);
         Ok(nlls)
     };
-    let n_workers = n_workers(threads, memory_bytes(&config, kv_type, Job::longest(jobs)));
+    let n_workers = n_workers(threads, jobs.len(), memory_bytes(&config, kv_type, Job::longest(jobs)))?;
     map_in_order(jobs, n_workers, memory, score)
 }
 
 /// Working memory for windows of up to `window` inputs.
-pub fn memory(config: &Config, kv_type: KvType, window: usize) -> Memory {
+///
+/// # Errors
+/// There is not so much.
+pub fn memory(config: &Config, kv_type: KvType, window: usize) -> Result<Memory, MemoryError> {
     Memory::layer_major(config, kv_type, window.max(1), BATCH)
 }
 
@@ -105,7 +117,7 @@ pub fn memory(config: &Config, kv_type: KvType, window: usize) -> Memory {
 pub fn memory_bytes(config: &Config, kv_type: KvType, window: usize) -> usize {
     let window = window.max(1);
     let scratch = ScratchSize::new(config, Batch { window, batch: BATCH.min(window) });
-    scratch.bytes() + 4 * kv_type.layer_words(config, window)
+    scratch.bytes().saturating_add(kv_type.layer_words(config, window).saturating_mul(4))
 }
 
 /// Scores `jobs` with a checkpoint's float reference, in parallel. Each loss is rounded to f32, as a blob's is.
@@ -121,6 +133,7 @@ pub fn score_reference(reference: &Reference<'_>, jobs: &[Job<'_>], bar: &Progre
 /// # Errors
 /// A window whose losses are not numbers.
 pub fn nlls_of_reference(reference: &Reference<'_>, jobs: &[Job<'_>], bar: &Progress) -> Result<Vec<Vec<f32>>, Error> {
+    check_reference(reference, jobs)?;
     let score = |job: &Job<'_>| -> Result<Vec<f32>, NoLoss> {
         let mut nlls = Vec::with_capacity(job.window.n_scored());
         reference
@@ -130,6 +143,16 @@ pub fn nlls_of_reference(reference: &Reference<'_>, jobs: &[Job<'_>], bar: &Prog
         Ok(nlls)
     };
     Ok(jobs.par_iter().map(score).collect::<Result<Vec<_>, _>>()?)
+}
+
+/// Checks that memory suffices for the windows that the reference scores at once.
+///
+/// # Errors
+/// It does not.
+pub fn check_reference(reference: &Reference<'_>, jobs: &[Job<'_>]) -> Result<(), MemoryError> {
+    let at_once = rayon::current_num_threads().min(jobs.len()) as u64;
+    let need = reference.window_bytes(Job::longest(jobs)).saturating_mul(at_once);
+    memory::check("the windows that are scored at once", need).map_err(|error| error.or("; --n-ctx N takes less"))
 }
 
 /// The sum of every window's losses, in scored order.

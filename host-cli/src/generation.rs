@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::evaluate::BATCH;
 use crate::input::check_ids;
 use crate::kernel::HostKernel;
+use crate::memory;
 use crate::model_file::Blob;
 use crate::signals;
 use crate::text_stream::TextStream;
@@ -89,25 +90,46 @@ pub struct Generated {
 pub struct Writer<'m> {
     blob: &'m Blob,
     tokenizer: &'m Tokenizer,
-    memory: Memory,
+    kv_type: KvType,
+    n_ctx: usize,
+    /// For as many positions as texts took so far, the least number that is a power of two.
+    memory: Option<(usize, Memory)>,
     context: Vec<TokenId>,
     /// The tokens that end a text.
     ends: Vec<TokenId>,
 }
 
 impl<'m> Writer<'m> {
-    /// Memory for the model's whole context. A text ends at `<|endoftext|>`, and at the tokens of `ends`.
+    /// For texts in a context of `n_ctx`, each of which ends at `<|endoftext|>`, and at the tokens of `ends`. Memory is
+    /// taken as texts need it.
     ///
     /// # Errors
     /// None, after [`Blob::open`].
-    pub fn new(blob: &'m Blob, tokenizer: &'m Tokenizer, ends: &[TokenId], kv_type: KvType) -> Result<Self, Error> {
-        let config = *blob.model()?.config();
-        let n_ctx = config.n_ctx as usize;
-        let memory = Memory::token_major(&config, kv_type, n_ctx, BATCH.min(n_ctx));
-        let end_of_text =
-            (0..config.n_vocab).rev().find(|&id| tokenizer.token_bytes(id).as_deref() == Some(END_OF_TEXT));
+    pub fn new(
+        blob: &'m Blob,
+        tokenizer: &'m Tokenizer,
+        ends: &[TokenId],
+        kv_type: KvType,
+        n_ctx: usize,
+    ) -> Result<Self, Error> {
+        let n_vocab = blob.model()?.config().n_vocab;
+        let end_of_text = (0..n_vocab).rev().find(|&id| tokenizer.token_bytes(id).as_deref() == Some(END_OF_TEXT));
         let ends = end_of_text.into_iter().chain(ends.iter().copied()).collect();
-        Ok(Self { blob, tokenizer, memory, context: vec![0; n_ctx], ends })
+        Ok(Self { blob, tokenizer, kv_type, n_ctx, memory: None, context: Vec::new(), ends })
+    }
+
+    /// Takes memory for `positions`, no more than the context, where there is less.
+    fn take_memory(&mut self, positions: usize) -> Result<(), Error> {
+        const ADVICE: &str = "; a shorter context takes less: --n-ctx N";
+        if self.memory.as_ref().is_none_or(|&(have, _)| have < positions) {
+            self.memory = None;
+            let n = positions.next_power_of_two().min(self.n_ctx);
+            let config = *self.blob.model()?.config();
+            let taken = Memory::token_major(&config, self.kv_type, n, BATCH.min(n));
+            self.memory = Some((n, taken.map_err(|error| error.or(ADVICE))?));
+            self.context = memory::zeroed("the context's tokens", n).map_err(|error| error.or(ADVICE))?;
+        }
+        Ok(())
     }
 
     /// Writes what follows `prompt`, from a fresh context; `out` hears each piece of text as soon as it is certain.
@@ -123,12 +145,27 @@ impl<'m> Writer<'m> {
         let tokens = self.tokenizer.encode(prompt).map_err(|error| error.in_text(PROMPT))?;
         check_ids(PROMPT, &tokens, Some(self.tokenizer), self.blob.model()?.config().n_vocab)?;
         let sampler = Sampler::new(request.settings).map_err(|error| Error::Usage(error.to_string()))?;
-        let mut session = self.memory.session(self.blob.model()?, HostKernel::detect());
-        let mut generation = Generation::new(&mut session, sampler, &mut self.context, request.when_full)?;
-        generation.append(&tokens)?;
         if tokens.is_empty() {
             return Err(GenerateError::NoPrompt.into());
         }
+        let n_ctx = self.n_ctx;
+        let all = tokens.len().saturating_add(request.max_tokens);
+        let when_full = match request.when_full {
+            WhenFull::Slide(keep) if !(1..n_ctx).contains(&keep) => {
+                return Err(GenerateError::Keep { keep, n_ctx }.into());
+            }
+            // A text that fits never slides, and its memory need not be that of a whole context.
+            WhenFull::Slide(_) if all <= n_ctx => WhenFull::Stop,
+            when_full => when_full,
+        };
+        self.take_memory(all.min(n_ctx))?;
+        let (_, memory) = self.memory.as_mut().expect("memory was just taken");
+        let mut session = memory.session(self.blob.model()?, HostKernel::detect());
+        let mut generation = Generation::new(&mut session, sampler, &mut self.context, when_full)?;
+        generation.append(&tokens).map_err(|error| match error {
+            GenerateError::PromptTooLong { need, .. } => GenerateError::PromptTooLong { need, have: n_ctx },
+            other => other,
+        })?;
         let mut stream = TextStream::new(&request.stops);
         let mut made = Generated {
             prompt_tokens: tokens.len(),

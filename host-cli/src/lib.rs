@@ -6,7 +6,8 @@
 //! * Losses: [`reference`](mod@reference) scores a checkpoint in floats, [`engine`] and [`kernel`] run core on a blob, [`evaluate`]
 //!   scores windows on all threads, [`crosscheck`] compares the two, [`comparison`] many at once, [`device`] has a board score.
 //! * Text: [`generation`] has core write what follows a prompt, [`text_stream`] makes text of its bytes as they come.
-//! * Memory: [`plan`] says what a model takes of a board.
+//! * Memory: [`plan`] says what a model takes of a board, [`memory`] asks this machine for what a model takes here.
+//! * Words from outside are shown by [`shown`], which lets nothing through that a terminal would act on.
 //! * The command: [`cli`], one module a verb in [`verbs`], what they print in [`report`] and [`console`].
 #![deny(unsafe_code)]
 
@@ -32,6 +33,7 @@ pub mod inspect;
 pub mod jobs;
 pub mod kernel;
 pub mod kv;
+pub mod memory;
 pub mod model_file;
 mod named;
 mod peak;

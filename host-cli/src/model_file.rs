@@ -18,6 +18,14 @@ use crate::tokenizer::{SectionParts, section};
 #[derive(Args, Clone, Debug, Default)]
 pub struct RawCheckpoint {
     /// The checkpoint's layout: hf, nanogpt, scratch, or a name map file [default: detected]
+    ///
+    /// A name map is JSON that says what a model with names of its own calls each tensor:
+    /// {"description": "mine", "orientation": "out_in" (Linear) or "in_out" (Conv1D), "tensors": {"wte.weight": "emb.weight",
+    /// "h.{layer}.attn.c_attn.weight": "blocks.{layer}.att.qkv.weight", …}}, for wte, wpe, ln_f, lm_head and, in each block,
+    /// ln_1, attn.c_attn, attn.c_proj, ln_2, mlp.c_fc and mlp.c_proj. A list of three names stands for a query, a key and a
+    /// value that are stored apart. "lm_head_absent": "tied" says that a model without a head shares wte,
+    /// "defaults": {"activation_function": "gelu", "layer_norm_epsilon": 1e-5} what the config does not say, and "skip"
+    /// which buffers are no weights.
     #[arg(long, value_name = "LAYOUT")]
     layout: Option<Layout>,
     /// The checkpoint's config.json [default: the one beside the tensors]
@@ -32,6 +40,24 @@ impl RawCheckpoint {
     /// What the words come to.
     pub fn options(&self) -> Options {
         Options { layout: self.layout.clone(), config: self.config.clone(), n_head: self.n_head }
+    }
+
+    /// Refuses words that a blob makes meaningless.
+    ///
+    /// # Errors
+    /// There is one.
+    fn refuse(&self) -> Result<(), Error> {
+        let given = [
+            ("--layout", self.layout.is_some()),
+            ("--config", self.config.is_some()),
+            ("--n-head", self.n_head.is_some()),
+        ];
+        match given.into_iter().find(|(_, is_given)| *is_given) {
+            Some((option, _)) => {
+                Err(Error::Usage(format!("a blob says all of its shape: {option} is for a checkpoint")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The files that they name.
@@ -95,7 +121,9 @@ impl ModelFile {
         if is_checkpoint {
             return Ok(Self::Checkpoint(Box::new(checkpoint.open(path, console)?)));
         }
-        Ok(Self::Blob(Blob::open(path)?))
+        let blob = Blob::open(path)?;
+        checkpoint.refuse()?;
+        Ok(Self::Blob(blob))
     }
 
     /// The model's shape.

@@ -3,11 +3,12 @@
 use std::fmt::Write;
 
 use emberlm_core::loss::Score;
+use emberlm_core::window::Convention;
 use serde::Serialize;
 
 use crate::console::Report;
+use crate::convention::Windowing;
 use crate::error::{Error, Fault};
-use crate::input::Input;
 use crate::shown;
 use crate::task::Task;
 
@@ -67,9 +68,11 @@ impl LossReport {
     pub fn new(score: &Score, task: &Task, canonical: Option<Canonical>) -> Self {
         let Task { input, windowing, bytes } = task;
         let loss = finite(score.mean());
-        let perplexity = finite(score.perplexity());
+        // Of a sum that is no number, nothing that follows from it is one.
+        let with_loss = |value: Option<f64>| finite(value).filter(|_| loss.is_some());
+        let perplexity = with_loss(score.perplexity());
         let error = match (score.n(), loss, perplexity) {
-            (0, ..) => Some(nothing_to_score(input)),
+            (0, ..) => Some(nothing_to_score(task)),
             (_, None, _) => Some(Fault::new("no_loss", "the loss is not finite")),
             (_, _, None) => Some(Fault::new("no_loss", "the perplexity is beyond any f64")),
             _ => None,
@@ -80,9 +83,9 @@ impl LossReport {
             tokens_skipped: input.n_tokens() as u64 - score.n(),
             loss,
             perplexity,
-            bits_per_token: finite(score.bits_per_token()),
-            bits_per_byte: finite((*bytes).and_then(|bytes| score.bits_per_byte(bytes))),
-            loss_stderr: finite(score.stderr()),
+            bits_per_token: with_loss(score.bits_per_token()),
+            bits_per_byte: with_loss((*bytes).and_then(|bytes| score.bits_per_byte(bytes))),
+            loss_stderr: with_loss(score.stderr()),
             nll_bits: bits,
             convention: windowing.convention.name(),
             n_ctx: windowing.n_ctx,
@@ -125,8 +128,17 @@ impl Report for LossReport {
 }
 
 /// Why no target was scored.
-pub fn nothing_to_score(input: &Input) -> Fault {
+pub fn nothing_to_score(task: &Task) -> Fault {
+    let Task { input, windowing: Windowing { convention, n_ctx }, .. } = task;
+    let longest = input.rows().iter().map(|row| row.tokens.len()).max().unwrap_or(0);
     let why = match input.rows() {
+        _ if *convention == Convention::LlamaCpp && *n_ctx < 3 => {
+            format!("`llamacpp` scores nothing in chunks of {n_ctx}: need an --n-ctx of 3 or more")
+        }
+        _ if *convention == Convention::LlamaCpp && longest < *n_ctx => format!(
+            "`llamacpp` scores whole chunks of n_ctx {n_ctx}: need {n_ctx} tokens in a text, have {longest}; a smaller \
+             --n-ctx or another --convention takes shorter texts"
+        ),
         [row] if row.tokens.len() == 1 => {
             format!("{} is one token: there is nothing to predict", shown::message(&row.name))
         }
@@ -146,4 +158,38 @@ pub fn finite(value: Option<f64>) -> Option<f64> {
 /// The fault, told to people on standard error; the report holds it for machines.
 pub fn check(fault: Option<&Fault>) -> Result<(), Error> {
     fault.map_or(Ok(()), |fault| Err(Error::Reported(fault.clone())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::Source;
+    use crate::tokenizer::{SectionParts, Tokenizer};
+
+    fn task(n_tokens: usize, convention: Convention, n_ctx: usize) -> Task {
+        let tokenizer = Tokenizer::from_parts(SectionParts::Chars(vec!['a']), "test").unwrap();
+        let input = Source::Prompt("a".repeat(n_tokens)).read(Some(&tokenizer), 1, u64::MAX).unwrap();
+        Task { input, windowing: Windowing { convention, n_ctx }, bytes: Some(3) }
+    }
+
+    #[test]
+    fn a_sum_that_is_no_number_has_no_figures() {
+        for nll in [f32::INFINITY, f32::NAN] {
+            let mut score = Score::new();
+            [1.0, nll, 2.0].into_iter().for_each(|nll| score.push(nll));
+            let report = LossReport::new(&score, &task(4, Convention::Disjoint, 4), None);
+            let LossReport { loss, perplexity, bits_per_token, bits_per_byte, loss_stderr, .. } = report;
+            assert_eq!([loss, perplexity, bits_per_token, bits_per_byte, loss_stderr], [None; 5]);
+            assert_eq!(report.error.unwrap().kind, "no_loss");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_too_short_is_told_what_it_takes() {
+        let why = |n_tokens, convention, n_ctx| nothing_to_score(&task(n_tokens, convention, n_ctx)).message;
+        assert_eq!(why(1, Convention::Disjoint, 16), "the prompt is one token: there is nothing to predict");
+        let short = why(9, Convention::LlamaCpp, 16);
+        assert!(short.contains("need 16 tokens in a text, have 9"), "{short}");
+        assert!(why(9, Convention::LlamaCpp, 2).contains("need an --n-ctx of 3 or more"));
+    }
 }

@@ -45,8 +45,13 @@ impl RawTask {
     /// # Errors
     /// There is none.
     pub fn tokenizer(&self, config: &Config, checkpoint: &Path) -> Result<Tokenizer, Error> {
+        Ok(self.search(config, checkpoint).find()?.tokenizer)
+    }
+
+    /// Where the tokenizer of a checkpoint of shape `config` is.
+    pub fn search<'s>(&'s self, config: &Config, checkpoint: &'s Path) -> Search<'s> {
         let (named, n_vocab) = (self.tokenizer.as_deref(), Some(config.n_vocab));
-        Ok(Search { named, checkpoint: Some(checkpoint), section: None, n_vocab }.find()?.tokenizer)
+        Search { named, checkpoint: Some(checkpoint), section: None, n_vocab }
     }
 
     /// The tokenizer of a model of shape `config`, if there is one: beside `checkpoint`, or in a blob's `section`.

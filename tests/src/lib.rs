@@ -11,6 +11,7 @@
 //! - [`document`]: what the repository's documents state, sentence by sentence and table by table.
 //! - [`class_table`]: writes core's table of character classes.
 //! - [`fixtures`]: the golden files in `tests/fixtures` and the bundled models.
+//! - [`hostile`]: what any bytes have to come to, for fuzzers and for the inputs that they found.
 //! - [`models`]: tiny random models of odd shapes, from a seed.
 //! - [`passes`]: a window of tokens through the core, in all the ways that must give the same bits.
 
@@ -25,6 +26,7 @@ pub mod document;
 pub mod fixtures;
 pub mod gelu;
 pub mod hf_writer;
+pub mod hostile;
 pub mod log_sum_exp;
 pub mod models;
 pub mod oracle;

@@ -37,7 +37,7 @@ fn a_row_is_what_verify_says_of_the_blob() {
     let blob = blob.to_str().unwrap();
     let compared = compare(0, &["--weights", "f32,q8", "--prompt", &play]);
     assert_eq!((&compared["checkpoint"], &compared["tokens_scored"]), (&json!(char_model()), &json!(599)));
-    let converted = run("convert", 0, &["convert", &char_model(), "-o", blob, "--no-tokenizer", "--calibrate", "none"]);
+    let converted = run("convert", 0, &["convert", &char_model(), "-o", blob, "--calibrate", "none"]);
     let verified = &run("verify", 0, &["verify", &char_model(), blob, "--prompt", &play])["results"][0];
     let row = &compared["results"][1];
     assert_eq!((&row["weights"], &row["activations"], &row["kv"]), (&json!("q8"), &json!("i16"), &json!("f32")));

@@ -34,23 +34,16 @@ fn convert(checkpoint: &Path, blob: &Path, more: &[&str]) {
 #[test]
 fn the_blob_is_as_long_as_the_plan_for_its_checkpoint_says() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, formats) in [
-        (bundled(), ["--weights", "q4", "--head", "q8"].as_slice()),
-        (fixtures::path("hf-untied-ragged"), &["--weights", "q5", "--embeddings", "f16"]),
+    for (name, words) in [
+        (bundled(), ["--weights", "q4+head=q8"].as_slice()),
+        (fixtures::path("hf-untied-ragged"), &["--weights", "q5+embeddings=f16"]),
         (fixtures::path("nanogpt-no-bias"), &["--weights", "q3"]),
         (bundled(), &["--weights", "q8", "--no-tokenizer"]),
     ] {
-        let blob = folder.path().join("a.blob");
-        convert(&name, &blob, formats);
+        let (blob, word) = (folder.path().join("a.blob"), words[1]);
+        convert(&name, &blob, words);
         let bytes = fs::metadata(&blob).unwrap().len();
-        let mut word = formats[1].to_owned();
-        if let Some(&"--head" | &"--embeddings") = formats.get(2) {
-            word += &format!("+{}={}", formats[2].trim_start_matches('-'), formats[3]);
-        }
-        let no_tokenizer = formats.iter().filter(|&&option| option == "--no-tokenizer").copied();
-        let args = ["plan", text(&name), "--board", "mps2-an386", "--weights", &word];
-        let args: Vec<&str> = args.into_iter().chain(no_tokenizer).collect();
-        let planned = run("plan", 0, &args);
+        let planned = run("plan", 0, &[["plan", text(&name), "--board", "mps2-an386"].as_slice(), words].concat());
         assert_eq!(part(&planned, "flash", "model"), bytes, "{word}");
         let of_blob = run("plan", 0, &["plan", text(&blob), "--board", "mps2-an386"]);
         assert_eq!((&of_blob["flash"], &of_blob["ram"]), (&planned["flash"], &planned["ram"]), "{word}");
@@ -162,7 +155,7 @@ fn what_makes_no_sense_is_refused() {
         (["--board", "mps2-an386", "--n-ctx", "129"].as_slice(), "beyond the model's 128"),
         (&["--flash", "1M"], "--ram"),
         (&["--flash", "1M", "--ram", "64K+x"], "no number of bytes"),
-        (&["--board", "mps2-an386", "--weights", "auto"], "none of"),
+        (&["--board", "mps2-an386", "--weights", "auto"], "auto needs a budget: auto:512K"),
         (&[], "--board"),
     ] {
         let error = run("error", 2, &[["plan", text(&model)].as_slice(), more].concat());

@@ -48,11 +48,15 @@ fn char_model() -> String {
     fixtures::bundled("shakespeare-char").to_str().unwrap().to_owned()
 }
 
-/// What the command says on standard error before it gives up.
-fn refusal(args: &[&str]) -> String {
+/// All that the command says on standard error before it gives up.
+fn refusal_of_all(args: &[&str]) -> String {
     let output = command().args(["convert", &char_model(), "-o", "nowhere.blob"]).args(args).assert().code(2);
-    let text = String::from_utf8(output.get_output().stderr.clone()).unwrap();
-    text.lines().last().unwrap().to_owned()
+    String::from_utf8(output.get_output().stderr.clone()).unwrap()
+}
+
+/// Its last line.
+fn refusal(args: &[&str]) -> String {
+    refusal_of_all(args).lines().last().unwrap().to_owned()
 }
 
 #[test]
@@ -95,7 +99,7 @@ fn a_short_text_is_warned_of_and_no_worse_than_none() {
 #[test]
 fn parts_of_the_model_have_formats_of_their_own() {
     let folder = Folder::new();
-    let args = ["--weights", "q4", "--head", "q8", "--calibrate", "none"];
+    let args = ["--weights", "q4+head=q8", "--calibrate", "none"];
     let value = folder.convert("blob", &args);
     assert_eq!(value["weights"], "q4+head=q8");
     let format = |name: &str| {
@@ -104,7 +108,7 @@ fn parts_of_the_model_have_formats_of_their_own() {
     };
     let have = ["wte.weight", "wpe.weight", "h.0.mlp.c_fc.weight", "ln_f.weight"].map(format);
     assert_eq!(have, ["q8", "q4", "q4", "f32"]);
-    let conflict = refusal(&["--head", "q8", "--embeddings", "q6"]);
+    let conflict = refusal(&["--weights", "q8+head=q8+embeddings=q6"]);
     assert!(conflict.contains("the head is tied to wte, so one matrix cannot be both q8 and q6"), "{conflict}");
 }
 
@@ -113,7 +117,7 @@ fn a_budget_is_spent_where_it_helps() {
     let folder = Folder::new();
     let uniform = folder.convert("q4", &["--weights", "q4"]);
     let bytes = uniform["bytes"].as_u64().unwrap();
-    let auto = folder.convert("auto", &["--weights", "auto", "--budget", &bytes.to_string()]);
+    let auto = folder.convert("auto", &["--weights", &format!("auto:{bytes}")]);
     assert!(auto["bytes"].as_u64().unwrap() <= bytes);
     let [q4, auto] = folder.divergences(&["q4", "auto"]).try_into().unwrap();
     assert!(auto < 0.8 * q4, "{auto} {q4}");
@@ -121,16 +125,15 @@ fn a_budget_is_spent_where_it_helps() {
 
 #[test]
 fn budgets_that_make_no_sense_are_refused() {
-    let auto = ["--weights", "auto"];
-    for (args, why) in [
-        (vec![], "needs a --budget"),
-        (vec!["--budget", "100K"], "no formats meet a budget of 102400 bytes: the smallest possible is "),
-        (vec!["--budget", "3bpw"], "no formats meet a budget of 3 bits a weight: the smallest possible is 3.44 bits"),
-        (vec!["--budget", "4bpw", "--head", "q8"], "chooses the formats of --head and --embeddings too"),
-        (vec!["--budget", "4bpw", "--calibrate", "none"], "`--calibrate none` leaves none"),
+    for (word, why) in [
+        ("auto", "auto needs a budget: auto:512K for bytes of the blob, or auto:4.5bpw"),
+        ("auto:4.5", "`4.5` is no budget"),
+        ("auto:100K", "no formats meet a budget of 102400 bytes: the smallest possible is "),
+        ("auto:3bpw", "no formats meet a budget of 3 bits a weight: the smallest possible is 3.44 bits"),
+        ("auto:4bpw+head=q8+embeddings=q6", "the head is tied to wte, so one matrix cannot be both q8 and q6"),
     ] {
-        let said = refusal(&[auto.as_slice(), &args].concat());
+        let said = refusal_of_all(&["--weights", word]);
         assert!(said.contains(why), "{said}");
     }
-    assert!(refusal(&["--weights", "q4", "--budget", "512K"]).contains("--budget is for --weights auto"));
+    assert!(refusal(&["--weights", "auto:4bpw", "--calibrate", "none"]).contains("`--calibrate none` leaves none"));
 }

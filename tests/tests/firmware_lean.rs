@@ -179,7 +179,7 @@ fn with_erf(folder: &TempDir) -> PathBuf {
 }
 
 /// What fits the three parts.
-const SMALL: [&str; 4] = ["--weights", "q4", "--vectors", "f16"];
+const SMALL: [&str; 2] = ["--weights", "q4+vectors=f16"];
 
 #[test]
 fn a_full_window_in_512_kib_of_flash_and_128_kib_of_ram() {

@@ -35,7 +35,7 @@ impl Tiny {
     }
 
     fn memory(&self, n_ctx: usize, batch: usize) -> Memory {
-        Memory::token_major(self.model().config(), KvType::F32, n_ctx, batch)
+        Memory::token_major(self.model().config(), KvType::F32, n_ctx, batch).unwrap()
     }
 
     /// Up to `n` tokens that follow `prompt`; `check` sees the context that each came from.

@@ -30,7 +30,7 @@ fn by_core(blob: &[u8]) -> u32 {
     let mut buffer = Aligned([0; 256]);
     let mut copied = Model::open(Copying::new(blob, &mut buffer.0).unwrap()).unwrap();
     assert_eq!(copied.crc32(), Ok(crc32));
-    let mut memory = Memory::token_major(model.config(), KvType::F32, 1, 1);
+    let mut memory = Memory::token_major(model.config(), KvType::F32, 1, 1).unwrap();
     assert_eq!(memory.session(model, Portable).model_crc32(), Ok(crc32));
     crc32
 }

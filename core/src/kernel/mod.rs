@@ -4,6 +4,23 @@
 //! kernel gives its bits, which property tests show. Kernels know rows of weights and positions of activations, never
 //! models.
 
+/// The first line of assembly that the target may have no instructions for: every one of a Cortex-M there is. What it says
+/// holds for all assembly behind it in the same object, which after link-time optimisation is everybody's, so that it may
+/// only ever allow more.
+#[cfg(all(target_arch = "arm", any(feature = "cortex-m-dsp", feature = "cortex-m-mve")))]
+macro_rules! any_cortex_m {
+    () => {
+        ".cpu cortex-m85"
+    };
+}
+
+/// Elements up to the end of `len` that row `i` starts with, `stride` from row to row. Products of any lengths of 32 bits
+/// are exact.
+#[cfg(all(target_arch = "arm", any(feature = "cortex-m-dsp", feature = "cortex-m-mve")))]
+const fn end(i: usize, stride: usize, len: usize) -> u64 {
+    i as u64 * stride as u64 + len as u64
+}
+
 #[cfg(all(target_arch = "arm", feature = "cortex-m-dsp"))]
 mod cortex_m_dsp;
 #[cfg(all(target_arch = "arm", feature = "cortex-m-mve"))]

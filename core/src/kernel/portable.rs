@@ -4,6 +4,7 @@ use super::Kernel;
 use super::inputs::{F32Inputs, I8Inputs, I16Inputs, Position};
 use super::rows::{PackedRow, Rows, Unpacked, signed_bytes};
 use crate::format::{Format, Packing};
+use crate::ops::alone::alone;
 use crate::ops::reduce::{STRIPES, accumulate_dot, fold};
 use crate::part::{self, part, put};
 
@@ -141,7 +142,7 @@ impl Scaling {
     /// What one of a row's shifted sum stands for where the row's scale is 1 and the inputs' is `input_scale`.
     #[inline(always)]
     pub fn unit(self, input_scale: f32) -> f32 {
-        input_scale * f32::from_bits((self.shift + 127) << 23)
+        alone(input_scale * f32::from_bits((self.shift + 127) << 23))
     }
 
     /// A row's integer sum without the bits that are shifted out: 32 are left.
@@ -155,7 +156,7 @@ impl Scaling {
     /// The product that the integer sum of a row stands for.
     #[inline(always)]
     pub fn finish(self, sum: i64, row_scale: f32, unit: f32) -> f32 {
-        (self.shifted(sum) as f32 * row_scale) * unit
+        alone((self.shifted(sum) as f32 * row_scale) * unit)
     }
 }
 

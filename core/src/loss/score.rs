@@ -53,10 +53,13 @@ impl Score {
         (self.n > 0 && bytes > 0).then(|| self.sum / (core::f64::consts::LN_2 * bytes as f64))
     }
 
-    /// Standard error of the mean, tokens taken as independent; `None` for fewer than two.
+    /// Standard error of the mean, tokens taken as independent; `None` for fewer than two, NaN where the sum is not
+    /// finite.
     pub fn stderr(&self) -> Option<f64> {
         let mean = self.mean().filter(|_| self.n > 1)?;
-        let variance = (self.sum_of_squares / self.n as f64 - mean * mean).max(0.0);
+        let variance = self.sum_of_squares / self.n as f64 - mean * mean;
+        // Rounding may leave it below 0; `max` would make a number of what is none.
+        let variance = if variance < 0.0 { 0.0 } else { variance };
         Some(libm::sqrt(variance / (self.n - 1) as f64))
     }
 }
@@ -80,5 +83,16 @@ mod tests {
         assert!((score.perplexity().unwrap() - 7.389_056_098_930_65).abs() < 1e-12);
         assert!((score.bits_per_byte(2).unwrap() - 2.885_390_081_777_927).abs() < 1e-12);
         assert_eq!(score.bits_per_byte(0), None);
+    }
+
+    #[test]
+    fn nothing_finite_follows_from_what_is_not() {
+        for nll in [f32::INFINITY, f32::NAN] {
+            let mut score = Score::new();
+            [1.0, nll, 2.0].into_iter().for_each(|nll| score.push(nll));
+            let figures =
+                [score.mean(), score.perplexity(), score.bits_per_token(), score.bits_per_byte(3), score.stderr()];
+            assert!(figures.iter().all(|figure| figure.is_some_and(|figure| !figure.is_finite())), "{figures:?}");
+        }
     }
 }

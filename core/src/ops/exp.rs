@@ -150,6 +150,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "five million cases of arithmetic")]
     fn factors_keep_their_bounds() {
         let mut worst = (0.0f64, 0.0f64);
         let mut x = -2000.0f32;
@@ -166,6 +167,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a million cases of arithmetic")]
     fn fractions_keep_their_bound() {
         let mut last = 0;
         for fraction in (0..=u32::MAX).step_by(4099).chain([u32::MAX - 1, u32::MAX]) {

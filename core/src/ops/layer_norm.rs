@@ -77,6 +77,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a row of a million")]
     fn mean_zero_variance_one() {
         let mut x: Vec<f32> = (0..61).map(|i| ((i * 29) % 61) as f32 * 0.3 - 4.0).collect();
         assert_normal(&x, 0.0);
@@ -92,6 +93,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "ninety thousand divisions")]
     fn long_division_is_division() {
         let mut state = 1_u64;
         for n in [1, 2, 3, 61, 128, 768, 1023, 1025, 65_537, (1 << 20) - 1, 1 << 20] {

@@ -4,6 +4,7 @@
 //! with no fused multiply-add, so that every target computes the same bits. `FORMAT.md`, chapter Arithmetic, specifies
 //! each.
 
+pub(crate) mod alone;
 pub mod attention;
 pub mod exp;
 pub mod fixed;

@@ -1,5 +1,6 @@
 //! One head of a position's keys or values, packed into words as the cache keeps it.
 
+use super::alone::alone;
 use super::fixed::{exponent, mul_high, to_fixed};
 use super::quantize::{LEAST, peak};
 use half::{bf16, f16};
@@ -31,7 +32,7 @@ pub fn unpack_f16(half: u32) -> f32 {
     const REBIAS: f32 = f32::from_bits((127 + 127 - 15) << 23);
     /// One exponent above the largest finite half: only what is not finite gets there.
     const BEYOND: f32 = 65536.0;
-    let magnitude = f32::from_bits((half & 0x7FFF) << 13) * REBIAS;
+    let magnitude = alone(f32::from_bits((half & 0x7FFF) << 13) * REBIAS);
     let not_finite = if magnitude >= BEYOND { 0xFF << 23 } else { 0 };
     f32::from_bits(magnitude.to_bits() | not_finite | (half & 0x8000) << 16)
 }

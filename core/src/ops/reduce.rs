@@ -1,5 +1,7 @@
 //! Sums in one defined order: eight stripes, folded pairwise.
 
+use super::alone::alone;
+
 /// Stripes of a sum: element `i` goes to stripe `i % STRIPES`, so that a vector unit of eight lanes can follow.
 pub const STRIPES: usize = 8;
 
@@ -7,7 +9,8 @@ pub const STRIPES: usize = 8;
 #[inline(always)]
 pub fn fold(stripes: [f32; STRIPES]) -> f32 {
     let [a, b, c, d, e, f, g, h] = stripes;
-    ((a + e) + (c + g)) + ((b + f) + (d + h))
+    let add = |a, b| alone(a + b);
+    add(add(add(a, e), add(c, g)), add(add(b, f), add(d, h)))
 }
 
 /// The striped sum of `term` over `x`.
@@ -16,7 +19,7 @@ pub fn sum_by(x: &[f32], mut term: impl FnMut(f32) -> f32) -> f32 {
     let mut stripes = [0.0; STRIPES];
     for chunk in x.chunks(STRIPES) {
         for (sum, &value) in stripes.iter_mut().zip(chunk) {
-            *sum += term(value);
+            *sum = alone(*sum + term(value));
         }
     }
     fold(stripes)
@@ -31,11 +34,11 @@ pub fn accumulate_dot<A: Copy>(stripes: &mut [f32; STRIPES], a: &[A], load: impl
     let mut sums = *stripes;
     for (a, b) in a_chunks.iter().zip(b_chunks) {
         for lane in 0..STRIPES {
-            sums[lane] += load(a[lane]) * b[lane];
+            sums[lane] = alone(sums[lane] + load(a[lane]) * b[lane]);
         }
     }
     for ((sum, &a), &b) in sums.iter_mut().zip(a_tail).zip(b_tail) {
-        *sum += load(a) * b;
+        *sum = alone(*sum + load(a) * b);
     }
     *stripes = sums;
 }

@@ -72,6 +72,10 @@ pub enum ProgramError {
         /// Elements.
         len: usize,
     },
+    /// The board's kernel wrote where it was handed nothing.
+    KernelWroteElsewhere,
+    /// The board's kernel read where it was handed nothing.
+    KernelReadElsewhere,
     /// The board's kernel did not give the portable kernel's bits.
     KernelBits {
         /// How the weights are stored.
@@ -171,6 +175,8 @@ impl fmt::Display for ProgramError {
             Self::HeadBits { head_dim, n_rows } => {
                 write!(f, "the kernel's bits are wrong for {n_rows} keys or values of {head_dim}")
             }
+            Self::KernelWroteElsewhere => f.write_str("the kernel wrote beyond its outputs"),
+            Self::KernelReadElsewhere => f.write_str("the kernel read activations that are not there"),
             Self::VectorBits { len } => write!(f, "the kernel's bits are wrong for vectors of {len}"),
             Self::KernelBits { format, n_in, n_rows, n } => write!(
                 f,

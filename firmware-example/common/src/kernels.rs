@@ -9,10 +9,10 @@ use emberlm_core::ops::quantize::i16_words;
 use emberlm_core::scratch::BLOCK_ROWS;
 
 use crate::report::print_end;
-use crate::{Board, ProgramError, heads, vectors};
+use crate::{Board, ProgramError, heads, misfits, vectors};
 
-/// Compares the kernels on random products of many shapes and prints how many there were, then counts the instructions
-/// of whole products; says whether every bit was the same.
+/// Compares the kernels on random products of many shapes and prints how many there were, makes calls whose parts do not
+/// fit, then counts the instructions of whole products; says whether every bit was the same.
 pub fn kernels<B: Board>(board: &mut B) -> bool {
     let result = run(board);
     print_end(board, result)
@@ -57,6 +57,8 @@ fn run<B: Board>(board: &mut B) -> Result<(), ProgramError> {
     writeln!(board, "heads_with_the_portable_bits: {heads}")?;
     let vectors = vectors::compare(&B::Kernel::default(), &mut random)?;
     writeln!(board, "vectors_with_the_portable_bits: {vectors}")?;
+    let misfits = misfits::call(&B::Kernel::default())?;
+    writeln!(board, "calls_that_do_not_fit: {misfits}")?;
     for format in formats() {
         for width in [Width::I16, Width::I8] {
             for n_in in [256, 768] {

@@ -28,6 +28,8 @@ mod input;
 #[cfg(feature = "heap")]
 mod kernels;
 mod medium;
+#[cfg(feature = "heap")]
+mod misfits;
 pub mod nor;
 #[cfg(feature = "heap")]
 mod profile;

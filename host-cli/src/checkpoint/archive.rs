@@ -1,6 +1,7 @@
 //! Named tensors of one safetensors file, or of several through a shard index.
 
 use super::error::CheckpointError;
+use super::wrappers::{unwrapped, wrappers};
 use crate::files::kind::is_of_adapter;
 use crate::files::read::{self, MOST_OF_TOKENIZER};
 use crate::files::{Fault, FileError, Kind, Wanted, json, mapped};
@@ -8,7 +9,7 @@ use crate::shown;
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,9 @@ const INDEX: &str = "model.safetensors.index.json";
 const SINGLE: &str = "model.safetensors";
 
 /// Every tensor of a checkpoint by its name in the file, memory-mapped.
+///
+/// A name is found with and without the wrappers that training leaves in it (`wrappers`); those that are listed are
+/// without.
 #[derive(Debug)]
 pub struct Archive {
     maps: Vec<Mmap>,
@@ -29,6 +33,8 @@ pub struct Archive {
 /// Where a tensor lies and how its elements are stored.
 #[derive(Debug)]
 struct Stored {
+    /// As the file spells it.
+    name: String,
     map: usize,
     bytes: Range<usize>,
     dtype: Dtype,
@@ -83,7 +89,8 @@ impl Archive {
             // A link is the user's own doing, as in Hugging Face's cache; a path is the file's.
             if Path::new(file).file_name() != Some(file.as_ref()) {
                 return Err(damaged(format!(
-                    "shard `{file}` is no plain name: shards lie in the folder of their index"
+                    "shard `{}` is no plain name: shards lie in the folder of their index",
+                    shown::value(file)
                 )));
             }
             shards.insert(file, self.maps.len());
@@ -91,7 +98,7 @@ impl Archive {
             self.add_file(&shard, Kind::of(&shard)?)?;
         }
         for (name, file) in &index.weight_map {
-            if self.tensors.get(name).is_none_or(|stored| stored.map != shards[file]) {
+            if self.stored(name).is_none_or(|stored| stored.name != *name || stored.map != shards[file]) {
                 return Err(damaged(format!("tensor `{}` is not in {}", shown::value(name), shown::value(file))));
             }
         }
@@ -112,19 +119,27 @@ impl Archive {
         for (name, info) in metadata.tensors() {
             let (start, end) = info.data_offsets;
             let stored = Stored {
+                name: name.clone(),
                 map: self.maps.len(),
                 bytes: data + start..data + end,
                 dtype: info.dtype,
                 shape: info.shape.clone(),
             };
-            if self.tensors.insert(name.clone(), stored).is_some() {
-                return Err(CheckpointError::Index {
-                    path: path.to_owned(),
-                    why: format!("tensor `{}` is in two shards", shown::value(&name)),
-                });
+            if let Some(first) = self.tensors.insert(unwrapped(&name).into_owned(), stored) {
+                let why = match first.name == name {
+                    true => format!("tensor `{}` is in two shards", shown::value(&name)),
+                    false => format!(
+                        "tensors `{}` and `{}` have one name without their wrappers",
+                        shown::value(&first.name),
+                        shown::value(&name)
+                    ),
+                };
+                return Err(CheckpointError::Index { path: path.to_owned(), why });
             }
         }
-        self.aliases.extend(metadata.metadata().iter().flatten().map(|(name, of)| (name.clone(), of.clone())));
+        for (name, of) in metadata.metadata().iter().flatten() {
+            self.add_alias(name, of);
+        }
         self.maps.push(map);
         Ok(())
     }
@@ -134,12 +149,34 @@ impl Archive {
     /// `safetensors.torch.save_model` keeps one of several names that share memory and records the others in the
     /// header's metadata (`"lm_head.weight": "transformer.wte.weight"`); such a name finds the tensor that was kept.
     pub fn get(&self, name: &str) -> Option<RawTensor<'_>> {
-        let stored = self.tensors.get(name).or_else(|| self.tensors.get(self.aliases.get(name)?))?;
+        let stored = self.stored(name)?;
         Some(RawTensor {
             dtype: stored.dtype,
             shape: &stored.shape,
             bytes: &self.maps[stored.map][stored.bytes.clone()],
         })
+    }
+
+    fn stored(&self, name: &str) -> Option<&Stored> {
+        let name = unwrapped(name);
+        self.tensors.get(name.as_ref()).or_else(|| self.tensors.get(self.aliases.get(name.as_ref())?))
+    }
+
+    /// Lets the tensor `of` be found as `name` too.
+    pub fn add_alias(&mut self, name: &str, of: &str) {
+        self.aliases.insert(unwrapped(name).into_owned(), unwrapped(of).into_owned());
+    }
+
+    /// A stored name as the file spells it.
+    pub fn spelled<'a>(&'a self, name: &'a str) -> &'a str {
+        self.tensors.get(name).map_or(name, |stored| &stored.name)
+    }
+
+    /// The wrappers in names, where there are some.
+    pub fn wrappers(&self) -> Option<String> {
+        let wrapped = self.tensors.iter().filter(|(name, stored)| **name != stored.name);
+        let all: BTreeSet<&str> = wrapped.flat_map(|(_, stored)| wrappers(&stored.name)).collect();
+        (!all.is_empty()).then(|| all.into_iter().collect::<Vec<_>>().join(", "))
     }
 
     /// Whether no tensor is stored.

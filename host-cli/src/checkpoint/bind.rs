@@ -6,6 +6,7 @@ use super::keys::{self, ConfigFile};
 use super::layout::{Layout, Names};
 use super::name_map::{HeadAbsent, Orientation, Place};
 use super::tensor;
+use crate::shown;
 use emberlm_core::blob::{LayerSlot, Slot};
 use emberlm_core::config::Config;
 use std::collections::BTreeSet;
@@ -32,14 +33,54 @@ pub fn bind(archive: &Archive, names: &Names, config: &Config) -> Result<Binding
     }
     check_blocks_alike(&bindings, names, config)?;
     if let Some(leftover) = archive.names().find(|name| !used.contains(*name) && !names.skips(name)) {
-        return Err(CheckpointError::Leftover { tensor: leftover.to_owned() });
+        return Err(CheckpointError::Leftover { tensor: archive.spelled(leftover).to_owned() });
     }
     for name in &used {
         if let Some(raw) = archive.get(name) {
-            tensor::check_finite(name, raw)?;
+            tensor::check_finite(archive.spelled(name), raw)?;
         }
     }
     Ok(bindings)
+}
+
+/// Lets the token embedding be found where a checkpoint has it under the head's name alone, which says that they are
+/// tied. Returns that name.
+///
+/// # Errors
+/// The head is there and nothing says that it is tied.
+pub fn find_embedding(
+    archive: &mut Archive,
+    names: &Names,
+    file: Option<&ConfigFile>,
+) -> Result<Option<String>, CheckpointError> {
+    let name_of =
+        |slot: Slot| names.place(slot).and_then(|place| Some((place.names.into_iter().next()?, place.orientation)));
+    let (Some((wte, _)), Some((head, Orientation::OutIn))) = (name_of(Slot::Wte), name_of(Slot::LmHead)) else {
+        return Ok(None);
+    };
+    if archive.get(&wte).is_some() || archive.get(&head).is_none() {
+        return Ok(None);
+    }
+    let hint = match file.map_or(Ok(None), |file| file.flag(keys::TIED))? {
+        Some(said) if said.value => None,
+        Some(said) => Some(format!(
+            ", and `{}`, which could stand for it, is not tied: `{}` is false",
+            shown::value(&head),
+            said.key
+        )),
+        None if names.map().lm_head_absent == HeadAbsent::Tied => None,
+        None => Some(format!(
+            ": say \"tie_word_embeddings\": true in the config if `{}` is the embedding too",
+            shown::value(&head)
+        )),
+    };
+    match hint {
+        Some(hint) => Err(CheckpointError::Missing { tensor: wte, hint }),
+        None => {
+            archive.add_alias(&wte, &head);
+            Ok(Some(head))
+        }
+    }
 }
 
 /// A slot's place, if its tensors are there.
@@ -74,7 +115,7 @@ fn check_shapes(archive: &Archive, place: &Place, slot: Slot, config: &Config) -
     for name in &place.names {
         let have = archive.get(name).map_or(&[][..], |raw| raw.shape);
         if have != need {
-            let (tensor, need) = (name.clone(), format!("{need:?}"));
+            let (tensor, need) = (archive.spelled(name).to_owned(), format!("{need:?}"));
             return Err(CheckpointError::Shape { tensor, need, have: have.to_vec() });
         }
     }

@@ -66,7 +66,7 @@ pub enum CheckpointError {
     Config(#[from] ConfigError),
     /// No built-in layout has these names.
     #[error(
-        "no known layout has a tensor named `{}`: name the tensors in a map file and pass it as the layout",
+        "no known layout has a tensor named `{}`: name the tensors in a map file and pass it with --layout FILE",
         shown::value(tensor)
     )]
     UnknownLayout {
@@ -117,7 +117,11 @@ pub enum CheckpointError {
         have: String,
     },
     /// A tensor that the layout does not know.
-    #[error("tensor `{}` is left over: the layout does not know it", shown::value(tensor))]
+    #[error(
+        "tensor `{}` is left over: the layout does not know it; where it is a weight, a name map can say which \
+         (--layout FILE), and where it is a buffer, a map's `skip` leaves it out",
+        shown::value(tensor)
+    )]
     Leftover {
         /// Its name in the file.
         tensor: String,

@@ -4,7 +4,7 @@ use super::error::CheckpointError;
 use crate::files::Wanted;
 use crate::files::read::{self, MOST_OF_CONFIG};
 use crate::shown;
-use emberlm_core::config::Gelu;
+use emberlm_core::config::{Gelu, TokenId};
 use serde_json::{Map, Value};
 use std::path::Path;
 
@@ -44,6 +44,9 @@ pub const TIED: &[&str] = &["tie_word_embeddings", "tie_weights", "weight_tying"
 pub const QKV_BIAS: &[&str] = &["qkv_bias"];
 /// nanoGPT's word for all biases, layer norms' included.
 pub const BIAS: &[&str] = &["bias"];
+
+/// The token that texts begin with.
+const BOS: &str = "bos_token_id";
 
 /// Every key whose value is read.
 const READ: [&[&str]; 13] =
@@ -275,6 +278,11 @@ impl ConfigFile {
     /// Two spellings disagree, or the value is neither true nor false.
     pub fn flag(&self, keys: &[&str]) -> Result<Option<Said<bool>>, CheckpointError> {
         self.convert(keys, "true or false", Value::as_bool)
+    }
+
+    /// The id of the token that texts begin with; `None` where it is no id at all.
+    pub fn bos(&self) -> Option<TokenId> {
+        self.0.get(BOS)?.as_u64()?.try_into().ok()
     }
 
     /// The layer norms' epsilon.

@@ -3,10 +3,13 @@
 use super::archive::{Archive, RawTensor};
 use super::error::CheckpointError;
 use super::name_map::{NameMap, Place};
+use super::patterns::Patterns;
+use super::wrappers::unwrapped;
 use crate::files::Wanted;
 use crate::files::read::{self, MOST_OF_CONFIG};
 use crate::shown;
 use emberlm_core::blob::{LayerSlot, Slot};
+use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -91,32 +94,38 @@ pub struct Names {
     map: NameMap,
     wrapper: String,
     prefix: String,
+    /// The tensors of a block.
+    of_blocks: Patterns,
+    skipped: Patterns,
 }
 
-/// Prefixes that training wrappers put before every name: `torch.compile`, data-parallel training, Lightning.
-const WRAPPERS: [&str; 3] = ["_orig_mod.", "module.", "model."];
+/// What stands before every name where a model lies in another module: Lightning's.
+const OUTER: [&str; 1] = ["model."];
 
 impl Names {
     /// Settles the wrapper, which every name has, and the prefix under which a block is found.
     pub fn new(map: NameMap, archive: &Archive) -> Self {
         let mut wrappers = vec![String::new()];
-        while let Some(longer) = WRAPPERS.iter().find_map(|more| {
+        while let Some(longer) = OUTER.iter().find_map(|more| {
             let longer = wrappers.last()?.clone() + more;
             (!archive.is_empty() && archive.names().all(|name| name.starts_with(&longer))).then_some(longer)
         }) {
             wrappers.push(longer);
         }
-        let holds_block = |wrapper: &str, prefix: &str| {
-            let mut inner = archive.names().filter_map(|name| name.strip_prefix(wrapper));
-            inner.any(|name| map.block_of(name, prefix).is_some())
+        let pairs: Vec<(&str, &str)> =
+            wrappers.iter().flat_map(|wrapper| map.prefixes().map(move |prefix| (wrapper.as_str(), prefix))).collect();
+        let spelled = |pattern: String, wrapper: &str| unwrapped(&(wrapper.to_owned() + &pattern)).into_owned();
+        let of_blocks = |&(wrapper, prefix): &(&str, &str)| -> Vec<String> {
+            map.block_patterns(prefix).map(|pattern| spelled(pattern, wrapper)).collect()
         };
-        let pairs: Vec<(String, String)> = wrappers
-            .iter()
-            .flat_map(|wrapper| map.prefixes().map(|prefix| (wrapper.clone(), prefix.to_owned())))
-            .collect();
-        let found = pairs.iter().find(|(wrapper, prefix)| holds_block(wrapper, prefix));
-        let (wrapper, prefix) = found.or(pairs.first()).cloned().unwrap_or_default();
-        Self { map, wrapper, prefix }
+        let n_patterns = map.block_patterns("").count().max(1);
+        let any = Patterns::new(pairs.iter().flat_map(of_blocks));
+        let found = archive.names().filter_map(|name| any.find(name)).map(|(number, _)| number / n_patterns).min();
+        let pair = pairs.get(found.unwrap_or(0)).copied().unwrap_or_default();
+        let of_blocks = Patterns::new(of_blocks(&pair).into_iter());
+        let (wrapper, prefix) = (pair.0.to_owned(), pair.1.to_owned());
+        let skipped = Patterns::new(map.skip_patterns(&prefix).map(|pattern| spelled(pattern, &wrapper)));
+        Self { map, wrapper, prefix, of_blocks, skipped }
     }
 
     /// The map that the names follow.
@@ -129,22 +138,26 @@ impl Names {
         let mut place = self.map.place(slot, &self.prefix)?;
         for name in &mut place.names {
             name.insert_str(0, &self.wrapper);
+            *name = unwrapped(name).into_owned();
         }
         Some(place)
     }
 
     /// Whether a name is a buffer's that holds no weights.
     pub fn skips(&self, name: &str) -> bool {
-        name.strip_prefix(&self.wrapper).is_some_and(|name| self.map.skips(name, &self.prefix))
+        self.skipped.find(name).is_some()
     }
 
     /// The number of the highest block that has a tensor, and that tensor; `None` if there is no block.
     pub fn last_block<'a>(&self, archive: &'a Archive) -> Option<(u32, &'a str)> {
-        let block_of = |name: &'a str| {
-            let layer = self.map.block_of(name.strip_prefix(&self.wrapper)?, &self.prefix)?;
-            Some((layer, name))
-        };
+        let block_of = |name: &'a str| Some((self.of_blocks.find(name)?.1?, name));
         archive.names().filter_map(block_of).max_by_key(|(layer, _)| *layer)
+    }
+
+    /// The names of the tensors that are no block's.
+    fn globals(&self) -> impl Iterator<Item = String> {
+        let slots = [Slot::Wte, Slot::Wpe, Slot::LnFWeight, Slot::LnFBias, Slot::LmHead, Slot::LmHeadBias];
+        slots.into_iter().filter_map(|slot| self.place(slot)).flat_map(|place| place.names)
     }
 
     /// The first of a slot's tensors.
@@ -174,7 +187,8 @@ pub fn detect(archive: &Archive, overruled: Option<&Layout>) -> Result<(Detected
     let qkv_slot = Slot::Layer(0, LayerSlot::AttnQkvWeight);
     let scratch = Names::new(Layout::Scratch.name_map()?, archive);
     if scratch.last_block(archive).is_some() {
-        let (name, _) = scratch.find(qkv_slot, archive)?;
+        let found = scratch.find(qkv_slot, archive);
+        let (name, _) = found.map_err(|error| explain(error, archive, &Layout::Scratch, &[&scratch]))?;
         let evidence =
             format!("the file has {}: separate query, key and value, Linear, [out, in]", shown::value(&name));
         return Ok((DetectedLayout { layout: Layout::Scratch, evidence }, scratch));
@@ -183,8 +197,10 @@ pub fn detect(archive: &Archive, overruled: Option<&Layout>) -> Result<(Detected
     if names.last_block(archive).is_none() {
         return Err(CheckpointError::UnknownLayout { tensor: first_unknown(archive, &[&scratch, &names]) });
     }
-    let (name, qkv) = names.find(qkv_slot, archive)?;
-    let (_, wpe) = names.find(Slot::Wpe, archive)?;
+    let find = |slot: Slot| {
+        names.find(slot, archive).map_err(|error| explain(error, archive, &Layout::HuggingFace, &[&names]))
+    };
+    let ((name, qkv), (_, wpe)) = (find(qkv_slot)?, find(Slot::Wpe)?);
     let n_embd = wpe.shape.last().copied().unwrap_or(0);
     let fused = n_embd.saturating_mul(3);
     if qkv.shape == [n_embd, fused] {
@@ -202,13 +218,32 @@ pub fn detect(archive: &Archive, overruled: Option<&Layout>) -> Result<(Detected
 
 /// A name that none of the layouts has, or the first of all.
 fn first_unknown(archive: &Archive, layouts: &[&Names]) -> String {
-    let globals = [Slot::Wte, Slot::Wpe, Slot::LnFWeight, Slot::LnFBias, Slot::LmHead, Slot::LmHeadBias];
-    let known = |name: &str| {
-        layouts.iter().any(|names| {
-            let mut places = globals.into_iter().filter_map(|slot| names.place(slot));
-            places.any(|place| place.names.iter().any(|known| known == name))
-        })
-    };
+    let known: HashSet<String> = layouts.iter().flat_map(|names| names.globals()).collect();
     let first = archive.names().next().unwrap_or("wte.weight");
-    archive.names().find(|name| !known(name)).unwrap_or(first).to_owned()
+    archive.spelled(archive.names().find(|name| !known.contains(*name)).unwrap_or(first)).to_owned()
+}
+
+/// The same refusal with what leads on: where a layout was only detected and a tensor is missing, the names near by that
+/// the layout does not know, and how a name map is given.
+pub fn explain(error: CheckpointError, archive: &Archive, layout: &Layout, tried: &[&Names]) -> CheckpointError {
+    let CheckpointError::Missing { tensor, hint } = &error else { return error };
+    if !hint.is_empty() || matches!(layout, Layout::Map(_)) {
+        return error;
+    }
+    let known: HashSet<String> = tried.iter().flat_map(|names| names.globals()).collect();
+    let is_known = |name: &str| {
+        known.contains(name) || tried.iter().any(|names| names.of_blocks.find(name).is_some() || names.skips(name))
+    };
+    let near = |name: &str| name.bytes().zip(tensor.bytes()).take_while(|(a, b)| a == b).count();
+    let unknown: Vec<&str> = archive.names().filter(|name| !is_known(name)).collect();
+    let most = unknown.iter().map(|name| near(name)).max();
+    let nearest: Vec<&str> = unknown.into_iter().filter(|name| Some(near(name)) == most).collect();
+    let hint = match nearest.as_slice() {
+        [] => return error,
+        names => format!(
+            ", and the layout does not know {}: where a model has names of its own, a name map reads it (--layout FILE)",
+            shown::list(names.iter().map(|name| archive.spelled(name)))
+        ),
+    };
+    CheckpointError::Missing { tensor: tensor.clone(), hint }
 }

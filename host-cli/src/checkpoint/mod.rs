@@ -13,9 +13,11 @@ mod error;
 pub(crate) mod keys;
 mod layout;
 pub mod name_map;
+mod patterns;
 mod tensor;
 #[cfg(test)]
 pub(crate) mod tests;
+mod wrappers;
 
 pub use ends::EndTokens;
 pub use error::CheckpointError;
@@ -23,10 +25,11 @@ pub use layout::{DetectedLayout, Layout};
 pub use name_map::Orientation;
 
 use crate::files::read;
+use crate::shown;
 use archive::Archive;
 use bind::Bindings;
 use emberlm_core::blob::Slot;
-use emberlm_core::config::Config;
+use emberlm_core::config::{Config, TokenId};
 pub(crate) use keys::ConfigFile;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -53,6 +56,7 @@ pub struct Checkpoint {
     layout: DetectedLayout,
     bindings: Bindings,
     tied: bool,
+    bos: Option<TokenId>,
     notes: Vec<String>,
 }
 
@@ -82,15 +86,23 @@ impl Checkpoint {
     /// # Errors
     /// Whatever cannot be read, or cannot be represented exactly in meaning.
     pub fn open(path: &Path, options: &Options) -> Result<Self, CheckpointError> {
-        let (archive, folder) = Archive::open(path)?;
+        let (mut archive, folder) = Archive::open(path)?;
         let beside = Some(folder.join("config.json")).filter(|path| read::is_there(path));
         let file = options.config.clone().or(beside).map(|path| ConfigFile::read(&path)).transpose()?;
         let mut notes = Vec::new();
+        if let Some(wrappers) = archive.wrappers() {
+            notes.push(format!("names are read without what training wrapped around modules: {wrappers}"));
+        }
         let (layout, names) = layout::detect(&archive, options.layout.as_ref())?;
+        if let Some(head) = bind::find_embedding(&mut archive, &names, file.as_ref())? {
+            notes.push(format!("the token embedding is stored as {} alone, which is tied to it", shown::value(&head)));
+        }
         let config = derive::config(&archive, &names, &layout, file.as_ref(), options.n_head, &mut notes)?;
-        let mut bindings = bind::bind(&archive, &names, &config)?;
+        let bound = bind::bind(&archive, &names, &config);
+        let mut bindings = bound.map_err(|error| layout::explain(error, &archive, &layout.layout, &[&names]))?;
         let tied = bind::settle_head(&archive, &names, &layout.layout, file.as_ref(), &mut bindings)?;
-        Ok(Self { archive, folder, config, layout, bindings, tied, notes })
+        let bos = file.and_then(|file| file.bos()).filter(|&bos| bos < config.n_vocab);
+        Ok(Self { archive, folder, config, layout, bindings, tied, bos, notes })
     }
 
     /// The model's shape.
@@ -116,6 +128,11 @@ impl Checkpoint {
     /// Whether the head shares the token embedding, by absence or because its weights are the same bits.
     pub const fn is_tied(&self) -> bool {
         self.tied
+    }
+
+    /// The token that texts begin with, where the config names one that the model has.
+    pub const fn bos(&self) -> Option<TokenId> {
+        self.bos
     }
 
     /// Whether the checkpoint has a slot's tensor: an optional one may be absent, and a tied head is.

@@ -21,12 +21,16 @@
 //! - `defaults`: `activation_function` and `layer_norm_epsilon`, for configurations that do not say.
 //!
 //! A fused `c_attn` holds all of the query, then all of the key, then all of the value.
+//!
+//! `{prefix}` and `{layer}` stand at most once in a name, and `{layer}` not beside a digit. A map is at most 1 MiB long,
+//! with at most 64 prefixes and 1024 names to skip, and no name comes to more than 1024 bytes. Names are compared without
+//! the wrappers that training leaves in them (`_orig_mod.`, `module.`), on both sides.
 
+use super::patterns::LAYER;
 use crate::files::json;
 use crate::shown;
 use emberlm_core::blob::{LayerSlot, Slot};
 use serde::Deserialize;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// How a matrix is stored.
@@ -61,7 +65,10 @@ pub struct Defaults {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a tensor's value is a name, a list of the query's, the key's and the value's, or an object of `name` and `orientation`"
+)]
 enum Entry {
     Name(String),
     Split([String; 3]),
@@ -107,8 +114,16 @@ pub struct Place {
     pub orientation: Orientation,
 }
 
-const LAYER: &str = "{layer}";
 const PREFIX: &str = "{prefix}";
+
+/// The most bytes of a map.
+const MOST_BYTES: usize = 1 << 20;
+/// The most prefixes.
+const MOST_PREFIXES: usize = 64;
+/// The most names to skip.
+const MOST_SKIPPED: usize = 1024;
+/// The most bytes of a name, its prefix included.
+const MOST_OF_NAME: usize = 1024;
 
 /// A slot's canonical name with `{layer}` for its block.
 fn pattern(slot: Slot) -> String {
@@ -131,7 +146,11 @@ impl NameMap {
     /// # Errors
     /// One line that says what is damaged, unknown or missing.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
+        if text.len() > MOST_BYTES {
+            return Err(format!("it has {} bytes, and a name map at most {MOST_BYTES}", text.len()));
+        }
         let map: Self = json::parse(text)?;
+        map.check_sizes()?;
         for key in map.tensors.keys() {
             if !kinds().any(|slot| pattern(slot) == *key) {
                 return Err(format!("`{}` is no canonical tensor", shown::value(key)));
@@ -182,36 +201,54 @@ impl NameMap {
         Some(Place { names, orientation })
     }
 
-    /// Whether a name is a buffer's that holds no weights.
-    pub fn skips(&self, name: &str, prefix: &str) -> bool {
-        self.skip.iter().any(|pattern| match spelled(pattern, prefix).split_once(LAYER) {
-            None => spelled(pattern, prefix) == name,
-            Some((before, after)) => number_between(name, before, after).is_some(),
-        })
+    /// The names of a block's tensors under a prefix, with `{layer}` for its number.
+    pub fn block_patterns<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = String> + 'a {
+        let names = self.tensors.values().flat_map(Entry::names).filter(|name| name.contains(LAYER));
+        names.map(move |name| name.replace(PREFIX, prefix))
     }
 
-    /// The block that a name belongs to.
-    pub fn block_of(&self, name: &str, prefix: &str) -> Option<u32> {
-        let patterns = self.tensors.values().flat_map(Entry::names);
-        patterns
-            .filter_map(|pattern| {
-                let pattern = spelled(pattern, prefix);
-                let (before, after) = pattern.split_once(LAYER)?;
-                number_between(name, before, after)
-            })
-            .next()
+    /// The names of buffers that hold no weights under a prefix; `{layer}` is any number.
+    pub fn skip_patterns<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = String> + 'a {
+        self.skip.iter().map(move |name| name.replace(PREFIX, prefix))
     }
-}
 
-fn spelled<'a>(pattern: &'a str, prefix: &str) -> Cow<'a, str> {
-    if pattern.contains(PREFIX) { Cow::Owned(pattern.replace(PREFIX, prefix)) } else { Cow::Borrowed(pattern) }
-}
-
-/// The number that stands between two parts of a name.
-fn number_between(name: &str, before: &str, after: &str) -> Option<u32> {
-    let digits = name.strip_prefix(before)?.strip_suffix(after)?;
-    let canonical = digits == "0" || !digits.starts_with('0');
-    if canonical && digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
+    /// Bounds the time and the memory that names take.
+    fn check_sizes(&self) -> Result<(), String> {
+        for (what, have, most) in
+            [("prefixes", self.prefixes.len(), MOST_PREFIXES), ("names to skip", self.skip.len(), MOST_SKIPPED)]
+        {
+            if have > most {
+                return Err(format!("it has {have} {what}, and a name map at most {most}"));
+            }
+        }
+        if let Some(prefix) = self.prefixes.iter().find(|prefix| prefix.contains(['{', '}'])) {
+            return Err(format!("the prefix `{}` holds braces", shown::value(prefix)));
+        }
+        let prefix_bytes = self.prefixes.iter().map(String::len).max().unwrap_or(0);
+        for name in self.tensors.values().flat_map(Entry::names).chain(&self.skip) {
+            let (prefixes, layers) = (name.matches(PREFIX).count(), name.matches(LAYER).count());
+            if prefixes > 1 || layers > 1 {
+                return Err(format!("`{}` holds {PREFIX} or {LAYER} more than once", shown::value(name)));
+            }
+            let bytes = name.len() + prefixes * prefix_bytes;
+            if bytes > MOST_OF_NAME {
+                return Err(format!(
+                    "`{}` comes to {bytes} bytes, and a name to at most {MOST_OF_NAME}",
+                    shown::value(name)
+                ));
+            }
+            let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+            if let Some((before, after)) = name.split_once(LAYER)
+                && (is_digit(before.as_bytes().last()) || is_digit(after.as_bytes().first()))
+            {
+                return Err(format!(
+                    "`{}` has a digit beside {LAYER}: which are the block's is not clear",
+                    shown::value(name)
+                ));
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -242,11 +279,8 @@ mod tests {
         assert_eq!(hf.place(slot, "").unwrap().names, ["h.11.mlp.c_fc.weight"]);
         assert_eq!(hf.place(Slot::LmHead, "transformer.").unwrap().names, ["lm_head.weight"]);
         assert_eq!(hf.place(Slot::LmHead, "").unwrap().orientation, Orientation::OutIn);
-        assert_eq!(hf.block_of("transformer.h.7.ln_1.weight", "transformer."), Some(7));
-        assert_eq!(hf.block_of("h.7.ln_1.weight", "transformer."), None);
-        assert!(hf.skips("transformer.h.3.attn.bias", "transformer."));
-        assert!(!hf.skips("transformer.h.3.attn.c_attn.bias", "transformer."));
-        assert!(!hf.skips("transformer.h.03.attn.bias", "transformer."));
+        assert!(hf.block_patterns("transformer.").any(|name| name == "transformer.h.{layer}.ln_1.weight"));
+        assert!(hf.skip_patterns("").any(|name| name == "h.{layer}.attn.bias"));
     }
 
     #[test]
@@ -259,6 +293,34 @@ mod tests {
         assert_eq!(map.place(Slot::LmHead, "").unwrap().orientation, Orientation::InOut);
         let map = NameMap::parse(&scratch_without("lm_head.bias")).unwrap();
         assert_eq!(map.place(Slot::LmHeadBias, ""), None);
+    }
+
+    #[test]
+    fn maps_without_bounds_are_refused() {
+        let with = |key: &str, value: serde_json::Value| {
+            let mut map: serde_json::Value = serde_json::from_str(SCRATCH).unwrap();
+            map[key] = value;
+            NameMap::parse(&serde_json::to_vec(&map).unwrap()).map(|_| ())
+        };
+        let many = |n: usize| (0..n).map(|i| format!("p{i}.")).collect::<Vec<_>>().into();
+        assert_eq!(with("prefixes", many(64)), Ok(()));
+        assert!(with("prefixes", many(65)).unwrap_err().contains("65 prefixes"));
+        assert!(with("prefixes", many(200_000)).unwrap_err().contains("a name map at most"));
+        assert!(with("skip", many(1025)).unwrap_err().contains("1025 names to skip"));
+        assert!(with("prefixes", vec!["x".repeat(900_000)].into()).is_ok(), "no name has a prefix");
+        let long = serde_json::json!(["x".repeat(1000)]);
+        let bomb = |name: &str| {
+            let mut map: serde_json::Value = serde_json::from_str(SCRATCH).unwrap();
+            (map["prefixes"], map["tensors"]["wte.weight"]) = (long.clone(), name.into());
+            NameMap::parse(&serde_json::to_vec(&map).unwrap()).map(|_| ())
+        };
+        assert_eq!(bomb("{prefix}wte"), Ok(()));
+        assert!(bomb("{prefix}wte.which.is.one.of.the.long.names").unwrap_err().contains("at most 1024"));
+        assert!(with("prefixes", vec!["{layer}."].into()).unwrap_err().contains("braces"));
+        assert!(bomb("{prefix}{prefix}").unwrap_err().contains("more than once"));
+        for name in ["h.{layer}.{layer}", "h.1{layer}.w", "h.{layer}0.w"] {
+            assert!(NameMap::parse(&scratch_with("h.{layer}.ln_1.weight", name.into())).is_err(), "{name}");
+        }
     }
 
     #[test]

@@ -1,113 +1,173 @@
-//! Formats by budget: what each matrix costs in few bits is measured, and the bits go where that is most.
+//! Formats by budget: what each part of a model costs in few bits is measured, and the bits go where that is most.
+//!
+//! One part after another is stored in a bit less than all the rest, the model rounded anew, and compared with the
+//! checkpoint on a text that it was not rounded by ([`Trial`]): what later matrices make up for is not counted as lost.
+//! How far such measures hold on another text and in other formats is not known before it is tried. Mixes are made that
+//! believe them wholly, by half and not at all, and the one that loses least is taken.
 
 use emberlm_core::blob::Slot;
 use emberlm_core::format::Format;
 
-use super::blob_bytes;
-use super::budget::{Budget, Candidate, least_bytes, share_out};
-use super::calibrate::{Windows, pass};
+use super::budget::{Candidate, share_out};
 use super::formats::Formats;
 use super::quantized::{QuantizeError, is_stored};
-use super::writer::align;
+use super::room::{FORMATS, Room};
+use super::trial::Trial;
 use crate::checkpoint::Checkpoint;
 
-/// The format that each matrix is tried in.
-const PROBE: Format = Format::Q4;
+/// The format of all parts but one, and of that one.
+const BASE: Format = Format::Q4;
+const PROBE: Format = Format::Q3;
 
-/// The formats to choose from.
-const FORMATS: [Format; 5] = [Format::Q8, Format::Q6, Format::Q5, Format::Q4, Format::Q3];
+/// A bit less doubles a format's step, and makes the divergence fourfold.
+const FACTOR: f64 = 4.0;
 
-/// Tokens of the calibration text that every matrix is tried on.
-const MAX_TOKENS: usize = 2048;
+/// How far the mixes that are tried believe the measures; the rest is what each matrix's size says.
+const TRUST: [f64; 3] = [1.0, 0.5, 0.0];
 
-/// The budget cannot be met.
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[error("no formats meet a budget of {budget}: the smallest possible is {least}")]
-pub struct BudgetTooSmall {
-    /// What was asked for.
-    pub budget: Budget,
-    /// The least that would do, in the same unit.
-    pub least: Budget,
+/// The least of what its size says that a part is believed to cost.
+const LEAST: f64 = 0.05;
+
+/// Blocks that lie side by side are measured together, in so many bands at most.
+const BANDS: u32 = 4;
+
+/// What storing each matrix in [`BASE`] costs, all others stored so too.
+#[derive(Debug)]
+pub struct Sensitivities<'t> {
+    trial: Trial<'t>,
+    /// Nats of divergence.
+    damages: Vec<(Slot, Damage)>,
 }
 
-/// What rounding one matrix costs, all others as they are, for every matrix.
-#[derive(Clone, Debug)]
-pub struct Sensitivities(Vec<(Slot, f64)>);
+/// What a matrix costs.
+#[derive(Clone, Copy, Debug)]
+struct Damage {
+    /// As measured.
+    measured: f64,
+    /// By its share of all weights.
+    by_size: f64,
+}
+
+impl Damage {
+    fn believed(self, trust: f64) -> f64 {
+        self.measured.max(LEAST * self.by_size).powf(trust) * self.by_size.powf(1.0 - trust)
+    }
+}
 
 /// The matrices that a blob of the checkpoint has.
 pub fn matrices(checkpoint: &Checkpoint) -> impl Iterator<Item = Slot> {
     Slot::all(checkpoint.config()).filter(|&slot| slot.is_matrix() && is_stored(checkpoint, slot))
 }
 
-impl Sensitivities {
-    /// Rounds each matrix alone, by what passes through it on up to 2048 tokens of `windows`, and takes the divergence
-    /// of the model that it makes, in nats. Tells `done` of each.
+/// What is measured together: a table, or one matrix of each block in a band.
+pub fn parts(checkpoint: &Checkpoint) -> Vec<Vec<Slot>> {
+    let band = checkpoint.config().n_layer.div_ceil(BANDS);
+    let key = |slot: Slot| match slot {
+        Slot::Layer(layer, matrix) => Slot::Layer(layer / band * band, matrix),
+        table => table,
+    };
+    let mut parts: Vec<Vec<Slot>> = Vec::new();
+    for slot in matrices(checkpoint) {
+        match parts.iter_mut().find(|part| key(part[0]) == key(slot)) {
+            Some(part) => part.push(slot),
+            None => parts.push(vec![slot]),
+        }
+    }
+    parts
+}
+
+impl<'t> Sensitivities<'t> {
+    /// Stores each of the checkpoint's [`parts`] in a bit less than the rest, and takes what that adds to the divergence.
+    /// Tells `done` of each.
     ///
     /// # Errors
     /// The text's activations are not finite.
-    pub fn measure(
-        checkpoint: &Checkpoint,
-        windows: &Windows,
-        mut done: impl FnMut(Slot),
-    ) -> Result<Self, QuantizeError> {
-        let windows = windows.first(MAX_TOKENS);
-        let measure = |slot: Slot| {
-            let mut formats = Formats::uniform(checkpoint.config(), Format::F32);
-            formats.set(slot, PROBE);
-            let divergence = pass::divergence(checkpoint, &formats, &windows)?;
-            done(slot);
-            Ok((slot, divergence))
+    pub fn measure(trial: Trial<'t>, mut done: impl FnMut(&[Slot])) -> Result<Self, QuantizeError> {
+        let checkpoint = trial.checkpoint();
+        let weights = |slot: Slot| {
+            let (rows, cols) = slot.shape(checkpoint.config());
+            f64::from(rows) * f64::from(cols)
         };
-        matrices(checkpoint).map(measure).collect::<Result<_, _>>().map(Self)
+        let base = Formats::uniform(checkpoint.config(), BASE);
+        let at_base = trial.divergence(&base)?;
+        let mut measured = Vec::new();
+        for part in parts(checkpoint) {
+            let mut formats = base.clone();
+            part.iter().for_each(|&slot| formats.set(slot, PROBE));
+            let damage = (trial.divergence(&formats)? - at_base).max(0.0) / (FACTOR - 1.0);
+            done(&part);
+            let size: f64 = part.iter().map(|&slot| weights(slot)).sum();
+            measured.extend(part.into_iter().map(|slot| (slot, damage * weights(slot) / size)));
+        }
+        let size: f64 = measured.iter().map(|&(slot, _)| weights(slot)).sum();
+        // Where nothing is lost anywhere, sizes decide.
+        let all = measured.iter().map(|(_, damage)| damage).sum::<f64>().max(f64::MIN_POSITIVE);
+        let damage = |(slot, measured)| (slot, Damage { measured, by_size: all * weights(slot) / size });
+        Ok(Self { trial, damages: measured.into_iter().map(damage).collect() })
     }
 
-    /// The formats that cost least within a budget. `tokenizer_bytes` are part of a blob's.
-    ///
-    /// A bit less doubles a format's step and makes the divergence fourfold; the matrices' divergences add up.
+    /// The formats that cost least within `room`.
     ///
     /// # Errors
-    /// Even the smallest formats exceed the budget.
-    pub fn formats(
-        &self,
-        checkpoint: &Checkpoint,
-        budget: Budget,
-        tokenizer_bytes: usize,
-    ) -> Result<Formats, BudgetTooSmall> {
-        let config = checkpoint.config();
-        let shape = |slot: Slot| {
-            let (rows, cols) = slot.shape(config);
-            (rows as usize, cols as usize)
-        };
-        let bytes_of = |slot: Slot, format: Format| {
-            let (rows, cols) = shape(slot);
-            let bytes = (rows * format.row_stride(cols)) as u64;
-            if matches!(budget, Budget::Bytes(_)) { align(bytes) } else { bytes }
-        };
-        let choices = |&(slot, damage): &(Slot, f64)| {
+    /// The text's activations are not finite.
+    pub fn formats(&self, room: &Room<'_>) -> Result<Formats, QuantizeError> {
+        let mut tried: Vec<Formats> = TRUST.iter().map(|&trust| self.mix(room, trust)).collect();
+        let uniform = FORMATS.into_iter().find(|&format| room.fits(format));
+        tried.extend(uniform.map(|format| room.settled().or(format)));
+        tried.dedup();
+        if tried.len() == 1 {
+            return Ok(tried.swap_remove(0));
+        }
+        let mut best: Option<(f64, Formats)> = None;
+        for formats in tried {
+            let divergence = self.trial.divergence(&formats)?;
+            if best.as_ref().is_none_or(|(least, _)| divergence < *least) {
+                best = Some((divergence, formats));
+            }
+        }
+        Ok(best.map_or_else(|| room.settled().or(BASE), |(_, formats)| formats))
+    }
+
+    /// The formats that cost least where the measures are believed so far.
+    fn mix(&self, room: &Room<'_>, trust: f64) -> Formats {
+        let free: Vec<_> = self.damages.iter().filter(|(slot, _)| room.is_free(*slot)).collect();
+        let bits = |format: Format| format.packing().map_or(32, |packing| packing.bits) as i32;
+        let choices = |&&(slot, damage): &&(Slot, Damage)| {
             let candidate = |format: Format| {
-                let bits = |format: Format| format.packing().map_or(32, |packing| packing.bits) as i32;
-                let factor = 4f64.powi(bits(PROBE) - bits(format));
-                Candidate { format, bytes: bytes_of(slot, format), damage: damage * factor }
+                let factor = FACTOR.powi(bits(BASE) - bits(format));
+                Candidate { format, bytes: room.bytes_of(slot, format), damage: damage.believed(trust) * factor }
             };
             FORMATS.map(candidate).to_vec()
         };
-        let choices: Vec<Vec<Candidate>> = self.0.iter().map(choices).collect();
-        let weights: usize = self.0.iter().map(|&(slot, _)| shape(slot).0 * shape(slot).1).sum();
-        let rest = || {
-            let matrices: u64 = self.0.iter().map(|&(slot, _)| bytes_of(slot, PROBE)).sum();
-            blob_bytes(checkpoint, Formats::uniform(config, PROBE), tokenizer_bytes) - matrices
-        };
-        let least = least_bytes(&choices);
-        let (bytes, least) = match budget {
-            Budget::Bytes(bytes) => (bytes.checked_sub(rest()), Budget::Bytes(least + rest())),
-            Budget::BitsPerWeight(bits) => {
-                let in_bits = (800.0 * least as f64 / weights as f64).ceil() / 100.0;
-                (Some((bits * weights as f64 / 8.0) as u64), Budget::BitsPerWeight(in_bits))
-            }
-        };
-        let picks = bytes.and_then(|bytes| share_out(&choices, bytes)).ok_or(BudgetTooSmall { budget, least })?;
-        let mut formats = Formats::uniform(config, Format::F32);
-        self.0.iter().zip(picks).for_each(|(&(slot, _), pick)| formats.set(slot, pick.format));
-        Ok(formats)
+        let choices: Vec<Vec<Candidate>> = free.iter().map(choices).collect();
+        let picks = share_out(&choices, room.bytes()).expect("room holds the smallest formats");
+        let mut formats = room.settled().or(BASE);
+        free.iter().zip(picks).for_each(|((slot, _), pick)| formats.set(*slot, pick.format));
+        formats
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::tests::build::Draft;
+    use emberlm_core::blob::LayerSlot;
+
+    #[test]
+    fn every_matrix_is_measured_once_and_shallow_models_matrix_by_matrix() {
+        let checkpoint = Draft::hf().open().unwrap();
+        let parts = parts(&checkpoint);
+        assert!(parts.iter().all(|part| part.len() == 1));
+        let mut all: Vec<Slot> = parts.concat();
+        all.sort_by_key(|slot| slot.index());
+        assert!(all.into_iter().eq(matrices(&checkpoint)));
+        assert!(!matrices(&checkpoint).any(|slot| slot == Slot::Layer(0, LayerSlot::FcBias)));
+    }
+
+    #[test]
+    fn less_trust_means_more_of_the_size() {
+        let damage = Damage { measured: 4.0, by_size: 1.0 };
+        assert_eq!(TRUST.map(|trust| damage.believed(trust)), [4.0, 2.0, 1.0]);
+        assert_eq!(Damage { measured: 0.0, by_size: 1.0 }.believed(1.0), LEAST);
     }
 }

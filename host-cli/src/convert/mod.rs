@@ -12,8 +12,10 @@ mod grid;
 mod linalg;
 mod pack;
 pub mod quantized;
+pub mod room;
 mod round;
 mod spelling;
+pub mod trial;
 pub mod writer;
 
 pub use pack::RoundingError;
@@ -22,6 +24,7 @@ use crate::checkpoint::Checkpoint;
 use crate::engine::{BlobError, BlobFile, Memory};
 use crate::files::output::{Output, OutputError};
 use crate::kernel::HostKernel;
+use crate::memory::MemoryError;
 use crate::tokenizer::{SectionParts, section};
 use calibrate::Windows;
 use emberlm_core::blob::{KnownNll, SelfTest, Slot};
@@ -81,6 +84,9 @@ pub enum ConvertError {
     /// The weights cannot be rounded.
     #[error(transparent)]
     Quantize(#[from] QuantizeError),
+    /// The self-test needs more memory than there is.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// The file may not be written.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -154,7 +160,7 @@ fn self_test(config: &Config) -> SelfTest {
 fn nll_bits(path: &Path, kv_type: KvType, tokens: &[TokenId]) -> Result<u64, ConvertError> {
     let blob = BlobFile::open(path)?;
     let model = blob.model()?;
-    let mut memory = Memory::layer_major(model.config(), kv_type, tokens.len(), tokens.len());
+    let mut memory = Memory::layer_major(model.config(), kv_type, tokens.len(), tokens.len())?;
     let mut session = memory.session(model, HostKernel::detect());
     let mut sinks = vec![CrossEntropy::new(0); tokens.len()];
     let mut score = Score::new();

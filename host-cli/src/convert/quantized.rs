@@ -6,12 +6,14 @@ use emberlm_core::blob::Slot;
 use emberlm_core::config::Config;
 use emberlm_core::format::{Format, Packing};
 use emberlm_core::kernel::{PackedRow, signed_bytes};
+use half::f16;
 
 use super::calibrate::{Windows, pass};
 use super::formats::Formats;
 use super::pack::{RoundingError, append_floats, append_integers, stored_float};
 use super::round::{RoundedRow, in_shares};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Orientation, StoredMatrix};
+use crate::memory::MemoryError;
 
 /// Why a model was not rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +24,9 @@ pub enum QuantizeError {
         /// The matrix that they meet.
         slot: Slot,
     },
+    /// The text and what is learned from it need more memory than there is.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
 }
 
 /// The bytes of a tensor's rows, and what rounding did to its weights.
@@ -91,6 +96,28 @@ impl<'c> QuantizedModel<'c> {
     /// How a tensor is stored; `None` for one that the model lacks.
     pub fn format(&self, slot: Slot) -> Option<Format> {
         is_stored(self.checkpoint, slot).then(|| self.formats.get(slot))
+    }
+
+    /// The weights that a tensor stands for; `None` for one that the model lacks.
+    pub(crate) fn stored(&self, slot: Slot) -> Option<StoredMatrix<'_>> {
+        let format = self.format(slot)?;
+        let (rows, cols) = slot.shape(self.checkpoint.config());
+        let data: Vec<f32> = match (&self.changed.0[slot.index()], format.packing()) {
+            (Some(stored), Some(packing)) => {
+                let rows = stored.bytes.chunks_exact(format.row_stride(cols as usize));
+                rows.flat_map(|row| decode_row(row, packing, cols as usize)).map(|weight| weight as f32).collect()
+            }
+            (Some(stored), None) => decode_floats(&stored.bytes, format, rows as usize * cols as usize),
+            (None, _) => {
+                let stored = self.checkpoint.stored(slot)?;
+                if format == Format::F32 {
+                    return Some(stored);
+                }
+                let data = stored.data.iter().map(|&weight| stored_float(weight, format)).collect();
+                return Some(StoredMatrix { data: Cow::Owned(data), ..stored });
+            }
+        };
+        Some(StoredMatrix { orientation: Orientation::OutIn, data: Cow::Owned(data) })
     }
 
     /// A tensor's bytes; those of floats are made anew by each call. Nothing for a tensor that the model lacks.
@@ -167,6 +194,13 @@ impl Quantized {
     }
 }
 
+fn decode_floats(bytes: &[u8], format: Format, n: usize) -> Vec<f32> {
+    if format == Format::F16 {
+        return bytes.chunks_exact(2).take(n).map(|x| f16::from_le_bytes([x[0], x[1]]).to_f32()).collect();
+    }
+    bytes.chunks_exact(4).take(n).map(|x| f32::from_le_bytes([x[0], x[1], x[2], x[3]])).collect()
+}
+
 fn decode_row(row: &[u8], packing: Packing, n_in: usize) -> Vec<f64> {
     let view = PackedRow::new(row, packing, n_in);
     let mut weights = Vec::with_capacity(n_in);
@@ -184,12 +218,13 @@ mod tests {
     use super::*;
     use crate::checkpoint::Layout;
     use crate::checkpoint::tests::build::{Draft, Stored};
+    use crate::convert::calibrate::OwnText;
     use crate::reference::Reference;
     use emberlm_core::blob::LayerSlot;
     use emberlm_core::config::Config;
 
     fn own_text(checkpoint: &Checkpoint) -> Windows {
-        Windows::own_text(&Reference::new(checkpoint), |_| ())
+        Windows::own_text(&Reference::new(checkpoint), &OwnText::to_round_by(None), |_| ())
     }
 
     fn bytes(checkpoint: &Checkpoint, formats: &Formats, windows: Option<&Windows>) -> Vec<Vec<u8>> {

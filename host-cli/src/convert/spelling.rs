@@ -1,7 +1,7 @@
-//! A choice of formats as one word: `q4`, or `q4+head=q8+embeddings=q6`.
+//! A choice of formats as one word: `q4`, `q4+head=q8+embeddings=q6`, or `auto:4.5bpw`.
 //!
-//! A format, then for parts of the model that have another one a `+`, the part, `=`, and its format. Parts are those of
-//! [`Choice`]: `head`, `embeddings` and `vectors`. Or `auto:4.5bpw`: formats by a [`Budget`].
+//! A format, or `auto:` and a [`Budget`](super::budget::Budget); then for parts of the model that have another format a
+//! `+`, the part, `=`, and its format. Parts are those of [`Choice`]: `head`, `embeddings` and `vectors`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,9 +12,14 @@ use super::formats::{Choice, VectorFormat, Weights};
 use crate::named;
 use crate::shown;
 
+const AUTO: &str = "auto";
+
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.weights.name())?;
+        match self.weights {
+            Weights::Format(format) => f.write_str(format.name())?,
+            Weights::Auto(budget) => write!(f, "{AUTO}:{}", budget.word())?,
+        }
         for (part, format) in [("head", self.head), ("embeddings", self.embeddings)] {
             if let Some(format) = format {
                 write!(f, "+{part}={}", format.name())?;
@@ -28,9 +33,9 @@ impl FromStr for Choice {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
-        let format = |name: &str| named::find(&Format::ALL, Format::name, name);
         let mut parts = word.split('+');
-        let mut choice = Self::uniform(format(parts.next().unwrap_or_default())?);
+        let weights = weights(parts.next().unwrap_or_default())?;
+        let mut choice = Self { weights, head: None, embeddings: None, vectors: None };
         for part in parts {
             let (name, format_name) = part.split_once('=').unwrap_or((part, ""));
             let twice = match name {
@@ -52,25 +57,15 @@ impl FromStr for Choice {
     }
 }
 
-const AUTO: &str = "auto:";
-
-impl fmt::Display for Weights {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Chosen(choice) => choice.fmt(f),
-            Self::Auto(budget) => write!(f, "{AUTO}{}", budget.word()),
-        }
-    }
+fn format(name: &str) -> Result<Format, String> {
+    named::find(&Format::ALL, Format::name, name)
 }
 
-impl FromStr for Weights {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, String> {
-        match word.strip_prefix(AUTO) {
-            Some(budget) => budget.parse().map(Self::Auto),
-            None => word.parse().map(Self::Chosen),
-        }
+fn weights(word: &str) -> Result<Weights, String> {
+    match word.split_once(':') {
+        Some((AUTO, budget)) => budget.parse().map(Weights::Auto),
+        _ if word == AUTO => Err("auto needs a budget: auto:512K for bytes of the blob, or auto:4.5bpw".into()),
+        _ => format(word).map(Weights::Format).map_err(|error| format!("{error}, auto:BUDGET")),
     }
 }
 
@@ -81,18 +76,19 @@ mod tests {
 
     #[test]
     fn budgets_are_read_and_spelled() {
-        for word in ["auto:4.5bpw", "auto:123456"] {
-            assert_eq!(word.parse::<Weights>().unwrap().to_string(), word);
+        for word in ["auto:4.5bpw", "auto:123456", "auto:300K", "auto:2M", "auto:4bpw+head=q8+vectors=f16"] {
+            assert_eq!(word.parse::<Choice>().unwrap().to_string(), word);
         }
-        assert_eq!("auto:2K".parse(), Ok(Weights::Auto(Budget::Bytes(2048))));
-        assert!("auto:".parse::<Weights>().is_err() && "auto".parse::<Weights>().is_err());
+        let budget = Weights::Auto(Budget::Bytes(2048));
+        assert_eq!("auto:2048".parse::<Choice>().map(|choice| choice.weights), Ok(budget));
+        assert!("auto:".parse::<Choice>().is_err() && "auto:4.5".parse::<Choice>().is_err());
     }
 
     #[test]
     fn words_are_read_and_spelled() {
         let choice: Choice = "q4+embeddings=q6+vectors=f16+head=q8".parse().unwrap();
         let (head, embeddings, vectors) = (Some(Format::Q8), Some(Format::Q6), Some(VectorFormat::F16));
-        assert_eq!(choice, Choice { weights: Format::Q4, head, embeddings, vectors });
+        assert_eq!(choice, Choice { head, embeddings, vectors, ..Choice::uniform(Format::Q4) });
         assert_eq!(choice.to_string(), "q4+head=q8+embeddings=q6+vectors=f16");
         for format in Format::ALL {
             assert_eq!(format.name().parse(), Ok(Choice::uniform(format)));
@@ -103,10 +99,12 @@ mod tests {
     fn what_is_no_choice_is_named() {
         let formats = Format::ALL.map(Format::name).join(", ");
         for (word, why) in [
-            ("", format!("\"\" is none of {formats}")),
-            ("q9", format!("\"q9\" is none of {formats}")),
+            ("", format!("\"\" is none of {formats}, auto:BUDGET")),
+            ("q9", format!("\"q9\" is none of {formats}, auto:BUDGET")),
+            ("auto", "auto needs a budget: auto:512K for bytes of the blob, or auto:4.5bpw".into()),
             ("q4+head", format!("\"\" is none of {formats}")),
             ("q4+head=Q8", format!("\"Q8\" is none of {formats}")),
+            ("q4+head=auto:4bpw", format!("\"auto:4bpw\" is none of {formats}")),
             ("q4+vectors=q8", "\"q8\" is none of f32, f16".into()),
             ("q4+tail=q8", "\"tail=q8\" is none of head=, embeddings= and vectors=FORMAT".into()),
             ("q4+", "\"\" is none of head=, embeddings= and vectors=FORMAT".into()),

@@ -96,9 +96,12 @@ pub fn crosscheck(
         };
         candidates.iter().map(check).collect()
     };
-    let worker_bytes = kv_types().map(|kv_type| memory_bytes(config, kv_type, longest)).sum();
-    let memories = || Memories(kv_types().map(|kv_type| (kv_type, memory(config, kv_type, longest))).collect());
-    let windows = map_in_order(jobs, n_workers(threads, worker_bytes), memories, check)?;
+    let of_caches = kv_types().map(|kv_type| memory_bytes(config, kv_type, longest)).fold(0, usize::saturating_add);
+    let of_reference = usize::try_from(reference.window_bytes(longest)).unwrap_or(usize::MAX);
+    let n_workers = n_workers(threads, jobs.len(), of_caches.saturating_add(of_reference))?;
+    let memory_of = |kv_type| Ok((kv_type, memory(config, kv_type, longest)?));
+    let memories = || kv_types().map(memory_of).collect::<Result<_, Error>>().map(Memories);
+    let windows = map_in_order(jobs, n_workers, memories, check)?;
     let of_candidate = |index: usize| summarize(windows.iter().flat_map(|window| &window[index]));
     Ok((0..candidates.len()).map(of_candidate).collect())
 }

@@ -86,16 +86,18 @@ impl DeviceReport {
         }
         let Figures { tokens_scored, tokens_skipped, loss, perplexity, bits_per_token, bits_per_byte, loss_stderr } =
             self.figures;
-        let (loss, perplexity) = (finite(loss), finite(perplexity));
+        let loss = finite(loss);
+        let with_loss = |value: Option<f64>| finite(value).filter(|_| loss.is_some());
+        let perplexity = with_loss(perplexity);
         let is_whole = loss.is_some() && perplexity.is_some();
         Ok(LossReport {
             tokens_scored,
             tokens_skipped,
             loss,
             perplexity,
-            bits_per_token: finite(bits_per_token),
-            bits_per_byte: finite(bits_per_byte),
-            loss_stderr: finite(loss_stderr),
+            bits_per_token: with_loss(bits_per_token),
+            bits_per_byte: with_loss(bits_per_byte),
+            loss_stderr: with_loss(loss_stderr),
             nll_bits: Some(self.nll_bits.clone()),
             convention: windowing.convention.name(),
             n_ctx: windowing.n_ctx,
@@ -295,6 +297,7 @@ mod tests {
                 .loss(&WINDOWING, canonical("00c0ffee"))
                 .unwrap();
             assert_eq!(loss.error.unwrap().kind, "no_loss");
+            assert_eq!(loss.loss_stderr.is_some(), loss.loss.is_some());
         }
     }
 

@@ -27,6 +27,9 @@ use thiserror::Error;
 /// Elements drawn before they are written: 4 MiB.
 const BUFFER: usize = 1 << 20;
 
+/// The most bytes of a safetensors header that is read anywhere.
+const MOST_OF_HEADER: usize = 100_000_000;
+
 /// Why no checkpoint was written.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -91,8 +94,15 @@ pub fn write(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), InitError> {
     config.model.validate().map_err(CheckpointError::from)?;
+    // Each of a block's tensors takes more than 64 bytes of the header, which ends the count before memory does.
+    if config.model.n_layer as usize > MOST_OF_HEADER / (64 * LayerSlot::ALL.len()) {
+        return Err(safetensors::SafeTensorError::HeaderTooLarge.into());
+    }
     let planned = plan(config);
     let header = header(&planned)?;
+    if header.len() > MOST_OF_HEADER {
+        return Err(safetensors::SafeTensorError::HeaderTooLarge.into());
+    }
     let at = |path: &Path| {
         let path = path.to_owned();
         move |source| InitError::Io { path, source }

@@ -178,10 +178,46 @@ mod tests {
     use emberlm_core::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
     use proptest::prelude::*;
 
+    /// What is not tested may not pass.
+    const NONE: &str =
+        "this processor has no AVX2, of which the test is: leave it out with `--skip avx2`, as scripts/test does";
+
+    #[test]
+    fn it_is_what_this_processor_runs() {
+        assert!(matches!(HostKernel::detect(), HostKernel::Avx2(_)), "{NONE}");
+    }
+
+    /// Safe code can make such calls: they may panic, and write nothing beyond the outputs.
+    #[test]
+    fn calls_whose_parts_do_not_fit_end_well() {
+        let kernel = Avx2::detect().expect(NONE);
+        let (words, scales, bytes) = ([0x0101_0101; 192], [1.0; 6], [0x11; 272]);
+        let mut ends = [0; 2];
+        for format in Format::ALL {
+            for n_in in [0, 1, 5, 32, 64, 100, usize::MAX / 2, usize::MAX] {
+                for out_stride in [0, 1, 5, usize::MAX / 3 + 1, usize::MAX] {
+                    for (n_out, n_words, n_scales, n_bytes) in [(0, 192, 6, 272), (9, 3, 6, 272), (16, 192, 0, 3)] {
+                        let (words, scales) = (&words[..n_words], &scales[..n_scales]);
+                        let rows = Rows { format, bytes: &bytes[..n_bytes], n_in };
+                        let end = std::panic::catch_unwind(|| {
+                            let mut out = [7.0; 48];
+                            kernel.matmul_i16(&mut out[16..][..n_out], out_stride, I16Inputs { words, scales }, rows);
+                            kernel.matmul_i8(&mut out[16..][..n_out], out_stride, I8Inputs { words, scales }, rows);
+                            out[..16].iter().chain(&out[16 + n_out..]).all(|&x| x == 7.0)
+                        });
+                        ends[usize::from(end.is_err())] += 1;
+                        assert!(end.unwrap_or(true), "{format:?} {n_in} {out_stride}");
+                    }
+                }
+            }
+        }
+        assert!(ends.iter().all(|&n| n > 0), "{ends:?}");
+    }
+
     proptest! {
         #[test]
         fn gives_the_portable_kernels_bits(n_in in 1usize..400, n_rows in 1usize..6, n in 1usize..8, seed: u64) {
-            let HostKernel::Avx2(kernel) = HostKernel::detect() else { return Ok(()) };
+            let kernel = Avx2::detect().expect(NONE);
             let mut state = seed | 1;
             let mut random = || {
                 state ^= state << 13;

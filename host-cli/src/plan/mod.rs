@@ -51,7 +51,7 @@ impl Budget {
             }
         }
         let need = parts.iter().fold(0, |sum: u64, part| sum.saturating_add(part.bytes));
-        Self { need, have: regions.iter().map(|region| region.bytes).sum(), parts }
+        Self { need, have: regions.iter().fold(0, |sum, region| sum.saturating_add(region.bytes)), parts }
     }
 
     /// Whether every part has found room.

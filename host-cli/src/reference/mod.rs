@@ -76,9 +76,14 @@ pub struct Reference<'a> {
 impl<'a> Reference<'a> {
     /// Takes the checkpoint's weights, borrowed wherever they are f32 in one piece.
     pub fn new(checkpoint: &'a Checkpoint) -> Self {
+        Self::of(checkpoint, |slot| checkpoint.stored(slot))
+    }
+
+    /// Takes weights that stand for the checkpoint's.
+    pub(crate) fn of(checkpoint: &Checkpoint, stored: impl Fn(Slot) -> Option<StoredMatrix<'a>>) -> Self {
         let config = *checkpoint.config();
-        let weights = |slot: Slot| checkpoint.stored(slot).expect("an open checkpoint has every required tensor");
-        let vector = |slot: Slot| checkpoint.stored(slot).map(|stored| stored.data.into_owned());
+        let weights = |slot: Slot| stored(slot).expect("an open checkpoint has every required tensor");
+        let vector = |slot: Slot| stored(slot).map(|stored| stored.data.into_owned());
         let norm = |weight: Slot, bias: Slot| LayerNorm {
             weight: weights(weight).data.into_owned(),
             bias: vector(bias),
@@ -109,6 +114,12 @@ impl<'a> Reference<'a> {
             ln_f: norm(Slot::LnFWeight, Slot::LnFBias),
             untied_head: (!tied).then(|| linear(Slot::LmHead, Some(Slot::LmHeadBias))),
         }
+    }
+
+    /// Bytes that a window of so many positions takes, about.
+    pub fn window_bytes(&self, window: usize) -> u64 {
+        let Config { n_embd, n_ff, .. } = self.config;
+        (window as u64).saturating_mul(4 * (8 * u64::from(n_embd) + u64::from(n_ff)))
     }
 
     /// The model's shape.

@@ -8,12 +8,13 @@ use emberlm_core::format::Format;
 use emberlm_core::kv_cache::KvType;
 use serde::Serialize;
 
+use super::convert::tokenizer_for_blob;
 use crate::calibration::{Calibration, RawCalibration};
 use crate::cli::Outcome;
 use crate::comparison::{Choices, Cost, compare};
 use crate::console::{Console, Report};
 use crate::convention::Windowing;
-use crate::convert::formats::{Choice, Weights};
+use crate::convert::formats::Choice;
 use crate::error::{Error, Fault};
 use crate::jobs::Job;
 use crate::kv;
@@ -30,10 +31,10 @@ use crate::weights::have_integers;
 pub struct RawArgs {
     /// The checkpoint: a folder, a .safetensors file, or an index of shards
     checkpoint: PathBuf,
-    /// Formats of the weights, separated by commas: q8, with other formats for parts of the model
-    /// q4+head=q8+embeddings=q8, or by budget auto:4.5bpw or auto:512K [default: every format]
+    /// Formats of the weights, separated by commas, each as `convert --weights` takes them: q8, q4+head=q8,
+    /// auto:4.5bpw, auto:512K [default: every format]
     #[arg(long, value_name = "FORMATS", value_delimiter = ',')]
-    weights: Vec<Weights>,
+    weights: Vec<Choice>,
     /// What matrix products round their inputs to, separated by commas: i16, i8, f32
     #[arg(long, value_name = "TYPES", value_delimiter = ',', default_value = "i16", value_parser = parse_activations)]
     activations: Vec<Activations>,
@@ -44,6 +45,9 @@ pub struct RawArgs {
     calibration: RawCalibration,
     #[command(flatten)]
     task: RawTask,
+    /// Leave the tokenizer out of the blobs
+    #[arg(long)]
+    no_tokenizer: bool,
     #[command(flatten)]
     layout: RawCheckpoint,
     /// Threads that compare windows [default: as many as processors and memory allow]
@@ -64,9 +68,9 @@ impl RawArgs {
     /// # Errors
     /// Something is named twice.
     fn choices(&self) -> Result<Choices, Error> {
-        let all = || Format::ALL.into_iter().map(|format| Weights::Chosen(Choice::uniform(format))).collect();
+        let all = || Format::ALL.into_iter().map(Choice::uniform).collect();
         let weights = if self.weights.is_empty() { all() } else { self.weights.clone() };
-        check_distinct("--weights", &weights, Weights::to_string)?;
+        check_distinct("--weights", &weights, Choice::to_string)?;
         check_distinct("--activations", &self.activations, |activations| activations.name().into())?;
         check_distinct("--kv", &self.kv, |kv_type| kv_type.name().into())?;
         Ok(Choices { weights, activations: self.activations.clone(), kv_types: self.kv.clone() })
@@ -202,15 +206,18 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let tokenizer = || args.task.tokenizer(config, &args.checkpoint);
     let calibration = if has_integers { args.calibration.resolve() } else { Calibration::None };
     let windows = calibration.windows(&checkpoint, tokenizer, console)?;
+    let section =
+        if args.no_tokenizer { None } else { tokenizer_for_blob(args.task.search(config, &args.checkpoint), console)? };
     let task = args.task.resolve(config, Some(&args.checkpoint), None, console)?;
     let jobs = task.jobs();
     let tokens_scored = Job::n_scored(&jobs);
-    let costs = compare(&checkpoint, &choices, windows.as_ref(), &jobs, args.threads.map(usize::from), console)?;
+    let threads = args.threads.map(usize::from);
+    let costs = compare(&checkpoint, &choices, windows.as_ref(), section.as_ref(), &jobs, threads, console)?;
     let comparison = Comparison {
         checkpoint: args.checkpoint.display().to_string(),
         tokens_scored,
         results: costs.into_iter().map(Row::from).collect(),
-        error: (tokens_scored == 0).then(|| report::nothing_to_score(&task.input)),
+        error: (tokens_scored == 0).then(|| report::nothing_to_score(&task)),
         windowing: task.windowing,
         tokens_skipped: task.input.n_tokens() as u64 - tokens_scored,
         csv: args.csv,

@@ -2,20 +2,17 @@
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use clap::Args;
 use emberlm_core::blob::{ARITHMETIC, Slot};
 use emberlm_core::config::{Activations, TokenId};
-use emberlm_core::format::Format;
 use serde::Serialize;
 
 use crate::calibration::RawCalibration;
 use crate::checkpoint::{Checkpoint, EndTokens};
 use crate::cli::Outcome;
 use crate::console::{Console, Report};
-use crate::convert::budget::Budget;
-use crate::convert::formats::{Choice, VectorFormat, Weights};
+use crate::convert::formats::Choice;
 use crate::convert::writer::WrittenTensor;
 use crate::convert::{Conversion, Options, convert};
 use crate::error::Error;
@@ -40,21 +37,12 @@ pub struct RawArgs {
     output: PathBuf,
     #[command(flatten)]
     replacing: RawReplacing,
-    /// How matrices are stored: f32, f16, q8, q6, q5, q4 or q3, or `auto`, each as it costs least within BUDGET
-    #[arg(long, value_name = "FORMAT", default_value = "q8")]
-    weights: RawWeights,
-    /// What `auto` may spend: bytes of the blob as 500000, 512K or 2M, or bits a weight as 4.5bpw
-    #[arg(long, value_name = "BUDGET")]
-    budget: Option<Budget>,
-    /// How the output head is stored, with which the token embedding may be one [default: as WEIGHTS]
-    #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
-    head: Option<Format>,
-    /// How the token and position embeddings are stored [default: as WEIGHTS]
-    #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
-    embeddings: Option<Format>,
-    /// How biases and norms are stored, f32 or f16 [default: f32]
-    #[arg(long, value_name = "FORMAT", value_parser = parse_vectors)]
-    vectors: Option<VectorFormat>,
+    /// How weights are stored: f32, f16, q8, q6, q5, q4 or q3; with other formats for parts of the model
+    /// q4+head=q8+embeddings=q6+vectors=f16, where vectors (biases and norms) are f32 or f16 and a tied head is the token
+    /// embedding; or each matrix as it costs least within a budget, auto:512K for bytes of the whole blob (300000, 512K,
+    /// 2M), auto:4.5bpw for bits a weight
+    #[arg(long, value_name = "FORMATS", default_value = "q8")]
+    weights: Choice,
     /// What matrix products round their inputs to: i16, i8 or f32
     #[arg(long, value_name = "TYPE", default_value = "i16", value_parser = parse_activations)]
     activations: Activations,
@@ -70,31 +58,8 @@ pub struct RawArgs {
     no_tokenizer: bool,
 }
 
-/// A format, or formats by budget.
-#[derive(Clone, Copy, Debug)]
-enum RawWeights {
-    Format(Format),
-    Auto,
-}
-
-impl FromStr for RawWeights {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        if name == "auto" { Ok(Self::Auto) } else { parse_format(name).map(Self::Format) }
-    }
-}
-
 fn parse_activations(name: &str) -> Result<Activations, String> {
     named::find(&Activations::ALL, Activations::name, name)
-}
-
-fn parse_vectors(name: &str) -> Result<VectorFormat, String> {
-    named::find(&VectorFormat::ALL, VectorFormat::name, name)
-}
-
-fn parse_format(name: &str) -> Result<Format, String> {
-    named::find(&Format::ALL, Format::name, name)
 }
 
 #[derive(Serialize)]
@@ -138,13 +103,7 @@ struct SelfTestRecord {
 }
 
 impl Converted {
-    fn new(
-        args: &RawArgs,
-        weights: Weights,
-        checkpoint: &Checkpoint,
-        conversion: &Conversion,
-        model_crc32: String,
-    ) -> Self {
+    fn new(args: &RawArgs, checkpoint: &Checkpoint, conversion: &Conversion, model_crc32: String) -> Self {
         let tensor = |tensor: &WrittenTensor| ConvertedTensor {
             name: tensor.slot.to_string(),
             format: tensor.format.name(),
@@ -162,7 +121,7 @@ impl Converted {
             blob: args.output.display().to_string(),
             bytes: conversion.blob_bytes,
             bits_per_weight: conversion.bits_per_weight(),
-            weights: weights.to_string(),
+            weights: args.weights.to_string(),
             activations: args.activations.name(),
             arithmetic: ARITHMETIC,
             model_crc32,
@@ -219,14 +178,13 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     let tokenizer = if args.no_tokenizer { None } else { tokenizer_for_blob(args.search(&checkpoint), console)? };
     note_ends(args, &checkpoint, tokenizer.as_ref(), console)?;
     let config = checkpoint.config();
-    let weights = args.weights()?;
-    let windows = if have_integers(weights, &checkpoint)? {
+    let windows = if have_integers(args.weights, &checkpoint)? {
         args.calibration.resolve().windows(&checkpoint, || args.find_tokenizer(&checkpoint), console)?
     } else {
         None
     };
     let tokenizer_bytes = tokenizer.as_ref().map_or(0, |parts| section::encode(parts).len());
-    let formats = Finder::new(&checkpoint, windows.as_ref(), console).find(weights, tokenizer_bytes)?;
+    let formats = Finder::new(&checkpoint, windows.as_ref(), tokenizer_bytes, console).find(args.weights)?;
     let options = Options { formats, windows, activations: args.activations, tokenizer };
     let n_weights = |slot: Slot| {
         let (rows, cols) = slot.shape(config);
@@ -241,7 +199,7 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     drop(bar);
     let conversion = converted.map_err(|source| Error::of_convert(&args.output, source))?;
     let crc32 = Blob::open(&args.output)?.crc32()?;
-    console.print(&Converted::new(args, weights, &checkpoint, &conversion, crc32))?;
+    console.print(&Converted::new(args, &checkpoint, &conversion, crc32))?;
     Ok(Outcome::Passed)
 }
 
@@ -251,24 +209,6 @@ impl RawArgs {
         let inputs = [self.layout.files(), self.calibration.files()].concat().into_iter();
         let inputs = inputs.fold(Inputs::default().with_model(&self.checkpoint), Inputs::with_file);
         self.tokenizer.iter().fold(inputs, |inputs, tokenizer| inputs.with_model(Path::new(tokenizer)))
-    }
-
-    fn weights(&self) -> Result<Weights, Error> {
-        match (self.weights, self.budget) {
-            (RawWeights::Format(weights), None) => {
-                let Self { head, embeddings, vectors, .. } = *self;
-                Ok(Weights::Chosen(Choice { weights, head, embeddings, vectors }))
-            }
-            (RawWeights::Format(_), Some(_)) => Err(Error::Usage("--budget is for --weights auto".into())),
-            (RawWeights::Auto, _) if self.head.or(self.embeddings).is_some() => {
-                Err(Error::Usage("--weights auto chooses the formats of --head and --embeddings too".into()))
-            }
-            (RawWeights::Auto, _) if self.vectors.is_some() => {
-                Err(Error::Usage("--weights auto leaves vectors f32: --vectors goes with a format".into()))
-            }
-            (RawWeights::Auto, Some(budget)) => Ok(Weights::Auto(budget)),
-            (RawWeights::Auto, None) => Err(Error::Usage("--weights auto needs a --budget".into())),
-        }
     }
 
     fn search(&self, checkpoint: &Checkpoint) -> Search<'_> {

@@ -131,7 +131,7 @@ fn score(args: ScoreArgs, console: Console) -> Result<Outcome, Error> {
     let run = Run { board, medium, firmware: args.firmware.as_deref(), timeout: Duration::from_secs(args.timeout) };
     let (mut loss, device) = score_on_board(&run, &blob, kv_type, &task, console)?;
     if loss.tokens_scored == 0 {
-        loss.error = Some(report::nothing_to_score(&task.input));
+        loss.error = Some(report::nothing_to_score(&task));
     }
     let host_nll_bits = args.check.then(|| host_nll_bits(&blob, kv_type, &task.jobs(), console)).transpose()?;
     let equals_host = host_nll_bits.as_ref().map(|bits| *bits == device.nll_bits);

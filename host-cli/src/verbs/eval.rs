@@ -43,6 +43,11 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
         let why = "--kv is for blobs: a checkpoint's float reference keeps no cache";
         return Err(Error::Usage(why.into()));
     }
+    if let (ModelFile::Checkpoint(_), Some(_)) = (&model, args.threads) {
+        return Err(Error::Usage(
+            "--threads is for blobs: a checkpoint's float reference takes every processor".into(),
+        ));
+    }
     let config = model.config()?;
     let beside = matches!(model, ModelFile::Checkpoint(_)).then_some(args.model.as_path());
     let task = args.task.resolve(&config, beside, model.section()?, console)?;

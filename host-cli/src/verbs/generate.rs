@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::checkpoint::EndTokens;
 use crate::cli::Outcome;
 use crate::console::{Console, Report};
+use crate::convention::n_ctx_of;
 use crate::error::Error;
 use crate::generation::{Generated, Request, Stopped, Writer};
 use crate::input::{read_line, read_text};
@@ -56,6 +57,9 @@ pub struct RawArgs {
     /// End before this text comes; may be given several times
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
+    /// Context to write in [default: all that the model has]
+    #[arg(long, value_name = "TOKENS")]
+    n_ctx: Option<usize>,
     /// What to do when the context is full: end, or go on with its last tokens
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = RawWhenFull::Stop)]
     when_full: RawWhenFull,
@@ -140,7 +144,11 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     }
     let blob = Blob::open(&args.model)?;
     let config = *blob.model()?.config();
-    let request = request(&args, config.n_ctx as usize);
+    let n_ctx = n_ctx_of(args.n_ctx, config.n_ctx)?;
+    if let (RawWhenFull::Stop, Some(_)) = (args.when_full, args.keep) {
+        return Err(Error::Usage("--keep is for --when-full slide".into()));
+    }
+    let request = request(&args, n_ctx);
     request.settings.validate().map_err(|error| Error::Usage(error.to_string()))?;
     let search = Search {
         named: args.tokenizer.as_deref(),
@@ -151,10 +159,10 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let Found { tokenizer, notes, folder, .. } = search.find()?;
     let ends = folder.map(|folder| EndTokens::read(&folder, None, config.n_vocab)).transpose()?.unwrap_or_default();
     notes.iter().chain(&ends.notes).for_each(|note| console.note(note));
-    let mut writer = Writer::new(&blob, &tokenizer, &ends.ids, args.kv.resolve())?;
+    let mut writer = Writer::new(&blob, &tokenizer, &ends.ids, args.kv.resolve(), n_ctx)?;
     signals::watch_interrupt().map_err(|error| Error::Usage(format!("Ctrl-C cannot be watched: {error}")))?;
     if args.prompt.interactive {
-        return interactive(&mut writer, request, args.stats, console);
+        return interactive(&mut writer, request, n_ctx, args.stats, console);
     }
     let prompt = match args.prompt.prompt {
         Some(prompt) => prompt,
@@ -181,10 +189,21 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
         model_crc32: blob.crc32()?,
         stats: args.stats.then(|| stats(&made)),
     })?;
+    tell_if_full(&made, &request, n_ctx, console);
     if args.stats {
         tell_stats(&made, console);
     }
     Ok(Outcome::Passed)
+}
+
+/// A context that ends a text is easily taken for the model's own end.
+fn tell_if_full(made: &Generated, request: &Request, n_ctx: usize, console: Console) {
+    if made.stopped == Stopped::ContextFull {
+        let (have, need) = (made.tokens.len(), request.max_tokens);
+        console.note(format!(
+            "the context of {n_ctx} tokens is full after {have} of {need} tokens: --when-full slide goes on with its last ones"
+        ));
+    }
 }
 
 fn request(args: &RawArgs, n_ctx: usize) -> Request {
@@ -201,6 +220,7 @@ fn request(args: &RawArgs, n_ctx: usize) -> Request {
 fn interactive(
     writer: &mut Writer<'_>,
     mut request: Request,
+    n_ctx: usize,
     tells_stats: bool,
     console: Console,
 ) -> Result<Outcome, Error> {
@@ -217,6 +237,7 @@ fn interactive(
         match writer.write(&line, &request, |text| console.stream(text)) {
             Ok(made) => {
                 console.stream("\n")?;
+                tell_if_full(&made, &request, n_ctx, console);
                 if tells_stats {
                     tell_stats(&made, console);
                 }

@@ -1,7 +1,7 @@
 //! `emberlm plan`: does a model fit a board?
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{ArgGroup, Args};
@@ -10,11 +10,13 @@ use emberlm_core::format::Format;
 use serde::Serialize;
 
 use super::convert::tokenizer_for_blob;
+use crate::calibration::RawCalibration;
+use crate::checkpoint::Checkpoint;
 use crate::cli::Outcome;
 use crate::console::{Console, Report};
 use crate::convert::blob_bytes;
 use crate::convert::budget::Budget as Bytes;
-use crate::convert::formats::Choice;
+use crate::convert::formats::{Choice, Weights};
 use crate::error::Error;
 use crate::kv::RawKv;
 use crate::model_file::{ModelFile, RawCheckpoint};
@@ -28,6 +30,7 @@ use crate::shown;
 use crate::table::aligned;
 use crate::tokenizer::section;
 use crate::tokenizer::select::Search;
+use crate::weights::Finder;
 
 /// The words after `plan`.
 #[derive(Args, Debug)]
@@ -50,9 +53,11 @@ pub struct RawArgs {
     /// Look for what fits among what is not given: weights, KV cache, order, batch, build and context
     #[arg(long)]
     fit: bool,
-    /// How matrices of a checkpoint are stored, as q8 or q4+head=q8 [default: q8]
-    #[arg(long, value_name = "FORMAT")]
+    /// How a checkpoint's weights are stored, as `convert --weights` takes it: q8, q4+head=q8, auto:512K [default: q8]
+    #[arg(long, value_name = "FORMATS")]
     weights: Option<Choice>,
+    #[command(flatten)]
+    calibration: RawCalibration,
     #[command(flatten)]
     kv: RawKv,
     /// Positions of a window [default: the model's]
@@ -96,7 +101,11 @@ fn bytes(text: &str) -> Result<u64, String> {
 }
 
 fn ram_pieces(text: &str) -> Result<Pieces, String> {
-    text.split('+').map(bytes).collect::<Result<_, _>>().map(Pieces)
+    let pieces = text.split('+').map(bytes).collect::<Result<Vec<_>, _>>()?;
+    match pieces.iter().try_fold(0, |sum: u64, &piece| sum.checked_add(piece)) {
+        Some(_) => Ok(Pieces(pieces)),
+        None => Err(format!("`{}` comes to more than 2^64 bytes", shown::value(text))),
+    }
 }
 
 fn order(name: &str) -> Result<Order, String> {
@@ -180,32 +189,46 @@ impl RawArgs {
         let file = ModelFile::open(&self.model, &self.layout, console)?;
         let config = file.config()?;
         let checkpoint = match &file {
-            ModelFile::Blob(_) if self.weights.is_some() => {
-                return Err(Error::Usage("a blob has its formats: --weights is for a checkpoint".into()));
+            ModelFile::Blob(_) if self.weights.is_some() || self.calibration.is_named() => {
+                return Err(Error::Usage(
+                    "a blob has its formats: --weights and --calibrate are for a checkpoint".into(),
+                ));
+            }
+            ModelFile::Blob(_) if self.tokenizer.is_some() || self.no_tokenizer => {
+                let why = "a blob has its tokenizer or none: --tokenizer and --no-tokenizer are for a checkpoint";
+                return Err(Error::Usage(why.into()));
             }
             ModelFile::Blob(blob) => {
                 return Ok(Model { config, blobs: vec![(None, blob.file.bytes().len() as u64)] });
             }
             ModelFile::Checkpoint(checkpoint) => checkpoint,
         };
-        let tokenizer_bytes = self.tokenizer_bytes(&config, console)?;
         let chosen = self.weights.or((!self.fit).then_some(Choice::uniform(Format::Q8)));
-        let sized = |choice: Choice| {
-            let formats = choice.formats(&config, checkpoint.is_tied());
-            let formats = formats.map_err(|conflict| Error::Usage(format!("{choice}: {conflict}")))?;
-            Ok((Some(choice), blob_bytes(checkpoint, formats, tokenizer_bytes)))
-        };
-        Ok(Model { config, blobs: choices(chosen).into_iter().map(sized).collect::<Result<_, Error>>()? })
+        Ok(Model { config, blobs: self.blobs(checkpoint, &choices(chosen), console)? })
     }
 
-    /// Length of the tokeniser section that `convert` would write.
-    fn tokenizer_bytes(&self, config: &Config, console: Console) -> Result<usize, Error> {
-        if self.no_tokenizer {
-            return Ok(0);
-        }
-        let (named, checkpoint) = (self.tokenizer.as_deref(), Some(Path::new(&self.model)));
-        let search = Search { named, checkpoint, section: None, n_vocab: Some(config.n_vocab) };
-        Ok(tokenizer_for_blob(search, console)?.map_or(0, |parts| section::encode(&parts).len()))
+    /// The lengths of the blobs that `convert` would write.
+    fn blobs(
+        &self,
+        checkpoint: &Checkpoint,
+        choices: &[Choice],
+        console: Console,
+    ) -> Result<Vec<(Option<Choice>, u64)>, Error> {
+        let (named, n_vocab) = (self.tokenizer.as_deref(), Some(checkpoint.config().n_vocab));
+        let search = || Search { named, checkpoint: Some(&self.model), section: None, n_vocab };
+        let tokenizer = if self.no_tokenizer { None } else { tokenizer_for_blob(search(), console)? };
+        let tokenizer_bytes = tokenizer.map_or(0, |parts| section::encode(&parts).len());
+        let by_budget = choices.iter().any(|choice| matches!(choice.weights, Weights::Auto(_)));
+        let windows = if by_budget {
+            self.calibration.resolve().windows(checkpoint, || Ok(search().find()?.tokenizer), console)?
+        } else {
+            None
+        };
+        let mut finder = Finder::new(checkpoint, windows.as_ref(), tokenizer_bytes, console);
+        let sized = |&choice: &Choice| -> Result<_, Error> {
+            Ok((Some(choice), blob_bytes(checkpoint, finder.find(choice)?, tokenizer_bytes)))
+        };
+        choices.iter().map(sized).collect()
     }
 
     /// What is asked for; without `--fit` with the fastest build.

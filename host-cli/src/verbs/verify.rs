@@ -1,6 +1,7 @@
 //! `emberlm verify`: blobs against the checkpoint that they were made from.
 
 use std::fmt::Write;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -45,14 +46,28 @@ pub struct RawArgs {
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct Tolerances {
     /// Most nats by which the mean loss may differ, either way
-    #[arg(long, value_name = "NATS", default_value_t = Self::DEFAULT.max_delta_nll)]
+    #[arg(long, value_name = "NATS", default_value_t = Self::DEFAULT.max_delta_nll, value_parser = nats)]
     max_delta_nll: f64,
     /// Most nats of mean Kullback-Leibler divergence
-    #[arg(long, value_name = "NATS", default_value_t = Self::DEFAULT.max_kl)]
+    #[arg(long, value_name = "NATS", default_value_t = Self::DEFAULT.max_kl, value_parser = nats)]
     max_kl: f64,
     /// Least share of targets where both find the same token most likely
-    #[arg(long, value_name = "SHARE", default_value_t = Self::DEFAULT.min_top1)]
+    #[arg(long, value_name = "SHARE", default_value_t = Self::DEFAULT.min_top1, value_parser = share)]
     min_top1: f64,
+}
+
+fn nats(text: &str) -> Result<f64, String> {
+    within(text, 0.0..=f64::MAX, "no number of nats from 0 up")
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    within(text, 0.0..=1.0, "no share from 0 to 1")
+}
+
+/// A number in a range, which nothing that is not finite is in.
+fn within(text: &str, range: RangeInclusive<f64>, what: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| format!("`{}` is {what}", shown::value(text)))
 }
 
 impl Tolerances {
@@ -198,7 +213,7 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
         kv: kv_type.name(),
         results,
         passed,
-        error: (tokens_scored == 0).then(|| report::nothing_to_score(&task.input)),
+        error: (tokens_scored == 0).then(|| report::nothing_to_score(&task)),
         windowing: task.windowing,
         tokens_skipped: task.input.n_tokens() as u64 - tokens_scored,
         tolerances: args.tolerances,

@@ -11,6 +11,7 @@
 //! | [`f32_add_weighted`] | 8 lanes of 4 values | 43 | 144 |
 //! | [`f16_add_weighted`] | 8 lanes of 4 values | 75 | 160 |
 
+use crate::kernel::end;
 use crate::ops::attention::{self, HeadRows};
 use core::arch::naked_asm;
 
@@ -56,9 +57,9 @@ type HeadLoop = unsafe extern "C" fn(*mut f32, *const f32, *const u32, &Shape);
 /// are not there.
 #[inline(always)]
 fn shape(heads: HeadRows<'_>, dim: usize, lanes: usize, rows: usize) -> Option<Shape> {
-    let need = rows.checked_sub(1)? * heads.stride + dim / lanes;
-    let fits = dim > 0 && dim.is_multiple_of(8) && heads.words.len() >= need;
-    fits.then_some(Shape { stride: 4 * heads.stride, eights: dim / 8, rows })
+    let need = end(rows.checked_sub(1)?, heads.stride, dim / lanes);
+    let fits = dim > 0 && dim.is_multiple_of(8) && need <= heads.words.len() as u64;
+    fits.then_some(Shape { stride: heads.stride.wrapping_mul(4), eights: dim / 8, rows })
 }
 
 /// Runs a loop over dot products; says whether it could.
@@ -107,8 +108,7 @@ struct Shape {
 macro_rules! dots {
     ($load:literal) => {
         naked_asm!(
-            ".arch armv7e-m",
-            ".fpu fpv4-sp-d16",
+            any_cortex_m!(),
             "push {{r4-r9, lr}}",
             "vpush {{s16-s31}}",
             "ldm r3, {{r4-r6}}",
@@ -205,8 +205,7 @@ unsafe extern "C" fn f16_dots(scores: *mut f32, query: *const f32, keys: *const 
 macro_rules! add_weighted {
     ($load:literal, $bytes:literal) => {
         naked_asm!(
-            ".arch armv7e-m",
-            ".fpu fpv4-sp-d16",
+            any_cortex_m!(),
             "push {{r4-r9, lr}}",
             "vpush {{s16-s19}}",
             "ldm r3, {{r4-r6}}",

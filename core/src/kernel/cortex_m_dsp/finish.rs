@@ -77,9 +77,7 @@ mod fpu {
     macro_rules! finish {
         ($row:literal) => {
             naked_asm!(
-                // The target has it, but the assembler is not told.
-                ".arch armv7e-m",
-                ".fpu fpv4-sp-d16",
+                any_cortex_m!(),
                 "push {{r4-r11, lr}}",
                 "ldm r3!, {{r4-r7}}",
                 "vldm r3, {{s2-s5}}",
@@ -117,9 +115,7 @@ mod fpu {
     #[unsafe(naked)]
     pub unsafe extern "C" fn finish_one(out: *mut f32, sums: *const i64, n: usize, block: &Block) {
         naked_asm!(
-            // As above.
-            ".arch armv7e-m",
-            ".fpu fpv4-sp-d16",
+            any_cortex_m!(),
             "push {{r4-r11, lr}}",
             "ldm r3!, {{r4-r7}}",
             "vldr s2, [r3]",

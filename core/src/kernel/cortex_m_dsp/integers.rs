@@ -55,6 +55,7 @@ struct Eight {
 #[unsafe(naked)]
 unsafe extern "C" fn add_eight(run: &Eight) {
     naked_asm!(
+        any_cortex_m!(),
         "push {{r4-r11, lr}}",
         "ldm r0, {{r1-r8}}",
         "pkhbt r9, r5, r6, lsl #16",
@@ -108,6 +109,7 @@ fn add_pair(sums: &mut [i32; 4], words: [u32; 2], weights: u32) {
     // SAFETY: arithmetic on registers.
     unsafe {
         asm!(
+            any_cortex_m!(),
             "sxtb16 {x}, {first}",
             "sxtb16 {y}, {second}",
             "pkhbt {z}, {x}, {y}, lsl #16",

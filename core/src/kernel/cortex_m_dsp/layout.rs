@@ -199,8 +199,7 @@ mod round {
     #[unsafe(naked)]
     unsafe extern "C" fn round(out: *mut u32, x: *const f32, steps: &Steps, inverse: f32) -> i32 {
         naked_asm!(
-            // The target has it, but the assembler is not told.
-            ".fpu fpv4-sp-d16",
+            any_cortex_m!(),
             "push {{r4-r11, lr}}",
             "vmov s8, s0",
             "ldm r2, {{r3-r6}}",

@@ -61,8 +61,7 @@ pub type Loop = unsafe extern "C" fn(run: &Run);
 macro_rules! three_rows {
     (eight: $eight:expr, group: $group:expr, load_scale: $load_scale:literal, mask: $mask:literal) => {
         naked_asm!(
-            // The assembler is not told what a core of Armv8-M has beyond its architecture.
-            ".arch armv7e-m",
+            any_cortex_m!(),
             "push {{r4-r11, lr}}",
             "ldm r0, {{r3-r9}}",
             "push {{r3-r9}}",
@@ -226,8 +225,7 @@ pub unsafe extern "C" fn nibbles_by_rows(run: &Run) {
 macro_rules! four_positions {
     (unpack: $unpack:expr, group: $group:expr, load_scale: $load_scale:literal) => {
         naked_asm!(
-            // The assembler is not told what a core of Armv8-M has beyond its architecture.
-            ".arch armv7e-m",
+            any_cortex_m!(),
             "push {{r4-r11, lr}}",
             "ldm r0, {{r3-r9}}",
             "push {{r3-r9}}",
@@ -377,8 +375,7 @@ pub unsafe extern "C" fn nibbles_by_four(run: &Run) {
 macro_rules! two_positions {
     (unpack: $unpack:expr, group: $group:expr, load_scale: $load_scale:literal, mask: $mask:literal) => {
         naked_asm!(
-            // The assembler is not told what a core of Armv8-M has beyond its architecture.
-            ".arch armv7e-m",
+            any_cortex_m!(),
             "push {{r4-r11, lr}}",
             "ldm r0, {{r3-r9}}",
             "push {{r3-r9}}",

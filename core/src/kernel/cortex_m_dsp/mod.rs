@@ -101,7 +101,10 @@ impl Kernel for CortexMDsp {
 fn sxtb16(x: u32) -> u32 {
     let out;
     // SAFETY: arithmetic on registers.
-    unsafe { asm!("sxtb16 {}, {}", lateout(reg) out, in(reg) x, options(pure, nomem, nostack, preserves_flags)) };
+    unsafe {
+        asm!(any_cortex_m!(), "sxtb16 {}, {}", lateout(reg) out, in(reg) x,
+            options(pure, nomem, nostack, preserves_flags));
+    }
     out
 }
 
@@ -111,7 +114,8 @@ fn sxtb16_rotated(x: u32) -> u32 {
     let out;
     // SAFETY: arithmetic on registers.
     unsafe {
-        asm!("sxtb16 {}, {}, ror #8", lateout(reg) out, in(reg) x, options(pure, nomem, nostack, preserves_flags))
+        asm!(any_cortex_m!(), "sxtb16 {}, {}, ror #8", lateout(reg) out, in(reg) x,
+            options(pure, nomem, nostack, preserves_flags));
     };
     out
 }
@@ -122,7 +126,7 @@ fn smlad(a: u32, b: u32, sum: i32) -> i32 {
     let out;
     // SAFETY: arithmetic on registers.
     unsafe {
-        asm!("smlad {}, {}, {}, {}", lateout(reg) out, in(reg) a, in(reg) b, in(reg) sum,
+        asm!(any_cortex_m!(), "smlad {}, {}, {}, {}", lateout(reg) out, in(reg) a, in(reg) b, in(reg) sum,
             options(pure, nomem, nostack, preserves_flags));
     }
     out

@@ -4,8 +4,9 @@ use super::finish::{Outputs, finish_rows};
 use super::layout::{FOUR, Group, TWO, tiles};
 use super::loops::{self, Loop, MAX_GROUPS, Run};
 use super::{smlad, sxtb16, sxtb16_rotated, unpack};
+use crate::config::MAX_WIDTH;
 use crate::format::Packing;
-use crate::kernel::{I16Inputs, PackedRow, Rows, Scaling, signed_bytes};
+use crate::kernel::{I16Inputs, PackedRow, Rows, Scaling, end, signed_bytes};
 use crate::ops::quantize::i16_words;
 use crate::part::{self, part, part_mut};
 use core::mem::MaybeUninit;
@@ -38,13 +39,18 @@ pub struct Product<'a> {
 }
 
 impl<'a> Product<'a> {
+    /// `None` where rows are of floats, of no weights or of too many, or what belongs to them is missing.
     pub fn new(inputs: I16Inputs<'a>, rows: Rows<'a>) -> Option<Self> {
         let (packing, n_in) = (rows.format.packing().filter(|_| rows.format.is_built())?, rows.n_in);
+        if n_in == 0 || n_in > MAX_WIDTH as usize {
+            return None;
+        }
         let (stride, len) = (rows.format.row_stride(n_in), i16_words(n_in));
         let full = n_in.checked_div(packing.group)?;
         let plain = !packing.has_two_planes() && full * packing.group == n_in && full <= MAX_GROUPS;
         // The loops are handed addresses: this is what they rest on.
-        let all_there = inputs.words.len() >= inputs.scales.len() * len && rows.bytes.as_ptr().addr().is_multiple_of(4);
+        let all_there = end(inputs.scales.len(), len, 0) <= inputs.words.len() as u64
+            && rows.bytes.as_ptr().addr().is_multiple_of(4);
         debug_assert!(all_there, "activations are missing, or rows lie elsewhere than at a multiple of 4");
         all_there.then_some(Self {
             rows,
@@ -63,6 +69,11 @@ impl<'a> Product<'a> {
 
     /// Every position with every row: row `r`, position `t` goes to `out[t * out_stride + r]`.
     pub fn multiply(&self, out: &mut [f32], out_stride: usize, scales: &[f32]) {
+        let all_there = end(scales.len().saturating_sub(1), out_stride, self.n_rows) <= out.len() as u64;
+        debug_assert!(all_there, "outputs are missing");
+        if !all_there {
+            return;
+        }
         for (first, size) in tiles(scales.len()) {
             let (out, scales) = (part_mut(out, first * out_stride..), part(scales, first..));
             match (size, scales) {
@@ -119,16 +130,12 @@ impl<'a> Product<'a> {
         rows: Range<usize>,
         scales: [f32; P],
     ) {
-        let len = rows.len() + (P - 1) * out_stride;
         let (out, row_scales) =
             (part_mut(out, rows.start..), part(self.rows.bytes, (rows.start + 1) * self.stride - 2..));
-        if out.len() < len || rows.len() * P > SUMS || row_scales.len() < (rows.len() - 1) * self.stride + 2 {
-            return;
-        }
-        // SAFETY: as many outputs and row scales are there, and as many sums are written.
+        let over = Outputs { out: out.as_mut_ptr(), out_stride, row_scales: row_scales.as_ptr(), stride: self.stride };
+        // SAFETY: `multiply` made sure of the outputs of all rows at `P` positions, there are no more rows than
+        // `n_rows`, at least one, and as many sums are written.
         unsafe {
-            let over =
-                Outputs { out: out.as_mut_ptr(), out_stride, row_scales: row_scales.as_ptr(), stride: self.stride };
             finish_rows(over, rows.len(), sums.as_ptr().cast(), self.scaling, scales);
         }
     }

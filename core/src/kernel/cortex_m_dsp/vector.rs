@@ -39,16 +39,14 @@ pub fn scale(x: &mut [f32], by: f32) {
 /// As the library's, in an instruction.
 #[unsafe(naked)]
 pub extern "C" fn sqrt(x: f32) -> f32 {
-    naked_asm!(".fpu fpv4-sp-d16", "vsqrt.f32 s0, s0", "bx lr");
+    naked_asm!(any_cortex_m!(), "vsqrt.f32 s0, s0", "bx lr");
 }
 
 /// `x[i] = x[i] operation y[i]` for `8 * eights` elements.
 macro_rules! eights {
     ($operation:literal) => {
         naked_asm!(
-            // The target has it, but the assembler is not told.
-            ".arch armv7e-m",
-            ".fpu fpv4-sp-d16",
+            any_cortex_m!(),
             "2:",
             "vldm r0, {{s0-s7}}",
             "vldmia r1!, {{s8-s15}}",
@@ -87,9 +85,7 @@ unsafe extern "C" fn multiply_eights(x: *mut f32, y: *const f32, eights: usize) 
 #[unsafe(naked)]
 unsafe extern "C" fn scale_eights(x: *mut f32, eights: usize, by: f32) {
     naked_asm!(
-        // As above.
-        ".arch armv7e-m",
-        ".fpu fpv4-sp-d16",
+        any_cortex_m!(),
         "2:",
         "vldm r0, {{s8-s15}}",
         "vmul.f32 s8, s8, s0",

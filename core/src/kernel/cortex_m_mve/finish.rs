@@ -12,7 +12,7 @@ use crate::kernel::{Scaling, row_scale};
 #[unsafe(naked)]
 pub unsafe extern "C" fn clear_eights(room: *mut MaybeUninit<[i64; 8]>, n: usize) {
     naked_asm!(
-        ".cpu cortex-m55",
+        any_cortex_m!(),
         "push {{r7, lr}}",
         "vmov.i32 q0, #0",
         "dls lr, r1",
@@ -84,7 +84,7 @@ impl RowSums {
 #[unsafe(naked)]
 unsafe extern "C" fn finish_quads(out: *mut f32, sums: &RowSums) -> u32 {
     naked_asm!(
-        ".cpu cortex-m55",
+        any_cortex_m!(),
         "push {{r4-r7, r12, lr}}",
         // Flags of flushed inputs and results, bits 7 and 3.
         "vmrs r2, fpscr",

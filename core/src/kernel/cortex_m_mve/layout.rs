@@ -2,7 +2,7 @@
 
 use core::arch::naked_asm;
 
-use crate::format::Packing;
+use crate::format::{MIN_GROUP, Packing};
 
 /// A position's words: the activations, for 8-bit ones an integer scale for each 32, and what else sums of groups meet, in
 /// blocks for four groups: for 8-bit activations the scales of even 32s and of odd ones where the weights are bytes, and
@@ -43,7 +43,8 @@ impl Layout {
     /// Adds the blocks to quantised activations. A correction is `-2^(bits - 1)` times the sum of a group's activations;
     /// of 16 bits under two planes, each 16 activations then become those at even places and those at odd ones.
     pub fn arrange(&self, words: &mut [u32], packing: Packing, n_in: usize) {
-        let groups = n_in.checked_div(packing.group).unwrap_or(0);
+        // None has smaller groups: a position has room for so many.
+        let groups = n_in / packing.group.max(MIN_GROUP);
         // Blocks of eight words, the last one whole.
         let room = if self.is_i8 { groups.next_multiple_of(4) * 2 } else { groups };
         if groups == 0 || words.len() < self.blocks + room {
@@ -76,7 +77,7 @@ impl Layout {
 #[unsafe(naked)]
 unsafe extern "C" fn split_scales(out: *mut u32, scales: *const u32, n: usize) {
     naked_asm!(
-        ".cpu cortex-m55",
+        any_cortex_m!(),
         "push {{r7, lr}}",
         "dls lr, r2",
         "2:",
@@ -96,7 +97,7 @@ unsafe extern "C" fn split_scales(out: *mut u32, scales: *const u32, n: usize) {
 #[unsafe(naked)]
 unsafe extern "C" fn correct_i8(out: *mut u32, x: *const u32, groups: usize, factor: i32, scales: *const u32) {
     naked_asm!(
-        ".cpu cortex-m55",
+        any_cortex_m!(),
         "push {{r4, r5, r7, lr}}",
         "ldr r4, [sp, #16]",
         "vdup.8 q2, r3",
@@ -126,7 +127,7 @@ unsafe extern "C" fn correct_i8(out: *mut u32, x: *const u32, groups: usize, fac
 #[unsafe(naked)]
 unsafe extern "C" fn correct_i16(out: *mut u32, x: *const u32, groups: usize, factor: i32) {
     naked_asm!(
-        ".cpu cortex-m55",
+        any_cortex_m!(),
         "push {{r7, lr}}",
         "vdup.16 q2, r3",
         "dls lr, r2",
@@ -152,7 +153,7 @@ unsafe extern "C" fn correct_i16(out: *mut u32, x: *const u32, groups: usize, fa
 #[unsafe(naked)]
 unsafe extern "C" fn split_pairs(x: *mut u32, n: usize) {
     naked_asm!(
-        ".cpu cortex-m55",
+        any_cortex_m!(),
         "push {{r7, lr}}",
         "dls lr, r1",
         "2:",

@@ -11,7 +11,8 @@ mod round;
 
 use core::mem::MaybeUninit;
 
-use super::{I8Inputs, I8Position, I16Inputs, I16Position, Kernel, PackedRow, Position, Rows, Scaling, sum};
+use super::{I8Inputs, I8Position, I16Inputs, I16Position, Kernel, PackedRow, Position, Rows, Scaling, end, sum};
+use crate::config::MAX_WIDTH;
 use crate::format::{Format, Packing};
 use crate::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
 use crate::part::{part, part_mut, rows_mut};
@@ -126,13 +127,16 @@ fn multiply_packed(
     packing: Packing,
     is_i8: bool,
 ) {
+    if rows.n_in > MAX_WIDTH as usize {
+        return;
+    }
     let layout = if is_i8 { Layout::i8(rows.n_in) } else { Layout::i16(rows.n_in) };
     let (stride, len) = (rows.format.row_stride(rows.n_in), i16_words(rows.n_in));
     let n_rows = rows.bytes.len() / stride.max(1);
     // The loops are handed addresses: this is what they rest on.
-    let there = words.len() >= scales.len() * len
+    let there = end(scales.len(), len, 0) <= words.len() as u64
         && rows.bytes.as_ptr().addr().is_multiple_of(4)
-        && out.len() + out_stride >= scales.len() * out_stride + n_rows;
+        && end(scales.len().saturating_sub(1), out_stride, n_rows) <= out.len() as u64;
     debug_assert!(there, "activations, rows or outputs are missing");
     if !there {
         return;

@@ -60,7 +60,7 @@ pub fn quantize_i8(words: &mut [u32], groups: &[[f32; 32]]) -> f32 {
 #[unsafe(naked)]
 unsafe extern "C" fn group_peak(x: &[f32; 32]) -> u32 {
     naked_asm!(
-        ".cpu cortex-m55",
+        any_cortex_m!(),
         "vldrw.u32 q0, [r0], #16",
         "vshl.i32 q0, q0, #1",
         ".rept 7",
@@ -82,7 +82,7 @@ unsafe extern "C" fn group_peak(x: &[f32; 32]) -> u32 {
 #[unsafe(naked)]
 unsafe extern "C" fn round_group_i8(words: &mut [u32; 8], x: &[f32; 32], inverse: u32) {
     naked_asm!(
-        ".cpu cortex-m55",
+        any_cortex_m!(),
         "movw r3, #0",
         "movt r3, #0x4B40",
         ".rept 8",
@@ -102,7 +102,7 @@ unsafe extern "C" fn round_group_i8(words: &mut [u32; 8], x: &[f32; 32], inverse
 #[unsafe(naked)]
 unsafe extern "C" fn round_group_i16(words: &mut [u32; 16], x: &[f32; 32], inverse: u32) {
     naked_asm!(
-        ".cpu cortex-m55",
+        any_cortex_m!(),
         "movw r3, #0",
         "movt r3, #0x4B40",
         ".rept 8",

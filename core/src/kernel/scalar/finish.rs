@@ -85,6 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "two million cases of arithmetic")]
     fn integers_give_the_bits_of_floats() {
         let mut random = 0x2545_F491_4F6C_DD1Du64;
         let mut next = || {

@@ -3,6 +3,7 @@
 //! Positions come in blocks of [`BLOCK`], counted from position 0: the scores of a block, then its softmax, then its
 //! values.
 
+use crate::ops::alone::alone;
 use crate::ops::exp::{NONE, exp_parts, pow2};
 use crate::ops::pack::unpack_f16;
 use crate::ops::reduce::{STRIPES, fold};
@@ -74,7 +75,7 @@ impl Softmax {
     /// the reference.
     fn add(&mut self, factors: &mut [f32], exponents: &[i32]) {
         for (factor, exponent) in factors.iter_mut().zip(exponents) {
-            *factor *= pow2(exponent - self.reference);
+            *factor = alone(*factor * pow2(exponent - self.reference));
             self.sum += *factor;
         }
     }
@@ -160,11 +161,11 @@ fn dot<const WORDS: usize>(key: &[u32], query: &[f32], load: impl Fn([u32; WORDS
     for (&key, query) in key.as_chunks().0.iter().zip(query) {
         let key = load(key);
         for lane in 0..STRIPES {
-            sums[lane] += key[lane] * query[lane];
+            sums[lane] = alone(sums[lane] + key[lane] * query[lane]);
         }
     }
     for ((sum, key), query) in sums.iter_mut().zip(load(padded(key_tail))).zip(query_tail) {
-        *sum += key * query;
+        *sum = alone(*sum + key * query);
     }
     fold(sums)
 }
@@ -182,11 +183,11 @@ fn add_weighted<const WORDS: usize>(
     for (out, &value) in out.iter_mut().zip(value.as_chunks().0) {
         let value = load(value);
         for lane in 0..STRIPES {
-            out[lane] += weight * value[lane];
+            out[lane] = alone(out[lane] + weight * value[lane]);
         }
     }
     for (out, value) in out_tail.iter_mut().zip(load(padded(value_tail))) {
-        *out += weight * value;
+        *out = alone(*out + weight * value);
     }
 }
 

@@ -200,3 +200,102 @@ fn the_fused_projection_tells_the_orientation() {
     assert_eq!(checkpoint.config().gelu, Gelu::Tanh);
     assert_canonical(&checkpoint);
 }
+
+#[test]
+fn wrappers_are_taken_off_wherever_they_stand() {
+    for layout in &LAYOUTS {
+        for wrapper in ["_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module._orig_mod"] {
+            let mut draft = Draft::new(layout, "transformer.");
+            // Around each tensor's own module, as where every block was compiled by itself.
+            draft.rename(|name| match name.rsplitn(3, '.').collect::<Vec<_>>()[..] {
+                [leaf, module, outer] => format!("base_model.model.{outer}.{wrapper}.{module}.{leaf}"),
+                _ => format!("{wrapper}.{name}"),
+            });
+            let checkpoint = draft.open().unwrap();
+            assert_canonical(&checkpoint);
+            let first = wrapper.split('.').next().unwrap();
+            assert!(checkpoint.notes().iter().any(|note| note.contains(first)), "{:?}", checkpoint.notes());
+        }
+    }
+    let mut draft = Draft::hf();
+    draft.tensors.insert("transformer.h.0._orig_mod.ln_1.bias".to_owned(), Stored::f32(&[4], &[0.5; 4]));
+    let error = draft.refusal();
+    assert!(error.contains("`transformer.h.0._orig_mod.ln_1.bias`") && error.contains("one name"), "{error}");
+}
+
+#[test]
+fn an_embedding_stored_under_the_heads_name_is_read_where_they_are_tied() {
+    for layout in &LAYOUTS {
+        let scratch = *layout == Layout::Scratch;
+        let (wte, head) =
+            if scratch { ("tok_emb.weight", "out_head.weight") } else { ("transformer.wte.weight", "lm_head.weight") };
+        let mut draft = Draft::new(layout, "transformer.");
+        let stored = draft.remove(wte);
+        draft.tensors.insert(head.to_owned(), stored);
+        if scratch {
+            let error = draft.refusal();
+            assert!(error.contains(wte) && error.contains(head) && error.contains("tie_word_embeddings"), "{error}");
+            draft.set("tie_word_embeddings", true.into());
+        }
+        let checkpoint = draft.open().unwrap();
+        assert!(checkpoint.is_tied() && checkpoint.tensor(Slot::LmHead).is_none());
+        assert_canonical(&checkpoint);
+        assert!(checkpoint.notes().iter().any(|note| note.contains(head)), "{:?}", checkpoint.notes());
+        draft.set("tie_word_embeddings", false.into());
+        let error = draft.refusal();
+        assert!(error.contains(wte) && error.contains("`tie_word_embeddings` is false"), "{error}");
+    }
+}
+
+#[test]
+fn a_fused_projection_under_another_name_leads_to_a_name_map() {
+    let mut draft = Draft::new(&Layout::Scratch, "");
+    for layer in 0..2 {
+        let at = |part: &str| format!("trf_blocks.{layer}.att.{part}");
+        for kind in ["weight", "bias"] {
+            for part in ["W_query", "W_key", "W_value"] {
+                draft.remove(&format!("{}.{kind}", at(part)));
+            }
+        }
+        let fused = canonical(Slot::Layer(layer, LayerSlot::AttnQkvWeight));
+        draft.tensors.insert(at("qkv.weight"), Stored::f32(&[12, 4], &fused));
+        draft
+            .tensors
+            .insert(at("qkv.bias"), Stored::f32(&[12], &canonical(Slot::Layer(layer, LayerSlot::AttnQkvBias))));
+    }
+    let error = draft.refusal();
+    assert!(error.contains("trf_blocks.0.att.qkv.weight") && error.contains("--layout FILE"), "{error}");
+
+    let mut map: serde_json::Value = serde_json::from_str(include_str!("../layouts/scratch.json")).unwrap();
+    for kind in ["weight", "bias"] {
+        map["tensors"][format!("h.{{layer}}.attn.c_attn.{kind}")] =
+            format!("trf_blocks.{{layer}}.att.qkv.{kind}").into();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("map.json");
+    std::fs::write(&path, map.to_string()).unwrap();
+    let options = Options { layout: Some(Layout::Map(path)), ..Options::default() };
+    assert_canonical(&draft.open_with(&options).unwrap());
+    // The map reads the model compiled, too, whichever of the two has the wrapper.
+    draft.rename(|name| format!("_orig_mod.{name}"));
+    assert_canonical(&draft.open_with(&options).unwrap());
+}
+
+#[test]
+fn a_map_with_many_prefixes_and_names_is_quick() {
+    let mut map: serde_json::Value = serde_json::from_str(include_str!("../layouts/hf.json")).unwrap();
+    let many = |what: &str, n: usize| (0..n).map(|i| format!("{what}{i}.")).collect::<Vec<_>>();
+    map["prefixes"] = [many(&"x".repeat(800), 63), vec!["transformer.".into()]].concat().into();
+    map["skip"] = many("buffer.{layer}.", 1024).into();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("map.json");
+    std::fs::write(&path, map.to_string()).unwrap();
+    let mut draft = Draft::hf();
+    for i in 0..20_000 {
+        draft.tensors.insert(format!("buffer.{i}.1023."), Stored::f32(&[0], &[]));
+    }
+    let started = std::time::Instant::now();
+    let options = Options { layout: Some(Layout::Map(path)), ..Options::default() };
+    assert_canonical(&draft.open_with(&options).unwrap());
+    assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
+}

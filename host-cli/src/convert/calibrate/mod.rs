@@ -7,4 +7,5 @@ mod own_text;
 pub(super) mod pass;
 mod windows;
 
+pub use own_text::OwnText;
 pub use windows::Windows;

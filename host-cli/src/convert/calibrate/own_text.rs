@@ -10,54 +10,128 @@ use super::Windows;
 use crate::reference::{Decoder, Reference};
 use emberlm_core::config::{Config, TokenId};
 
-/// Tokens of all sequences, about.
-const TOKENS: usize = 8192;
 /// The longest sequence.
 const LENGTH: usize = 128;
 /// Sequences written in lockstep.
 const LANES: usize = 32;
-/// Its stream of random numbers, the same for every model.
-const SEED: u64 = 0x6f77_6e5f_7465_7874;
+/// A sequence is unsure whose mean entropy is beyond this many times that of the surest quarter, and so many nats more.
+const UNSURE: (f64, f64) = (1.5, 0.1);
+
+/// What a model is to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnText {
+    /// The token that texts begin with, where the model has one. Without, a sequence may begin with any token after which
+    /// the model is sure of itself: a model that was trained on texts with a certain beginning is not, after others.
+    pub first: Option<TokenId>,
+    /// Where the random numbers start.
+    pub seed: u64,
+    /// Tokens of all sequences, about.
+    pub tokens: usize,
+}
+
+impl OwnText {
+    /// What weights are rounded by.
+    pub const fn to_round_by(first: Option<TokenId>) -> Self {
+        Self { first, seed: 0x6f77_6e5f_7465_7874, tokens: 8192 }
+    }
+
+    /// What a model that was rounded by the other text is compared with its checkpoint on.
+    pub const fn to_measure_on(first: Option<TokenId>) -> Self {
+        Self { first, seed: 0x6d65_6173_7572_6564, tokens: 2048 }
+    }
+
+    /// Tokens that are written in all, by a model of shape `config`.
+    pub fn n_tokens(&self, config: &Config) -> usize {
+        self.tokens.next_multiple_of(length(config))
+    }
+
+    fn draws(&self, sequence: usize, length: usize) -> Pcg64 {
+        let mut rng = Pcg64::seed_from_u64(self.seed);
+        rng.advance((sequence * length) as u128);
+        rng
+    }
+}
+
+/// What was written, and how unsure of it the model was: the mean entropy of its distributions, in nats.
+struct Sequence {
+    tokens: Vec<TokenId>,
+    entropy: f64,
+}
 
 impl Windows {
-    /// Tokens of a model's own text.
-    pub fn own_tokens(config: &Config) -> usize {
-        TOKENS.next_multiple_of(length(config))
+    /// Bytes that writing it takes, about: keys, values and logits of the sequences that are written at once.
+    pub fn own_bytes(config: &Config) -> u64 {
+        let cache = 2 * length(config) as u64 * u64::from(config.n_embd) * u64::from(config.n_layer);
+        let each = cache + u64::from(config.n_vocab) + 8 * config.max_width() as u64;
+        (rayon::current_num_threads() * LANES) as u64 * each * size_of::<f32>() as u64
     }
 
-    /// Sequences that `reference` draws from its own distributions, each after a first token that is any; `progress` is
-    /// told of every token.
-    pub fn own_text(reference: &Reference<'_>, progress: impl Fn(usize) + Sync) -> Self {
+    /// Sequences that `reference` draws from its own distributions; `progress` is told of every token.
+    ///
+    /// # Panics
+    /// The first token is not in the vocabulary.
+    pub fn own_text(reference: &Reference<'_>, text: &OwnText, progress: impl Fn(usize) + Sync) -> Self {
         let config = reference.config();
         let length = length(config);
-        let n = TOKENS.div_ceil(length);
-        let lanes: Vec<_> = (0..n).step_by(LANES).map(|first| first..n.min(first + LANES)).collect();
-        let write = |lanes: std::ops::Range<usize>| {
-            // Every sequence has a part of the stream, whatever it is written beside.
-            let draws = lanes.clone().map(|lane| {
-                let mut rng = Pcg64::seed_from_u64(SEED);
-                rng.advance((lane * length) as u128);
-                rng
-            });
-            let mut draws: Vec<Pcg64> = draws.collect();
-            let mut decoder = Decoder::new(reference, lanes.len(), length);
-            let first = |rng: &mut Pcg64| (unit(rng) * f64::from(config.n_vocab)) as TokenId;
-            let mut written: Vec<Vec<TokenId>> = draws.iter_mut().map(|rng| vec![first(rng)]).collect();
-            for _ in 1..length {
-                let last: Vec<TokenId> = written.iter().filter_map(|text| text.last().copied()).collect();
-                let logits = decoder.step(&last);
-                for ((text, logits), rng) in
-                    written.iter_mut().zip(logits.chunks(config.n_vocab as usize)).zip(&mut draws)
-                {
-                    text.push(draw(logits, unit(rng)));
-                }
-                progress(last.len());
-            }
-            progress(written.len());
-            written
+        let n = text.tokens.div_ceil(length);
+        let any = |rng: &mut Pcg64| (unit(rng) * f64::from(config.n_vocab)) as TokenId;
+        let begin = |sequence: usize| {
+            let mut rng = text.draws(sequence, length);
+            let any = any(&mut rng);
+            (text.first.unwrap_or(any), rng)
         };
-        Self::new(lanes.into_par_iter().flat_map_iter(write).collect::<Vec<_>>(), config)
+        let mut written = write(reference, (0..n).map(begin).collect(), length, &progress);
+        if text.first.is_none() {
+            let unsure = unsure(&written.iter().map(|sequence| sequence.entropy).collect::<Vec<_>>());
+            let sure = written.iter().zip(&unsure).filter(|(_, unsure)| !**unsure);
+            let firsts: Vec<TokenId> = sure.map(|(sequence, _)| sequence.tokens[0]).collect();
+            let again: Vec<usize> = (0..n).filter(|&sequence| unsure[sequence]).collect();
+            let begin = |&sequence: &usize| {
+                let mut rng = text.draws(n + sequence, length);
+                (firsts[(unit(&mut rng) * firsts.len() as f64) as usize], rng)
+            };
+            let rewritten = write(reference, again.iter().map(begin).collect(), length, &|_| ());
+            again.into_iter().zip(rewritten).for_each(|(sequence, new)| written[sequence] = new);
+        }
+        Self::new(written.into_iter().map(|sequence| sequence.tokens), config)
     }
+}
+
+/// Sequences of `length` tokens, each from its first token by its own random numbers, whatever it is written beside.
+fn write(
+    reference: &Reference<'_>,
+    begun: Vec<(TokenId, Pcg64)>,
+    length: usize,
+    progress: &(impl Fn(usize) + Sync),
+) -> Vec<Sequence> {
+    let n_vocab = reference.config().n_vocab as usize;
+    let of_lanes = |begun: &[(TokenId, Pcg64)]| {
+        let mut draws: Vec<Pcg64> = begun.iter().map(|(_, rng)| rng.clone()).collect();
+        let mut decoder = Decoder::new(reference, begun.len(), length);
+        let begin = |&(first, _): &(TokenId, Pcg64)| Sequence { tokens: vec![first], entropy: 0.0 };
+        let mut written: Vec<Sequence> = begun.iter().map(begin).collect();
+        for _ in 1..length {
+            let last: Vec<TokenId> = written.iter().filter_map(|text| text.tokens.last().copied()).collect();
+            let logits = decoder.step(&last);
+            for ((text, logits), rng) in written.iter_mut().zip(logits.chunks(n_vocab)).zip(&mut draws) {
+                text.tokens.push(draw(logits, unit(rng)));
+                text.entropy += entropy(logits) / (length - 1) as f64;
+            }
+            progress(last.len());
+        }
+        progress(written.len());
+        written
+    };
+    begun.par_chunks(LANES).flat_map_iter(of_lanes).collect()
+}
+
+/// Which of the sequences with these entropies are unsure; never all.
+fn unsure(entropies: &[f64]) -> Vec<bool> {
+    let mut sorted = entropies.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let quarter = sorted.get(sorted.len() / 4).copied().unwrap_or_default();
+    let most = UNSURE.0 * quarter + UNSURE.1;
+    entropies.iter().map(|&entropy| entropy > most).collect()
 }
 
 /// Tokens of a sequence.
@@ -82,6 +156,18 @@ fn draw(logits: &[f32], at: f64) -> TokenId {
     found.unwrap_or(logits.len() - 1) as TokenId
 }
 
+/// The entropy of the distribution, in nats.
+fn entropy(logits: &[f32]) -> f64 {
+    let max = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let (mut sum, mut weighted) = (0.0, 0.0);
+    for below in logits.iter().map(|logit| f64::from(*logit) - max).filter(|below| below.is_finite()) {
+        let mass = below.exp();
+        sum += mass;
+        weighted += mass * below;
+    }
+    sum.ln() - weighted / sum
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,14 +181,45 @@ mod tests {
     }
 
     #[test]
-    fn a_model_writes_the_same_text_each_time() {
+    fn entropies_are_in_nats() {
+        assert!((entropy(&[2.0; 7]) - 7f64.ln()).abs() < 1e-12);
+        assert!(entropy(&[0.0, f32::NEG_INFINITY, -200.0]).abs() < 1e-12);
+    }
+
+    #[test]
+    fn sequences_are_unsure_beside_the_surest_quarter() {
+        assert_eq!(unsure(&[1.2, 1.0, 1.5, 1.7, 1.05]), [false; 5]);
+        assert_eq!(unsure(&[0.5, 2.0, 0.4, 0.45, 1.9]), [false, true, false, false, true]);
+        assert_eq!(unsure(&[0.0, 0.05]), [false; 2]);
+        assert_eq!(unsure(&[f64::NAN; 3]), [false; 3]);
+    }
+
+    #[test]
+    fn a_model_writes_the_same_text_each_time_and_another_from_another_seed() {
         let checkpoint = Draft::hf().open().unwrap();
         let reference = Reference::new(&checkpoint);
-        let windows = Windows::own_text(&reference, |_| ());
-        assert_eq!(windows, Windows::own_text(&reference, |_| ()));
-        assert!(windows.n_tokens() >= TOKENS && windows.iter().all(|window| window.len() == 5));
+        let text = OwnText::to_round_by(None);
+        let windows = Windows::own_text(&reference, &text, |_| ());
+        assert_eq!(windows, Windows::own_text(&reference, &text, |_| ()));
+        assert_ne!(windows, Windows::own_text(&reference, &OwnText { seed: 1, ..text }, |_| ()));
+        assert!(windows.n_tokens() >= text.tokens && windows.iter().all(|window| window.len() == 5));
         let mut seen = [false; 7];
         windows.iter().flatten().for_each(|&token| seen[token as usize] = true);
         assert_eq!(seen, [true; 7]);
+    }
+
+    #[test]
+    fn texts_begin_with_the_model_s_first_token() {
+        let mut draft = Draft::hf();
+        draft.set("bos_token_id", 3.into());
+        let checkpoint = draft.open().unwrap();
+        assert_eq!(checkpoint.bos(), Some(3));
+        let text = OwnText { tokens: 100, ..OwnText::to_round_by(checkpoint.bos()) };
+        let windows = Windows::own_text(&Reference::new(&checkpoint), &text, |_| ());
+        assert!(windows.iter().len() == 20 && windows.iter().all(|window| window[0] == 3));
+        for beyond in [serde_json::Value::Null, 7.into(), 50_256.into(), "x".into()] {
+            draft.set("bos_token_id", beyond);
+            assert_eq!(draft.open().unwrap().bos(), None);
+        }
     }
 }

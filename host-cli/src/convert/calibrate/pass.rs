@@ -20,7 +20,7 @@ use crate::convert::linalg::{add_cross_moments, second_moments};
 use crate::convert::pack::stored_float;
 use crate::convert::quantized::{QuantizeError, Quantized};
 use crate::convert::round::{Metric, Moments, RoundedRow, in_shares};
-use crate::crosscheck::Divergence;
+use crate::memory;
 use crate::reference::gemm::{View, add_product};
 use crate::reference::ops::{self, LayerNorm, Linear};
 use crate::reference::{Block, Reference};
@@ -37,41 +37,7 @@ pub fn round_in_order(
     done: impl FnMut(Slot),
 ) -> Result<(), QuantizeError> {
     let reference = Reference::new(checkpoint);
-    Pass::new(checkpoint, formats, windows, out, done).run(&reference, windows).map(drop)
-}
-
-/// The mean Kullback-Leibler divergence of the model in `formats`, rounded as [`round_in_order`] does, from the
-/// checkpoint's on the same text, in nats a position.
-///
-/// # Errors
-/// The text's activations are not finite.
-pub fn divergence(checkpoint: &Checkpoint, formats: &Formats, windows: &Windows) -> Result<f64, QuantizeError> {
-    let reference = Reference::new(checkpoint);
-    let mut out = Quantized::none(checkpoint.config());
-    let mut pass = Pass::new(checkpoint, formats, windows, &mut out, |_| ());
-    let (x, head) = pass.run(&reference, windows)?;
-    let hidden = normed(&reference.ln_f, &x);
-    let (n_embd, n_vocab) = (checkpoint.config().n_embd as usize, checkpoint.config().n_vocab as usize);
-    let of_span = |span: &Range<usize>| {
-        let of_stream = |hidden: &[f32], logits: &dyn Fn(&[f32], &mut [f32])| {
-            let mut out = vec![0.0; span.len() * n_vocab];
-            logits(&hidden[n_embd * span.start..n_embd * span.end], &mut out);
-            out
-        };
-        let exact = of_stream(&hidden.exact, &|hidden, out| reference.head_rows(hidden, 0, out));
-        let rounded = of_stream(&hidden.rounded, &|hidden, out| head.apply_rows(out, hidden, 0));
-        let rows = exact.chunks(n_vocab).zip(rounded.chunks(n_vocab));
-        let kl = |(exact, rounded)| {
-            let mut divergence = Divergence::new(0);
-            divergence.push(0, exact, rounded);
-            divergence.finish().map(|difference| difference.kl)
-        };
-        rows.map(kl).sum::<Option<f64>>()
-    };
-    let sums = pass.spans.par_iter().map(of_span).collect::<Vec<_>>();
-    let sum: Option<f64> = sums.into_iter().sum();
-    let head_slot = if checkpoint.is_tied() { Slot::Wte } else { Slot::LmHead };
-    Ok(sum.ok_or(QuantizeError::NotFinite { slot: head_slot })? / windows.n_tokens() as f64)
+    Pass::new(checkpoint, formats, windows, out, done).run(&reference, windows)
 }
 
 /// The positions of all windows, one after another, on their two ways.
@@ -125,12 +91,9 @@ impl<'p, F: FnMut(Slot)> Pass<'p, F> {
         Self { checkpoint, formats, config: *checkpoint.config(), spans: spans.collect(), out, done }
     }
 
-    /// Returns what leaves the last block, and the rounded head.
-    fn run(
-        &mut self,
-        reference: &Reference<'_>,
-        windows: &Windows,
-    ) -> Result<(Pair<f64>, Linear<'static>), QuantizeError> {
+    fn run(&mut self, reference: &Reference<'_>, windows: &Windows) -> Result<(), QuantizeError> {
+        let advice = "; --calibrate none takes none of it";
+        memory::check("calibration", self.bytes(windows)).map_err(|error| error.or(advice))?;
         if self.checkpoint.is_tied() {
             self.round_tied_head(reference, windows)?;
         } else {
@@ -144,23 +107,18 @@ impl<'p, F: FnMut(Slot)> Pass<'p, F> {
         for (layer, block) in (0..).zip(&reference.blocks) {
             self.round_block(layer, block, &mut x)?;
         }
-        let head = match reference.untied_head() {
-            None => self.tied_head(),
-            Some(head) => {
-                self.round_layer(Slot::LmHead, Some(Slot::LmHeadBias), head, &normed(&reference.ln_f, &x), None)?
-            }
-        };
-        Ok((x, head))
+        if let Some(head) = reference.untied_head() {
+            self.round_layer(Slot::LmHead, Some(Slot::LmHeadBias), head, &normed(&reference.ln_f, &x), None)?;
+        }
+        Ok(())
     }
 
-    /// The token embedding as it is stored, as a head.
-    fn tied_head(&self) -> Linear<'static> {
-        let (n_vocab, n_embd) = (self.config.n_vocab as usize, self.config.n_embd as usize);
-        let rows = (0..n_vocab).flat_map(|token| self.out.row(self.checkpoint, self.formats, Slot::Wte, token));
-        let data = rows.map(|weight| weight as f32).collect();
-        let bias = self.checkpoint.tensor(Slot::LmHeadBias).map(|tensor| tensor.data.into_owned());
-        let weight = StoredMatrix { orientation: Orientation::OutIn, data: Cow::Owned(data) };
-        Linear::new(n_vocab, n_embd, weight, bias)
+    /// Bytes that a pass takes, about: the text's activations on both ways into and out of the widest matrices, and the
+    /// moments of the widest inputs, three times.
+    fn bytes(&self, windows: &Windows) -> u64 {
+        let (n_embd, width) = (u64::from(self.config.n_embd), self.config.max_width() as u64);
+        let activations = 2 * (8 * n_embd + 4 * 2 * width.max(3 * n_embd));
+        (windows.n_tokens() as u64).saturating_mul(activations).saturating_add(3 * 8 * width * width)
     }
 
     fn round_block(&mut self, layer: u32, block: &Block<'_>, x: &mut Pair<f64>) -> Result<(), QuantizeError> {

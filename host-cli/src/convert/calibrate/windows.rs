@@ -52,6 +52,11 @@ impl Windows {
         Self(self.0.iter().take_while(fits).cloned().collect())
     }
 
+    /// The windows after the first `n`.
+    pub fn after(&self, n: usize) -> Self {
+        Self(self.0.iter().skip(n).cloned().collect())
+    }
+
     /// Tokens of all windows.
     pub fn n_tokens(&self) -> usize {
         self.0.iter().map(Vec::len).sum()

@@ -89,7 +89,7 @@ macro_rules! tile {
         totals: $totals:literal, next: [$($next:expr, $from:expr),*], meet: $meet:expr
     ) => {
         naked_asm!(
-            ".cpu cortex-m55",
+            any_cortex_m!(),
             "push {{r4-r11, lr}}",
             "vpush {{d8-d15}}",
             // Where each lane's first sum is: downwards from the first group's.

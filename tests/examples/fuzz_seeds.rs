@@ -1,0 +1,115 @@
+//! Writes what the fuzzers start from: `tests/fuzz/seeds/TARGET/NAME`, small inputs that come to something.
+
+use std::fs;
+use std::path::Path;
+
+use emberlm::tokenizer::section;
+use emberlm_core::model::Model;
+use emberlm_core::source::Mapped;
+use emberlm_tests::hostile::blob::sound_blobs;
+use emberlm_tests::hostile::checkpoint::{SOUND, shard_names};
+use emberlm_tests::hostile::forward;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+use safetensors::SafeTensors;
+use serde_json::{Map, Value, json};
+
+fn main() {
+    for (i, (_, blob)) in sound_blobs().iter().enumerate() {
+        write("blob", &format!("sound-{i}"), &[&[0], &blob[..]].concat());
+        let model = Model::open(Mapped::new(blob).expect("an aligned blob")).expect("a sound blob");
+        if let Ok(Some(tokenizer)) = model.tokenizer() {
+            let bytes = section::encode(&section::parts(&tokenizer).expect("a sound section"));
+            write("tokenizer", &format!("section-{i}"), &[b"\0\x08ab abcba", &bytes[..]].concat());
+        }
+    }
+    let random = |seed| {
+        let mut bytes = vec![0_u8; 160];
+        Pcg64::seed_from_u64(seed).fill(&mut bytes[..]);
+        bytes
+    };
+    for seed in 0..4 {
+        write("tokenizer", &format!("pairs-{seed}"), &[&[1], &random(seed)[..]].concat());
+    }
+    // Most models of noise come to nothing.
+    let shapes = (0..).map(random).filter(|bytes| forward::run(bytes)).take(4);
+    shapes.enumerate().for_each(|(i, bytes)| write("forward", &format!("random-{i}"), &bytes));
+    checkpoints();
+    tokenizers();
+    write("input", "row", b"[0, 299, 7]");
+    write("input", "rows", b"[[0, 1], [2], [3, 4, 5]]");
+    write("input", "text", "ab\né日".as_bytes());
+}
+
+fn checkpoints() {
+    let n_header = 8 + usize::try_from(u64::from_le_bytes(SOUND.tensors[..8].try_into().expect("eight bytes")))
+        .expect("a header in memory");
+    let (header, tensors) = (&SOUND.tensors[8..n_header], &SOUND.tensors[n_header..]);
+    write("checkpoint", "hf", &[&SOUND.config[..], b"\0", header, b"\0", tensors].concat());
+    let heads: &[u8] = br#"{"n_head": 2, "tie_word_embeddings": false}"#;
+    write("checkpoint", "heads-alone", &[heads, b"\0", header, b"\0", tensors].concat());
+    write("config", "hf", &SOUND.config);
+    let nanogpt =
+        json!({"vocab_size": 9, "block_size": 4, "n_embd": 4, "n_head": 2, "n_layer": 1, "tie_word_embeddings": false});
+    write("config", "nanogpt", nanogpt.to_string().as_bytes());
+
+    let (first, second) = shard_names(&SOUND.tensors);
+    let shards = [("a.safetensors", first), ("b.safetensors", second)];
+    let in_shard = shards.into_iter().flat_map(|(file, names)| names.into_iter().map(move |name| (name, file.into())));
+    let map: Map<String, Value> = in_shard.collect();
+    write("shard_index", "two", json!({"metadata": {"total_size": 1}, "weight_map": map}).to_string().as_bytes());
+
+    let names: Map<String, Value> = SafeTensors::deserialize(&SOUND.tensors)
+        .expect("a sound file")
+        .names()
+        .into_iter()
+        .map(|name| {
+            let canonical = name.trim_start_matches("transformer.").replace("h.0.", "h.{layer}.");
+            (canonical, json!(name.replace("transformer.", "{prefix}").replace("h.0.", "h.{layer}.")))
+        })
+        .collect();
+    let layout = json!({"description": "a test's", "orientation": "in_out", "prefixes": ["transformer.", ""],
+                        "tensors": names, "skip": ["{prefix}h.{layer}.attn.bias"]});
+    write("name_map", "hf", layout.to_string().as_bytes());
+}
+
+fn tokenizers() {
+    let added = json!([{"id": 5, "content": "<é>", "single_word": false, "lstrip": false, "rstrip": false,
+                        "normalized": false, "special": true}]);
+    let byte_level = json!({
+        "version": "1.0", "truncation": null, "padding": null, "normalizer": null, "post_processor": null,
+        "added_tokens": added,
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true},
+        "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+        "model": {"type": "BPE", "dropout": null, "unk_token": null, "fuse_unk": false,
+                  "vocab": {"a": 0, "b": 1, "Ġ": 2, "ab": 3, "Ġab": 4}, "merges": [["a", "b"], ["Ġ", "ab"]]}
+    });
+    let mut normalised = byte_level.clone();
+    normalised["normalizer"] = json!({"type": "Sequence", "normalizers": [
+        {"type": "NFKC"}, {"type": "Lowercase"}, {"type": "Replace", "pattern": {"String": "c"}, "content": "ab"}]});
+    let unigram = json!({
+        "normalizer": null, "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"},
+        "decoder": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"},
+        "model": {"type": "Unigram", "unk_id": 0, "byte_fallback": false,
+                  "vocab": [["<unk>", 0.0], ["▁", -1.0], ["a", -2.0], ["b", -2.5], ["ab", -3.0]]}
+    });
+    let words = json!({
+        "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+                       "strip_accents": null, "lowercase": true},
+        "pre_tokenizer": {"type": "Whitespace"},
+        "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+                  "max_input_chars_per_word": 100, "vocab": {"[UNK]": 0, "a": 1, "##b": 2, "ab": 3}}
+    });
+    for (name, json) in [("byte-level", byte_level), ("normalised", normalised), ("unigram", unigram), ("words", words)]
+    {
+        let config = json!({"add_bos_token": false, "eos_token": "<é>", "model_max_length": 4});
+        let files = ["ab ab".to_owned(), json.to_string(), config.to_string()];
+        write("tokenizer_json", name, files.join("\0").as_bytes());
+    }
+}
+
+fn write(target: &str, name: &str, bytes: &[u8]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
+    fs::create_dir_all(&folder).expect("a folder that can be made");
+    fs::write(folder.join(name), bytes).expect("a file that can be written");
+}

@@ -1,0 +1,5 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    emberlm_tests::hostile::checkpoint::run_config(data);
+});

@@ -1,0 +1,313 @@
+//! Core as somebody else builds it: a package outside the workspace, with Cargo's own profiles and none of our flags.
+//!
+//! `everything` is the full matrix, and takes long: `scripts/test-all outsiders` runs it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use emberlm::device::{Board, Family, Region, emulator};
+use emberlm_core::kernel::Portable;
+use emberlm_core::kv_cache::KvType;
+use emberlm_tests::blob_writer::write_for;
+use emberlm_tests::models::Spec;
+use emberlm_tests::oracle::{Gpt2, Linear};
+use emberlm_tests::passes::{Way, nll};
+use emberlm_tests::quantised::{Activations, Storage};
+use tempfile::TempDir;
+
+/// Far beyond what any run takes on a busy machine.
+const PATIENT: Duration = Duration::from_secs(600);
+
+/// Those of the program.
+const TOKENS: [u32; 16] = [7, 0, 33, 12, 60, 1, 5, 5, 41, 28, 2, 59, 17, 36, 9, 50];
+
+/// A processor, and what an outsider has to say to build for it.
+struct Core {
+    machine: &'static str,
+    target: &'static str,
+    /// Where flash and RAM are.
+    memory: &'static str,
+    features: &'static str,
+    rustflags: &'static str,
+}
+
+const ARM: Family = Family { package: "", emulator: "qemu-system-arm", options: &[] };
+const RISCV: Family = Family { package: "", emulator: "qemu-system-riscv32", options: &["-bios", "none"] };
+
+const MPS2: &str = "0x00000000 0x20000000";
+const VIRT: &str = "0x80000000 0x80400000";
+
+const M0_PLUS: Core =
+    Core { machine: "mps2-an385", target: "thumbv6m-none-eabi", memory: MPS2, features: "", rustflags: "" };
+const M3: Core = Core { target: "thumbv7m-none-eabi", features: "cortex-m3", ..M0_PLUS };
+const M4F: Core = Core { machine: "mps2-an386", target: "thumbv7em-none-eabihf", features: "cortex-m-dsp", ..M0_PLUS };
+const M7: Core = Core { machine: "mps2-an500", rustflags: "-Ctarget-cpu=cortex-m7", ..M4F };
+const M33: Core = Core {
+    machine: "mps2-an505",
+    target: "thumbv8m.main-none-eabihf",
+    memory: "0x10000000 0x38000000",
+    features: "cortex-m-dsp",
+    rustflags: "",
+};
+/// With both kernels, and vectors of floats that flush subnormal numbers.
+const M55: Core = Core {
+    machine: "mps3-an547",
+    memory: "0x00000000 0x21000000",
+    features: "cortex-m-dsp,cortex-m-mve",
+    rustflags: "-Ctarget-cpu=cortex-m55",
+    ..M33
+};
+const RV32IMC: Core =
+    Core { machine: "virt", target: "riscv32imc-unknown-none-elf", memory: VIRT, features: "", rustflags: "" };
+const RV32IMAC: Core = Core { target: "riscv32imac-unknown-none-elf", ..RV32IMC };
+const RV32IMAFC: Core = Core { target: "riscv32imafc-unknown-none-elf", ..RV32IMC };
+
+/// Where all of them are built, so that dependencies are built once.
+const TARGET_DIR: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/outsiders");
+
+/// Held from a build on until its program is out of the next one's way.
+static BUILDING: Mutex<()> = Mutex::new(());
+
+/// A profile, and what the environment makes of it.
+type Profile = (&'static str, &'static [(&'static str, &'static str)]);
+
+const RELEASE: Profile = ("release", &[]);
+const DEBUG: Profile = ("dev", &[]);
+const RELEASE_LTO: Profile = ("release", &[("LTO", "fat")]);
+const DEBUG_LTO: Profile = ("dev", &[("LTO", "fat")]);
+
+#[test]
+fn a_cortex_m33_in_a_release() {
+    Outsider::new().gives_the_hosts_bits(&M33, RELEASE);
+}
+
+#[test]
+fn a_cortex_m55_whose_vectors_of_floats_flush() {
+    Outsider::new().gives_the_hosts_bits(&M55, RELEASE);
+}
+
+#[test]
+fn a_cortex_m4f_in_debug() {
+    Outsider::new().gives_the_hosts_bits(&M4F, DEBUG);
+}
+
+mod everything {
+    use super::*;
+
+    /// Four profiles of Cargo's on each core.
+    macro_rules! cores {
+        ($($test:ident: $core:ident;)*) => {
+            $(
+                #[test]
+                #[ignore = "takes long"]
+                fn $test() {
+                    let outsider = Outsider::new();
+                    for profile in [RELEASE, RELEASE_LTO, DEBUG, DEBUG_LTO] {
+                        outsider.gives_the_hosts_bits(&$core, profile);
+                    }
+                }
+            )*
+        };
+    }
+
+    cores! {
+        cortex_m0_plus: M0_PLUS;
+        cortex_m3: M3;
+        cortex_m4f: M4F;
+        cortex_m7: M7;
+        cortex_m33: M33;
+        cortex_m55: M55;
+        riscv_imc: RV32IMC;
+        riscv_imac: RV32IMAC;
+        riscv_imafc: RV32IMAFC;
+    }
+
+    /// However many pieces the compiler cuts a crate into, and whatever it is told to save.
+    #[test]
+    #[ignore = "takes long"]
+    fn every_way_to_optimise() {
+        let outsider = Outsider::new();
+        for core in [&M33, &M55] {
+            for profile in [
+                ("release", &[("LTO", "thin")][..]),
+                ("release", &[("CODEGEN_UNITS", "1")]),
+                ("release", &[("CODEGEN_UNITS", "256"), ("OPT_LEVEL", "2")]),
+                ("release", &[("OPT_LEVEL", "1"), ("INCREMENTAL", "true")]),
+                ("release", &[("OPT_LEVEL", "s"), ("LTO", "fat")]),
+                ("release", &[("OPT_LEVEL", "z"), ("PANIC", "abort")]),
+                ("dev", &[("CODEGEN_UNITS", "1"), ("INCREMENTAL", "false")]),
+            ] {
+                outsider.gives_the_hosts_bits(core, profile);
+            }
+        }
+        for rustflags in ["", "-C target-cpu=cortex-m55 -C no-vectorize-loops -C no-vectorize-slp"] {
+            outsider.gives_the_hosts_bits(&Core { rustflags, ..M55 }, RELEASE);
+        }
+        outsider.gives_the_hosts_bits(&Core { rustflags: "-Ctarget-cpu=cortex-m33", ..M33 }, RELEASE);
+        outsider.gives_the_hosts_bits(&Core { target: "thumbv7em-none-eabi", ..M4F }, RELEASE);
+    }
+}
+
+/// Builds that have to fail, with what they say.
+#[test]
+fn what_makes_no_sense_is_refused_with_what_to_do() {
+    let outsider = Outsider::new();
+    let refused = |core: &Core, features: &str, says: &[&str]| {
+        let output = outsider.build(core, RELEASE, &["--no-default-features", "--features", features]);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{} {features} is built", core.target);
+        for text in says {
+            assert!(stderr.contains(text), "{text} is not in {stderr}");
+        }
+    };
+    let dsp = "feature cortex-m-dsp is for Cortex-M4, M7 and M33";
+    let mve = "feature cortex-m-mve is for Cortex-M55";
+    refused(&M3, "everything,cortex-m-dsp", &[dsp, "thumbv7m-none-eabi lacks", "--target thumbv7em-none-eabihf"]);
+    refused(&M4F, "everything,cortex-m-mve", &[mve, "--target thumbv8m.main-none-eabihf"]);
+    refused(&M0_PLUS, "everything,cortex-m3", &["feature cortex-m3 is for Cortex-M3", "--target thumbv7m-none-eabi"]);
+    refused(&RV32IMC, "everything,cortex-m-dsp", &[dsp, "leave the feature out"]);
+    let m33 = Core { rustflags: "-Ctarget-cpu=cortex-m33", ..M33 };
+    refused(&m33, "everything,cortex-m-mve", &[mve, "cortex-m33 lacks", "-Ctarget-cpu=cortex-m55"]);
+    refused(&RV32IMC, "", &["no format of weights", "q8, q4, two-planes or floats"]);
+    refused(&RV32IMC, "emberlm-core/q8", &["no form of GELU", "gelu-tanh or gelu-erf"]);
+}
+
+/// Models by their names: formats of each kind, and values that are subnormal as f32 or as f16.
+fn models() -> [(&'static str, Gpt2, Storage, Activations); 7] {
+    let model = Spec { n_layer: 1, n_ff: 64, ..Spec::SMALL }.model(7);
+    let (tiny, halves) = (with_small_values(&model, -127), with_small_values(&model, -15));
+    [
+        ("f32-tiny", tiny, Storage::F32, Activations::F32),
+        ("f16-tiny", halves, Storage::F16, Activations::F32),
+        ("q8-i16", model.clone(), Storage::Q8, Activations::I16),
+        ("q8-i8", model.clone(), Storage::Q8, Activations::I8),
+        ("q8-f32", model.clone(), Storage::Q8, Activations::F32),
+        ("q5-i8", model.clone(), Storage::Q5, Activations::I8),
+        ("q4-i16", model, Storage::Q4, Activations::I16),
+    ]
+}
+
+/// The same function, but for rounding, with values and the MLP's inputs times a power of two, which the next matrix takes
+/// back.
+fn with_small_values(model: &Gpt2, exponent: i32) -> Gpt2 {
+    let mut model = model.clone();
+    let down = 2f64.powi(exponent);
+    for block in &mut model.blocks {
+        let n = block.attn_proj.weight.len();
+        let Linear { weight, bias } = &mut block.c_attn;
+        weight[2 * n..].iter_mut().flatten().for_each(|w| *w *= down);
+        bias.iter_mut().for_each(|bias| bias[2 * n..].iter_mut().for_each(|b| *b *= down));
+        block.ln_2.weight.iter_mut().for_each(|w| *w *= down);
+        block.ln_2.bias.iter_mut().flatten().for_each(|b| *b *= down);
+        for next in [&mut block.attn_proj, &mut block.c_fc] {
+            next.weight.iter_mut().flatten().for_each(|w| *w /= down);
+        }
+    }
+    model
+}
+
+/// A copy of the program outside the checkout, and its models.
+struct Outsider {
+    folder: TempDir,
+    /// The bits of each model's loss, by its name and the type of the KV cache.
+    want: BTreeMap<String, u64>,
+}
+
+impl Outsider {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let core = here.join("../core").canonicalize().unwrap();
+        fs::create_dir(folder.path().join("src")).unwrap();
+        for file in ["Cargo.toml", "Cargo.lock", "build.rs", "src/main.rs"] {
+            let text = fs::read_to_string(here.join("outsider").join(file)).unwrap();
+            let text = text.replace("\"../../core\"", &format!("{core:?}"));
+            fs::write(folder.path().join(file), text).unwrap();
+        }
+        let blobs = folder.path().join("blobs");
+        fs::create_dir(&blobs).unwrap();
+        let mut want = BTreeMap::new();
+        for (name, model, storage, activations) in models() {
+            let blob = write_for(&model, storage, activations, &[]);
+            fs::write(blobs.join(name), &blob[..]).unwrap();
+            for kv_type in KvType::ALL {
+                let nll = nll(&blob, Portable, &TOKENS, Way { kv_type, ..Way::PLAIN }).unwrap();
+                let sum: f64 = nll.into_iter().map(f64::from).sum();
+                assert!(sum.is_finite(), "{name}");
+                want.insert(format!("{name} {}", kv_type.name()), sum.to_bits());
+            }
+        }
+        Self { folder, want }
+    }
+
+    /// Builds the program and runs it.
+    fn gives_the_hosts_bits(&self, core: &Core, profile: Profile) {
+        let what = format!("{} {:?} {profile:?} {:?}", core.machine, core.features, core.rustflags);
+        let building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+        let output = self.build(core, profile, &["--features", core.features]);
+        assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
+        let profile = if profile.0 == "dev" { "debug" } else { profile.0 };
+        let program = self.folder.path().join("program");
+        fs::copy(Path::new(TARGET_DIR).join(core.target).join(profile).join("outsider"), &program).unwrap();
+        drop(building);
+        let nowhere = Region { address: 0, bytes: 0 };
+        let board = Board {
+            name: core.machine,
+            about: "",
+            family: if core.memory == VIRT { &RISCV } else { &ARM },
+            machine: core.machine,
+            target: core.target,
+            rustflags: core.rustflags,
+            model: nowhere,
+            request: nowhere,
+        };
+        let command = emulator::command(&board, &program, &[]).unwrap();
+        let run = emulator::run(command, PATIENT, |_| {}).unwrap();
+        assert!(run.status.success(), "{what}: {run:?}");
+        let mut of_kernels: BTreeMap<&str, BTreeMap<String, u64>> = BTreeMap::new();
+        for line in &run.lines {
+            let (kernel, rest) = line.split_once(' ').expect(line);
+            let (model, bits) = rest.split_once(": ").expect(line);
+            let bits = u64::from_str_radix(bits, 16).expect(line);
+            of_kernels.entry(kernel).or_default().insert(model.into(), bits);
+        }
+        let kernels = ["portable", "scalar", "cortex-m-dsp", "cortex-m-mve"];
+        let mut kernels: Vec<_> =
+            kernels.into_iter().filter(|name| !name.contains('-') || core.features.contains(name)).collect();
+        kernels.sort();
+        assert_eq!(of_kernels.keys().copied().collect::<Vec<_>>(), kernels, "{what}");
+        for (kernel, bits) in of_kernels {
+            assert_eq!(bits, self.want, "{what}: {kernel}");
+        }
+    }
+
+    fn build(&self, core: &Core, (profile, settings): Profile, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO"));
+        // What says how to build. What says with which toolchain, and that none is to be installed, stays.
+        let is_ours = |name: &str| {
+            name != "CARGO_HOME" && name.starts_with("CARGO_") || ["RUSTFLAGS", "RUSTC_WRAPPER"].contains(&name)
+        };
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(is_ours) {
+                command.env_remove(name);
+            }
+        }
+        for (name, value) in settings {
+            command.env(format!("CARGO_PROFILE_{}_{name}", profile.to_uppercase()), value);
+        }
+        command
+            .current_dir(self.folder.path())
+            .args(["build", "--locked", "--quiet", "--profile", profile, "--target", core.target])
+            .args(arguments)
+            .env("CARGO_TARGET_DIR", TARGET_DIR)
+            .env("RUSTFLAGS", core.rustflags)
+            .env("BLOBS", self.folder.path().join("blobs"))
+            .env("MEMORY", core.memory)
+            .output()
+            .unwrap()
+    }
+}
