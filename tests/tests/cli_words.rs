@@ -62,7 +62,7 @@ fn numbers_out_of_their_range_are_refused() {
         }
     }
     let (kind, message) = error(&["generate", blob, "--prompt", "A", "--when-full", "slide", "--keep", "16"]);
-    assert!(kind == "generate" && message.contains("1 to 15"), "{message}");
+    assert!(kind == "generate" && message.contains("cannot slide to its last 16 tokens"), "{message}");
     for option in [["--n-ctx", "1099511627776"], ["--n-ctx", "0"], ["--max-windows", "0"], ["--threads", "0"]] {
         is_usage(&[["eval", blob, "--tokens", tokens].as_slice(), &option].concat(), "");
     }
