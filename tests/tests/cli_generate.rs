@@ -177,7 +177,7 @@ fn what_cannot_be_generated_is_named() {
         (&["--prompt", &long], "generate", "the prompt is longer than the context: need 129 positions, have 128"),
         (&["--prompt", "é"], "unrepresentable_text", "U+00E9"),
         (&["--prompt", "a", "--top-k", "129"], "usage", "top-k is from 1 to 128"),
-        (&["--prompt", "a", "--when-full", "slide", "--keep", "128"], "generate", "1 to 127 can be kept"),
+        (&["--prompt", "a", "--when-full", "slide", "--keep", "128"], "generate", "keep at least 1, fewer than 128"),
         (&["--interactive"], "usage", "--interactive"),
     ] {
         let (is, says) = model.error(more);
