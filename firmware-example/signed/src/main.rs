@@ -32,7 +32,9 @@ const fn decode(digits: &[u8]) -> [u8; 32] {
     let mut bytes = [0; 32];
     let mut i = 0;
     while i < 64 {
-        let Some(digit) = (digits[i] as char).to_digit(16) else { panic!("EMBERLM_PUBLIC_KEY has 64 hexadecimal digits") };
+        let Some(digit) = (digits[i] as char).to_digit(16) else {
+            panic!("EMBERLM_PUBLIC_KEY has 64 hexadecimal digits")
+        };
         bytes[i / 2] = bytes[i / 2] << 4 | digit as u8;
         i += 1;
     }
