@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn sequences_are_unsure_beside_the_surest_quarter() {
-        assert_eq!(unsure(&[1.2, 1.0, 1.5, 1.7, 1.05]), [false; 5]);
+        assert_eq!(unsure(&[1.2, 1.0, 1.5, 1.67, 1.05]), [false; 5]);
         assert_eq!(unsure(&[0.5, 2.0, 0.4, 0.45, 1.9]), [false, true, false, false, true]);
         assert_eq!(unsure(&[0.0, 0.05]), [false; 2]);
         assert_eq!(unsure(&[f64::NAN; 3]), [false; 3]);
