@@ -233,6 +233,7 @@ fn a_reader_that_goes_away_ends_the_text() {
 #[test]
 #[cfg(unix)]
 fn ctrl_c_ends_the_text_and_in_a_dialogue_no_more_than_that() {
+    common::hear_signals();
     let model = Model::new();
     let interrupt = |child: &Child| {
         let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();

@@ -239,6 +239,7 @@ fn send(signal: &str, child: &Child) {
 
 #[test]
 fn signals_leave_nothing_and_a_kill_what_the_next_run_takes_away() {
+    common::hear_signals();
     let folder = Folder::new();
     let (output, temporary) =
         (folder.path("big/model"), folder.0.path().join("big/model/.model.safetensors.emberlm-part"));
@@ -261,6 +262,7 @@ fn signals_leave_nothing_and_a_kill_what_the_next_run_takes_away() {
 
 #[test]
 fn a_conversion_that_is_ended_leaves_nothing_and_one_that_may_go_on_does() {
+    common::hear_signals();
     let folder = Folder::new();
     let (bundled, temporary) = (fixtures::bundled("shakespeare-char"), folder.0.path().join(".blob.emberlm-part"));
     let args = ["convert", bundled.to_str().unwrap(), "-o", &folder.path("blob")];
@@ -277,6 +279,7 @@ fn a_conversion_that_is_ended_leaves_nothing_and_one_that_may_go_on_does() {
 
 #[test]
 fn a_signal_takes_temporary_folders_along() {
+    common::hear_signals();
     let (folder, bundled) = (tempfile::tempdir().unwrap(), fixtures::bundled("shakespeare-char"));
     let is_empty = || fs::read_dir(folder.path()).unwrap().next().is_none();
     let mut child = Command::new(PROGRAM)

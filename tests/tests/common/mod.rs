@@ -1,6 +1,8 @@
 //! The command line under test.
 
 use std::path::Path;
+#[cfg(unix)]
+use std::sync::Arc;
 
 use assert_cmd::Command;
 use serde_json::Value;
@@ -8,6 +10,17 @@ use serde_json::Value;
 /// The command.
 pub fn command() -> Command {
     Command::new(env!("CARGO_BIN_EXE_emberlm-under-test"))
+}
+
+/// Has programs that this one starts from now on hear signals, also where a shell that ran it in the background had them
+/// ignored: what a program handles is its children's default.
+#[cfg(unix)]
+#[allow(dead_code, reason = "not every test sends signals")]
+pub fn hear_signals() {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::new(true.into())).unwrap();
+    }
 }
 
 /// Runs the command with `--json`; its standard output must be one line that `schema` accepts.
