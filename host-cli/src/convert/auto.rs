@@ -31,7 +31,7 @@ const LEAST: f64 = 0.05;
 /// Blocks that lie side by side are measured together, in so many bands at most.
 const BANDS: u32 = 4;
 
-/// What storing each matrix in [`BASE`] costs, all others stored so too.
+/// What storing each matrix in q4 costs, all others stored so too.
 #[derive(Debug)]
 pub struct Sensitivities<'t> {
     trial: Trial<'t>,
