@@ -18,7 +18,7 @@ const MOST_BYTES: usize = 1 << 16;
 /// Bytes of which tokens are made: all that GPT-2's pattern tells apart, a letter of two bytes, the replacement character.
 const ALPHABET: [u8; 14] = *b"ab1 \n'st!\xc3\xa9\xef\xbf\xbd";
 
-/// Flag 0: a section as bytes, behind the length of a text and the text. Flag 1: byte pairs, see [`byte_pairs`].
+/// Flag 0: a section as bytes, behind the length of a text and the text. Flag 1: byte pairs, see `byte_pairs`.
 pub fn run(data: &[u8]) -> bool {
     match data.split_first() {
         Some((&flags, rest)) if flags & 1 == 1 => byte_pairs(&mut Unstructured::new(rest)).unwrap_or(false),
