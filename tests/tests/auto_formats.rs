@@ -9,10 +9,11 @@ use std::path::Path;
 
 use common::run;
 use emberlm::checkpoint::{Checkpoint, Options};
-use emberlm::convert::auto::{Sensitivities, matrices};
+use emberlm::convert::auto::Sensitivities;
 use emberlm::convert::budget::Budget;
 use emberlm::convert::calibrate::{OwnText, Windows};
 use emberlm::convert::formats::{Choice, Formats, Weights};
+use emberlm::convert::quantized::matrices;
 use emberlm::convert::room::{FORMATS, Room};
 use emberlm::convert::trial::Trial;
 use emberlm::reference::Reference;

@@ -10,7 +10,7 @@ use emberlm_core::format::Format;
 
 use super::budget::{Candidate, share_out};
 use super::formats::Formats;
-use super::quantized::{QuantizeError, is_stored};
+use super::quantized::{QuantizeError, matrices};
 use super::room::{FORMATS, Room};
 use super::trial::Trial;
 use crate::checkpoint::Checkpoint;
@@ -52,11 +52,6 @@ impl Damage {
     fn believed(self, trust: f64) -> f64 {
         self.measured.max(LEAST * self.by_size).powf(trust) * self.by_size.powf(1.0 - trust)
     }
-}
-
-/// The matrices that a blob of the checkpoint has.
-pub fn matrices(checkpoint: &Checkpoint) -> impl Iterator<Item = Slot> {
-    Slot::all(checkpoint.config()).filter(|&slot| slot.is_matrix() && is_stored(checkpoint, slot))
 }
 
 /// What is measured together: a table, or one matrix of each block in a band.

@@ -78,8 +78,13 @@ pub fn quantize<'c>(
 }
 
 /// Whether a blob of the checkpoint has the tensor: a tied head is stored once.
-pub(super) fn is_stored(checkpoint: &Checkpoint, slot: Slot) -> bool {
+fn is_stored(checkpoint: &Checkpoint, slot: Slot) -> bool {
     checkpoint.has(slot) && !(slot == Slot::LmHead && checkpoint.is_tied())
+}
+
+/// The matrices that a blob of the checkpoint has.
+pub fn matrices(checkpoint: &Checkpoint) -> impl Iterator<Item = Slot> {
+    Slot::all(checkpoint.config()).filter(|&slot| slot.is_matrix() && is_stored(checkpoint, slot))
 }
 
 impl<'c> QuantizedModel<'c> {

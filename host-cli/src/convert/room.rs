@@ -3,10 +3,10 @@
 use emberlm_core::blob::Slot;
 use emberlm_core::format::Format;
 
-use super::auto::matrices;
 use super::blob_bytes;
 use super::budget::Budget;
 use super::formats::Settled;
+use super::quantized::matrices;
 use super::writer::align;
 use crate::checkpoint::Checkpoint;
 
