@@ -125,8 +125,16 @@ fn every_bad_end_is_a_failed_check_with_its_reason() {
         assert_eq!(error["error"]["kind"], kind, "{error}");
         assert!(error["error"]["message"].as_str().unwrap().contains(reason), "{error}");
     }
+}
+
+#[test]
+fn a_program_that_is_none_is_refused_before_the_start() {
+    let tiny = Tiny::new();
+    let tokens = tiny.folder.path().join("tokens.json");
+    fs::write(&tokens, serde_json::to_vec(&tiny.rows[0][..2]).unwrap()).unwrap();
+    let tokens = tokens.to_str().unwrap();
     let no_program = ["--firmware", tokens, "--check"];
-    assert_eq!(run("error", 1, &tiny.args(&tiny.blob, tokens, &no_program))["error"]["kind"], "device_output");
+    assert_eq!(run("error", 2, &tiny.args(&tiny.blob, tokens, &no_program))["error"]["kind"], "file_kind");
 }
 
 #[test]
