@@ -22,6 +22,8 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+#[cfg(any(test, feature = "conformance"))]
+extern crate alloc;
 #[cfg(test)]
 extern crate std;
 

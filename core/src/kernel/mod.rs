@@ -21,6 +21,8 @@ const fn end(i: usize, stride: usize, len: usize) -> u64 {
     i as u64 * stride as u64 + len as u64
 }
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 #[cfg(all(target_arch = "arm", feature = "cortex-m-dsp"))]
 mod cortex_m_dsp;
 #[cfg(all(target_arch = "arm", feature = "cortex-m-mve"))]

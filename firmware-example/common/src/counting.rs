@@ -5,12 +5,12 @@ use core::cell::{Cell, RefCell};
 use core::hint::black_box;
 
 use emberlm_core::format::{Format, Packing};
+use emberlm_core::kernel::conformance::Width;
 use emberlm_core::kernel::{F32Inputs, I8Inputs, I16Inputs, Kernel, Rows};
 use emberlm_core::ops::attention::HeadRows;
 use emberlm_core::ops::vector::Update;
 
 use crate::Board;
-use crate::kernels::Width;
 
 /// Ticks in products since the last reset.
 #[derive(Default)]

@@ -2,7 +2,8 @@ use core::fmt;
 
 use emberlm_core::blob::OpenError;
 use emberlm_core::error::{BufferTooSmall, MemoryError};
-use emberlm_core::format::Format;
+#[cfg(feature = "heap")]
+use emberlm_core::kernel::conformance::Mismatch;
 use emberlm_core::score::{ScoreError, SelfTestOutcome};
 use emberlm_core::source::SourceError;
 use emberlm_core::tokenizer::TokenizerError;
@@ -60,33 +61,13 @@ pub enum ProgramError {
         /// Why.
         error: ScoreError,
     },
-    /// The board's kernel does not compute attention's bits.
-    HeadBits {
-        /// Lanes of the head.
-        head_dim: usize,
-        /// Keys, or values.
-        n_rows: usize,
-    },
-    /// The board's kernel does not compute the bits of an elementwise operation.
-    VectorBits {
-        /// Elements.
-        len: usize,
-    },
+    /// The board's kernel does not compute the portable kernel's bits.
+    #[cfg(feature = "heap")]
+    Kernel(Mismatch),
     /// The board's kernel wrote where it was handed nothing.
     KernelWroteElsewhere,
     /// The board's kernel read where it was handed nothing.
     KernelReadElsewhere,
-    /// The board's kernel did not give the portable kernel's bits.
-    KernelBits {
-        /// How the weights are stored.
-        format: Format,
-        /// Columns of the product.
-        n_in: usize,
-        /// Rows.
-        n_rows: usize,
-        /// Positions.
-        n: usize,
-    },
     /// Static buffers and buffers from the heap gave different bits.
     Unequal {
         /// The sum of nlls, in bits, with static buffers.
@@ -114,6 +95,13 @@ impl From<SourceError> for ProgramError {
 impl From<OpenError> for ProgramError {
     fn from(error: OpenError) -> Self {
         Self::Open(error)
+    }
+}
+
+#[cfg(feature = "heap")]
+impl From<Mismatch> for ProgramError {
+    fn from(mismatch: Mismatch) -> Self {
+        Self::Kernel(mismatch)
     }
 }
 
@@ -172,17 +160,10 @@ impl fmt::Display for ProgramError {
             }
             Self::SelfTestScore(error) => write!(f, "self-test: {error}"),
             Self::Score { row, start, error } => write!(f, "row {row}, window at token {start}: {error}"),
-            Self::HeadBits { head_dim, n_rows } => {
-                write!(f, "the kernel's bits are wrong for {n_rows} keys or values of {head_dim}")
-            }
+            #[cfg(feature = "heap")]
+            Self::Kernel(mismatch) => mismatch.fmt(f),
             Self::KernelWroteElsewhere => f.write_str("the kernel wrote beyond its outputs"),
             Self::KernelReadElsewhere => f.write_str("the kernel read activations that are not there"),
-            Self::VectorBits { len } => write!(f, "the kernel's bits are wrong for vectors of {len}"),
-            Self::KernelBits { format, n_in, n_rows, n } => write!(
-                f,
-                "the kernel's bits are wrong for {n_rows} rows of {n_in} {} weights and {n} positions",
-                format.name()
-            ),
             Self::Unequal { fixed, heap } => {
                 write!(f, "nll bits differ: {fixed:016x} with static buffers, {heap:016x} with the heap's")
             }

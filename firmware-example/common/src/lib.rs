@@ -21,8 +21,6 @@ mod console;
 mod counting;
 mod error;
 #[cfg(feature = "heap")]
-mod heads;
-#[cfg(feature = "heap")]
 mod heap;
 mod input;
 #[cfg(feature = "heap")]
@@ -42,8 +40,6 @@ mod stack;
 mod static_buffers;
 mod steps;
 mod tokens;
-#[cfg(feature = "heap")]
-mod vectors;
 
 pub use board::Board;
 pub use buffers::{BATCH, Buffers, Need, Order};

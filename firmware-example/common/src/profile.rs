@@ -6,6 +6,7 @@ use core::hint::black_box;
 
 use emberlm_core::config::TokenId;
 use emberlm_core::kernel::Kernel;
+use emberlm_core::kernel::conformance::{Product, Random};
 use emberlm_core::kv_cache::{KvCache, KvType};
 use emberlm_core::loss::CrossEntropy;
 use emberlm_core::model::Model;
@@ -15,7 +16,6 @@ use emberlm_core::session::{Progress, Session, Stage};
 use emberlm_core::source::Mapped;
 
 use crate::counting::{Counting, Outputs, Products};
-use crate::kernels::{Product, Random};
 use crate::report::print_end;
 use crate::{Board, ProgramError};
 
@@ -104,10 +104,10 @@ fn conversion<B: Board>(board: &B, Outputs { format, width, count }: Outputs, ba
     let kernel = B::Kernel::default();
     let ticks = |n_in| {
         let product = Product::new(format, n_in, BLOCK_ROWS, batch, &mut Random::default());
-        let (inputs, mut out) = (product.inputs(&kernel, width), product.outputs());
+        let (inputs, mut out) = (product.inputs(&kernel, width), vec![0.0; batch * BLOCK_ROWS]);
         let start = board.ticks();
         for _ in 0..TIMES {
-            product.multiply(black_box(&mut out), &kernel, &inputs, width, BLOCK_ROWS);
+            product.multiply(black_box(&mut out), BLOCK_ROWS, &kernel, &inputs, width, BLOCK_ROWS);
         }
         board.ticks() - start
     };

@@ -175,8 +175,7 @@ mod tests {
     use super::*;
     use crate::kernel::HostKernel;
     use emberlm_core::format::Format;
-    use emberlm_core::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
-    use proptest::prelude::*;
+    use emberlm_core::kernel::conformance::{self, Random};
 
     /// What is not tested may not pass.
     const NONE: &str =
@@ -214,44 +213,11 @@ mod tests {
         assert!(ends.iter().all(|&n| n > 0), "{ends:?}");
     }
 
-    proptest! {
-        #[test]
-        fn gives_the_portable_kernels_bits(n_in in 1usize..400, n_rows in 1usize..6, n in 1usize..8, seed: u64) {
-            let kernel = Avx2::detect().expect(NONE);
-            let mut state = seed | 1;
-            let mut random = || {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                (state >> 32) as u32
-            };
-            let floats: Vec<f32> = (0..n * n_in).map(|_| random() as f32 * 1e-9 - 2.0).collect();
-            let (mut words, mut bytes) = (vec![0; n * i16_words(n_in)], vec![0; n * i8_words(n_in)]);
-            let (i16_words, i8_words) = (words.chunks_exact_mut(i16_words(n_in)), bytes.chunks_exact_mut(i8_words(n_in)));
-            let positions = || floats.chunks_exact(n_in);
-            let i16_scales: Vec<f32> = i16_words.zip(positions()).map(|(words, x)| quantize_i16(words, x)).collect();
-            let i8_scales: Vec<f32> = i8_words.zip(positions()).map(|(words, x)| quantize_i8(words, x)).collect();
-            let i16 = I16Inputs { words: &words, scales: &i16_scales };
-            let i8 = I8Inputs { words: &bytes, scales: &i8_scales };
-            let f32 = F32Inputs { values: &floats };
-            for format in Format::ALL {
-                let bytes: Vec<u8> = match format {
-                    Format::F32 => floats[..n_in].repeat(n_rows).iter().flat_map(|weight| weight.to_le_bytes()).collect(),
-                    _ => (0..n_rows * format.row_stride(n_in)).map(|_| random() as u8).collect(),
-                };
-                let rows = Rows { format, bytes: &bytes, n_in };
-                let products = |kernel: HostKernel| {
-                    let mut out = vec![0.0; 3 * n * n_rows];
-                    let (by_f32, rest) = out.split_at_mut(n * n_rows);
-                    let (by_i16, by_i8) = rest.split_at_mut(n * n_rows);
-                    kernel.matmul_f32(by_f32, n_rows, f32, rows);
-                    kernel.matmul_i16(by_i16, n_rows, i16, rows);
-                    kernel.matmul_i8(by_i8, n_rows, i8, rows);
-                    // Which not-a-number comes out of several is nobody's promise.
-                    out.iter().map(|x| if x.is_nan() { u32::MAX } else { x.to_bits() }).collect::<Vec<_>>()
-                };
-                prop_assert_eq!(products(HostKernel::Portable(Portable)), products(HostKernel::Avx2(kernel)));
-            }
+    #[test]
+    fn gives_the_portable_kernels_bits() {
+        let kernel = HostKernel::Avx2(Avx2::detect().expect(NONE));
+        for seed in 1..=8 {
+            conformance::check(&kernel, &mut Random::new(seed)).unwrap_or_else(|mismatch| panic!("{seed}: {mismatch}"));
         }
     }
 }

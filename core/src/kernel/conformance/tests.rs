@@ -1,0 +1,102 @@
+use super::*;
+use crate::kernel::{F32Inputs, I8Inputs, I16Inputs, Portable, Rows, Scalar};
+use crate::ops::attention::HeadRows;
+use crate::ops::vector::Update;
+
+#[test]
+fn the_scalar_kernel_gives_the_portable_bits() {
+    let counts = check(&Scalar, &mut Random::default()).unwrap();
+    assert!(counts.products > 100 && counts.heads > 100 && counts.vectors > 100, "{counts:?}");
+}
+
+/// The portable kernel with one method off by a bit.
+#[derive(Clone, Copy)]
+struct Off(usize);
+
+impl Off {
+    fn off(self, method: usize, x: Option<&mut f32>) {
+        if self.0 == method {
+            x.into_iter().for_each(|x| *x = f32::from_bits(x.to_bits() ^ 1));
+        }
+    }
+}
+
+impl Kernel for Off {
+    fn matmul_f32(&self, out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>) {
+        Portable.matmul_f32(out, out_stride, inputs, rows);
+        self.off(0, out.first_mut());
+    }
+
+    fn matmul_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>) {
+        Portable.matmul_i16(out, out_stride, inputs, rows);
+        self.off(1, out.first_mut());
+    }
+
+    fn matmul_i8(&self, out: &mut [f32], out_stride: usize, inputs: I8Inputs<'_>, rows: Rows<'_>) {
+        Portable.matmul_i8(out, out_stride, inputs, rows);
+        // What lies behind the outputs is nobody's.
+        self.off(2, out.last_mut());
+    }
+
+    fn dots_i8(&self, sums: &mut [i32], query: &[u32], keys: HeadRows<'_>) {
+        Portable.dots_i8(sums, query, keys);
+        sums[0] ^= i32::from(self.0 == 3);
+    }
+
+    fn weigh_i8(&self, values: &[u32], stride: usize, weights: &[i32]) -> [i32; 4] {
+        let mut sums = Portable.weigh_i8(values, stride, weights);
+        sums[3] ^= i32::from(self.0 == 4);
+        sums
+    }
+
+    fn dots_f32(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
+        Portable.dots_f32(scores, query, keys);
+        self.off(5, scores.last_mut());
+    }
+
+    fn dots_f16(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
+        Portable.dots_f16(scores, query, keys);
+        self.off(6, scores.last_mut());
+    }
+
+    fn add_weighted_f32(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
+        Portable.add_weighted_f32(out, weights, values);
+        self.off(7, out.last_mut());
+    }
+
+    fn add_weighted_f16(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
+        Portable.add_weighted_f16(out, weights, values);
+        self.off(8, out.last_mut());
+    }
+
+    fn update(&self, x: &mut [f32], floats: &[[u8; 4]], update: Update) {
+        Portable.update(x, floats, update);
+        self.off(9, x.last_mut().filter(|_| update == Update::Scale));
+    }
+
+    fn scale(&self, x: &mut [f32], by: f32) {
+        Portable.scale(x, by);
+        self.off(10, x.last_mut());
+    }
+
+    fn sqrt(&self, x: f32) -> f32 {
+        let mut root = Portable.sqrt(x);
+        self.off(11, Some(&mut root));
+        root
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "runs the suite many times")]
+fn a_bit_that_is_off_is_found_in_every_method() {
+    assert!(check(&Off(usize::MAX), &mut Random::default()).is_ok());
+    for method in 0..12 {
+        let found = check(&Off(method), &mut Random::default()).unwrap_err();
+        let expected = match method {
+            0..3 => matches!(found, Mismatch::Product { .. }),
+            3..9 => matches!(found, Mismatch::Head { .. }),
+            _ => matches!(found, Mismatch::Vector { .. }),
+        };
+        assert!(expected, "{method}: {found}");
+    }
+}
