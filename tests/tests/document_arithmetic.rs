@@ -2,11 +2,11 @@
 
 use emberlm_core::config::Gelu;
 use emberlm_core::format::Format;
-use emberlm_core::kernel::Portable;
 use emberlm_core::loss::LogSumExp;
 use emberlm_core::ops::attention::{self, HeadOps, HeadRows, I8Head, attend, attend_i8};
 use emberlm_core::ops::exp::{exp_fixed, exp_parts, exp2_fraction};
 use emberlm_core::ops::gelu::{gelu, table};
+use emberlm_core::ops::lanes::Plain;
 use emberlm_core::ops::layer_norm::normalize;
 use emberlm_core::ops::pack::{pack_f32, pack_i8};
 use emberlm_core::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
@@ -151,7 +151,7 @@ fn sums_and_zeros() {
     assert_eq!(scale(below), (0.0, 0.0, half::bf16::ZERO));
     let normed = |x: f32| {
         let mut out = [f32::NAN; 2];
-        normalize(&Portable, &mut out, &[x, 0.0], 0.0);
+        normalize(&Plain, &mut out, &[x, 0.0], 0.0);
         out
     };
     assert_eq!(normed(below), [0.0; 2]);
@@ -175,7 +175,7 @@ fn layer_norms() {
             let g = (1.0 / (v + epsilon).sqrt()) * pow2(-s);
             let want: Vec<u32> = integers.iter().map(|x| ((x - mean) as f32 * g).to_bits()).collect();
             let mut out = vec![0.0; n];
-            normalize(&Portable, &mut out, &x, epsilon);
+            normalize(&Plain, &mut out, &x, epsilon);
             assert_eq!(out.into_iter().map(f32::to_bits).collect::<Vec<_>>(), want, "{n} {largest}");
         }
     }
@@ -453,7 +453,7 @@ fn attention_over_8_bits() {
         let ((key_rows, keys), (value_rows, values)) = (store(2.0), store(1e4));
         let head = |rows| I8Head { rows, stride, integers: 0, scale: 2 * n_words };
         let mut out = vec![f32::NAN; dim];
-        attend_i8(&Portable, &mut out, &words, c, head(&key_rows), head(&value_rows));
+        attend_i8(&Plain, &mut out, &words, c, head(&key_rows), head(&value_rows));
         assert_eq!(out, chapter.outputs(c, &query, &keys, &values), "{n} {dim} {sharp}");
     }
 }

@@ -5,36 +5,70 @@ use super::inputs::{F32Inputs, I8Inputs, I16Inputs, Position};
 use super::rows::{PackedRow, Rows, Unpacked, signed_bytes};
 use crate::format::{Format, Packing};
 use crate::ops::alone::alone;
+use crate::ops::lanes::Plain;
+use crate::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
 use crate::ops::reduce::{STRIPES, accumulate_dot, fold};
-use crate::part::{self, part, put};
+use crate::part::{self, part, put, rows_mut};
 
 /// Runs everywhere, and defines what every other kernel computes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Portable;
 
-impl Kernel for Portable {}
+impl Kernel for Portable {
+    type Lanes = Plain;
+
+    #[inline(always)]
+    fn lanes(&self) -> &Plain {
+        &Plain
+    }
+
+    #[inline(always)]
+    fn quantize_i16(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], _packing: Packing, n_in: usize) {
+        let positions = rows_mut(words, i16_words(n_in)).zip(part::rows(x, n_in));
+        for ((words, x), scale) in positions.zip(scales) {
+            *scale = quantize_i16(words, x);
+        }
+    }
+
+    #[inline(always)]
+    fn quantize_i8(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], _packing: Packing, n_in: usize) {
+        let positions = rows_mut(words, i8_words(n_in)).zip(part::rows(x, n_in));
+        for ((words, x), scale) in positions.zip(scales) {
+            *scale = quantize_i8(words, x);
+        }
+    }
+
+    #[inline(always)]
+    fn matmul_f32(&self, out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>) {
+        let n_in = rows.n_in;
+        for (r, row) in rows.iter().enumerate() {
+            for (t, x) in part::rows(inputs.values, n_in).enumerate() {
+                let mut stripes = [0.0; STRIPES];
+                match rows.format.packing() {
+                    None => accumulate_floats(&mut stripes, rows.format, x, row),
+                    Some(packing) => {
+                        let row = PackedRow::new(row, packing, n_in);
+                        accumulate_groups(&mut stripes, packing, x, row.row_scale, row.groups(packing));
+                    }
+                }
+                put(out, t * out_stride + r, fold(stripes));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn matmul_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>) {
+        matmul(out, out_stride, inputs.iter(rows.n_in), inputs.scales, rows);
+    }
+
+    #[inline(always)]
+    fn matmul_i8(&self, out: &mut [f32], out_stride: usize, inputs: I8Inputs<'_>, rows: Rows<'_>) {
+        matmul(out, out_stride, inputs.iter(rows.n_in), inputs.scales, rows);
+    }
+}
 
 /// Positions whose sums are under way together, a group unpacked once for all of them.
 const POSITIONS: usize = 4;
-
-/// See [`Kernel::matmul_f32`].
-#[inline(always)]
-pub fn matmul_f32(out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>) {
-    let n_in = rows.n_in;
-    for (r, row) in rows.iter().enumerate() {
-        for (t, x) in part::rows(inputs.values, n_in).enumerate() {
-            let mut stripes = [0.0; STRIPES];
-            match rows.format.packing() {
-                None => accumulate_floats(&mut stripes, rows.format, x, row),
-                Some(packing) => {
-                    let row = PackedRow::new(row, packing, n_in);
-                    accumulate_groups(&mut stripes, packing, x, row.row_scale, row.groups(packing));
-                }
-            }
-            put(out, t * out_stride + r, fold(stripes));
-        }
-    }
-}
 
 /// Adds the products of a piece of a row of floats, of whole [`STRIPES`] but for a row's last, with the activations
 /// `x` under it.
@@ -64,18 +98,6 @@ pub(crate) fn accumulate_groups<'a>(
         let integers = signed_bytes(packing, bytes, x.len(), &mut buffer);
         accumulate_dot(stripes, integers, |q| step * f32::from(q as i8), x);
     }
-}
-
-/// See [`Kernel::matmul_i16`].
-#[inline(always)]
-pub fn matmul_i16(out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>) {
-    matmul(out, out_stride, inputs.iter(rows.n_in), inputs.scales, rows);
-}
-
-/// See [`Kernel::matmul_i8`].
-#[inline(always)]
-pub fn matmul_i8(out: &mut [f32], out_stride: usize, inputs: I8Inputs<'_>, rows: Rows<'_>) {
-    matmul(out, out_stride, inputs.iter(rows.n_in), inputs.scales, rows);
 }
 
 /// Each row with each position, a group unpacked once for several of them.

@@ -1,56 +1,12 @@
 //! One layer's keys and values: rows of heads, written a head at a time and attended where they lie.
 
-use super::KvType;
-use crate::config::Config;
+use super::shape::{KvType, Shape};
 use crate::features::FLOAT_KV;
-use crate::kernel::Kernel;
 use crate::ops::attention::{HeadOps, HeadRows, I8Head, attend, attend_i8};
+use crate::ops::lanes::Lanes;
 use crate::ops::pack::{pack_f16, pack_f32, pack_i8};
 use crate::ops::quantize::{i16_words, quantize_i16};
 use crate::part::{part, part_mut};
-use core::ops::Range;
-
-/// How a row is laid out: its heads, each in words of its own, and for [`KvType::I8`] their scales, two a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shape {
-    pub kv_type: KvType,
-    n_head: usize,
-    head_dim: usize,
-}
-
-impl Shape {
-    pub const fn new(kv_type: KvType, config: &Config) -> Self {
-        Self { kv_type, n_head: config.n_head as usize, head_dim: config.head_dim() }
-    }
-
-    /// 32-bit words of one position's keys, or values.
-    pub const fn row_words(self) -> usize {
-        let scales = match self.kv_type {
-            KvType::F32 | KvType::F16 => 0,
-            KvType::I8 => self.n_head.div_ceil(2),
-        };
-        self.n_head * self.head_words() + scales
-    }
-
-    const fn head_words(self) -> usize {
-        match self.kv_type {
-            KvType::F32 => self.head_dim,
-            KvType::F16 => self.head_dim.div_ceil(2),
-            KvType::I8 => self.head_dim.div_ceil(4),
-        }
-    }
-
-    /// The words of a head in a row.
-    fn words(self, head: usize) -> Range<usize> {
-        let n = self.head_words();
-        head * n..(head + 1) * n
-    }
-
-    /// The place of a head's scale in a row, counted in half words.
-    const fn scale(self, head: usize) -> usize {
-        2 * self.n_head * self.head_words() + head
-    }
-}
 
 /// Half of a layer's cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +58,7 @@ impl<'a> Layer<'a> {
     /// `[head_dim]`; `integers` has room for a query's.
     pub fn attend(
         &self,
-        kernel: &impl Kernel,
+        lanes: &impl Lanes,
         out: &mut [f32],
         query: &[f32],
         head: usize,
@@ -114,13 +70,13 @@ impl<'a> Layer<'a> {
         let (keys, values) = (part(self.keys, ..seen * stride), part(self.values, ..seen * stride));
         let rows = |rows| HeadRows { words: part(rows, words.start..), stride };
         match kv_type {
-            KvType::F32 if FLOAT_KV => attend_f32(kernel, out, query, seen, rows(keys), rows(values)),
-            KvType::F16 if FLOAT_KV => attend_f16(kernel, out, query, seen, rows(keys), rows(values)),
+            KvType::F32 if FLOAT_KV => attend_f32(lanes, out, query, seen, rows(keys), rows(values)),
+            KvType::F16 if FLOAT_KV => attend_f16(lanes, out, query, seen, rows(keys), rows(values)),
             _ => {
                 let integers = part_mut(integers, ..i16_words(head_dim));
                 let query_scale = quantize_i16(integers, query);
                 let head = |rows| I8Head { rows, stride, integers: words.start, scale: self.shape.scale(head) };
-                attend_i8(kernel, out, integers, query_scale, head(keys), head(values));
+                attend_i8(lanes, out, integers, query_scale, head(keys), head(values));
             }
         }
     }
@@ -128,31 +84,31 @@ impl<'a> Layer<'a> {
 
 #[inline(never)] // The types of cache need stacks of different depths.
 fn attend_f32(
-    kernel: &impl Kernel,
+    lanes: &impl Lanes,
     out: &mut [f32],
     query: &[f32],
     seen: usize,
     keys: HeadRows<'_>,
     values: HeadRows<'_>,
 ) {
-    attend(out, query, seen, keys, values, &F32Ops(kernel));
+    attend(out, query, seen, keys, values, &F32Ops(lanes));
 }
 
 #[inline(never)]
 fn attend_f16(
-    kernel: &impl Kernel,
+    lanes: &impl Lanes,
     out: &mut [f32],
     query: &[f32],
     seen: usize,
     keys: HeadRows<'_>,
     values: HeadRows<'_>,
 ) {
-    attend(out, query, seen, keys, values, &F16Ops(kernel));
+    attend(out, query, seen, keys, values, &F16Ops(lanes));
 }
 
-struct F32Ops<'a, K>(&'a K);
+struct F32Ops<'a, L>(&'a L);
 
-impl<K: Kernel> HeadOps for F32Ops<'_, K> {
+impl<L: Lanes> HeadOps for F32Ops<'_, L> {
     #[inline(always)]
     fn dots(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
         self.0.dots_f32(scores, query, keys);
@@ -169,9 +125,9 @@ impl<K: Kernel> HeadOps for F32Ops<'_, K> {
     }
 }
 
-struct F16Ops<'a, K>(&'a K);
+struct F16Ops<'a, L>(&'a L);
 
-impl<K: Kernel> HeadOps for F16Ops<'_, K> {
+impl<L: Lanes> HeadOps for F16Ops<'_, L> {
     #[inline(always)]
     fn dots(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
         self.0.dots_f16(scores, query, keys);

@@ -1,8 +1,8 @@
 //! The log-sum-exp of a stream of logits, in constant memory.
 
 use crate::config::TokenId;
-use crate::ops::exp::{FAR, NONE, exp_fixed, pow2};
-use crate::ops::fixed::exponent;
+use crate::ops::exp::{FAR, NONE, exp_fixed};
+use crate::ops::fixed::{exponent, pow2};
 use crate::sink::{LogitError, LogitSink};
 
 /// `ln(sum(exp(logit)))` over the logits of one position.

@@ -133,12 +133,6 @@ pub fn exp2_fraction(fraction: u32) -> u32 {
     power + (umul_high(power, grown) >> 4)
 }
 
-/// `2^exponent` for exponents from -126 to 127; 0 below, unspecified above.
-#[inline(always)]
-pub const fn pow2(exponent: i32) -> f32 {
-    if exponent < -126 { 0.0 } else { f32::from_bits((exponent.wrapping_add(127) as u32) << 23) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,6 +181,5 @@ mod tests {
             assert!(exp_parts(x).0 == FAR && exp_parts(x).1.is_nan() && exp_fixed(x) == (FAR, 0));
         }
         assert!(exp_parts(LIMIT).0 < FAR && exp_parts(-LIMIT).0 > -FAR);
-        assert_eq!((pow2(-127), pow2(-126), pow2(0), pow2(127)), (0.0, f32::MIN_POSITIVE, 1.0, 2f32.powi(127)));
     }
 }

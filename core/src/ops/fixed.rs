@@ -4,7 +4,6 @@
 //! float's bits. Both give the same integers, which a test shows.
 
 use super::alone::alone;
-use super::exp::pow2;
 
 /// Whether the target adds and multiplies f32 in hardware.
 pub(super) const HAS_FPU: bool = cfg!(not(any(
@@ -22,6 +21,12 @@ pub fn to_fixed(x: f32, shift: i32) -> i32 {
 #[inline(always)]
 pub fn from_fixed(value: i32, shift: i32) -> f32 {
     if HAS_FPU { value as f32 * pow2(-shift) } else { normalized(value, shift) }
+}
+
+/// `2^exponent` for exponents from -126 to 127; 0 below, unspecified above.
+#[inline(always)]
+pub const fn pow2(exponent: i32) -> f32 {
+    if exponent < -126 { 0.0 } else { f32::from_bits((exponent.wrapping_add(127) as u32) << 23) }
 }
 
 /// The unbiased exponent of a normal number's magnitude.
@@ -169,6 +174,7 @@ mod tests {
 
     #[test]
     fn edges() {
+        assert_eq!((pow2(-127), pow2(-126), pow2(0), pow2(127)), (0.0, f32::MIN_POSITIVE, 1.0, 2f32.powi(127)));
         for (x, shift, want) in [(0.0, 26, 0), (-0.0, 0, 0), (-1.75, 0, -1), (-1.75, 2, -7), (1e-40, 126, 0)] {
             assert_eq!((to_fixed(x, shift), shifted(x, shift)), (want, want), "{x} {shift}");
         }

@@ -1,9 +1,8 @@
 //! Layer normalisation (Ba, Kiros and Hinton, 2016) without its scale and shift, which are weights and come in blocks.
 
-use super::exp::pow2;
-use super::fixed::{exponent, from_fixed, multiply, to_fixed};
+use super::fixed::{exponent, from_fixed, multiply, pow2, to_fixed};
+use super::lanes::Lanes;
 use super::quantize::{LEAST, peak};
-use crate::kernel::Kernel;
 
 /// The row's largest magnitude as an integer is from `2^POINT` on, and below twice that.
 const POINT: i32 = 26;
@@ -16,7 +15,7 @@ const DROPPED: i32 = 6;
 ///
 /// The row becomes integers under one power of two, off by less than `2^-26` of its largest magnitude; sums are exact. A
 /// row that is all (nearly) zero comes out as 0, and one with an element that is infinite or not a number as no number.
-pub fn normalize(kernel: &impl Kernel, out: &mut [f32], x: &[f32], epsilon: f32) {
+pub fn normalize(lanes: &impl Lanes, out: &mut [f32], x: &[f32], epsilon: f32) {
     let peak = peak(x);
     if !(LEAST..=f32::MAX).contains(&peak) {
         return out.fill(if peak < LEAST { 0.0 } else { f32::NAN });
@@ -39,7 +38,7 @@ pub fn normalize(kernel: &impl Kernel, out: &mut [f32], x: &[f32], epsilon: f32)
     }
     let unit = pow2(DROPPED - shift);
     let variance = ((squares as f32 / x.len() as f32) * unit) * unit;
-    let inverse = (1.0 / kernel.sqrt(variance + epsilon)) * pow2(-shift);
+    let inverse = (1.0 / lanes.sqrt(variance + epsilon)) * pow2(-shift);
     for out in out {
         *out = multiply(from_fixed(out.to_bits() as i32, 0), inverse);
     }
@@ -61,7 +60,7 @@ fn quotient(sum: i64, n: u32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::Portable;
+    use crate::ops::lanes::Plain;
     use std::vec::Vec;
 
     fn assert_normal(x: &[f32], epsilon: f64) {
@@ -69,7 +68,7 @@ mod tests {
         let mean = x.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
         let variance = x.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n;
         let mut y = std::vec![0.0; x.len()];
-        normalize(&Portable, &mut y, x, epsilon as f32);
+        normalize(&Plain, &mut y, x, epsilon as f32);
         for (&x, &y) in x.iter().zip(&y) {
             let want = (f64::from(x) - mean) / (variance + epsilon).sqrt();
             assert!((f64::from(y) - want).abs() < 5e-7 * want.abs().max(1.0), "{x}: {y} {want}");
@@ -111,12 +110,12 @@ mod tests {
     #[test]
     fn edges() {
         let mut y = [1.0; 5];
-        normalize(&Portable, &mut y, &[3.0; 5], 1e-5);
+        normalize(&Plain, &mut y, &[3.0; 5], 1e-5);
         assert_eq!(y, [0.0; 5]);
-        normalize(&Portable, &mut y, &[0.0, -0.0, 1e-38, 0.0, -1e-40], 0.0);
+        normalize(&Plain, &mut y, &[0.0, -0.0, 1e-38, 0.0, -1e-40], 0.0);
         assert_eq!(y, [0.0; 5]);
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            normalize(&Portable, &mut y, &[1.0, bad, 0.0, 0.0, 0.0], 1e-5);
+            normalize(&Plain, &mut y, &[1.0, bad, 0.0, 0.0, 0.0], 1e-5);
             assert!(y.iter().all(|y| y.is_nan()));
         }
     }

@@ -10,6 +10,7 @@ pub mod exp;
 pub mod fixed;
 pub mod gelu;
 mod gelu_table;
+pub mod lanes;
 pub mod layer_norm;
 pub mod pack;
 pub mod quantize;

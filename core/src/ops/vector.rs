@@ -27,6 +27,12 @@ fn zip(x: &mut [f32], floats: &[[u8; 4]], with: impl Fn(&mut f32, f32)) {
     x.iter_mut().zip(floats).for_each(|(x, &float)| with(x, f32::from_le_bytes(float)));
 }
 
+/// The square root, rounded to nearest even; of a negative number or none, no number.
+#[inline(always)]
+pub fn sqrt(x: f32) -> f32 {
+    libm::sqrtf(x)
+}
+
 /// Multiplies all of `x`.
 #[inline(always)]
 pub fn scale(x: &mut [f32], by: f32) {

@@ -3,7 +3,8 @@
 use super::noise::{Generator, uniform};
 use crate::config::TokenId;
 use crate::loss::LogSumExp;
-use crate::ops::exp::{LIMIT, exp_parts, pow2};
+use crate::ops::exp::{LIMIT, exp_parts};
+use crate::ops::fixed::pow2;
 use crate::sink::{LogitError, LogitSink};
 use heapless::Vec;
 

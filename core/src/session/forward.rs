@@ -1,8 +1,8 @@
 //! Tokens to hidden states: the transformer blocks, as a machine of bounded steps.
 
 use super::product::{Matrix, Product};
+use super::state::{Progress, Session};
 use super::weights::read_row;
-use super::{Progress, Session};
 use crate::blob::slot::{LayerSlot, Slot};
 use crate::config::TokenId;
 use crate::kernel::Kernel;
@@ -10,6 +10,7 @@ use crate::kv_cache::Part;
 use crate::model::Tensor;
 use crate::ops::fixed::{add, multiply};
 use crate::ops::gelu::gelu;
+use crate::ops::lanes::Lanes;
 use crate::ops::vector::Update;
 use crate::part::{self, part, part_mut, rows_mut, split_mut};
 use crate::scratch::BLOCK_ROWS;
@@ -179,8 +180,8 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
         let residual = rows_mut(session.scratch.residual, n_embd).zip(self.tokens).enumerate();
         for (position, (x, &token)) in residual.take(positions.end).skip(positions.start) {
             let (token, place) = (token as usize, session.n_past + position);
-            read_row(session.model.source(), &session.kernel, &wte, token, group_scales, x, Update::Set)?;
-            read_row(session.model.source(), &session.kernel, &wpe, place, group_scales, x, Update::Add)?;
+            read_row(session.model.source(), session.kernel.lanes(), &wte, token, group_scales, x, Update::Set)?;
+            read_row(session.model.source(), session.kernel.lanes(), &wpe, place, group_scales, x, Update::Add)?;
         }
         Ok(())
     }
@@ -189,7 +190,7 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
         let matrix = self.matrix(LayerSlot::AttnQkvWeight, LayerSlot::AttnQkvBias)?;
         let config = *self.session.config();
         let (n_embd, n_head, head_dim) = (config.n_embd as usize, config.n_head as usize, config.head_dim());
-        let query_scale = 1.0 / self.session.kernel.sqrt(head_dim as f32);
+        let query_scale = 1.0 / self.session.kernel.lanes().sqrt(head_dim as f32);
         for block in blocks(rows, n_embd) {
             self.product(matrix, block.clone())?;
             let n = self.n();
@@ -232,7 +233,7 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
         let outputs = rows_mut(scratch.normed, head_dim).zip(part::rows(scratch.hidden, head_dim));
         for (unit, (out, query)) in outputs.enumerate().take(units.end).skip(units.start) {
             let seen = session.n_past + self.first + unit / n_head.max(1) + 1;
-            layer.attend(&session.kernel, out, query, unit % n_head.max(1), seen, scratch.inputs);
+            layer.attend(session.kernel.lanes(), out, query, unit % n_head.max(1), seen, scratch.inputs);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Hidden states to logits: one walk over the output head's rows, into sinks.
 
 use super::product::{Matrix, Product};
-use super::{Progress, Session};
+use super::state::{Progress, Session};
 use crate::blob::slot::Slot;
 use crate::config::TokenId;
 use crate::kernel::Kernel;

@@ -31,11 +31,6 @@ impl Matrix {
         Ok(Self { tensor, rounding: rounding(model.activations(), slot, &tensor) })
     }
 
-    /// Whether the source gives whole rows.
-    fn has_whole_rows(&self, source: &impl Source) -> bool {
-        self.tensor.stride <= source.max_read()
-    }
-
     /// Rounds the inputs `[n][n_in]` of a product into `words` and `scales`, as `kernel` wants them where it will see
     /// them.
     pub(super) fn prepare<S: Source, K: Kernel>(
@@ -50,7 +45,7 @@ impl Matrix {
         let Some(packing) = self.tensor.format.packing() else { return };
         let n = floats.len() / n_in.max(1);
         let (words, scales) = (part_mut(words, ..n * i16_words(n_in)), part_mut(scales, ..n));
-        let whole = self.has_whole_rows(source);
+        let whole = comes_whole(&self.tensor, source);
         match self.rounding {
             Activations::F32 if FLOATS => {}
             Activations::I8 if I8_ACTIVATIONS && whole => kernel.quantize_i8(words, scales, floats, packing, n_in),
@@ -59,6 +54,13 @@ impl Matrix {
             _ => Portable.quantize_i16(words, scales, floats, packing, n_in),
         }
     }
+}
+
+/// Whether the source gives whole rows, which a kernel multiplies. Where they come in pieces, reading decides the pace, and
+/// no kernel is asked.
+#[inline(always)]
+fn comes_whole(matrix: &Tensor, source: &impl Source) -> bool {
+    matrix.stride <= source.max_read()
 }
 
 /// What the inputs of a matrix in this slot are rounded to.
@@ -117,13 +119,12 @@ impl<'a> Product<'a> {
         rows: Range<usize>,
     ) -> Result<(), ReadError> {
         let Tensor { format, offset, stride, cols: n_in, .. } = self.matrix;
-        let fitting = source.max_read() / stride.max(1);
-        if fitting == 0 {
+        if !comes_whole(&self.matrix, source) {
             for row in rows.clone() {
                 self.long_row(part_mut(out, row - rows.start..), source, partial, row)?;
             }
         } else {
-            for run in pieces(rows.len(), fitting, 1) {
+            for run in pieces(rows.len(), source.max_read() / stride.max(1), 1) {
                 let bytes = source.read(offset + (rows.start + run.start) * stride, run.len() * stride)?;
                 let (out, rows) = (part_mut(out, run.start..), Rows { format, bytes, n_in });
                 match self.inputs {
@@ -137,13 +138,12 @@ impl<'a> Product<'a> {
         let Some(bias) = &self.bias else { return Ok(()) };
         read_vector(source, bias, rows, |range, bias| {
             for out in out.chunks_exact_mut(BLOCK_ROWS) {
-                bias.update(kernel, part_mut(out, range.clone()), Update::Add);
+                bias.update(kernel.lanes(), part_mut(out, range.clone()), Update::Add);
             }
         })
     }
 
-    /// One row, piece by piece: position `t` goes to `out[t * BLOCK_ROWS]`. Here reading decides the pace, so that no
-    /// kernel is asked.
+    /// One row, piece by piece: position `t` goes to `out[t * BLOCK_ROWS]`.
     fn long_row<S: Source>(
         &self,
         out: &mut [f32],

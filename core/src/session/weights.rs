@@ -2,9 +2,10 @@
 
 use crate::features::FLOATS;
 use crate::format::{Format, Packing};
-use crate::kernel::{Kernel, Unpacked, row_scale, signed_bytes};
+use crate::kernel::{Unpacked, row_scale, signed_bytes};
 use crate::model::Tensor;
 use crate::ops::fixed::multiply;
+use crate::ops::lanes::Lanes;
 use crate::ops::reduce::STRIPES;
 use crate::ops::vector::Update;
 use crate::part::{part, part_mut};
@@ -32,11 +33,11 @@ pub(super) enum Floats<'a> {
 impl Floats<'_> {
     /// Updates each element of `out` with the float in its place.
     #[inline(never)] // Its buffer would lie under the callers' products.
-    pub(super) fn update(self, kernel: &impl Kernel, out: &mut [f32], update: Update) {
+    pub(super) fn update(self, lanes: &impl Lanes, out: &mut [f32], update: Update) {
         match self {
-            Self::F32(floats) => kernel.update(out, floats, update),
+            Self::F32(floats) => lanes.update(out, floats, update),
             Self::F16(halves) => {
-                update_with(kernel, out, update, halves, |bytes| half::f16::from_le_bytes(bytes).to_f32());
+                update_with(lanes, out, update, halves, |bytes| half::f16::from_le_bytes(bytes).to_f32());
             }
         }
     }
@@ -45,7 +46,7 @@ impl Floats<'_> {
 /// Updates each element of `out` with what `convert` makes of the weight in its place.
 #[inline(always)]
 fn update_with<T: Copy>(
-    kernel: &impl Kernel,
+    lanes: &impl Lanes,
     out: &mut [f32],
     update: Update,
     weights: &[T],
@@ -54,7 +55,7 @@ fn update_with<T: Copy>(
     let mut floats = [[0; 4]; 64];
     for (out, weights) in out.chunks_mut(floats.len()).zip(weights.chunks(floats.len())) {
         floats.iter_mut().zip(weights).for_each(|(float, &weight)| *float = convert(weight).to_le_bytes());
-        kernel.update(out, part(&floats, ..weights.len()), update);
+        lanes.update(out, part(&floats, ..weights.len()), update);
     }
 }
 
@@ -62,7 +63,7 @@ fn update_with<T: Copy>(
 /// a row's.
 pub(super) fn read_row(
     source: &mut impl Source,
-    kernel: &impl Kernel,
+    lanes: &impl Lanes,
     matrix: &Tensor,
     row: usize,
     group_scales: &mut [u32],
@@ -75,7 +76,7 @@ pub(super) fn read_row(
             return Ok(());
         }
         return read_floats(source, matrix.format, offset, 0..matrix.cols, |range, floats| {
-            floats.update(kernel, part_mut(x, range), update);
+            floats.update(lanes, part_mut(x, range), update);
         });
     };
     let row_scale = read_scales(source, matrix, packing, row, group_scales)?;
@@ -87,7 +88,7 @@ pub(super) fn read_row(
         for (first, (bytes, scale)) in piece.clone().step_by(packing.group).zip(groups) {
             let step = row_scale * scale as f32;
             let integers = signed_bytes(packing, bytes, packing.group.min(piece.end - first), &mut buffer);
-            update_with(kernel, part_mut(x, first..), update, integers, |q| multiply(step, f32::from(q as i8)));
+            update_with(lanes, part_mut(x, first..), update, integers, |q| multiply(step, f32::from(q as i8)));
         }
     }
     Ok(())

@@ -8,6 +8,7 @@ use emberlm_core::format::{Format, Packing};
 use emberlm_core::kernel::conformance::Width;
 use emberlm_core::kernel::{F32Inputs, I8Inputs, I16Inputs, Kernel, Rows};
 use emberlm_core::ops::attention::HeadRows;
+use emberlm_core::ops::lanes::Lanes;
 use emberlm_core::ops::vector::Update;
 
 use crate::Board;
@@ -85,6 +86,12 @@ impl<'a, B: Board> Counting<'a, B> {
 }
 
 impl<B: Board> Kernel for Counting<'_, B> {
+    type Lanes = Self;
+
+    fn lanes(&self) -> &Self {
+        self
+    }
+
     fn quantize_i16(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
         self.kernel.quantize_i16(words, scales, x, packing, n_in);
     }
@@ -106,46 +113,48 @@ impl<B: Board> Kernel for Counting<'_, B> {
         self.count(|kernel| kernel.matmul_i8(out, out_stride, inputs, rows));
         self.products.add_outputs(rows.format, Width::I8, rows.iter().count() * inputs.scales.len());
     }
+}
 
+impl<B: Board> Lanes for Counting<'_, B> {
     fn dots_i8(&self, sums: &mut [i32], query: &[u32], keys: HeadRows<'_>) {
         if self.twice {
-            self.kernel.dots_i8(black_box(&mut *sums), query, keys);
+            self.kernel.lanes().dots_i8(black_box(&mut *sums), query, keys);
         }
-        self.kernel.dots_i8(sums, query, keys);
+        self.kernel.lanes().dots_i8(sums, query, keys);
     }
 
     fn weigh_i8(&self, values: &[u32], stride: usize, weights: &[i32]) -> [i32; 4] {
         if self.twice {
-            black_box(self.kernel.weigh_i8(black_box(values), stride, weights));
+            black_box(self.kernel.lanes().weigh_i8(black_box(values), stride, weights));
         }
-        self.kernel.weigh_i8(values, stride, weights)
+        self.kernel.lanes().weigh_i8(values, stride, weights)
     }
 
     fn dots_f32(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
-        self.kernel.dots_f32(scores, query, keys);
+        self.kernel.lanes().dots_f32(scores, query, keys);
     }
 
     fn add_weighted_f32(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
-        self.kernel.add_weighted_f32(out, weights, values);
+        self.kernel.lanes().add_weighted_f32(out, weights, values);
     }
 
     fn dots_f16(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
-        self.kernel.dots_f16(scores, query, keys);
+        self.kernel.lanes().dots_f16(scores, query, keys);
     }
 
     fn add_weighted_f16(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
-        self.kernel.add_weighted_f16(out, weights, values);
+        self.kernel.lanes().add_weighted_f16(out, weights, values);
     }
 
     fn update(&self, x: &mut [f32], floats: &[[u8; 4]], update: Update) {
-        self.kernel.update(x, floats, update);
+        self.kernel.lanes().update(x, floats, update);
     }
 
     fn scale(&self, x: &mut [f32], by: f32) {
-        self.kernel.scale(x, by);
+        self.kernel.lanes().scale(x, by);
     }
 
     fn sqrt(&self, x: f32) -> f32 {
-        self.kernel.sqrt(x)
+        self.kernel.lanes().sqrt(x)
     }
 }

@@ -7,6 +7,7 @@ use emberlm_core::config::MAX_WIDTH;
 use emberlm_core::format::{Format, Packing};
 use emberlm_core::kernel::{I8Inputs, I16Inputs, Kernel, Rows};
 use emberlm_core::ops::attention::HeadRows;
+use emberlm_core::ops::lanes::Lanes;
 use emberlm_core::ops::quantize::i16_words;
 use emberlm_core::ops::vector::Update;
 
@@ -26,7 +27,11 @@ const INTEGERS: [Format; 5] = [Format::Q8, Format::Q6, Format::Q5, Format::Q4, F
 
 /// Makes them; says how many there were.
 pub(crate) fn call<K: Kernel>(kernel: &K) -> Result<usize, ProgramError> {
-    Ok(products(kernel)? + large_products(kernel)? + roundings(kernel)? + heads(kernel)? + vectors(kernel)?)
+    Ok(products(kernel)?
+        + large_products(kernel)?
+        + roundings(kernel)?
+        + heads(kernel.lanes())?
+        + vectors(kernel.lanes())?)
 }
 
 /// Memory with outputs in its middle.
@@ -100,7 +105,7 @@ fn roundings<K: Kernel>(kernel: &K) -> Result<usize, ProgramError> {
     Ok(calls)
 }
 
-fn heads<K: Kernel>(kernel: &K) -> Result<usize, ProgramError> {
+fn heads(lanes: &impl Lanes) -> Result<usize, ProgramError> {
     let (mut floats, mut sums) = (Guarded([7.0; 48]), Guarded([7; 48]));
     let (words, query, weights) = ([0x0101_0101; 20], [1.0; 16], [1; 4]);
     let mut calls = 0;
@@ -110,14 +115,14 @@ fn heads<K: Kernel>(kernel: &K) -> Result<usize, ProgramError> {
             for n in [0, 1, 2, 4] {
                 for dim in [0, 3, 8, 16] {
                     let (query, weights) = (&query[..dim], &query[..n]);
-                    floats.lend(n, |out| kernel.dots_f32(out, query, keys))?;
-                    floats.lend(n, |out| kernel.dots_f16(out, query, keys))?;
-                    floats.lend(dim, |out| kernel.add_weighted_f32(out, weights, keys))?;
-                    floats.lend(dim, |out| kernel.add_weighted_f16(out, weights, keys))?;
-                    sums.lend(n, |out| kernel.dots_i8(out, &words[..dim], keys))?;
+                    floats.lend(n, |out| lanes.dots_f32(out, query, keys))?;
+                    floats.lend(n, |out| lanes.dots_f16(out, query, keys))?;
+                    floats.lend(dim, |out| lanes.add_weighted_f32(out, weights, keys))?;
+                    floats.lend(dim, |out| lanes.add_weighted_f16(out, weights, keys))?;
+                    sums.lend(n, |out| lanes.dots_i8(out, &words[..dim], keys))?;
                     calls += 5;
                 }
-                core::hint::black_box(kernel.weigh_i8(keys.words, stride, &weights[..n]));
+                core::hint::black_box(lanes.weigh_i8(keys.words, stride, &weights[..n]));
                 calls += 1;
             }
         }
@@ -125,17 +130,17 @@ fn heads<K: Kernel>(kernel: &K) -> Result<usize, ProgramError> {
     Ok(calls)
 }
 
-fn vectors<K: Kernel>(kernel: &K) -> Result<usize, ProgramError> {
+fn vectors(lanes: &impl Lanes) -> Result<usize, ProgramError> {
     let (mut out, bytes) = (Guarded([7.0; 48]), [0; 65]);
     let mut calls = 0;
     for update in [Update::Set, Update::Add, Update::Scale] {
         for len in [0, 1, 8, 16] {
             for (first, floats) in [(0, 0), (1, 16), (3, 8), (0, 7), (0, 16)] {
                 let floats = &bytes[first..].as_chunks().0[..floats.min((65 - first) / 4)];
-                out.lend(len, |out| kernel.update(out, floats, update))?;
+                out.lend(len, |out| lanes.update(out, floats, update))?;
                 calls += 1;
             }
-            out.lend(len, |out| kernel.scale(out, 2.0))?;
+            out.lend(len, |out| lanes.scale(out, 2.0))?;
             calls += 1;
         }
     }

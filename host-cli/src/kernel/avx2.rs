@@ -6,6 +6,7 @@ use emberlm_core::kernel::{
     F32Inputs, I8Inputs, I8Position, I16Inputs, I16Position, Kernel, PackedRow, Portable, Position, Rows, Unpacked,
     finish, signed_bytes,
 };
+use emberlm_core::ops::lanes::Plain;
 use emberlm_core::ops::quantize::I8_GROUP;
 use std::arch::x86_64::{
     __m128i, __m256i, _mm_add_epi64, _mm_cvtsi128_si64, _mm_loadu_si128, _mm_unpackhi_epi64, _mm256_add_epi32,
@@ -25,6 +26,20 @@ impl Avx2 {
 }
 
 impl Kernel for Avx2 {
+    type Lanes = Plain;
+
+    fn lanes(&self) -> &Plain {
+        &Plain
+    }
+
+    fn quantize_i16(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
+        Portable.quantize_i16(words, scales, x, packing, n_in);
+    }
+
+    fn quantize_i8(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
+        Portable.quantize_i8(words, scales, x, packing, n_in);
+    }
+
     fn matmul_f32(&self, out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>) {
         // SAFETY: an `Avx2` exists only where the processor has AVX2.
         unsafe { matmul_f32(out, out_stride, inputs, rows) }

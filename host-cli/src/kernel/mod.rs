@@ -3,7 +3,9 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 
+use emberlm_core::format::Packing;
 use emberlm_core::kernel::{F32Inputs, I8Inputs, I16Inputs, Kernel, Portable, Rows};
+use emberlm_core::ops::lanes::Plain;
 
 /// The fastest kernel that this processor can run.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +49,20 @@ macro_rules! dispatch {
 }
 
 impl Kernel for HostKernel {
+    type Lanes = Plain;
+
+    fn lanes(&self) -> &Plain {
+        &Plain
+    }
+
+    fn quantize_i16(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
+        dispatch!(self, quantize_i16(words, scales, x, packing, n_in));
+    }
+
+    fn quantize_i8(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
+        dispatch!(self, quantize_i8(words, scales, x, packing, n_in));
+    }
+
     fn matmul_f32(&self, out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>) {
         dispatch!(self, matmul_f32(out, out_stride, inputs, rows));
     }

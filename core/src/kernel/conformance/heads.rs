@@ -1,8 +1,8 @@
 //! What attention does to the rows of a head.
 
 use super::{Mismatch, Random, bits};
-use crate::kernel::{Kernel, Portable};
 use crate::ops::attention::HeadRows;
+use crate::ops::lanes::{Lanes, Plain};
 use crate::ops::pack::{pack_f16, pack_f32};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -12,7 +12,7 @@ const DIMS: [usize; 8] = [1, 3, 8, 12, 16, 31, 32, 80];
 const ROWS: [usize; 8] = [1, 2, 3, 4, 5, 8, 13, 32];
 
 /// Compares scores and weighted values; says how many heads there were.
-pub(super) fn check(kernel: &impl Kernel, random: &mut Random) -> Result<usize, Mismatch> {
+pub(super) fn check(lanes: &impl Lanes, random: &mut Random) -> Result<usize, Mismatch> {
     let mut heads = 0;
     for head_dim in DIMS {
         for n_rows in ROWS {
@@ -23,11 +23,11 @@ pub(super) fn check(kernel: &impl Kernel, random: &mut Random) -> Result<usize, 
                 let zeros = Head { query: vec![-0.0; head_dim], weights: vec![-0.0; n_rows], ..head.clone() };
                 let empty = Head { words: vec![0; head.words.len()], ..head.clone() };
                 let small = Head { query: vec![1e-41; head_dim], weights: vec![3e-42; n_rows], ..head.clone() };
-                if head.bits(kernel) != head.bits(&Portable) || small.bits(kernel) != small.bits(&Portable) {
+                if head.bits(lanes) != head.bits(&Plain) || small.bits(lanes) != small.bits(&Plain) {
                     return mismatch;
                 }
                 for zeros in [zeros, empty] {
-                    if zeros.results(kernel) != zeros.results(&Portable) {
+                    if zeros.results(lanes) != zeros.results(&Plain) {
                         return mismatch;
                     }
                 }
@@ -35,7 +35,7 @@ pub(super) fn check(kernel: &impl Kernel, random: &mut Random) -> Result<usize, 
             }
             for zeros in [false, true] {
                 let integers = Integers::new(head_dim, n_rows, zeros, random);
-                if integers.sums(kernel) != integers.sums(&Portable) {
+                if integers.sums(lanes) != integers.sums(&Plain) {
                     return mismatch;
                 }
                 heads += 1;
@@ -70,20 +70,20 @@ impl Head {
         Self { half, words, stride, query, weights }
     }
 
-    fn bits(&self, kernel: &impl Kernel) -> Vec<u32> {
-        bits(self.results(kernel))
+    fn bits(&self, lanes: &impl Lanes) -> Vec<u32> {
+        bits(self.results(lanes))
     }
 
     /// Scores, then outputs.
-    fn results(&self, kernel: &impl Kernel) -> Vec<f32> {
+    fn results(&self, lanes: &impl Lanes) -> Vec<f32> {
         let rows = HeadRows { words: &self.words, stride: self.stride };
         let (mut scores, mut out) = (vec![0.0; self.weights.len()], vec![1.0; self.query.len()]);
         if self.half {
-            kernel.dots_f16(&mut scores, &self.query, rows);
-            kernel.add_weighted_f16(&mut out, &self.weights, rows);
+            lanes.dots_f16(&mut scores, &self.query, rows);
+            lanes.add_weighted_f16(&mut out, &self.weights, rows);
         } else {
-            kernel.dots_f32(&mut scores, &self.query, rows);
-            kernel.add_weighted_f32(&mut out, &self.weights, rows);
+            lanes.dots_f32(&mut scores, &self.query, rows);
+            lanes.add_weighted_f32(&mut out, &self.weights, rows);
         }
         scores.into_iter().chain(out).collect()
     }
@@ -108,11 +108,11 @@ impl Integers {
     }
 
     /// Each column's, then each row's, and of one row more than there are, whose sum stays as it is.
-    fn sums(&self, kernel: &impl Kernel) -> Vec<i32> {
+    fn sums(&self, lanes: &impl Lanes) -> Vec<i32> {
         let Self { words, stride, query, weights } = self;
         let mut dots = vec![1; weights.len() + 1];
-        kernel.dots_i8(&mut dots, query, HeadRows { words, stride: *stride });
-        let columns = (0..stride - 1).flat_map(|i| kernel.weigh_i8(&words[i..], *stride, weights));
+        lanes.dots_i8(&mut dots, query, HeadRows { words, stride: *stride });
+        let columns = (0..stride - 1).flat_map(|i| lanes.weigh_i8(&words[i..], *stride, weights));
         columns.chain(dots).collect()
     }
 }

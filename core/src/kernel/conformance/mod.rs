@@ -83,7 +83,7 @@ impl fmt::Display for Mismatch {
 
 impl core::error::Error for Mismatch {}
 
-/// Compares a kernel with [`Portable`](super::Portable) in every method: as many products, heads and vectors for any
+/// Compares a kernel with [`Portable`](super::Portable) in every method, its lanes' among them: as many products, heads and vectors for any
 /// `random`, each with other numbers.
 ///
 /// # Errors
@@ -91,8 +91,8 @@ impl core::error::Error for Mismatch {}
 pub fn check(kernel: &impl Kernel, random: &mut Random) -> Result<Counts, Mismatch> {
     Ok(Counts {
         products: product::check(kernel, random)?,
-        heads: heads::check(kernel, random)?,
-        vectors: vectors::check(kernel, random)?,
+        heads: heads::check(kernel.lanes(), random)?,
+        vectors: vectors::check(kernel.lanes(), random)?,
     })
 }
 

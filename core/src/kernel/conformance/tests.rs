@@ -1,6 +1,8 @@
 use super::*;
+use crate::format::Packing;
 use crate::kernel::{F32Inputs, I8Inputs, I16Inputs, Portable, Rows, Scalar};
 use crate::ops::attention::HeadRows;
+use crate::ops::lanes::{Lanes, Plain};
 use crate::ops::vector::Update;
 
 #[test]
@@ -22,6 +24,20 @@ impl Off {
 }
 
 impl Kernel for Off {
+    type Lanes = Self;
+
+    fn lanes(&self) -> &Self {
+        self
+    }
+
+    fn quantize_i16(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
+        Portable.quantize_i16(words, scales, x, packing, n_in);
+    }
+
+    fn quantize_i8(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
+        Portable.quantize_i8(words, scales, x, packing, n_in);
+    }
+
     fn matmul_f32(&self, out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>) {
         Portable.matmul_f32(out, out_stride, inputs, rows);
         self.off(0, out.first_mut());
@@ -37,50 +53,52 @@ impl Kernel for Off {
         // What lies behind the outputs is nobody's.
         self.off(2, out.last_mut());
     }
+}
 
+impl Lanes for Off {
     fn dots_i8(&self, sums: &mut [i32], query: &[u32], keys: HeadRows<'_>) {
-        Portable.dots_i8(sums, query, keys);
+        Plain.dots_i8(sums, query, keys);
         sums[0] ^= i32::from(self.0 == 3);
     }
 
     fn weigh_i8(&self, values: &[u32], stride: usize, weights: &[i32]) -> [i32; 4] {
-        let mut sums = Portable.weigh_i8(values, stride, weights);
+        let mut sums = Plain.weigh_i8(values, stride, weights);
         sums[3] ^= i32::from(self.0 == 4);
         sums
     }
 
     fn dots_f32(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
-        Portable.dots_f32(scores, query, keys);
+        Plain.dots_f32(scores, query, keys);
         self.off(5, scores.last_mut());
     }
 
     fn dots_f16(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
-        Portable.dots_f16(scores, query, keys);
+        Plain.dots_f16(scores, query, keys);
         self.off(6, scores.last_mut());
     }
 
     fn add_weighted_f32(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
-        Portable.add_weighted_f32(out, weights, values);
+        Plain.add_weighted_f32(out, weights, values);
         self.off(7, out.last_mut());
     }
 
     fn add_weighted_f16(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
-        Portable.add_weighted_f16(out, weights, values);
+        Plain.add_weighted_f16(out, weights, values);
         self.off(8, out.last_mut());
     }
 
     fn update(&self, x: &mut [f32], floats: &[[u8; 4]], update: Update) {
-        Portable.update(x, floats, update);
+        Plain.update(x, floats, update);
         self.off(9, x.last_mut().filter(|_| update == Update::Scale));
     }
 
     fn scale(&self, x: &mut [f32], by: f32) {
-        Portable.scale(x, by);
+        Plain.scale(x, by);
         self.off(10, x.last_mut());
     }
 
     fn sqrt(&self, x: f32) -> f32 {
-        let mut root = Portable.sqrt(x);
+        let mut root = Plain.sqrt(x);
         self.off(11, Some(&mut root));
         root
     }

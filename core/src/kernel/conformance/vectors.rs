@@ -1,7 +1,7 @@
 //! Elementwise operations.
 
 use super::{Mismatch, Random, bits};
-use crate::kernel::{Kernel, Portable};
+use crate::ops::lanes::{Lanes, Plain};
 use crate::ops::vector::Update;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -12,7 +12,7 @@ const UPDATES: [Update; 3] = [Update::Set, Update::Add, Update::Scale];
 const EDGES: [f32; 6] = [f32::MAX, -1e-40, f32::MIN_POSITIVE, -0.0, f32::INFINITY, f32::NAN];
 
 /// Compares updates by floats at every address, scaling and roots; says how many vectors there were.
-pub(super) fn check(kernel: &impl Kernel, random: &mut Random) -> Result<usize, Mismatch> {
+pub(super) fn check(lanes: &impl Lanes, random: &mut Random) -> Result<usize, Mismatch> {
     let mut vectors = 0;
     for len in 0..=41 {
         let mut floats = |n| (0..n).map(|_| random.float()).collect::<Vec<f32>>();
@@ -22,32 +22,32 @@ pub(super) fn check(kernel: &impl Kernel, random: &mut Random) -> Result<usize, 
             .chain(edges.iter().map(|edges| (edges, &weights, by)))
             .chain(edges.iter().zip(EDGES).map(|(edges, edge)| (&x, edges, edge)))
         {
-            vectors += operations(kernel, x, weights, by)?;
+            vectors += operations(lanes, x, weights, by)?;
         }
     }
     let roots = (0..1000).map(|_| f32::from_bits(random.next() >> 1)).chain([0.0, -0.0, 1e-40]).chain(EDGES);
     for x in roots {
-        if bits([kernel.sqrt(x)]) != bits([Portable.sqrt(x)]) {
+        if bits([lanes.sqrt(x)]) != bits([Plain.sqrt(x)]) {
             return Err(Mismatch::Vector { len: 1 });
         }
     }
     Ok(vectors)
 }
 
-fn operations(kernel: &impl Kernel, x: &[f32], weights: &[f32], by: f32) -> Result<usize, Mismatch> {
+fn operations(lanes: &impl Lanes, x: &[f32], weights: &[f32], by: f32) -> Result<usize, Mismatch> {
     let mismatch = Err(Mismatch::Vector { len: x.len() });
     for offset in 0..4 {
         let mut bytes = vec![0; offset];
         bytes.extend(weights.iter().flat_map(|weight| weight.to_le_bytes()));
         let weights = bytes[offset..].as_chunks().0;
         for update in UPDATES {
-            let portable = after(x, |x| Portable.update(x, weights, update));
-            if after(x, |x| kernel.update(x, weights, update)) != portable {
+            let plain = after(x, |x| Plain.update(x, weights, update));
+            if after(x, |x| lanes.update(x, weights, update)) != plain {
                 return mismatch;
             }
         }
     }
-    if after(x, |x| kernel.scale(x, by)) != after(x, |x| Portable.scale(x, by)) {
+    if after(x, |x| lanes.scale(x, by)) != after(x, |x| Plain.scale(x, by)) {
         return mismatch;
     }
     Ok(4 * UPDATES.len() + 1)

@@ -19,11 +19,13 @@ mod unpack;
 #[cfg(target_abi = "eabihf")]
 mod vector;
 
-use super::{I8Inputs, I16Inputs, Kernel, Rows};
+use super::{F32Inputs, I8Inputs, I16Inputs, Kernel, Portable, Rows};
 use crate::format::Packing;
 use crate::ops::attention::HeadRows;
-#[cfg(target_abi = "eabihf")]
+use crate::ops::lanes::Lanes;
 use crate::ops::vector::Update;
+#[cfg(not(target_abi = "eabihf"))]
+use crate::ops::{attention, vector};
 use core::arch::asm;
 use product::Product;
 
@@ -32,12 +34,24 @@ use product::Product;
 pub struct CortexMDsp;
 
 impl Kernel for CortexMDsp {
+    type Lanes = Self;
+
+    #[inline(always)]
+    fn lanes(&self) -> &Self {
+        self
+    }
+
     fn quantize_i16(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
         layout::quantize::<false>(words, scales, x, packing, n_in);
     }
 
     fn quantize_i8(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
         layout::quantize::<true>(words, scales, x, packing, n_in);
+    }
+
+    #[inline(always)]
+    fn matmul_f32(&self, out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>) {
+        Portable.matmul_f32(out, out_stride, inputs, rows);
     }
 
     fn matmul_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>) {
@@ -50,7 +64,9 @@ impl Kernel for CortexMDsp {
         let I8Inputs { words, scales } = inputs;
         self.matmul_i16(out, out_stride, I16Inputs { words, scales }, rows);
     }
+}
 
+impl Lanes for CortexMDsp {
     fn dots_i8(&self, sums: &mut [i32], query: &[u32], keys: HeadRows<'_>) {
         integers::dots_i8(sums, query, keys);
     }
@@ -60,37 +76,30 @@ impl Kernel for CortexMDsp {
         integers::weigh_i8(values, stride, weights)
     }
 
-    #[cfg(target_abi = "eabihf")]
     fn dots_f32(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
         attention::dots_f32(scores, query, keys);
     }
 
-    #[cfg(target_abi = "eabihf")]
     fn dots_f16(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
         attention::dots_f16(scores, query, keys);
     }
 
-    #[cfg(target_abi = "eabihf")]
     fn add_weighted_f32(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
         attention::add_weighted_f32(out, weights, values);
     }
 
-    #[cfg(target_abi = "eabihf")]
     fn add_weighted_f16(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
         attention::add_weighted_f16(out, weights, values);
     }
 
-    #[cfg(target_abi = "eabihf")]
     fn update(&self, x: &mut [f32], floats: &[[u8; 4]], update: Update) {
         vector::update(x, floats, update);
     }
 
-    #[cfg(target_abi = "eabihf")]
     fn scale(&self, x: &mut [f32], by: f32) {
         vector::scale(x, by);
     }
 
-    #[cfg(target_abi = "eabihf")]
     fn sqrt(&self, x: f32) -> f32 {
         vector::sqrt(x)
     }

@@ -11,9 +11,13 @@ mod round;
 
 use core::mem::MaybeUninit;
 
-use super::{I8Inputs, I8Position, I16Inputs, I16Position, Kernel, PackedRow, Position, Rows, Scaling, end, sum};
+use super::{
+    F32Inputs, I8Inputs, I8Position, I16Inputs, I16Position, Kernel, PackedRow, Portable, Position, Rows, Scaling, end,
+    sum,
+};
 use crate::config::MAX_WIDTH;
 use crate::format::{Format, Packing};
+use crate::ops::lanes::Plain;
 use crate::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
 use crate::part::{part, part_mut, rows_mut};
 use finish::{RowSums, clear_eights};
@@ -31,6 +35,13 @@ const POSITIONS: usize = 4;
 const BLOCK: usize = 48;
 
 impl Kernel for CortexMMve {
+    type Lanes = Plain;
+
+    #[inline(always)]
+    fn lanes(&self) -> &Plain {
+        &Plain
+    }
+
     fn quantize_i16(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
         let layout = Layout::i16(n_in);
         let positions = rows_mut(words, i16_words(n_in)).zip(crate::part::rows(x, n_in));
@@ -53,6 +64,11 @@ impl Kernel for CortexMMve {
             };
             layout.arrange(words, packing, n_in);
         }
+    }
+
+    #[inline(always)]
+    fn matmul_f32(&self, out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>) {
+        Portable.matmul_f32(out, out_stride, inputs, rows);
     }
 
     fn matmul_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>) {

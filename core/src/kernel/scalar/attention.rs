@@ -2,7 +2,7 @@
 
 use crate::ops::attention::HeadRows;
 
-/// See [`Kernel::dots_i8`](crate::kernel::Kernel::dots_i8).
+/// See [`Lanes::dots_i8`](crate::ops::lanes::Lanes::dots_i8).
 pub fn dots_i8(sums: &mut [i32], query: &[u32], keys: HeadRows<'_>) {
     for (sum, key) in sums.iter_mut().zip(keys.iter(query.len() / 2)) {
         *sum = dot_i8(key, query);
@@ -27,7 +27,7 @@ fn dot_i8(key: &[u32], query: &[u32]) -> i32 {
     sum
 }
 
-/// See [`Kernel::weigh_i8`](crate::kernel::Kernel::weigh_i8).
+/// See [`Lanes::weigh_i8`](crate::ops::lanes::Lanes::weigh_i8).
 ///
 /// A word of four values takes 5 loads, 4 multiplications and 4 additions, which multiplications with an addition save,
 /// and 3 or 4 for the next one's place: on Cortex-M3 13 instructions, in 21 to 23 cycles by Arm's published timings, on

@@ -32,11 +32,13 @@ mod riscv;
 mod tile;
 mod unpack;
 
-use super::{I8Inputs, I16Inputs, Kernel, PackedRow, Rows, Scaling, row_scale, signed_bytes};
+use super::{F32Inputs, I8Inputs, I16Inputs, Kernel, PackedRow, Portable, Rows, Scaling, row_scale, signed_bytes};
 use crate::features::{Q4, Q8};
 use crate::format::{MIN_GROUP, Packing};
 use crate::ops::attention::HeadRows;
+use crate::ops::lanes::{Lanes, Plain};
 use crate::ops::quantize::{i16_words, quantize_i16};
+use crate::ops::vector::Update;
 use crate::part::{self, part, put, rows_mut, split_mut};
 use core::cfg_select;
 use finish::finish;
@@ -74,6 +76,13 @@ const ROWS_BY_ONE: usize = 4;
 pub struct Scalar;
 
 impl Kernel for Scalar {
+    type Lanes = Self;
+
+    #[inline(always)]
+    fn lanes(&self) -> &Self {
+        self
+    }
+
     /// Leaves the activations where they are. Under nibbles, each full group's sum goes to the group's spare word.
     fn quantize_i16(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
         let positions = rows_mut(words, i16_words(n_in)).zip(part::rows(x, n_in));
@@ -89,6 +98,16 @@ impl Kernel for Scalar {
         }
     }
 
+    #[inline(always)]
+    fn quantize_i8(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
+        Portable.quantize_i8(words, scales, x, packing, n_in);
+    }
+
+    #[inline(always)]
+    fn matmul_f32(&self, out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>) {
+        Portable.matmul_f32(out, out_stride, inputs, rows);
+    }
+
     fn matmul_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>) {
         matmul(out, out_stride, inputs.iter(rows.n_in), inputs.scales, rows);
     }
@@ -96,13 +115,51 @@ impl Kernel for Scalar {
     fn matmul_i8(&self, out: &mut [f32], out_stride: usize, inputs: I8Inputs<'_>, rows: Rows<'_>) {
         matmul(out, out_stride, inputs.iter(rows.n_in), inputs.scales, rows);
     }
+}
 
+/// In integers; floats as [`Plain`].
+impl Lanes for Scalar {
     fn dots_i8(&self, sums: &mut [i32], query: &[u32], keys: HeadRows<'_>) {
         attention::dots_i8(sums, query, keys);
     }
 
     fn weigh_i8(&self, values: &[u32], stride: usize, weights: &[i32]) -> [i32; 4] {
         attention::weigh_i8(values, stride, weights)
+    }
+
+    #[inline(always)]
+    fn dots_f32(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
+        Plain.dots_f32(scores, query, keys);
+    }
+
+    #[inline(always)]
+    fn add_weighted_f32(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
+        Plain.add_weighted_f32(out, weights, values);
+    }
+
+    #[inline(always)]
+    fn dots_f16(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
+        Plain.dots_f16(scores, query, keys);
+    }
+
+    #[inline(always)]
+    fn add_weighted_f16(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
+        Plain.add_weighted_f16(out, weights, values);
+    }
+
+    #[inline(always)]
+    fn update(&self, x: &mut [f32], floats: &[[u8; 4]], update: Update) {
+        Plain.update(x, floats, update);
+    }
+
+    #[inline(always)]
+    fn scale(&self, x: &mut [f32], by: f32) {
+        Plain.scale(x, by);
+    }
+
+    #[inline(always)]
+    fn sqrt(&self, x: f32) -> f32 {
+        Plain.sqrt(x)
     }
 }
 

@@ -4,7 +4,8 @@
 //! values.
 
 use crate::ops::alone::alone;
-use crate::ops::exp::{NONE, exp_parts, pow2};
+use crate::ops::exp::{NONE, exp_parts};
+use crate::ops::fixed::pow2;
 use crate::ops::pack::unpack_f16;
 use crate::ops::reduce::{STRIPES, fold};
 use crate::part::split;

@@ -4,9 +4,9 @@
 //! met once a head: the query's scale at the start, and the outputs in the end.
 
 use super::HeadRows;
-use crate::kernel::Kernel;
-use crate::ops::exp::{NONE, exp2_fraction, pow2};
-use crate::ops::fixed::{from_fixed, mul_high, multiply};
+use crate::ops::exp::{NONE, exp2_fraction};
+use crate::ops::fixed::{from_fixed, mul_high, multiply, pow2};
+use crate::ops::lanes::Lanes;
 use crate::part::part;
 
 /// Positions whose values are summed under one unit.
@@ -83,7 +83,7 @@ impl<'a> I8Head<'a> {
 /// `s = max |score| / 2^21 + 0.51 * query_scale * max over keys (scale * sum |integer|)`.
 #[inline(never)]
 pub fn attend_i8(
-    kernel: &impl Kernel,
+    lanes: &impl Lanes,
     out: &mut [f32],
     query: &[u32],
     query_scale: f32,
@@ -98,7 +98,7 @@ pub fn attend_i8(
     out.fill(0.0);
     for (keys, values) in keys.blocks().zip(values.blocks()) {
         let mut logs = [i32::MIN; BLOCK];
-        multiply_keys(kernel, &mut logs, query, keys.integers(), scores.dropped);
+        multiply_keys(lanes, &mut logs, query, keys.integers(), scores.dropped);
         for (log, scale) in logs.iter_mut().zip(keys.scales()) {
             let score = scores.log2(*log, scale);
             bad |= score.is_none();
@@ -112,7 +112,7 @@ pub fn attend_i8(
         }
         let (weights, unit, sum) = quantize(&terms);
         let (lower_out, lower_block) = softmax.make_room(unit, sum);
-        add_weighted(kernel, out, &weights, values, lower_out, lower_block);
+        add_weighted(lanes, out, &weights, values, lower_out, lower_block);
     }
     if bad {
         return out.fill(f32::NAN);
@@ -228,29 +228,29 @@ impl Softmax {
 
 /// The exact sums of `key * query`, lowered by `dropped` bits; products beyond the last key stay as they are.
 #[inline(always)]
-fn multiply_keys(kernel: &impl Kernel, products: &mut [i32], query: &[u32], keys: HeadRows<'_>, dropped: u32) {
+fn multiply_keys(lanes: &impl Lanes, products: &mut [i32], query: &[u32], keys: HeadRows<'_>, dropped: u32) {
     if query.len() <= CHUNK / 2 {
-        return kernel.dots_i8(products, query, keys);
+        return lanes.dots_i8(products, query, keys);
     }
-    long_keys(kernel, products, query, keys, dropped);
+    long_keys(lanes, products, query, keys, dropped);
 }
 
 /// As [`multiply_keys`], of sums that an i32 does not hold.
 #[cold]
 #[inline(never)]
-fn long_keys(kernel: &impl Kernel, products: &mut [i32], query: &[u32], keys: HeadRows<'_>, dropped: u32) {
+fn long_keys(lanes: &impl Lanes, products: &mut [i32], query: &[u32], keys: HeadRows<'_>, dropped: u32) {
     for (product, key) in products.iter_mut().zip(keys.iter(query.len() / 2)) {
         let mut sum = 0;
         for (words, query) in key.chunks(CHUNK / 4).zip(query.chunks(CHUNK / 2)) {
             let mut part = [0];
-            kernel.dots_i8(&mut part, query, HeadRows { words, stride: words.len() });
+            lanes.dots_i8(&mut part, query, HeadRows { words, stride: words.len() });
             sum += i64::from(part[0]);
         }
         *product = (sum >> dropped) as i32;
     }
 }
 
-/// [`Kernel::dots_i8`].
+/// [`Lanes::dots_i8`].
 #[inline(always)]
 pub fn dots_i8(sums: &mut [i32], query: &[u32], keys: HeadRows<'_>) {
     for (sum, key) in sums.iter_mut().zip(keys.iter(query.len() / 2)) {
@@ -268,7 +268,7 @@ fn dot_i8(key: &[u32], query: &[u32]) -> i32 {
     products.sum()
 }
 
-/// [`Kernel::weigh_i8`].
+/// [`Lanes::weigh_i8`].
 #[inline(always)]
 pub fn weigh_i8(values: &[u32], stride: usize, weights: &[i32]) -> [i32; 4] {
     let mut sums = [0; 4];
@@ -284,7 +284,7 @@ pub fn weigh_i8(values: &[u32], stride: usize, weights: &[i32]) -> [i32; 4] {
 /// `lower_block` bits.
 #[inline(always)]
 fn add_weighted(
-    kernel: &impl Kernel,
+    lanes: &impl Lanes,
     out: &mut [f32],
     weights: &[i32; BLOCK],
     values: I8Head<'_>,
@@ -292,7 +292,7 @@ fn add_weighted(
     lower_block: u32,
 ) {
     for (i, out) in out.chunks_mut(4).enumerate() {
-        let sums = kernel.weigh_i8(part(values.integers().words, i..), values.stride, weights);
+        let sums = lanes.weigh_i8(part(values.integers().words, i..), values.stride, weights);
         for (out, sum) in out.iter_mut().zip(sums) {
             let lowered = (out.to_bits() as i32 >> lower_out) + (sum >> lower_block);
             *out = f32::from_bits(lowered as u32);
@@ -318,7 +318,7 @@ fn quantize(terms: &[Term; BLOCK]) -> ([i32; BLOCK], i32, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::Portable;
+    use crate::ops::lanes::Plain;
     use crate::ops::pack::pack_i8;
     use crate::ops::quantize::{i16_words, quantize_i16};
     use std::vec::Vec;
@@ -342,7 +342,7 @@ mod tests {
         let (keys, values, n) = (pack(keys), pack(values), query.len().div_ceil(4));
         let head = |rows| I8Head { rows, stride: n + 2, integers: 1, scale: 2 * (n + 1) + 1 };
         let mut out = std::vec![f32::NAN; query.len()];
-        attend_i8(&Portable, &mut out, &words, query_scale, head(&keys), head(&values));
+        attend_i8(&Plain, &mut out, &words, query_scale, head(&keys), head(&values));
         out
     }
 
@@ -373,7 +373,7 @@ mod tests {
         let long = std::vec![1.0; 70_000];
         let keys = HeadRows { words: &std::vec![0x7F7F_7F7F; 17_500], stride: 17_500 };
         let mut products = [0];
-        multiply_keys(&Portable, &mut products, &std::vec![0x7FFF_7FFF; 35_000], keys, 8);
+        multiply_keys(&Plain, &mut products, &std::vec![0x7FFF_7FFF; 35_000], keys, 8);
         assert_eq!(i64::from(products[0]), (70_000i64 * 127 * 32767) >> 8);
         let got = run(&std::vec![0.01; 70_000], std::slice::from_ref(&long), std::slice::from_ref(&long));
         assert!(got.iter().all(|out| (out - 1.0).abs() < 0.01));

@@ -1,0 +1,87 @@
+//! What the functions of a pass do lane by lane: elementwise operations, and the products of attention's heads.
+
+use super::attention::{self, HeadRows};
+use super::vector::{self, Update};
+
+/// The operations that a core may have faster instructions for. Whoever implements them gives [`Plain`]'s bits.
+pub trait Lanes {
+    /// `sums[i]` becomes that of `keys[i] * query`, which an i32 holds; sums beyond the last key stay as they are. The
+    /// query is `[2 * n]` words of two 16-bit integers, each key the first `n` words of a row, of four bytes.
+    fn dots_i8(&self, sums: &mut [i32], query: &[u32], keys: HeadRows<'_>);
+
+    /// The sums of `weights[i]`, which are from 0 to 32767, times the four bytes of `values[i * stride]`; an i32 holds
+    /// them.
+    fn weigh_i8(&self, values: &[u32], stride: usize, weights: &[i32]) -> [i32; 4];
+
+    /// `scores[i] = query . keys[i]` of keys that are f32 bits, each a striped sum; one of zeros may be 0 of either sign.
+    fn dots_f32(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>);
+
+    /// `out += weights[i] * values[i]`, in order, of values that are f32 bits.
+    fn add_weighted_f32(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>);
+
+    /// As [`Lanes::dots_f32`], of keys that [`pack_f16`](super::pack::pack_f16) packed.
+    fn dots_f16(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>);
+
+    /// As [`Lanes::add_weighted_f32`], of values that [`pack_f16`](super::pack::pack_f16) packed.
+    fn add_weighted_f16(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>);
+
+    /// Updates each element of `x` with the float in its place, of four bytes in the order of the blob.
+    fn update(&self, x: &mut [f32], floats: &[[u8; 4]], update: Update);
+
+    /// Multiplies all of `x`.
+    fn scale(&self, x: &mut [f32], by: f32);
+
+    /// The square root, rounded to nearest even; of a negative number or none, no number.
+    fn sqrt(&self, x: f32) -> f32;
+}
+
+/// Plain Rust: the definition of each.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plain;
+
+impl Lanes for Plain {
+    #[inline(always)]
+    fn dots_i8(&self, sums: &mut [i32], query: &[u32], keys: HeadRows<'_>) {
+        attention::dots_i8(sums, query, keys);
+    }
+
+    #[inline(always)]
+    fn weigh_i8(&self, values: &[u32], stride: usize, weights: &[i32]) -> [i32; 4] {
+        attention::weigh_i8(values, stride, weights)
+    }
+
+    #[inline(always)]
+    fn dots_f32(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
+        attention::dots_f32(scores, query, keys);
+    }
+
+    #[inline(always)]
+    fn add_weighted_f32(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
+        attention::add_weighted_f32(out, weights, values);
+    }
+
+    #[inline(always)]
+    fn dots_f16(&self, scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
+        attention::dots_f16(scores, query, keys);
+    }
+
+    #[inline(always)]
+    fn add_weighted_f16(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
+        attention::add_weighted_f16(out, weights, values);
+    }
+
+    #[inline(always)]
+    fn update(&self, x: &mut [f32], floats: &[[u8; 4]], update: Update) {
+        vector::update(x, floats, update);
+    }
+
+    #[inline(always)]
+    fn scale(&self, x: &mut [f32], by: f32) {
+        vector::scale(x, by);
+    }
+
+    #[inline(always)]
+    fn sqrt(&self, x: f32) -> f32 {
+        vector::sqrt(x)
+    }
+}

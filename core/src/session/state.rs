@@ -1,0 +1,153 @@
+//! What a session consists of.
+
+use super::weights::read_vector;
+use crate::blob::slot::Slot;
+use crate::blob::{OpenError, SelfTest};
+use crate::config::Config;
+use crate::error::{Buffer, MemoryError};
+use crate::kernel::Kernel;
+use crate::kv_cache::{KvCache, KvType};
+use crate::model::Model;
+use crate::ops::layer_norm;
+use crate::ops::vector::Update;
+use crate::part::{self, part, part_mut, rows_mut};
+use crate::scratch::{Batch, Scratch};
+use crate::source::{ReadError, Source};
+
+/// Whether work is left after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Call again.
+    More,
+    /// The pass is complete.
+    Done,
+}
+
+/// A model at work.
+#[derive(Debug)]
+pub struct Session<'b, S, K> {
+    pub(super) model: Model<S>,
+    pub(super) kernel: K,
+    pub(super) kv: KvCache<'b>,
+    pub(super) scratch: Scratch<'b>,
+    pub(super) n_past: usize,
+    /// Positions whose residuals the scratch memory holds: those of the last forward pass.
+    pub(super) n_window: usize,
+}
+
+impl<'b, S: Source, K: Kernel> Session<'b, S, K> {
+    /// Brings the parts together.
+    ///
+    /// # Errors
+    /// The KV cache or the scratch memory was shared out for a model of another shape, or the KV cache is of a type that
+    /// this build leaves out.
+    pub fn new(model: Model<S>, kernel: K, kv: KvCache<'b>, scratch: Scratch<'b>) -> Result<Self, MemoryError> {
+        if !kv.fits(model.config()) {
+            return Err(MemoryError::OtherModel(Buffer::KvCache));
+        }
+        if !scratch.fits(model.config()) {
+            return Err(MemoryError::OtherModel(Buffer::ScratchFloats));
+        }
+        if !kv.kv_type().is_built() {
+            return Err(MemoryError::LeftOut(kv.kv_type()));
+        }
+        Ok(Self { model, kernel, kv, scratch, n_past: 0, n_window: 0 })
+    }
+
+    /// The model's shape.
+    pub const fn config(&self) -> &Config {
+        self.model.config()
+    }
+
+    /// The model. It cannot be exchanged for another, which cache and scratch memory might not fit:
+    ///
+    /// ```compile_fail
+    /// # use emberlm_core::{kernel::Portable, model::Model, session::Session, source::Mapped};
+    /// fn exchange<'m>(session: &mut Session<'_, Mapped<'m>, Portable>, other: &mut Model<Mapped<'m>>) {
+    ///     core::mem::swap(session.model(), other);
+    /// }
+    /// ```
+    pub const fn model(&self) -> &Model<S> {
+        &self.model
+    }
+
+    /// [`Model::crc32`], between passes.
+    ///
+    /// # Errors
+    /// The medium failed.
+    pub fn model_crc32(&mut self) -> Result<u32, ReadError> {
+        self.model.crc32()
+    }
+
+    /// [`Model::verify_sections`], between passes.
+    ///
+    /// # Errors
+    /// [`OpenError::Checksum`], or the medium failed.
+    pub fn verify_sections(&mut self) -> Result<(), OpenError> {
+        self.model.verify_sections()
+    }
+
+    /// [`Model::self_test`], between passes.
+    ///
+    /// # Errors
+    /// The medium failed.
+    pub fn self_test(&mut self) -> Result<SelfTest, OpenError> {
+        self.model.self_test()
+    }
+
+    /// Positions taken since the last reset.
+    pub const fn n_past(&self) -> usize {
+        self.n_past
+    }
+
+    /// How many positions a call takes at most.
+    pub const fn batch(&self) -> Batch {
+        self.scratch.size
+    }
+
+    /// Positions that fit in all: the lesser of the model's and the KV cache's `n_ctx`.
+    pub fn n_ctx(&self) -> usize {
+        self.kv.n_ctx().min(self.config().n_ctx as usize)
+    }
+
+    /// How the KV cache stores keys and values.
+    pub const fn kv_type(&self) -> KvType {
+        self.kv.kv_type()
+    }
+
+    /// The most inputs that one window can have: [`Session::n_ctx`], or less where the KV cache does not keep layers.
+    pub fn longest_window(&self) -> usize {
+        if self.kv.keeps_layers() { self.n_ctx() } else { self.n_ctx().min(self.scratch.window()) }
+    }
+
+    /// Forgets every position.
+    pub const fn reset(&mut self) {
+        self.n_past = 0;
+        self.n_window = 0;
+    }
+
+    /// Replaces `normed` by the layer norm of residuals `first .. first + n`.
+    pub(super) fn normalize(&mut self, first: usize, n: usize, weight: Slot, bias: Slot) -> Result<(), ReadError> {
+        let n_embd = self.scratch.n_embd;
+        let epsilon = self.model.config().layer_norm_epsilon;
+        let normed = part_mut(self.scratch.normed, ..n * n_embd);
+        let residual = part(self.scratch.residual, first * n_embd..);
+        for (normed, residual) in rows_mut(normed, n_embd).zip(part::rows(residual, n_embd)) {
+            layer_norm::normalize(self.kernel.lanes(), normed, residual, epsilon);
+        }
+        let weight = self.model.required(weight)?;
+        read_vector(self.model.source(), &weight, 0..n_embd, |range, weights| {
+            for normed in rows_mut(normed, n_embd) {
+                weights.update(self.kernel.lanes(), part_mut(normed, range.clone()), Update::Scale);
+            }
+        })?;
+        if let Some(bias) = self.model.tensor(bias)? {
+            read_vector(self.model.source(), &bias, 0..n_embd, |range, bias| {
+                for normed in rows_mut(normed, n_embd) {
+                    bias.update(self.kernel.lanes(), part_mut(normed, range.clone()), Update::Add);
+                }
+            })?;
+        }
+        Ok(())
+    }
+}
