@@ -14,13 +14,6 @@ macro_rules! any_cortex_m {
     };
 }
 
-/// Elements up to the end of `len` that row `i` starts with, `stride` from row to row. Products of any lengths of 32 bits
-/// are exact.
-#[cfg(all(target_arch = "arm", any(feature = "cortex-m-dsp", feature = "cortex-m-mve")))]
-const fn end(i: usize, stride: usize, len: usize) -> u64 {
-    i as u64 * stride as u64 + len as u64
-}
-
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 #[cfg(all(target_arch = "arm", feature = "cortex-m-dsp"))]
@@ -28,6 +21,7 @@ mod cortex_m_dsp;
 #[cfg(all(target_arch = "arm", feature = "cortex-m-mve"))]
 mod cortex_m_mve;
 mod inputs;
+mod matmul;
 mod portable;
 mod rows;
 mod scalar;
@@ -36,20 +30,20 @@ mod scalar;
 pub use cortex_m_dsp::CortexMDsp;
 #[cfg(all(target_arch = "arm", feature = "cortex-m-mve"))]
 pub use cortex_m_mve::CortexMMve;
-pub use inputs::{F32Inputs, I8Inputs, I8Position, I16Inputs, I16Position, Position};
+pub use inputs::{F32Inputs, I8Position, I16Position, Inputs, Position, Rounding, RoundingParts, input_words};
+pub use matmul::{F32Matmul, F32Parts, Matmul, Parts};
 pub use portable::{Portable, Scaling, finish};
 pub(crate) use portable::{accumulate_floats, accumulate_groups, sum};
 pub use rows::{PackedRow, Rows, Unpacked, row_scale, signed_bytes};
 pub use scalar::Scalar;
 
-use crate::format::Packing;
 use crate::ops::lanes::Lanes;
 
 /// How a processor multiplies: products of whole rows, and [lanes](Kernel::lanes) for everything else.
 ///
 /// Whoever implements it owns the whole of a product, from the order that activations are laid out in to the sums, so that
 /// nothing has a default: a kernel that rounds activations its own way and leaves the product with them to another does
-/// not compile. Row `r`, position `t` of a product goes to `out[t * out_stride + r]`.
+/// not compile.
 ///
 /// `kernel::conformance`, behind the feature of that name, checks an implementation.
 pub trait Kernel {
@@ -59,23 +53,21 @@ pub trait Kernel {
     /// These.
     fn lanes(&self) -> &Self::Lanes;
 
-    /// Rounds activations `x` `[positions][n_in]` to 16 bits for this kernel's [`Kernel::matmul_i16`] with weights of such
-    /// a packing: their words `[positions][i16_words(n_in)]`, and each position's scale.
-    fn quantize_i16(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize);
+    /// Rounds activations to 16 bits for this kernel's [`Kernel::matmul_i16`] with weights of such a packing.
+    fn quantize_i16(&self, rounding: Rounding<'_>);
 
-    /// Rounds activations to 8 bits for [`Kernel::matmul_i8`], as [`Kernel::quantize_i16`] does to 16. Words are as many
-    /// as for these; how many a kernel fills is its own affair.
-    fn quantize_i8(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize);
+    /// Rounds activations to 8 bits for this kernel's [`Kernel::matmul_i8`].
+    fn quantize_i8(&self, rounding: Rounding<'_>);
 
     /// Weights of any format by f32 activations: each weight as an f32, `(row_scale * scale) * integer` where it is
     /// one; each dot product eight stripes of sums, folded.
-    fn matmul_f32(&self, out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>);
+    fn matmul_f32(&self, matmul: F32Matmul<'_>);
 
     /// Integer weights by 16-bit activations: each dot product is an exact integer sum of
     /// `scale * integer * activation`, then `(f32(sum >> shift) * row_scale) * (input_scale * 2^shift)`.
-    fn matmul_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>);
+    fn matmul_i16(&self, matmul: Matmul<'_>);
 
     /// Integer weights by 8-bit activations: as [`Kernel::matmul_i16`], each product also times the activations' own
     /// integer scale.
-    fn matmul_i8(&self, out: &mut [f32], out_stride: usize, inputs: I8Inputs<'_>, rows: Rows<'_>);
+    fn matmul_i8(&self, matmul: Matmul<'_>);
 }

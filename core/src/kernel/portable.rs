@@ -1,14 +1,15 @@
 //! The portable kernel: the definition of every product, in plain Rust.
 
 use super::Kernel;
-use super::inputs::{F32Inputs, I8Inputs, I16Inputs, Position};
-use super::rows::{PackedRow, Rows, Unpacked, signed_bytes};
+use super::inputs::{Position, Rounding};
+use super::matmul::{F32Matmul, F32Parts, Matmul, Parts};
+use super::rows::{PackedRow, Unpacked, signed_bytes};
 use crate::format::{Format, Packing};
 use crate::ops::alone::alone;
 use crate::ops::lanes::Plain;
-use crate::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
+use crate::ops::quantize::{i8_words, quantize_i8, quantize_i16};
 use crate::ops::reduce::{STRIPES, accumulate_dot, fold};
-use crate::part::{self, part, put, rows_mut};
+use crate::part::{part, part_mut, put};
 
 /// Runs everywhere, and defines what every other kernel computes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,31 +24,25 @@ impl Kernel for Portable {
     }
 
     #[inline(always)]
-    fn quantize_i16(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], _packing: Packing, n_in: usize) {
-        let positions = rows_mut(words, i16_words(n_in)).zip(part::rows(x, n_in));
-        for ((words, x), scale) in positions.zip(scales) {
-            *scale = quantize_i16(words, x);
-        }
+    fn quantize_i16(&self, rounding: Rounding<'_>) {
+        rounding.each(quantize_i16);
     }
 
     #[inline(always)]
-    fn quantize_i8(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], _packing: Packing, n_in: usize) {
-        let positions = rows_mut(words, i8_words(n_in)).zip(part::rows(x, n_in));
-        for ((words, x), scale) in positions.zip(scales) {
-            *scale = quantize_i8(words, x);
-        }
+    fn quantize_i8(&self, rounding: Rounding<'_>) {
+        rounding.each(|words, x| quantize_i8(part_mut(words, ..i8_words(x.len())), x));
     }
 
     #[inline(always)]
-    fn matmul_f32(&self, out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>) {
-        let n_in = rows.n_in;
+    fn matmul_f32(&self, matmul: F32Matmul<'_>) {
+        let F32Parts { out, out_stride, inputs, rows } = matmul.into_parts();
         for (r, row) in rows.iter().enumerate() {
-            for (t, x) in part::rows(inputs.values, n_in).enumerate() {
+            for (t, x) in inputs.iter().enumerate() {
                 let mut stripes = [0.0; STRIPES];
-                match rows.format.packing() {
-                    None => accumulate_floats(&mut stripes, rows.format, x, row),
+                match rows.format().packing() {
+                    None => accumulate_floats(&mut stripes, rows.format(), x, row),
                     Some(packing) => {
-                        let row = PackedRow::new(row, packing, n_in);
+                        let row = PackedRow::new(row, packing, rows.n_in());
                         accumulate_groups(&mut stripes, packing, x, row.row_scale, row.groups(packing));
                     }
                 }
@@ -57,13 +52,15 @@ impl Kernel for Portable {
     }
 
     #[inline(always)]
-    fn matmul_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>) {
-        matmul(out, out_stride, inputs.iter(rows.n_in), inputs.scales, rows);
+    fn matmul_i16(&self, matmul: Matmul<'_>) {
+        let parts = matmul.into_parts();
+        multiply(parts.inputs.i16(), parts);
     }
 
     #[inline(always)]
-    fn matmul_i8(&self, out: &mut [f32], out_stride: usize, inputs: I8Inputs<'_>, rows: Rows<'_>) {
-        matmul(out, out_stride, inputs.iter(rows.n_in), inputs.scales, rows);
+    fn matmul_i8(&self, matmul: Matmul<'_>) {
+        let parts = matmul.into_parts();
+        multiply(parts.inputs.i8(), parts);
     }
 }
 
@@ -102,16 +99,10 @@ pub(crate) fn accumulate_groups<'a>(
 
 /// Each row with each position, a group unpacked once for several of them.
 #[inline(always)]
-fn matmul<X: Position>(
-    out: &mut [f32],
-    out_stride: usize,
-    mut positions: impl Iterator<Item = X>,
-    scales: &[f32],
-    rows: Rows<'_>,
-) {
-    let Some(packing) = rows.format.packing() else { return };
-    let n_in = rows.n_in;
-    for (out, scales) in out.chunks_mut((POSITIONS * out_stride).max(1)).zip(scales.chunks(POSITIONS)) {
+fn multiply<X: Position>(mut positions: impl Iterator<Item = X>, parts: Parts<'_>) {
+    let Parts { out, out_stride, inputs, rows, packing } = parts;
+    let n_in = rows.n_in();
+    for (out, scales) in out.chunks_mut((POSITIONS * out_stride).max(1)).zip(inputs.scales().chunks(POSITIONS)) {
         let x: [Option<X>; POSITIONS] = core::array::from_fn(|i| scales.get(i).and_then(|_| positions.next()));
         for (r, row) in rows.iter().enumerate() {
             let row = PackedRow::new(row, packing, n_in);

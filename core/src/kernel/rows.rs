@@ -1,5 +1,6 @@
 //! Rows of weights as a kernel meets them, and the integers of one group taken out of their planes.
 
+use crate::config::MAX_WIDTH;
 use crate::features::{Q4, TWO_PLANES};
 use crate::format::{Format, Packing, plane_bytes};
 use crate::part::{self, part, split};
@@ -7,19 +8,59 @@ use crate::part::{self, part, split};
 /// Consecutive rows of a matrix.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
-    /// How each row is stored.
-    pub format: Format,
-    /// `[rows][stride]` bytes as the format lays them out, at an address that is a multiple of 4.
-    pub bytes: &'a [u8],
-    /// Weights a row.
-    pub n_in: usize,
+    format: Format,
+    bytes: &'a [u8],
+    n_in: usize,
+    stride: usize,
 }
 
 impl<'a> Rows<'a> {
+    /// `bytes` are whole rows of `n_in` weights, as the format lays them out, at an address that is a multiple of 4; `None`
+    /// where they are not, the format is left out of this build, or rows have no weights or more than [`MAX_WIDTH`].
+    #[inline(always)]
+    pub fn new(format: Format, bytes: &'a [u8], n_in: usize) -> Option<Self> {
+        if !format.is_built() || n_in == 0 || n_in > MAX_WIDTH as usize {
+            return None;
+        }
+        let stride = format.row_stride(n_in);
+        let whole = bytes.len().checked_rem(stride) == Some(0) && bytes.as_ptr().addr().is_multiple_of(4);
+        whole.then_some(Self { format, bytes, n_in, stride })
+    }
+
+    /// How each row is stored.
+    #[inline(always)]
+    pub const fn format(self) -> Format {
+        self.format
+    }
+
+    /// `[rows][stride]`.
+    #[inline(always)]
+    pub const fn bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Weights of a row.
+    #[inline(always)]
+    pub const fn n_in(self) -> usize {
+        self.n_in
+    }
+
+    /// Bytes of a row.
+    #[inline(always)]
+    pub const fn stride(self) -> usize {
+        self.stride
+    }
+
+    /// Rows.
+    #[inline(always)]
+    pub fn n(self) -> usize {
+        self.bytes.len().checked_div(self.stride).unwrap_or_default()
+    }
+
     /// The rows' bytes, one row after another.
     #[inline(always)]
     pub fn iter(self) -> core::slice::ChunksExact<'a, u8> {
-        part::rows(self.bytes, self.format.row_stride(self.n_in))
+        part::rows(self.bytes, self.stride)
     }
 }
 

@@ -6,13 +6,13 @@ use crate::config::Activations;
 use crate::features::{FLOATS, I8_ACTIVATIONS};
 use crate::format::Packing;
 use crate::kernel::{
-    self, F32Inputs, I8Inputs, I16Inputs, Kernel, Portable, Rows, accumulate_floats, accumulate_groups, finish,
+    self, F32Inputs, F32Matmul, Inputs, Kernel, Matmul, Portable, Rounding, Rows, accumulate_floats, accumulate_groups,
+    finish, input_words,
 };
 use crate::model::{Model, Tensor};
-use crate::ops::quantize::i16_words;
 use crate::ops::reduce::{STRIPES, fold};
 use crate::ops::vector::Update;
-use crate::part::{self, part, part_mut};
+use crate::part::{part, part_mut};
 use crate::scratch::{BLOCK_ROWS, Partial};
 use crate::source::{ReadError, Source};
 use core::ops::Range;
@@ -43,15 +43,19 @@ impl Matrix {
     ) {
         let n_in = self.tensor.cols;
         let Some(packing) = self.tensor.format.packing() else { return };
+        if FLOATS && self.rounding == Activations::F32 {
+            return;
+        }
         let n = floats.len() / n_in.max(1);
-        let (words, scales) = (part_mut(words, ..n * i16_words(n_in)), part_mut(scales, ..n));
+        let (words, scales) = (part_mut(words, ..n * input_words(n_in)), part_mut(scales, ..n));
+        let x = F32Inputs::new(floats, n_in);
+        let Some(rounding) = x.and_then(|x| Rounding::new(words, scales, x, packing)) else { return };
         let whole = comes_whole(&self.tensor, source);
         match self.rounding {
-            Activations::F32 if FLOATS => {}
-            Activations::I8 if I8_ACTIVATIONS && whole => kernel.quantize_i8(words, scales, floats, packing, n_in),
-            Activations::I8 if I8_ACTIVATIONS => Portable.quantize_i8(words, scales, floats, packing, n_in),
-            _ if whole => kernel.quantize_i16(words, scales, floats, packing, n_in),
-            _ => Portable.quantize_i16(words, scales, floats, packing, n_in),
+            Activations::I8 if I8_ACTIVATIONS && whole => kernel.quantize_i8(rounding),
+            Activations::I8 if I8_ACTIVATIONS => Portable.quantize_i8(rounding),
+            _ if whole => kernel.quantize_i16(rounding),
+            _ => Portable.quantize_i16(rounding),
         }
     }
 }
@@ -76,14 +80,16 @@ fn rounding(activations: Activations, slot: Slot, matrix: &Tensor) -> Activation
 pub(super) struct Product<'a> {
     matrix: Tensor,
     bias: Option<Tensor>,
-    inputs: Inputs<'a>,
+    inputs: Rounded<'a>,
 }
 
 /// Inputs of so many positions.
-enum Inputs<'a> {
+enum Rounded<'a> {
     F32(F32Inputs<'a>),
-    I16(I16Inputs<'a>),
-    I8(I8Inputs<'a>),
+    I16(Inputs<'a>),
+    I8(Inputs<'a>),
+    /// They do not fit the matrix: its outputs are no numbers.
+    Missing,
 }
 
 impl<'a> Product<'a> {
@@ -96,15 +102,13 @@ impl<'a> Product<'a> {
         n: usize,
     ) -> Self {
         let n_in = matrix.tensor.cols;
+        let integers = || Inputs::new(part(words, ..n * input_words(n_in)), part(scales, ..n), n_in);
         let inputs = match matrix.rounding {
-            Activations::F32 => Inputs::F32(F32Inputs { values: part(floats, ..n * n_in) }),
-            Activations::I16 => {
-                Inputs::I16(I16Inputs { words: part(words, ..n * i16_words(n_in)), scales: part(scales, ..n) })
-            }
-            Activations::I8 => {
-                Inputs::I8(I8Inputs { words: part(words, ..n * i16_words(n_in)), scales: part(scales, ..n) })
-            }
+            Activations::F32 => F32Inputs::new(part(floats, ..n * n_in), n_in).map(Rounded::F32),
+            Activations::I16 => integers().map(Rounded::I16),
+            Activations::I8 => integers().map(Rounded::I8),
         };
+        let inputs = inputs.unwrap_or(Rounded::Missing);
         Self { matrix: matrix.tensor, bias, inputs }
     }
 
@@ -126,12 +130,9 @@ impl<'a> Product<'a> {
         } else {
             for run in pieces(rows.len(), source.max_read() / stride.max(1), 1) {
                 let bytes = source.read(offset + (rows.start + run.start) * stride, run.len() * stride)?;
-                let (out, rows) = (part_mut(out, run.start..), Rows { format, bytes, n_in });
-                match self.inputs {
-                    Inputs::F32(inputs) if FLOATS => kernel.matmul_f32(out, BLOCK_ROWS, inputs, rows),
-                    Inputs::I16(inputs) => kernel.matmul_i16(out, BLOCK_ROWS, inputs, rows),
-                    Inputs::I8(inputs) if I8_ACTIVATIONS => kernel.matmul_i8(out, BLOCK_ROWS, inputs, rows),
-                    _ => {}
+                let (out, rows) = (part_mut(out, run.start..), Rows::new(format, bytes, n_in));
+                if rows.and_then(|rows| self.multiply(kernel, out, rows)).is_none() {
+                    out.fill(f32::NAN);
                 }
             }
         }
@@ -143,6 +144,18 @@ impl<'a> Product<'a> {
         })
     }
 
+    /// Multiplies whole rows, `None` where the parts do not fit.
+    #[inline(always)]
+    fn multiply(&self, kernel: &impl Kernel, out: &mut [f32], rows: Rows<'_>) -> Option<()> {
+        match self.inputs {
+            Rounded::F32(inputs) if FLOATS => kernel.matmul_f32(F32Matmul::new(out, BLOCK_ROWS, inputs, rows)?),
+            Rounded::I16(inputs) => kernel.matmul_i16(Matmul::new(out, BLOCK_ROWS, inputs, rows)?),
+            Rounded::I8(inputs) if I8_ACTIVATIONS => kernel.matmul_i8(Matmul::new(out, BLOCK_ROWS, inputs, rows)?),
+            _ => return None,
+        }
+        Some(())
+    }
+
     /// One row, piece by piece: position `t` goes to `out[t * BLOCK_ROWS]`.
     fn long_row<S: Source>(
         &self,
@@ -151,19 +164,19 @@ impl<'a> Product<'a> {
         partial: &mut Partial<'_>,
         row: usize,
     ) -> Result<(), ReadError> {
-        let n_in = self.matrix.cols;
         let out = out.iter_mut().step_by(BLOCK_ROWS);
         let Some(packing) = self.matrix.format.packing() else {
-            let Inputs::F32(inputs) = self.inputs else { return Ok(()) };
+            let Rounded::F32(inputs) = self.inputs else { return missing(out) };
             return self.long_row_of_floats(out, inputs, source, partial.stripes, row);
         };
         let row_scale = read_scales(source, &self.matrix, packing, row, partial.group_scales)?;
         match self.inputs {
-            Inputs::F32(inputs) => {
-                let stripes = part_mut(partial.stripes, ..inputs.values.len() / n_in.max(1));
+            Rounded::Missing => return missing(out),
+            Rounded::F32(inputs) => {
+                let stripes = part_mut(partial.stripes, ..inputs.n());
                 stripes.fill([0.0; STRIPES]);
                 self.each_piece(packing, source, row, |piece, bytes| {
-                    for (stripes, x) in stripes.iter_mut().zip(part::rows(inputs.values, n_in)) {
+                    for (stripes, x) in stripes.iter_mut().zip(inputs.iter()) {
                         let groups =
                             piece_groups(packing, bytes, part(partial.group_scales, packing.n_groups(piece.start)..));
                         accumulate_groups(stripes, packing, part(x, piece.clone()), row_scale, groups);
@@ -171,15 +184,15 @@ impl<'a> Product<'a> {
                 })?;
                 out.zip(stripes).for_each(|(out, stripes)| *out = fold(*stripes));
             }
-            Inputs::I16(inputs) => {
-                let (positions, sums) = (inputs.iter(n_in), part_mut(partial.sums, ..inputs.scales.len()));
+            Rounded::I16(inputs) => {
+                let (positions, sums) = (inputs.i16(), part_mut(partial.sums, ..inputs.scales().len()));
                 let sums = self.long_sums(packing, positions, sums, source, partial.group_scales, row)?;
-                self.finish_row(packing, out, sums, row_scale, inputs.scales);
+                self.finish_row(packing, out, sums, row_scale, inputs.scales());
             }
-            Inputs::I8(inputs) => {
-                let (positions, sums) = (inputs.iter(n_in), part_mut(partial.sums, ..inputs.scales.len()));
+            Rounded::I8(inputs) => {
+                let (positions, sums) = (inputs.i8(), part_mut(partial.sums, ..inputs.scales().len()));
                 let sums = self.long_sums(packing, positions, sums, source, partial.group_scales, row)?;
-                self.finish_row(packing, out, sums, row_scale, inputs.scales);
+                self.finish_row(packing, out, sums, row_scale, inputs.scales());
             }
         }
         Ok(())
@@ -195,11 +208,11 @@ impl<'a> Product<'a> {
     ) -> Result<(), ReadError> {
         let Tensor { format, offset, stride, cols: n_in, .. } = self.matrix;
         let size = format.float_bytes();
-        let stripes = part_mut(stripes, ..inputs.values.len() / n_in.max(1));
+        let stripes = part_mut(stripes, ..inputs.n());
         stripes.fill([0.0; STRIPES]);
         for piece in pieces(n_in, source.max_read() / size, STRIPES) {
             let bytes = source.read(offset + row * stride + size * piece.start, size * piece.len())?;
-            for (stripes, x) in stripes.iter_mut().zip(part::rows(inputs.values, n_in)) {
+            for (stripes, x) in stripes.iter_mut().zip(inputs.iter()) {
                 accumulate_floats(stripes, format, part(x, piece.clone()), bytes);
             }
         }
@@ -255,6 +268,12 @@ impl<'a> Product<'a> {
             *out = finish(wide(*sum), packing, self.matrix.cols, row_scale, scale);
         }
     }
+}
+
+/// No numbers, where inputs are missing.
+fn missing<'o>(out: impl Iterator<Item = &'o mut f32>) -> Result<(), ReadError> {
+    out.for_each(|out| *out = f32::NAN);
+    Ok(())
 }
 
 /// A 64-bit sum out of its two words.

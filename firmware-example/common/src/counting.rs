@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::hint::black_box;
 
-use emberlm_core::format::{Format, Packing};
+use emberlm_core::format::Format;
 use emberlm_core::kernel::conformance::Width;
-use emberlm_core::kernel::{F32Inputs, I8Inputs, I16Inputs, Kernel, Rows};
+use emberlm_core::kernel::{F32Matmul, Kernel, Matmul, Rounding};
 use emberlm_core::ops::attention::HeadRows;
 use emberlm_core::ops::lanes::Lanes;
 use emberlm_core::ops::vector::Update;
@@ -92,26 +92,28 @@ impl<B: Board> Kernel for Counting<'_, B> {
         self
     }
 
-    fn quantize_i16(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
-        self.kernel.quantize_i16(words, scales, x, packing, n_in);
+    fn quantize_i16(&self, rounding: Rounding<'_>) {
+        self.kernel.quantize_i16(rounding);
     }
 
-    fn quantize_i8(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
-        self.kernel.quantize_i8(words, scales, x, packing, n_in);
+    fn quantize_i8(&self, rounding: Rounding<'_>) {
+        self.kernel.quantize_i8(rounding);
     }
 
-    fn matmul_f32(&self, out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>) {
-        self.count(|kernel| kernel.matmul_f32(out, out_stride, inputs, rows));
+    fn matmul_f32(&self, matmul: F32Matmul<'_>) {
+        self.count(|kernel| kernel.matmul_f32(matmul));
     }
 
-    fn matmul_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>) {
-        self.count(|kernel| kernel.matmul_i16(out, out_stride, inputs, rows));
-        self.products.add_outputs(rows.format, Width::I16, rows.iter().count() * inputs.scales.len());
+    fn matmul_i16(&self, matmul: Matmul<'_>) {
+        let (format, count) = (matmul.rows().format(), matmul.n_outputs());
+        self.count(|kernel| kernel.matmul_i16(matmul));
+        self.products.add_outputs(format, Width::I16, count);
     }
 
-    fn matmul_i8(&self, out: &mut [f32], out_stride: usize, inputs: I8Inputs<'_>, rows: Rows<'_>) {
-        self.count(|kernel| kernel.matmul_i8(out, out_stride, inputs, rows));
-        self.products.add_outputs(rows.format, Width::I8, rows.iter().count() * inputs.scales.len());
+    fn matmul_i8(&self, matmul: Matmul<'_>) {
+        let (format, count) = (matmul.rows().format(), matmul.n_outputs());
+        self.count(|kernel| kernel.matmul_i8(matmul));
+        self.products.add_outputs(format, Width::I8, count);
     }
 }
 

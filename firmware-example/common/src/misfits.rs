@@ -5,10 +5,9 @@ use alloc::vec;
 
 use emberlm_core::config::MAX_WIDTH;
 use emberlm_core::format::{Format, Packing};
-use emberlm_core::kernel::{I8Inputs, I16Inputs, Kernel, Rows};
+use emberlm_core::kernel::{F32Inputs, Inputs, Kernel, Matmul, Rounding, Rows};
 use emberlm_core::ops::attention::HeadRows;
 use emberlm_core::ops::lanes::Lanes;
-use emberlm_core::ops::quantize::i16_words;
 use emberlm_core::ops::vector::Update;
 
 use crate::ProgramError;
@@ -27,11 +26,7 @@ const INTEGERS: [Format; 5] = [Format::Q8, Format::Q6, Format::Q5, Format::Q4, F
 
 /// Makes them; says how many there were.
 pub(crate) fn call<K: Kernel>(kernel: &K) -> Result<usize, ProgramError> {
-    Ok(products(kernel)?
-        + large_products(kernel)?
-        + roundings(kernel)?
-        + heads(kernel.lanes())?
-        + vectors(kernel.lanes())?)
+    Ok(products(kernel)? + large_products()? + roundings(kernel)? + heads(kernel.lanes())? + vectors(kernel.lanes())?)
 }
 
 /// Memory with outputs in its middle.
@@ -47,10 +42,11 @@ impl<T: Copy + PartialEq> Guarded<T> {
     }
 }
 
+/// What can be made of parts that do not fit each other, or only just.
 fn products<K: Kernel>(kernel: &K) -> Result<usize, ProgramError> {
     let (mut out, words, scales) = (Guarded([7.0; 48]), [0x0101_0101; 192], [1.0; 6]);
     let bytes = Bytes([0x11; 272]);
-    let mut calls = 0;
+    let (mut calls, mut made) = (0, 0);
     for format in INTEGERS {
         for n_in in SIZES {
             for out_stride in SIZES {
@@ -58,51 +54,65 @@ fn products<K: Kernel>(kernel: &K) -> Result<usize, ProgramError> {
                     (0, 192, 6, 272),
                     (1, 192, 4, 68),
                     (9, 0, 6, 272),
-                    (16, 33, 4, 272),
+                    (16, 36, 4, 272),
+                    (16, 5, 1, 8),
                     (16, 192, 0, 272),
                     (16, 192, 6, 3),
                 ] {
-                    let (words, scales) = (&words[..n_words], &scales[..n_scales]);
-                    let rows = Rows { format, bytes: &bytes.0[..n_bytes], n_in };
-                    out.lend(n_out, |out| kernel.matmul_i16(out, out_stride, I16Inputs { words, scales }, rows))?;
-                    out.lend(n_out, |out| kernel.matmul_i8(out, out_stride, I8Inputs { words, scales }, rows))?;
+                    let inputs = Inputs::new(&words[..n_words], &scales[..n_scales], n_in);
+                    let rows = Rows::new(format, &bytes.0[..n_bytes], n_in);
+                    let parts = inputs.zip(rows);
+                    let mut multiply = |call: fn(&K, Matmul<'_>)| {
+                        out.lend(n_out, |out| {
+                            let matmul = parts.and_then(|(inputs, rows)| Matmul::new(out, out_stride, inputs, rows));
+                            made += usize::from(matmul.is_some());
+                            matmul.into_iter().for_each(|matmul| call(kernel, matmul));
+                        })
+                    };
+                    multiply(K::matmul_i16)?;
+                    multiply(K::matmul_i8)?;
                     calls += 2;
                 }
             }
         }
     }
-    Ok(calls)
+    if made > 0 && made < calls { Ok(calls) } else { Err(ProgramError::KernelReadElsewhere) }
 }
 
 /// As many positions as make the words that they need wrap to none.
-fn large_products<K: Kernel>(kernel: &K) -> Result<usize, ProgramError> {
-    let n_in = MAX_WIDTH as usize;
-    let (mut out, scales) = (Guarded([7.0; 48]), vec![1.0; MANY]);
-    // Of words, so that it lies at a multiple of four.
-    let bytes = vec![[0x11; 4]; Format::Q4.row_stride(n_in) / 4];
-    let rows = Rows { format: Format::Q4, bytes: bytes.as_flattened(), n_in };
-    out.lend(1, |out| kernel.matmul_i16(out, 0, I16Inputs { words: &[], scales: &scales }, rows))?;
-    // Activations that are not there can only count as zeros.
-    if out.0[16] == 7.0 || out.0[16] == 0.0 { Ok(1) } else { Err(ProgramError::KernelReadElsewhere) }
+fn large_products() -> Result<usize, ProgramError> {
+    let scales = vec![1.0; MANY];
+    let wraps = Inputs::new(&[], &scales, MAX_WIDTH as usize).is_some();
+    if wraps { Err(ProgramError::KernelReadElsewhere) } else { Ok(1) }
 }
 
 fn roundings<K: Kernel>(kernel: &K) -> Result<usize, ProgramError> {
     let (mut words, mut scales, x) = (Guarded([7; 48]), [0.0; 3], [1.5; 40]);
-    let mut calls = 0;
+    let (mut calls, mut made) = (0, 0);
     let sound = INTEGERS.into_iter().filter_map(Format::packing);
     // Groups that no format has.
     let odd = [0, 1, 7, 48, usize::MAX].map(|group| Packing { bits: 4, group, planes: (4, 0) });
     for packing in sound.chain(odd) {
         for n_in in SIZES {
-            for (n_words, n_scales, n_x) in [(0, 1, 40), (16, 0, 40), (16, 3, 0), (5, 3, 40), (i16_words(8), 1, 8)] {
-                let (scales, x) = (&mut scales[..n_scales], &x[..n_x]);
-                words.lend(n_words, |words| kernel.quantize_i16(words, scales, x, packing, n_in))?;
-                words.lend(n_words, |words| kernel.quantize_i8(words, scales, x, packing, n_in))?;
+            for (n_words, n_scales, n_x) in
+                [(0, 1, 40), (16, 0, 40), (16, 3, 0), (5, 3, 40), (5, 1, 8), (15, 3, 24), (3, 3, 3), (3, 1, 1)]
+            {
+                let scales = &mut scales[..n_scales];
+                let mut round = |call: fn(&K, Rounding<'_>)| {
+                    words.lend(n_words, |words| {
+                        let x = F32Inputs::new(&x[..n_x], n_in);
+                        let rounding = x.and_then(|x| Rounding::new(words, scales, x, packing));
+                        made += usize::from(rounding.is_some());
+                        rounding.into_iter().for_each(|rounding| call(kernel, rounding));
+                    })
+                };
+                round(K::quantize_i16)?;
+                round(K::quantize_i8)?;
                 calls += 2;
             }
         }
     }
-    Ok(calls)
+    if made > 0 && made < calls { Ok(calls) } else { Err(ProgramError::KernelReadElsewhere) }
 }
 
 fn heads(lanes: &impl Lanes) -> Result<usize, ProgramError> {

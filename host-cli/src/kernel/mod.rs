@@ -3,8 +3,7 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 
-use emberlm_core::format::Packing;
-use emberlm_core::kernel::{F32Inputs, I8Inputs, I16Inputs, Kernel, Portable, Rows};
+use emberlm_core::kernel::{F32Matmul, Kernel, Matmul, Portable, Rounding};
 use emberlm_core::ops::lanes::Plain;
 
 /// The fastest kernel that this processor can run.
@@ -55,23 +54,23 @@ impl Kernel for HostKernel {
         &Plain
     }
 
-    fn quantize_i16(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
-        dispatch!(self, quantize_i16(words, scales, x, packing, n_in));
+    fn quantize_i16(&self, rounding: Rounding<'_>) {
+        dispatch!(self, quantize_i16(rounding));
     }
 
-    fn quantize_i8(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
-        dispatch!(self, quantize_i8(words, scales, x, packing, n_in));
+    fn quantize_i8(&self, rounding: Rounding<'_>) {
+        dispatch!(self, quantize_i8(rounding));
     }
 
-    fn matmul_f32(&self, out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>) {
-        dispatch!(self, matmul_f32(out, out_stride, inputs, rows));
+    fn matmul_f32(&self, matmul: F32Matmul<'_>) {
+        dispatch!(self, matmul_f32(matmul));
     }
 
-    fn matmul_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>) {
-        dispatch!(self, matmul_i16(out, out_stride, inputs, rows));
+    fn matmul_i16(&self, matmul: Matmul<'_>) {
+        dispatch!(self, matmul_i16(matmul));
     }
 
-    fn matmul_i8(&self, out: &mut [f32], out_stride: usize, inputs: I8Inputs<'_>, rows: Rows<'_>) {
-        dispatch!(self, matmul_i8(out, out_stride, inputs, rows));
+    fn matmul_i8(&self, matmul: Matmul<'_>) {
+        dispatch!(self, matmul_i8(matmul));
     }
 }

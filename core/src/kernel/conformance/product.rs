@@ -1,9 +1,8 @@
 //! Products: every format by activations of every width.
 
 use super::{Mismatch, Random, bits};
-use crate::format::{Format, Packing};
-use crate::kernel::{F32Inputs, I8Inputs, I16Inputs, Kernel, Portable, Rows};
-use crate::ops::quantize::i16_words;
+use crate::format::Format;
+use crate::kernel::{self, F32Inputs, F32Matmul, Kernel, Matmul, Portable, Rounding, Rows, input_words};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -150,7 +149,7 @@ pub struct Product {
 /// Activations as a kernel wants them.
 #[derive(Debug)]
 pub struct Inputs<'p> {
-    floats: &'p [f32],
+    floats: F32Inputs<'p>,
     words: Vec<u32>,
     scales: Vec<f32>,
 }
@@ -178,18 +177,16 @@ impl Product {
 
     /// The activations, rounded by the kernel.
     pub fn inputs(&self, kernel: &impl Kernel, width: Width) -> Inputs<'_> {
-        let (mut words, mut scales) = (vec![0; self.n * i16_words(self.n_in)], vec![0.0; self.n]);
-        let packing: Option<Packing> = self.format.packing();
-        match (width, packing) {
-            (Width::I16, Some(packing)) => {
-                kernel.quantize_i16(&mut words, &mut scales, &self.floats, packing, self.n_in);
-            }
-            (Width::I8, Some(packing)) => {
-                kernel.quantize_i8(&mut words, &mut scales, &self.floats, packing, self.n_in);
-            }
+        let (mut words, mut scales) = (vec![0; self.n * input_words(self.n_in)], vec![0.0; self.n]);
+        let floats = F32Inputs::new(&self.floats, self.n_in).expect("whole positions");
+        let rounding =
+            self.format.packing().and_then(|packing| Rounding::new(&mut words, &mut scales, floats, packing));
+        match (width, rounding) {
+            (Width::I16, Some(rounding)) => kernel.quantize_i16(rounding),
+            (Width::I8, Some(rounding)) => kernel.quantize_i8(rounding),
             _ => {}
         }
-        Inputs { floats: &self.floats, words, scales }
+        Inputs { floats, words, scales }
     }
 
     /// Multiplies the first `n_rows` rows: row `r` of position `t` goes to `out[t * out_stride + r]`.
@@ -202,15 +199,15 @@ impl Product {
         width: Width,
         n_rows: usize,
     ) {
-        let Inputs { floats: values, words, scales } = inputs;
         let start = self.rows.as_ptr().align_offset(4);
         let bytes = &self.rows[start..start + n_rows * self.format.row_stride(self.n_in)];
-        let rows = Rows { format: self.format, bytes, n_in: self.n_in };
-        match width {
-            Width::F32 => kernel.matmul_f32(out, out_stride, F32Inputs { values }, rows),
-            Width::I16 => kernel.matmul_i16(out, out_stride, I16Inputs { words, scales }, rows),
-            Width::I8 => kernel.matmul_i8(out, out_stride, I8Inputs { words, scales }, rows),
+        let rows = Rows::new(self.format, bytes, self.n_in).expect("whole rows");
+        if width == Width::F32 {
+            return kernel.matmul_f32(F32Matmul::new(out, out_stride, inputs.floats, rows).expect("outputs"));
         }
+        let integers = kernel::Inputs::new(&inputs.words, &inputs.scales, self.n_in).expect("whole positions");
+        let matmul = Matmul::new(out, out_stride, integers, rows).expect("outputs");
+        if width == Width::I16 { kernel.matmul_i16(matmul) } else { kernel.matmul_i8(matmul) }
     }
 
     /// The outputs' bits, and what lies between and behind them.

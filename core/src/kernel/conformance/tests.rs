@@ -1,6 +1,5 @@
 use super::*;
-use crate::format::Packing;
-use crate::kernel::{F32Inputs, I8Inputs, I16Inputs, Portable, Rows, Scalar};
+use crate::kernel::{F32Matmul, F32Parts, Matmul, Parts, Portable, Rounding, Scalar};
 use crate::ops::attention::HeadRows;
 use crate::ops::lanes::{Lanes, Plain};
 use crate::ops::vector::Update;
@@ -30,26 +29,29 @@ impl Kernel for Off {
         self
     }
 
-    fn quantize_i16(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
-        Portable.quantize_i16(words, scales, x, packing, n_in);
+    fn quantize_i16(&self, rounding: Rounding<'_>) {
+        Portable.quantize_i16(rounding);
     }
 
-    fn quantize_i8(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
-        Portable.quantize_i8(words, scales, x, packing, n_in);
+    fn quantize_i8(&self, rounding: Rounding<'_>) {
+        Portable.quantize_i8(rounding);
     }
 
-    fn matmul_f32(&self, out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>) {
-        Portable.matmul_f32(out, out_stride, inputs, rows);
+    fn matmul_f32(&self, matmul: F32Matmul<'_>) {
+        let F32Parts { out, out_stride, inputs, rows } = matmul.into_parts();
+        Portable.matmul_f32(F32Matmul::new(out, out_stride, inputs, rows).unwrap());
         self.off(0, out.first_mut());
     }
 
-    fn matmul_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>) {
-        Portable.matmul_i16(out, out_stride, inputs, rows);
+    fn matmul_i16(&self, matmul: Matmul<'_>) {
+        let Parts { out, out_stride, inputs, rows, .. } = matmul.into_parts();
+        Portable.matmul_i16(Matmul::new(out, out_stride, inputs, rows).unwrap());
         self.off(1, out.first_mut());
     }
 
-    fn matmul_i8(&self, out: &mut [f32], out_stride: usize, inputs: I8Inputs<'_>, rows: Rows<'_>) {
-        Portable.matmul_i8(out, out_stride, inputs, rows);
+    fn matmul_i8(&self, matmul: Matmul<'_>) {
+        let Parts { out, out_stride, inputs, rows, .. } = matmul.into_parts();
+        Portable.matmul_i8(Matmul::new(out, out_stride, inputs, rows).unwrap());
         // What lies behind the outputs is nobody's.
         self.off(2, out.last_mut());
     }

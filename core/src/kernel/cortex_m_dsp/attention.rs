@@ -11,7 +11,6 @@
 //! | [`f32_add_weighted`] | 8 lanes of 4 values | 43 | 144 |
 //! | [`f16_add_weighted`] | 8 lanes of 4 values | 75 | 160 |
 
-use crate::kernel::end;
 use crate::ops::attention::{self, HeadRows};
 use core::arch::naked_asm;
 
@@ -57,7 +56,8 @@ type HeadLoop = unsafe extern "C" fn(*mut f32, *const f32, *const u32, &Shape);
 /// are not there.
 #[inline(always)]
 fn shape(heads: HeadRows<'_>, dim: usize, lanes: usize, rows: usize) -> Option<Shape> {
-    let need = end(rows.checked_sub(1)?, heads.stride, dim / lanes);
+    // Products of any lengths of 32 bits are exact.
+    let need = rows.checked_sub(1)? as u64 * heads.stride as u64 + (dim / lanes) as u64;
     let fits = dim > 0 && dim.is_multiple_of(8) && need <= heads.words.len() as u64;
     fits.then_some(Shape { stride: heads.stride.wrapping_mul(4), eights: dim / 8, rows })
 }

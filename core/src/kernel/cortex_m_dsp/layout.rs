@@ -11,8 +11,9 @@
 
 use crate::features::BATCHES;
 use crate::format::Packing;
-use crate::ops::quantize::{I8_GROUP, Rounding, i16_words, low_bits, round_i8};
-use crate::part::{self, part, part_mut, split, split_mut};
+use crate::kernel::{Rounding, RoundingParts, input_words};
+use crate::ops::quantize::{self, I8_GROUP, low_bits, round_i8};
+use crate::part::{part_mut, split, split_mut};
 
 /// Sizes of tiles.
 pub const FOUR: usize = 4;
@@ -55,13 +56,14 @@ impl Group {
 
 /// Writes activations `x` `[positions][n_in]` as integers of 16 bits into `words` `[positions][i16_words]`, and their
 /// scales. `BYTES`: what they are rounded to is 8 bits under a scale a group, of which the product is written.
-pub fn quantize<const BYTES: bool>(words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
-    let (group, len) = (Group::new(packing), i16_words(n_in));
-    for (first, size) in tiles(scales.len().min(x.len().checked_div(n_in).unwrap_or_default())) {
+pub fn quantize<const BYTES: bool>(rounding: Rounding<'_>) {
+    let RoundingParts { words, scales, x, packing } = rounding.into_parts();
+    let (group, len) = (Group::new(packing), input_words(x.n_in()));
+    let mut positions = x.iter().zip(&mut *scales);
+    for (first, size) in tiles(x.n()) {
         let words = part_mut(words, first * len..(first + size) * len);
-        let positions = part::rows(part(x, first * n_in..), n_in).zip(part_mut(scales, first..)).take(size);
-        for (position, (x, scale)) in positions.enumerate() {
-            let rounding = if BYTES { Rounding::to_i8(x) } else { Rounding::to_i16(x) };
+        for (position, (x, scale)) in positions.by_ref().take(size).enumerate() {
+            let rounding = if BYTES { quantize::Rounding::to_i8(x) } else { quantize::Rounding::to_i16(x) };
             *scale = rounding.scale;
             let place = Place { position, size, group };
             if packing.is_nibbles() {
@@ -82,7 +84,12 @@ struct Place {
 
 impl Place {
     #[inline(never)]
-    fn write<const BYTES: bool, const NIBBLES: bool>(&self, words: &mut [u32], x: &[f32], rounding: &Rounding) {
+    fn write<const BYTES: bool, const NIBBLES: bool>(
+        &self,
+        words: &mut [u32],
+        x: &[f32],
+        rounding: &quantize::Rounding,
+    ) {
         let Self { position, size, group } = *self;
         let (full, rest) = x.as_chunks::<I8_GROUP>();
         let halves = group.columns / I8_GROUP;
@@ -146,7 +153,7 @@ struct Step {
 
 impl Step {
     #[inline(always)]
-    fn new<const BYTES: bool>(x: &[f32], rounding: &Rounding) -> Self {
+    fn new<const BYTES: bool>(x: &[f32], rounding: &quantize::Rounding) -> Self {
         let (scale, inverse) = if BYTES { rounding.group(x) } else { (1, rounding.inverse) };
         Self { inverse, scale }
     }

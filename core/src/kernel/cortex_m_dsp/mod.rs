@@ -19,15 +19,13 @@ mod unpack;
 #[cfg(target_abi = "eabihf")]
 mod vector;
 
-use super::{F32Inputs, I8Inputs, I16Inputs, Kernel, Portable, Rows};
-use crate::format::Packing;
+use super::{F32Matmul, Kernel, Matmul, Portable, Rounding};
 use crate::ops::attention::HeadRows;
 use crate::ops::lanes::Lanes;
 use crate::ops::vector::Update;
 #[cfg(not(target_abi = "eabihf"))]
 use crate::ops::{attention, vector};
 use core::arch::asm;
-use product::Product;
 
 /// For processors with the DSP extension: running it elsewhere is an undefined instruction.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,28 +39,25 @@ impl Kernel for CortexMDsp {
         self
     }
 
-    fn quantize_i16(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
-        layout::quantize::<false>(words, scales, x, packing, n_in);
+    fn quantize_i16(&self, rounding: Rounding<'_>) {
+        layout::quantize::<false>(rounding);
     }
 
-    fn quantize_i8(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
-        layout::quantize::<true>(words, scales, x, packing, n_in);
+    fn quantize_i8(&self, rounding: Rounding<'_>) {
+        layout::quantize::<true>(rounding);
     }
 
     #[inline(always)]
-    fn matmul_f32(&self, out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>) {
-        Portable.matmul_f32(out, out_stride, inputs, rows);
+    fn matmul_f32(&self, matmul: F32Matmul<'_>) {
+        Portable.matmul_f32(matmul);
     }
 
-    fn matmul_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>) {
-        if let Some(product) = Product::new(inputs, rows) {
-            product.multiply(out, out_stride, inputs.scales);
-        }
+    fn matmul_i16(&self, matmul: Matmul<'_>) {
+        product::multiply(matmul.into_parts());
     }
 
-    fn matmul_i8(&self, out: &mut [f32], out_stride: usize, inputs: I8Inputs<'_>, rows: Rows<'_>) {
-        let I8Inputs { words, scales } = inputs;
-        self.matmul_i16(out, out_stride, I16Inputs { words, scales }, rows);
+    fn matmul_i8(&self, matmul: Matmul<'_>) {
+        self.matmul_i16(matmul);
     }
 }
 

@@ -4,10 +4,8 @@ use super::finish::{Outputs, finish_rows};
 use super::layout::{FOUR, Group, TWO, tiles};
 use super::loops::{self, Loop, MAX_GROUPS, Run};
 use super::{smlad, sxtb16, sxtb16_rotated, unpack};
-use crate::config::MAX_WIDTH;
 use crate::format::Packing;
-use crate::kernel::{I16Inputs, PackedRow, Rows, Scaling, end, signed_bytes};
-use crate::ops::quantize::i16_words;
+use crate::kernel::{Inputs, PackedRow, Parts, Rows, Scaling, input_words, signed_bytes};
 use crate::part::{self, part, part_mut};
 use core::mem::MaybeUninit;
 use core::num::NonZero;
@@ -38,50 +36,39 @@ pub struct Product<'a> {
     plain: bool,
 }
 
-impl<'a> Product<'a> {
-    /// `None` where rows are of floats, of no weights or of too many, or what belongs to them is missing.
-    pub fn new(inputs: I16Inputs<'a>, rows: Rows<'a>) -> Option<Self> {
-        let (packing, n_in) = (rows.format.packing().filter(|_| rows.format.is_built())?, rows.n_in);
-        if n_in == 0 || n_in > MAX_WIDTH as usize {
-            return None;
+/// Every position with every row. The loops are handed addresses; what they rest on is that the parts fit each other.
+pub fn multiply(parts: Parts<'_>) {
+    let Parts { out, out_stride, inputs, rows, packing } = parts;
+    let product = Product::new(inputs, rows, packing);
+    let scales = inputs.scales();
+    for (first, size) in tiles(scales.len()) {
+        let (out, scales) = (part_mut(out, first * out_stride..), part(scales, first..));
+        match (size, scales) {
+            (FOUR, &[a, b, c, d, ..]) => product.by_positions(out, out_stride, first, [a, b, c, d]),
+            (TWO, &[a, b, ..]) => product.by_positions(out, out_stride, first, [a, b]),
+            (_, &[scale, ..]) => product.by_rows(out, first, scale),
+            _ => return,
         }
-        let (stride, len) = (rows.format.row_stride(n_in), i16_words(n_in));
-        let full = n_in.checked_div(packing.group)?;
+    }
+}
+
+impl<'a> Product<'a> {
+    fn new(inputs: Inputs<'a>, rows: Rows<'a>, packing: Packing) -> Self {
+        let n_in = rows.n_in();
+        let full = n_in.checked_div(packing.group).unwrap_or_default();
         let plain = !packing.has_two_planes() && full * packing.group == n_in && full <= MAX_GROUPS;
-        // The loops are handed addresses: this is what they rest on.
-        let all_there = end(inputs.scales.len(), len, 0) <= inputs.words.len() as u64
-            && rows.bytes.as_ptr().addr().is_multiple_of(4);
-        debug_assert!(all_there, "activations are missing, or rows lie elsewhere than at a multiple of 4");
-        all_there.then_some(Self {
+        Self {
             rows,
-            n_rows: rows.bytes.len().checked_div(stride)?,
-            words: inputs.words,
+            n_rows: rows.n(),
+            words: inputs.words(),
             packing,
             group: Group::new(packing),
             scaling: Scaling::new(packing, n_in),
-            stride,
-            len,
+            stride: rows.stride(),
+            len: input_words(n_in),
             full,
             scales: packing.row_bytes(n_in),
             plain,
-        })
-    }
-
-    /// Every position with every row: row `r`, position `t` goes to `out[t * out_stride + r]`.
-    pub fn multiply(&self, out: &mut [f32], out_stride: usize, scales: &[f32]) {
-        let all_there = end(scales.len().saturating_sub(1), out_stride, self.n_rows) <= out.len() as u64;
-        debug_assert!(all_there, "outputs are missing");
-        if !all_there {
-            return;
-        }
-        for (first, size) in tiles(scales.len()) {
-            let (out, scales) = (part_mut(out, first * out_stride..), part(scales, first..));
-            match (size, scales) {
-                (FOUR, &[a, b, c, d, ..]) => self.by_positions(out, out_stride, first, [a, b, c, d]),
-                (TWO, &[a, b, ..]) => self.by_positions(out, out_stride, first, [a, b]),
-                (_, &[scale, ..]) => self.by_rows(out, first, scale),
-                _ => return,
-            }
         }
     }
 
@@ -131,9 +118,9 @@ impl<'a> Product<'a> {
         scales: [f32; P],
     ) {
         let (out, row_scales) =
-            (part_mut(out, rows.start..), part(self.rows.bytes, (rows.start + 1) * self.stride - 2..));
+            (part_mut(out, rows.start..), part(self.rows.bytes(), (rows.start + 1) * self.stride - 2..));
         let over = Outputs { out: out.as_mut_ptr(), out_stride, row_scales: row_scales.as_ptr(), stride: self.stride };
-        // SAFETY: `multiply` made sure of the outputs of all rows at `P` positions, there are no more rows than
+        // SAFETY: there are outputs of all rows at `P` positions, no more rows than
         // `n_rows`, at least one, and as many sums are written.
         unsafe {
             finish_rows(over, rows.len(), sums.as_ptr().cast(), self.scaling, scales);
@@ -157,7 +144,7 @@ impl<'a> Product<'a> {
         if sums.len() < times * R * P {
             return;
         }
-        let row = part(self.rows.bytes, first * self.stride..).as_ptr();
+        let row = part(self.rows.bytes(), first * self.stride..).as_ptr();
         let run = Run {
             weights: row,
             x: part(self.words, t * self.len..).as_ptr(),
@@ -212,7 +199,7 @@ impl<'a> Product<'a> {
         let two_planes = self.packing.has_two_planes();
         let mut unpacked = unpack::Unpacked([0; ROWS * unpack::ROW]);
         let most = if two_planes { unpack::GROUPS } else { MAX_GROUPS };
-        let rows = part(self.rows.bytes, first * self.stride..(first + (n_rows - 1) * step + 1) * self.stride);
+        let rows = part(self.rows.bytes(), first * self.stride..(first + (n_rows - 1) * step + 1) * self.stride);
         *sums = [0; MOST_SUMS];
         for start in (0..self.full).step_by(most) {
             let groups = (self.full - start).min(most);
@@ -237,7 +224,7 @@ impl<'a> Product<'a> {
             unsafe { run(&over) };
             sums.iter_mut().zip(piece).for_each(|(sum, piece)| *sum += piece);
         }
-        if self.full * self.group.columns != self.rows.n_in {
+        if self.full * self.group.columns != self.rows.n_in() {
             self.add_rest(part_mut(sums, ..n_rows * p), p, first, step, t);
         }
     }
@@ -246,13 +233,13 @@ impl<'a> Product<'a> {
     #[cold]
     #[inline(never)]
     fn add_rest(&self, sums: &mut [i64], p: usize, first: usize, step: usize, t: usize) {
-        let m = self.rows.n_in - self.full * self.group.columns;
+        let m = self.rows.n_in() - self.full * self.group.columns;
         let Some(words) = NonZero::new(m.div_ceil(4) * 2) else { return };
         let (words, behind) = (words.get(), t * self.len + p * self.full * self.group.words);
         for (i, sums) in sums.chunks_mut(p.max(1)).enumerate() {
             let start = (first + i * step) * self.stride;
-            let row = part(self.rows.bytes, start..start + self.stride);
-            let row = PackedRow::new(row, self.packing, self.rows.n_in);
+            let row = part(self.rows.bytes(), start..start + self.stride);
+            let row = PackedRow::new(row, self.packing, self.rows.n_in());
             let Some((bytes, scale)) = row.groups(self.packing).nth(self.full) else { return };
             let mut buffer = [0; 32];
             let integers = signed_bytes(self.packing, bytes, m, &mut buffer);

@@ -12,13 +12,12 @@ mod round;
 use core::mem::MaybeUninit;
 
 use super::{
-    F32Inputs, I8Inputs, I8Position, I16Inputs, I16Position, Kernel, PackedRow, Portable, Position, Rows, Scaling, end,
-    sum,
+    F32Matmul, I8Position, I16Position, Kernel, Matmul, PackedRow, Parts, Portable, Position, Rounding, RoundingParts,
+    Scaling, input_words, sum,
 };
-use crate::config::MAX_WIDTH;
 use crate::format::{Format, Packing};
 use crate::ops::lanes::Plain;
-use crate::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
+use crate::ops::quantize::{i8_words, quantize_i8, quantize_i16};
 use crate::part::{part, part_mut, rows_mut};
 use finish::{RowSums, clear_eights};
 use layout::Layout;
@@ -42,55 +41,54 @@ impl Kernel for CortexMMve {
         &Plain
     }
 
-    fn quantize_i16(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
-        let layout = Layout::i16(n_in);
-        let positions = rows_mut(words, i16_words(n_in)).zip(crate::part::rows(x, n_in));
-        for ((words, x), scale) in positions.zip(scales) {
-            *scale = match x.as_chunks() {
+    fn quantize_i16(&self, rounding: Rounding<'_>) {
+        let RoundingParts { words, scales, x, packing } = rounding.into_parts();
+        let layout = Layout::i16(x.n_in());
+        for ((words, row), scale) in rows_mut(words, input_words(x.n_in())).zip(x.iter()).zip(scales) {
+            *scale = match row.as_chunks() {
                 (groups, []) => round::quantize_i16(words, groups),
-                _ => quantize_i16(words, x),
+                _ => quantize_i16(words, row),
             };
-            layout.arrange(words, packing, n_in);
+            layout.arrange(words, packing, x.n_in());
         }
     }
 
-    fn quantize_i8(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
-        let layout = Layout::i8(n_in);
-        let positions = rows_mut(words, i16_words(n_in)).zip(crate::part::rows(x, n_in));
-        for ((words, x), scale) in positions.zip(scales) {
-            *scale = match x.as_chunks() {
+    fn quantize_i8(&self, rounding: Rounding<'_>) {
+        let RoundingParts { words, scales, x, packing } = rounding.into_parts();
+        let layout = Layout::i8(x.n_in());
+        for ((words, row), scale) in rows_mut(words, input_words(x.n_in())).zip(x.iter()).zip(scales) {
+            *scale = match row.as_chunks() {
                 (groups, []) => round::quantize_i8(words, groups),
-                _ => quantize_i8(part_mut(words, ..i8_words(n_in)), x),
+                _ => quantize_i8(part_mut(words, ..i8_words(row.len())), row),
             };
-            layout.arrange(words, packing, n_in);
+            layout.arrange(words, packing, x.n_in());
         }
     }
 
     #[inline(always)]
-    fn matmul_f32(&self, out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>) {
-        Portable.matmul_f32(out, out_stride, inputs, rows);
+    fn matmul_f32(&self, matmul: F32Matmul<'_>) {
+        Portable.matmul_f32(matmul);
     }
 
-    fn matmul_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>) {
-        multiply(out, out_stride, inputs.words, inputs.scales, rows, false);
+    fn matmul_i16(&self, matmul: Matmul<'_>) {
+        multiply(matmul.into_parts(), false);
     }
 
-    fn matmul_i8(&self, out: &mut [f32], out_stride: usize, inputs: I8Inputs<'_>, rows: Rows<'_>) {
-        multiply(out, out_stride, inputs.words, inputs.scales, rows, true);
+    fn matmul_i8(&self, matmul: Matmul<'_>) {
+        multiply(matmul.into_parts(), true);
     }
 }
 
-/// The product of rows with positions, each of [`i16_words`]. What follows from a format is known at compile time: a
-/// block of rows is so soon multiplied that it counts.
+/// The product of rows with positions. What follows from a format is known at compile time: a block of rows is so soon
+/// multiplied that it counts.
 #[inline(always)]
-fn multiply(out: &mut [f32], out_stride: usize, words: &[u32], scales: &[f32], rows: Rows<'_>, is_i8: bool) {
+fn multiply(parts: Parts<'_>, is_i8: bool) {
     macro_rules! formats {
         ($($format:ident)*) => {
-            match rows.format {
+            match parts.rows.format() {
                 $(Format::$format => {
                     if let Some(packing) = const { Format::$format.packing() } {
-                        let rows = Rows { format: Format::$format, ..rows };
-                        multiply_packed(out, out_stride, words, scales, rows, packing, is_i8);
+                        multiply_packed(Parts { packing, ..parts }, Format::$format, is_i8);
                     }
                 })*
                 Format::F32 | Format::F16 => {}
@@ -132,35 +130,17 @@ impl Loops {
     }
 }
 
-/// [`multiply`] with a format's packing.
+/// [`multiply`] of a format.
 #[inline(always)]
-fn multiply_packed(
-    out: &mut [f32],
-    out_stride: usize,
-    words: &[u32],
-    scales: &[f32],
-    rows: Rows<'_>,
-    packing: Packing,
-    is_i8: bool,
-) {
-    if rows.n_in > MAX_WIDTH as usize {
-        return;
-    }
-    let layout = if is_i8 { Layout::i8(rows.n_in) } else { Layout::i16(rows.n_in) };
-    let (stride, len) = (rows.format.row_stride(rows.n_in), i16_words(rows.n_in));
-    let n_rows = rows.bytes.len() / stride.max(1);
-    // The loops are handed addresses: this is what they rest on.
-    let there = end(scales.len(), len, 0) <= words.len() as u64
-        && rows.bytes.as_ptr().addr().is_multiple_of(4)
-        && end(scales.len().saturating_sub(1), out_stride, n_rows) <= out.len() as u64;
-    debug_assert!(there, "activations, rows or outputs are missing");
-    if !there {
-        return;
-    }
-    let full = rows.n_in / packing.group;
-    let product = Product { words, rows, packing, layout, stride, len, full };
+fn multiply_packed(parts: Parts<'_>, format: Format, is_i8: bool) {
+    let Parts { out, out_stride, inputs, rows, packing } = parts;
+    let (words, scales, n_in, bytes) = (inputs.words(), inputs.scales(), rows.n_in(), rows.bytes());
+    let layout = if is_i8 { Layout::i8(n_in) } else { Layout::i16(n_in) };
+    let (stride, len) = (format.row_stride(n_in), input_words(n_in));
+    let (n_rows, full) = (bytes.len() / stride.max(1), n_in / packing.group);
+    let product = Product { words, bytes, n_in, packing, layout, stride, len, full };
     let loops = Loops::new(packing, is_i8);
-    let scaling = Scaling::new(packing, rows.n_in);
+    let scaling = Scaling::new(packing, n_in);
     let mut room = [const { MaybeUninit::<[i64; 8]>::uninit() }; BLOCK / 8 * POSITIONS];
     let mut t = 0;
     while t < scales.len() {
@@ -169,7 +149,7 @@ fn multiply_packed(
         let mut start = 0;
         while start < n_rows {
             let n = BLOCK.min(n_rows - start);
-            // SAFETY: `there` says that positions from `t` on, rows from `start` on and their outputs are; two rows have
+            // SAFETY: the parts fit: there are positions from `t` on, rows from `start` on and their outputs; two rows have
             // a pair of sums for each position.
             unsafe {
                 clear_eights(room.as_mut_ptr(), n.div_ceil(8) * positions);
@@ -178,14 +158,14 @@ fn multiply_packed(
                     Some(run) => product.by_positions(run, sums, start, n, t),
                     None => product.by_rows(&loops, sums, start, n, t),
                 }
-                if full * packing.group != rows.n_in {
+                if full * packing.group != n_in {
                     product.add_rest(sums, start, n, t, positions);
                 }
                 for i in 0..positions {
                     let sums = RowSums {
                         sums: sums.add(2 * i),
                         pitch: 16 * positions,
-                        scales: rows.bytes.as_ptr().add((start + 1) * stride - 2).cast(),
+                        scales: bytes.as_ptr().add((start + 1) * stride - 2).cast(),
                         stride,
                         rows: n,
                         shift: scaling.shift,
@@ -204,7 +184,9 @@ fn multiply_packed(
 #[derive(Clone, Copy)]
 struct Product<'a> {
     words: &'a [u32],
-    rows: Rows<'a>,
+    /// `[rows][stride]`, each of `n_in` weights.
+    bytes: &'a [u8],
+    n_in: usize,
     packing: Packing,
     layout: Layout,
     /// Bytes from row to row, and words from position to position.
@@ -229,10 +211,10 @@ impl Product<'_> {
     unsafe fn tile(self, sums: *mut i64, start: usize, t: usize, first: usize) -> Tile {
         // SAFETY: the caller's.
         unsafe {
-            let row = self.rows.bytes.as_ptr().add(start * self.stride);
+            let row = self.bytes.as_ptr().add(start * self.stride);
             let x = self.words.as_ptr().add(t * self.len);
             Tile {
-                scales: row.add(self.packing.row_bytes(self.rows.n_in) + first),
+                scales: row.add(self.packing.row_bytes(self.n_in) + first),
                 stride: self.stride,
                 weights: row.add(first * self.packing.group_bytes(self.packing.group)),
                 x: x.add(self.layout.word(first * self.packing.group)),
@@ -304,9 +286,9 @@ impl Product<'_> {
     #[cold]
     #[inline(never)]
     unsafe fn add_rest(self, sums: *mut i64, start: usize, n: usize, t: usize, positions: usize) {
-        let n_in = self.rows.n_in;
+        let n_in = self.n_in;
         let first = self.full * self.packing.group;
-        for (r, row) in self.rows.iter().skip(start).take(n).enumerate() {
+        for (r, row) in crate::part::rows(self.bytes, self.stride).skip(start).take(n).enumerate() {
             let groups = || PackedRow::new(row, self.packing, n_in).groups(self.packing).skip(self.full);
             for i in 0..positions {
                 let words = part(self.words, (t + i) * self.len..);

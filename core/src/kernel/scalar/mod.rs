@@ -32,12 +32,15 @@ mod riscv;
 mod tile;
 mod unpack;
 
-use super::{F32Inputs, I8Inputs, I16Inputs, Kernel, PackedRow, Portable, Rows, Scaling, row_scale, signed_bytes};
+use super::{
+    F32Matmul, Kernel, Matmul, PackedRow, Parts, Portable, Rounding, RoundingParts, Rows, Scaling, input_words,
+    row_scale, signed_bytes,
+};
 use crate::features::{Q4, Q8};
 use crate::format::{MIN_GROUP, Packing};
 use crate::ops::attention::HeadRows;
 use crate::ops::lanes::{Lanes, Plain};
-use crate::ops::quantize::{i16_words, quantize_i16};
+use crate::ops::quantize::quantize_i16;
 use crate::ops::vector::Update;
 use crate::part::{self, part, put, rows_mut, split_mut};
 use core::cfg_select;
@@ -84,9 +87,10 @@ impl Kernel for Scalar {
     }
 
     /// Leaves the activations where they are. Under nibbles, each full group's sum goes to the group's spare word.
-    fn quantize_i16(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
-        let positions = rows_mut(words, i16_words(n_in)).zip(part::rows(x, n_in));
-        for ((words, x), scale) in positions.zip(scales) {
+    fn quantize_i16(&self, rounding: Rounding<'_>) {
+        let RoundingParts { words, scales, x, packing } = rounding.into_parts();
+        let n_in = x.n_in();
+        for ((words, x), scale) in rows_mut(words, input_words(n_in)).zip(x.iter()).zip(scales) {
             *scale = quantize_i16(words, x);
             if packing.is_nibbles() {
                 let (words, spare) = split_mut(words, n_in.div_ceil(4) * 2);
@@ -99,21 +103,23 @@ impl Kernel for Scalar {
     }
 
     #[inline(always)]
-    fn quantize_i8(&self, words: &mut [u32], scales: &mut [f32], x: &[f32], packing: Packing, n_in: usize) {
-        Portable.quantize_i8(words, scales, x, packing, n_in);
+    fn quantize_i8(&self, rounding: Rounding<'_>) {
+        Portable.quantize_i8(rounding);
     }
 
     #[inline(always)]
-    fn matmul_f32(&self, out: &mut [f32], out_stride: usize, inputs: F32Inputs<'_>, rows: Rows<'_>) {
-        Portable.matmul_f32(out, out_stride, inputs, rows);
+    fn matmul_f32(&self, matmul: F32Matmul<'_>) {
+        Portable.matmul_f32(matmul);
     }
 
-    fn matmul_i16(&self, out: &mut [f32], out_stride: usize, inputs: I16Inputs<'_>, rows: Rows<'_>) {
-        matmul(out, out_stride, inputs.iter(rows.n_in), inputs.scales, rows);
+    fn matmul_i16(&self, matmul: Matmul<'_>) {
+        let parts = matmul.into_parts();
+        multiply(parts.inputs.i16(), parts);
     }
 
-    fn matmul_i8(&self, out: &mut [f32], out_stride: usize, inputs: I8Inputs<'_>, rows: Rows<'_>) {
-        matmul(out, out_stride, inputs.iter(rows.n_in), inputs.scales, rows);
+    fn matmul_i8(&self, matmul: Matmul<'_>) {
+        let parts = matmul.into_parts();
+        multiply(parts.inputs.i8(), parts);
     }
 }
 
@@ -165,21 +171,16 @@ impl Lanes for Scalar {
 
 /// Two positions at a time, and the last one alone where their number is odd.
 #[inline(always)]
-fn matmul<X: Tiled>(
-    out: &mut [f32],
-    out_stride: usize,
-    mut positions: impl Iterator<Item = X>,
-    scales: &[f32],
-    rows: Rows<'_>,
-) {
-    let Some(packing) = rows.format.packing() else { return };
+fn multiply<X: Tiled>(mut positions: impl Iterator<Item = X>, parts: Parts<'_>) {
+    let Parts { out, out_stride, inputs, rows, packing } = parts;
     let product = Product {
         packing,
-        full: rows.n_in.checked_div(packing.group).unwrap_or_default(),
-        scales: packing.row_bytes(rows.n_in),
-        stride: rows.format.row_stride(rows.n_in),
+        full: rows.n_in().checked_div(packing.group).unwrap_or_default(),
+        scales: packing.row_bytes(rows.n_in()),
+        stride: rows.stride(),
         rows,
     };
+    let scales = inputs.scales();
     let (pairs, last) = scales.as_chunks::<2>();
     let mut out = out.chunks_mut((2 * out_stride).max(1));
     for (&scales, out) in pairs.iter().zip(&mut out) {
@@ -234,13 +235,13 @@ impl Product<'_> {
         x: [X; P],
         scales: [f32; P],
     ) {
-        if !x.iter().all(|x| x.covers(self.rows.n_in)) {
+        if !x.iter().all(|x| x.covers(self.rows.n_in())) {
             return;
         }
-        let scaling = Scaling::new(self.packing, self.rows.n_in);
+        let scaling = Scaling::new(self.packing, self.rows.n_in());
         let units = scales.map(|scale| scaling.unit(scale));
         let mut outputs = Outputs { out, stride: out_stride, units, scaling };
-        for (first, bytes) in (0..).step_by(R).zip(self.rows.bytes.chunks((R * self.stride).max(1))) {
+        for (first, bytes) in (0..).step_by(R).zip(self.rows.bytes().chunks((R * self.stride).max(1))) {
             if bytes.len() == R * self.stride {
                 self.tile::<_, R, P>(&mut outputs, first, bytes, &x);
             } else {
@@ -303,7 +304,7 @@ impl Product<'_> {
             4 if Q4 => self.each_group(&mut sums, rows, |dots, g| {
                 // SAFETY: the full groups are there.
                 let (weights, columns) = unsafe { (chunks(rows, g), columns::<32, _, _>(x, g)) };
-                let offsets = x.each_ref().map(|x| -8 * x.sum(g, self.rows.n_in));
+                let offsets = x.each_ref().map(|x| -8 * x.sum(g, self.rows.n_in()));
                 add_scaled(dots, columns, |dots, x| {
                     dots.iter_mut().for_each(|dots| *dots = offsets);
                     nibbles(dots, weights, x);
@@ -322,7 +323,7 @@ impl Product<'_> {
                 add_scaled(dots, x, |dots, x| bytes(dots, weights, x));
             }),
         }
-        if self.full * self.packing.group < self.rows.n_in {
+        if self.full * self.packing.group < self.rows.n_in() {
             for (sums, row) in sums.iter_mut().zip(rows) {
                 sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += self.rest(row, *x));
             }
@@ -355,11 +356,11 @@ impl Product<'_> {
     #[cold]
     #[inline(never)]
     fn rest<X: Tiled>(&self, row: &[u8], x: X) -> i64 {
-        let row = PackedRow::new(row, self.packing, self.rows.n_in);
+        let row = PackedRow::new(row, self.packing, self.rows.n_in());
         let first = self.full * self.packing.group;
         let Some((bytes, scale)) = row.groups(self.packing).nth(self.full) else { return 0 };
         let mut buffer = [0; 32];
-        x.from(first).dot(signed_bytes(self.packing, bytes, self.rows.n_in - first, &mut buffer)) * i64::from(scale)
+        x.from(first).dot(signed_bytes(self.packing, bytes, self.rows.n_in() - first, &mut buffer)) * i64::from(scale)
     }
 }
 
