@@ -1,15 +1,38 @@
 //! From what a user asks for to the formats of a checkpoint's matrices.
 
+use emberlm_core::blob::Slot;
 use emberlm_core::format::Format;
 
+use super::auto::Sensitivities;
+use super::calibrate::Windows;
+use super::formats::{Choice, Formats, Settled, TiedConflict, Weights};
+use super::quantized::QuantizeError;
+use super::room::{BudgetTooSmall, FORMATS, Room};
+use super::trial::Trial;
 use crate::checkpoint::Checkpoint;
-use crate::console::Console;
-use crate::convert::auto::{Sensitivities, parts};
-use crate::convert::calibrate::Windows;
-use crate::convert::formats::{Choice, Formats, Settled, Weights};
-use crate::convert::room::{FORMATS, Room};
-use crate::convert::trial::Trial;
-use crate::error::Error;
+
+/// Why a choice comes to no formats.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FormatsError {
+    /// One matrix is given two formats.
+    #[error("{choice}: {conflict}")]
+    Conflict {
+        /// What was chosen.
+        choice: Choice,
+        /// The formats.
+        conflict: TiedConflict,
+    },
+    /// The budget cannot be met.
+    #[error(transparent)]
+    Budget(#[from] BudgetTooSmall),
+    /// What formats cost cannot be measured.
+    #[error(transparent)]
+    Measure(#[from] QuantizeError),
+    /// There is nothing to measure on.
+    #[error("formats by budget are measured on a text: `--calibrate none` leaves none")]
+    NoText,
+}
 
 /// Finds formats; what that takes to measure is measured once.
 #[derive(Debug)]
@@ -17,7 +40,6 @@ pub struct Finder<'f> {
     checkpoint: &'f Checkpoint,
     windows: Option<&'f Windows>,
     tokenizer_bytes: usize,
-    console: Console,
     sensitivities: Option<Sensitivities<'f>>,
 }
 
@@ -25,64 +47,42 @@ pub struct Finder<'f> {
 ///
 /// # Errors
 /// One matrix is given two formats.
-pub fn have_integers(choice: Choice, checkpoint: &Checkpoint) -> Result<bool, Error> {
+pub fn have_integers(choice: Choice, checkpoint: &Checkpoint) -> Result<bool, FormatsError> {
     Ok(settled(choice, checkpoint)?.or(Format::Q8).has_integers())
 }
 
-fn settled(choice: Choice, checkpoint: &Checkpoint) -> Result<Settled, Error> {
+fn settled(choice: Choice, checkpoint: &Checkpoint) -> Result<Settled, FormatsError> {
     let settled = choice.settled(checkpoint.config(), checkpoint.is_tied());
-    settled.map_err(|conflict| Error::Usage(format!("{choice}: {conflict}")))
+    settled.map_err(|conflict| FormatsError::Conflict { choice, conflict })
 }
 
 impl<'f> Finder<'f> {
     /// For `checkpoint`, calibrated on `windows`, and blobs with a tokeniser section of so many bytes.
-    pub const fn new(
-        checkpoint: &'f Checkpoint,
-        windows: Option<&'f Windows>,
-        tokenizer_bytes: usize,
-        console: Console,
-    ) -> Self {
-        Self { checkpoint, windows, tokenizer_bytes, console, sensitivities: None }
+    pub const fn new(checkpoint: &'f Checkpoint, windows: Option<&'f Windows>, tokenizer_bytes: usize) -> Self {
+        Self { checkpoint, windows, tokenizer_bytes, sensitivities: None }
     }
 
-    /// The formats of a blob.
+    /// The formats of a blob. Tells `measured` of each of the checkpoint's [`parts`](super::auto::parts) whose formats
+    /// were tried out, where that is called for.
     ///
     /// # Errors
     /// One matrix is given two formats; a budget cannot be met, or there is no text to measure on.
-    pub fn find(&mut self, choice: Choice) -> Result<Formats, Error> {
+    pub fn find(&mut self, choice: Choice, measured: impl FnMut(&[Slot])) -> Result<Formats, FormatsError> {
         let settled = settled(choice, self.checkpoint)?;
         let budget = match choice.weights {
             Weights::Format(format) => return Ok(settled.or(format)),
             Weights::Auto(budget) => budget,
         };
         // A text is called for before a budget that is too small: both are said before anything is measured.
-        let windows = self.windows.ok_or_else(no_text)?;
-        let room = Room::new(self.checkpoint, &settled, budget, self.tokenizer_bytes);
-        let room = room.map_err(|error| Error::Usage(error.to_string()))?;
+        let windows = self.windows.ok_or(FormatsError::NoText)?;
+        let room = Room::new(self.checkpoint, &settled, budget, self.tokenizer_bytes)?;
         if room.fits(FORMATS[0]) {
             return Ok(settled.or(FORMATS[0]));
         }
-        let measured = match self.sensitivities.take() {
-            Some(measured) => measured,
-            None => self.measure(windows)?,
+        let sensitivities = match self.sensitivities.take() {
+            Some(sensitivities) => sensitivities,
+            None => Sensitivities::measure(Trial::of_text(self.checkpoint, windows), measured)?,
         };
-        let formats = measured.formats(&room);
-        self.sensitivities = Some(measured);
-        formats.map_err(|error| Error::Usage(error.to_string()))
+        Ok(self.sensitivities.insert(sensitivities).formats(&room)?)
     }
-
-    fn measure(&self, windows: &Windows) -> Result<Sensitivities<'f>, Error> {
-        let parts = parts(self.checkpoint).len() as u64;
-        let bar = self.console.progress(parts, "measuring");
-        let trial = Trial::of_text(self.checkpoint, windows);
-        let measured = Sensitivities::measure(trial, |part| {
-            bar.name(format!("measured {}", part[0]));
-            bar.advance(1);
-        });
-        measured.map_err(|error| Error::Usage(error.to_string()))
-    }
-}
-
-fn no_text() -> Error {
-    Error::Usage("formats by budget are measured on a text: `--calibrate none` leaves none".into())
 }

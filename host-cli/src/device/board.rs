@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::DeviceError;
-use crate::files::{FileError, Wanted, read};
+use crate::ground::files::{FileError, Wanted, read};
 
 /// Memory that the host fills before a program starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,9 +10,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Board, DeviceError};
-use crate::shown;
-use crate::signals::{self, Guard, Undo};
-use crate::text_stream::TextStream;
+use crate::ground::shown;
+use crate::ground::signals::{self, Guard, Undo};
+use crate::text::stream::TextStream;
 
 /// More output than any report is long.
 const MAX_OUTPUT: u64 = 4 << 20;

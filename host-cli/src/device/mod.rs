@@ -16,7 +16,7 @@ use std::time::Duration;
 use emberlm_core::config::TokenId;
 use emberlm_request::{Header, encode, encoded_len};
 
-use crate::files::temporary::TemporaryFolder;
+use crate::ground::files::temporary::TemporaryFolder;
 
 pub use board::{BOARDS, Board, Family, Region};
 pub use error::DeviceError;

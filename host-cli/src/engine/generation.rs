@@ -5,19 +5,17 @@ use std::time::{Duration, Instant};
 use emberlm_core::config::TokenId;
 use emberlm_core::generate::{GenerateError, Generation, WhenFull};
 use emberlm_core::kv_cache::KvType;
-use emberlm_core::sample::{Sampler, Settings};
+use emberlm_core::sample::{Sampler, Settings, SettingsError};
 use serde::Serialize;
 
-use crate::engine::Memory;
-use crate::error::Error;
-use crate::evaluate::BATCH;
-use crate::input::check_ids;
-use crate::kernel::HostKernel;
-use crate::memory;
-use crate::model_file::Blob;
-use crate::signals;
-use crate::text_stream::TextStream;
-use crate::tokenizer::Tokenizer;
+use super::blob::{Blob, BlobError};
+use super::kernel::HostKernel;
+use super::memory::{BATCH, Memory};
+use crate::ground::memory::{self, MemoryError};
+use crate::ground::signals;
+use crate::text::input::{InputError, check_ids};
+use crate::text::stream::TextStream;
+use crate::text::tokenizer::{Tokenizer, TokenizerError};
 
 /// GPT-2's token for the end of a text, at which generation ends on every board too.
 pub const END_OF_TEXT: &[u8] = b"<|endoftext|>";
@@ -86,6 +84,30 @@ pub struct Generated {
     pub rest: Duration,
 }
 
+/// Why no text follows.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The prompt cannot be represented.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The prompt is not of the model.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A setting is out of its range.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The blob is refused.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// The context takes more memory than there is.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// No token follows.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
+}
+
 /// A model, its tokenizer and memory for a text.
 pub struct Writer<'m> {
     blob: &'m Blob,
@@ -111,7 +133,7 @@ impl<'m> Writer<'m> {
         ends: &[TokenId],
         kv_type: KvType,
         n_ctx: usize,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, BlobError> {
         let n_vocab = blob.model()?.config().n_vocab;
         let end_of_text = (0..n_vocab).rev().find(|&id| tokenizer.token_bytes(id).as_deref() == Some(END_OF_TEXT));
         let ends = end_of_text.into_iter().chain(ends.iter().copied()).collect();
@@ -119,7 +141,7 @@ impl<'m> Writer<'m> {
     }
 
     /// Takes memory for `positions`, no more than the context, where there is less.
-    fn take_memory(&mut self, positions: usize) -> Result<(), Error> {
+    fn take_memory(&mut self, positions: usize) -> Result<(), WriteError> {
         const ADVICE: &str = "; a shorter context takes less: --n-ctx N";
         if self.memory.as_ref().is_none_or(|&(have, _)| have < positions) {
             self.memory = None;
@@ -132,19 +154,11 @@ impl<'m> Writer<'m> {
         Ok(())
     }
 
-    /// Writes what follows `prompt`, from a fresh context; `out` hears each piece of text as soon as it is certain.
-    ///
-    /// # Errors
-    /// The prompt cannot be represented or does not fit, a setting is out of its range, the model fails, or `out` does.
-    pub fn write(
-        &mut self,
-        prompt: &str,
-        request: &Request,
-        mut out: impl FnMut(&str) -> Result<(), Error>,
-    ) -> Result<Generated, Error> {
+    /// The prompt's tokens, what chooses the next ones, and what happens when the context is full, with memory for all.
+    fn prepare(&mut self, prompt: &str, request: &Request) -> Result<(Vec<TokenId>, Sampler, WhenFull), WriteError> {
         let tokens = self.tokenizer.encode(prompt).map_err(|error| error.in_text(PROMPT))?;
         check_ids(PROMPT, &tokens, Some(self.tokenizer), self.blob.model()?.config().n_vocab)?;
-        let sampler = Sampler::new(request.settings).map_err(|error| Error::Usage(error.to_string()))?;
+        let sampler = Sampler::new(request.settings)?;
         if tokens.is_empty() {
             return Err(GenerateError::NoPrompt.into());
         }
@@ -159,12 +173,28 @@ impl<'m> Writer<'m> {
             when_full => when_full,
         };
         self.take_memory(all.min(n_ctx))?;
+        Ok((tokens, sampler, when_full))
+    }
+
+    /// Writes what follows `prompt`, from a fresh context; `out` hears each piece of text as soon as it is certain.
+    ///
+    /// # Errors
+    /// The prompt cannot be represented or does not fit, a setting is out of its range, the model fails, or `out` does.
+    pub fn write<E: From<WriteError>>(
+        &mut self,
+        prompt: &str,
+        request: &Request,
+        mut out: impl FnMut(&str) -> Result<(), E>,
+    ) -> Result<Generated, E> {
+        let (tokens, sampler, when_full) = self.prepare(prompt, request)?;
+        let n_ctx = self.n_ctx;
         let (_, memory) = self.memory.as_mut().expect("memory was just taken");
-        let mut session = memory.session(self.blob.model()?, HostKernel::detect());
-        let mut generation = Generation::new(&mut session, sampler, &mut self.context, when_full)?;
+        let mut session = memory.session(self.blob.model().map_err(WriteError::from)?, HostKernel::detect());
+        let generation = Generation::new(&mut session, sampler, &mut self.context, when_full);
+        let mut generation = generation.map_err(WriteError::from)?;
         generation.append(&tokens).map_err(|error| match error {
-            GenerateError::PromptTooLong { need, .. } => GenerateError::PromptTooLong { need, have: n_ctx },
-            other => other,
+            GenerateError::PromptTooLong { need, .. } => GenerateError::PromptTooLong { need, have: n_ctx }.into(),
+            other => WriteError::from(other),
         })?;
         let mut stream = TextStream::new(&request.stops);
         let mut made = Generated {
@@ -182,7 +212,7 @@ impl<'m> Writer<'m> {
                 made.stopped = Stopped::Interrupted;
                 break;
             }
-            let Some(drawn) = generation.next_token()? else {
+            let Some(drawn) = generation.next_token().map_err(WriteError::from)? else {
                 made.stopped = Stopped::ContextFull;
                 break;
             };
@@ -214,7 +244,7 @@ impl Generated {
         (!self.nlls.is_empty()).then(|| sum / self.nlls.len() as f64 / std::f64::consts::LN_2)
     }
 
-    fn tell(&mut self, text: &str, out: &mut impl FnMut(&str) -> Result<(), Error>) -> Result<(), Error> {
+    fn tell<E>(&mut self, text: &str, out: &mut impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
         self.text.push_str(text);
         if text.is_empty() { Ok(()) } else { out(text) }
     }

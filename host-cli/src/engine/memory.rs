@@ -1,65 +1,17 @@
-//! Core's sessions on the host: blobs mapped from files, and memory for sessions.
+//! Core's sessions on the host: memory for them, as much as their model takes.
 
-use crate::files::{FileError, mapped};
-use crate::memory::{self, MemoryError};
-use emberlm_core::blob::OpenError;
+use crate::ground::memory::{self, MemoryError};
 use emberlm_core::config::Config;
 use emberlm_core::kernel::Kernel;
 use emberlm_core::kv_cache::{KvCache, KvType};
 use emberlm_core::model::Model;
 use emberlm_core::scratch::{Batch, Scratch, ScratchSize};
 use emberlm_core::session::Session;
-use emberlm_core::source::{Mapped, Source, SourceError};
-use memmap2::Mmap;
-use std::path::Path;
+use emberlm_core::source::Source;
 
-/// A blob's file, mapped.
-#[derive(Debug)]
-pub struct BlobFile(Mmap);
-
-/// Why a blob's file is of no use.
-#[derive(Debug, thiserror::Error)]
-pub enum BlobError {
-    /// It cannot be read.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// It is not a blob that this program can use.
-    #[error("{0}")]
-    Open(#[from] OpenError),
-    /// Its bytes are not where core needs them.
-    #[error("{0}")]
-    Source(#[from] SourceError),
-    /// It is longer than the blob in it.
-    #[error("{0} bytes follow the blob")]
-    Trailing(u64),
-}
-
-impl BlobFile {
-    /// Maps a file and checks the blob in it, all CRCs included.
-    ///
-    /// # Errors
-    /// See [`BlobError`].
-    pub fn open(path: &Path) -> Result<Self, BlobError> {
-        let file = Self(mapped::map(path)?);
-        let mut model = file.model()?;
-        model.verify_sections()?;
-        let trailing = file.0.len() - model.blob_bytes();
-        if trailing > 0 { Err(BlobError::Trailing(trailing as u64)) } else { Ok(file) }
-    }
-
-    /// The blob's bytes.
-    pub fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// The model in it.
-    ///
-    /// # Errors
-    /// None, after [`BlobFile::open`].
-    pub fn model(&self) -> Result<Model<Mapped<'_>>, BlobError> {
-        Ok(Model::open(Mapped::new(&self.0)?)?)
-    }
-}
+/// Positions that go through a layer together. More of them amortise the reading of weights over more work; the bits do
+/// not depend on it.
+pub const BATCH: usize = 64;
 
 /// Memory for one session: KV cache and scratch.
 #[derive(Debug)]

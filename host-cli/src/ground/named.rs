@@ -1,6 +1,6 @@
 //! Choices by their names.
 
-use crate::shown;
+use crate::ground::shown;
 
 /// The one of `all` that `name` stands for.
 ///

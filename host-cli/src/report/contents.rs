@@ -5,10 +5,8 @@ use emberlm_core::config::{Config, Gelu, TokenId};
 use emberlm_core::model::Tensor;
 use serde::Serialize;
 
-use crate::engine::BlobError;
-use crate::error::Error;
-use crate::model_file::Blob;
-use crate::tokenizer::section;
+use crate::engine::{Blob, BlobError, BlobFault};
+use crate::text::tokenizer::section;
 
 /// Everything that a blob's manifest says, and what follows from it.
 #[derive(Clone, Debug, Serialize)]
@@ -164,11 +162,11 @@ impl TensorContents {
 ///
 /// # Errors
 /// None, for an open blob.
-pub fn tensors(blob: &Blob) -> Result<Vec<TensorContents>, Error> {
+pub fn tensors(blob: &Blob) -> Result<Vec<TensorContents>, BlobError> {
     let mut model = blob.model()?;
     let config = *model.config();
     let read = |slot| {
-        let tensor = model.tensor(slot).map_err(|error| blob.fault(BlobError::Open(error.into())))?;
+        let tensor = model.tensor(slot).map_err(|error| blob.fault(BlobFault::Open(error.into())))?;
         Ok(tensor.map(|tensor| TensorContents::new(slot, &tensor)))
     };
     Slot::all(&config).map(read).filter_map(Result::transpose).collect()
@@ -185,10 +183,10 @@ pub fn bits_per_weight(tensors: &[TensorContents]) -> f64 {
 ///
 /// # Errors
 /// Its tokeniser section is damaged.
-pub fn contents(blob: &Blob) -> Result<Contents, Error> {
+pub fn contents(blob: &Blob) -> Result<Contents, BlobError> {
     let mut model = blob.model()?;
     let tensors = tensors(blob)?;
-    let self_test = model.self_test().map_err(|error| blob.fault(BlobError::Open(error)))?;
+    let self_test = model.self_test().map_err(|error| blob.fault(BlobFault::Open(error)))?;
     let tokenizer = model.tokenizer().map_err(|error| section::broken(&error))?;
     let known = self_test.known.iter();
     let head = model.head();

@@ -1,4 +1,4 @@
-//! What verbs report of a loss, for machines and for people.
+//! What is reported of a loss, for machines and for people.
 
 use std::fmt::Write;
 
@@ -6,11 +6,10 @@ use emberlm_core::loss::Score;
 use emberlm_core::window::Convention;
 use serde::Serialize;
 
-use crate::console::Report;
-use crate::convention::Windowing;
-use crate::error::{Error, Fault};
-use crate::shown;
-use crate::task::Task;
+use super::fault::Fault;
+use super::text::Report;
+use crate::ground::shown;
+use crate::score::{Task, Windowing};
 
 /// A loss and all that it takes to reproduce it: the keys that `eval` and `device score` share.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -152,19 +151,11 @@ pub fn finite(value: Option<f64>) -> Option<f64> {
     value.filter(|value| value.is_finite())
 }
 
-/// How a verb whose report may lack its number ends.
-///
-/// # Errors
-/// The fault, told to people on standard error; the report holds it for machines.
-pub fn check(fault: Option<&Fault>) -> Result<(), Error> {
-    fault.map_or(Ok(()), |fault| Err(Error::Reported(fault.clone())))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::Source;
-    use crate::tokenizer::{SectionParts, Tokenizer};
+    use crate::text::input::Source;
+    use crate::text::tokenizer::{SectionParts, Tokenizer};
 
     fn task(n_tokens: usize, convention: Convention, n_ctx: usize) -> Task {
         let tokenizer = Tokenizer::from_parts(SectionParts::Chars(vec!['a']), "test").unwrap();

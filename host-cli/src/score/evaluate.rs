@@ -3,52 +3,20 @@
 use emberlm_core::config::Config;
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::loss::{CrossEntropy, Score};
-use emberlm_core::score::{ScoreError, score_window};
+use emberlm_core::score::score_window;
 use emberlm_core::scratch::{Batch, ScratchSize};
 use rayon::prelude::*;
 
-use crate::console::Progress;
-use crate::engine::Memory;
-use crate::error::Error;
-use crate::jobs::Job;
-use crate::kernel::HostKernel;
-use crate::memory::{self, MemoryError};
-use crate::model_file::Blob;
-use crate::reference::{Reference, ReferenceError};
-use crate::workers::{self, map_in_order};
-
-/// Positions that go through a layer together. More of them amortise the reading of weights over more work; the bits do
-/// not depend on it.
-pub const BATCH: usize = 64;
+use super::error::{EvaluateError, NoLoss};
+use super::jobs::Job;
+use crate::engine::kernel::HostKernel;
+use crate::engine::workers::{self, map_in_order};
+use crate::engine::{BATCH, Blob, Memory};
+use crate::ground::memory::{self, MemoryError};
+use crate::reference::Reference;
 
 /// Bytes that the working memory of all threads may take, beyond what one needs.
 const MEMORY_BYTES: usize = 32 << 20;
-
-/// A window that has no loss.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {why}")]
-pub struct NoLoss {
-    /// Which window.
-    pub place: String,
-    /// What went wrong.
-    pub why: String,
-}
-
-impl NoLoss {
-    fn new(job: &Job<'_>, why: impl ToString) -> Self {
-        Self { place: job.to_string(), why: why.to_string() }
-    }
-
-    /// Of the core.
-    pub fn of_core(job: &Job<'_>, error: ScoreError) -> Self {
-        Self::new(job, error)
-    }
-
-    /// Of the reference.
-    pub fn of_reference(job: &Job<'_>, error: ReferenceError) -> Self {
-        Self::new(job, error)
-    }
-}
 
 /// How many threads may score `n_jobs` at once: as many as asked for, else as many as the machine has and memory allows.
 ///
@@ -65,7 +33,8 @@ pub fn n_workers(asked: Option<usize>, n_jobs: usize, worker_bytes: usize) -> Re
 
 /// Scores `jobs` with a blob, windows in parallel by up to `threads` threads, layer by layer within each.
 ///
-/// The sum is taken in scored order: its bits do not depend on `threads`.
+/// The sum is taken in scored order: its bits do not depend on `threads`. `progress` hears of targets that are scored, from
+/// any thread.
 ///
 /// # Errors
 /// The first window, by order, whose losses are not numbers.
@@ -74,9 +43,9 @@ pub fn score_blob(
     kv_type: KvType,
     jobs: &[Job<'_>],
     threads: Option<usize>,
-    bar: &Progress,
-) -> Result<Score, Error> {
-    Ok(sum(&nlls_of_blob(blob, kv_type, jobs, threads, bar)?))
+    progress: &(impl Fn(u64) + Sync),
+) -> Result<Score, EvaluateError> {
+    Ok(sum(&nlls_of_blob(blob, kv_type, jobs, threads, progress)?))
 }
 
 /// As [`score_blob`], the loss of each target, a list a window.
@@ -88,17 +57,17 @@ pub fn nlls_of_blob(
     kv_type: KvType,
     jobs: &[Job<'_>],
     threads: Option<usize>,
-    bar: &Progress,
-) -> Result<Vec<Vec<f32>>, Error> {
+    progress: &(impl Fn(u64) + Sync),
+) -> Result<Vec<Vec<f32>>, EvaluateError> {
     let config = *blob.model()?.config();
     let memory = || Ok(memory(&config, kv_type, Job::longest(jobs))?);
-    let score = |memory: &mut Memory, job: &Job<'_>| -> Result<Vec<f32>, Error> {
+    let score = |memory: &mut Memory, job: &Job<'_>| -> Result<Vec<f32>, EvaluateError> {
         let mut session = memory.session(blob.model()?, HostKernel::detect());
         let mut sinks = [CrossEntropy::new(0); BATCH];
         let mut nlls = Vec::with_capacity(job.window.n_scored());
         score_window(&mut session, job.tokens(), job.window.first_scored, &mut sinks, |nll| nlls.push(nll))
             .map_err(|error| NoLoss::of_core(job, error))?;
-        bar.advance(nlls.len() as u64);
+        progress(nlls.len() as u64);
         Ok(nlls)
     };
     let n_workers = n_workers(threads, jobs.len(), memory_bytes(&config, kv_type, Job::longest(jobs)))?;
@@ -120,26 +89,35 @@ pub fn memory_bytes(config: &Config, kv_type: KvType, window: usize) -> usize {
     scratch.bytes().saturating_add(kv_type.layer_words(config, window).saturating_mul(4))
 }
 
-/// Scores `jobs` with a checkpoint's float reference, in parallel. Each loss is rounded to f32, as a blob's is.
+/// Scores `jobs` with a checkpoint's float reference, in parallel. Each loss is rounded to f32, as a blob's is;
+/// `progress` hears of targets that are scored, from any thread.
 ///
 /// # Errors
 /// A window whose losses are not numbers.
-pub fn score_reference(reference: &Reference<'_>, jobs: &[Job<'_>], bar: &Progress) -> Result<Score, Error> {
-    Ok(sum(&nlls_of_reference(reference, jobs, bar)?))
+pub fn score_reference(
+    reference: &Reference<'_>,
+    jobs: &[Job<'_>],
+    progress: &(impl Fn(u64) + Sync),
+) -> Result<Score, EvaluateError> {
+    Ok(sum(&nlls_of_reference(reference, jobs, progress)?))
 }
 
 /// As [`score_reference`], the loss of each target, a list a window.
 ///
 /// # Errors
 /// A window whose losses are not numbers.
-pub fn nlls_of_reference(reference: &Reference<'_>, jobs: &[Job<'_>], bar: &Progress) -> Result<Vec<Vec<f32>>, Error> {
+pub fn nlls_of_reference(
+    reference: &Reference<'_>,
+    jobs: &[Job<'_>],
+    progress: &(impl Fn(u64) + Sync),
+) -> Result<Vec<Vec<f32>>, EvaluateError> {
     check_reference(reference, jobs)?;
     let score = |job: &Job<'_>| -> Result<Vec<f32>, NoLoss> {
         let mut nlls = Vec::with_capacity(job.window.n_scored());
         reference
             .nll(job.tokens(), job.window.first_scored, |nll| nlls.push(nll as f32))
             .map_err(|error| NoLoss::of_reference(job, error))?;
-        bar.advance(nlls.len() as u64);
+        progress(nlls.len() as u64);
         Ok(nlls)
     };
     Ok(jobs.par_iter().map(score).collect::<Result<Vec<_>, _>>()?)

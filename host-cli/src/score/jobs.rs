@@ -3,9 +3,9 @@
 use emberlm_core::config::TokenId;
 use emberlm_core::window::Window;
 
-use crate::convention::Windowing;
-use crate::input::{Input, Row};
-use crate::shown;
+use super::windowing::Windowing;
+use crate::ground::shown;
+use crate::text::input::{Input, Row};
 
 /// One window of one row.
 #[derive(Clone, Copy, Debug)]

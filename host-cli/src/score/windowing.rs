@@ -1,34 +1,9 @@
-//! How texts are cut into windows: the options, checked against the model's context.
+//! How texts are cut into windows, and what that makes of the rows to score.
 
-use clap::{Args, ValueEnum};
 use emberlm_core::window::{Convention, Windows};
 
-use crate::error::Error;
-
-/// The words that say how texts are cut.
-#[derive(Args, Clone, Debug, Default)]
-pub struct RawWindowing {
-    /// How a text longer than the context is cut into windows [default: disjoint]
-    #[arg(long, value_enum)]
-    convention: Option<Name>,
-    /// Tokens from one window to the next under `sliding` [default: half of n_ctx]
-    #[arg(long, value_name = "TOKENS", requires = "convention")]
-    stride: Option<usize>,
-    /// Context to score with [default: all that the model has]
-    #[arg(long, value_name = "TOKENS")]
-    n_ctx: Option<usize>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Name {
-    /// Windows side by side; only a text's first token is not scored
-    Disjoint,
-    /// Windows that move by the stride, each scoring what none before it did
-    Sliding,
-    /// Chunks of n_ctx of which the second half is scored; the tail is dropped
-    #[value(name = "llamacpp")]
-    LlamaCpp,
-}
+use crate::text::input::Input;
+use crate::text::tokenizer::Tokenizer;
 
 /// How texts are cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,48 +12,6 @@ pub struct Windowing {
     pub convention: Convention,
     /// The most tokens that are fed at once.
     pub n_ctx: usize,
-}
-
-impl RawWindowing {
-    /// Whether a convention was named.
-    pub const fn is_named(&self) -> bool {
-        self.convention.is_some()
-    }
-
-    /// Checks the options against a model whose context is `model_n_ctx`.
-    ///
-    /// # Errors
-    /// A context that the model does not have, a stride that makes no sense.
-    pub fn resolve(&self, model_n_ctx: u32) -> Result<Windowing, Error> {
-        let n_ctx = n_ctx_of(self.n_ctx, model_n_ctx)?;
-        let convention = match (self.convention.unwrap_or(Name::Disjoint), self.stride) {
-            (Name::Sliding, stride) => {
-                let stride = stride.unwrap_or((n_ctx / 2).max(1));
-                if stride == 0 || stride > n_ctx {
-                    return Err(Error::Usage(format!("--stride {stride} is not within 1 to n_ctx, {n_ctx}")));
-                }
-                Convention::Sliding { stride }
-            }
-            (_, Some(_)) => return Err(Error::Usage("--stride is for --convention sliding".into())),
-            (Name::Disjoint, None) => Convention::Disjoint,
-            (Name::LlamaCpp, None) => Convention::LlamaCpp,
-        };
-        Ok(Windowing { convention, n_ctx })
-    }
-}
-
-/// The context that `--n-ctx` asks for, or all that the model has.
-///
-/// # Errors
-/// The model does not have it.
-pub fn n_ctx_of(asked: Option<usize>, model_n_ctx: u32) -> Result<usize, Error> {
-    let most = model_n_ctx as usize;
-    match asked {
-        Some(n_ctx) if n_ctx == 0 || n_ctx > most => {
-            Err(Error::Usage(format!("--n-ctx {n_ctx} is not within the model's 1 to {most}")))
-        }
-        asked => Ok(asked.unwrap_or(most)),
-    }
 }
 
 impl Windowing {
@@ -91,34 +24,82 @@ impl Windowing {
     pub const fn stride(&self) -> usize {
         self.convention.stride(self.n_ctx)
     }
+
+    /// Shortens the rows of `input` to the first `n_windows` windows of all of them: the windows that are left are the
+    /// same.
+    pub fn keep_first(&self, input: &mut Input, n_windows: usize) {
+        let mut left = n_windows;
+        input.shorten(|n_tokens| {
+            if left == 0 {
+                return None;
+            }
+            let Some((index, last)) = self.windows(n_tokens).take(left).enumerate().last() else {
+                return Some(n_tokens);
+            };
+            left -= index + 1;
+            Some(if left == 0 { last.start + last.n_inputs + 1 } else { n_tokens })
+        });
+    }
+
+    /// The UTF-8 bytes of all targets that are scored, of text as the tokenizer's normaliser leaves it; `None` where a
+    /// token's bytes are not known.
+    pub fn scored_bytes(&self, input: &Input, tokenizer: &Tokenizer) -> Option<u64> {
+        let mut bytes = 0;
+        for row in input.rows() {
+            for window in self.windows(row.tokens.len()) {
+                for input in window.first_scored..window.n_inputs {
+                    bytes += tokenizer.token_bytes(row.tokens[window.start + input + 1])?.len() as u64;
+                }
+            }
+        }
+        Some(bytes)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::input::{Row, Source};
+    use crate::text::tokenizer::SectionParts;
 
-    fn raw(convention: Option<Name>, stride: Option<usize>, n_ctx: Option<usize>) -> RawWindowing {
-        RawWindowing { convention, stride, n_ctx }
+    fn tokenizer(chars: &[char]) -> Tokenizer {
+        Tokenizer::from_parts(SectionParts::Chars(chars.to_vec()), "test").unwrap()
     }
 
     #[test]
-    fn defaults() {
-        let windowing = raw(None, None, None).resolve(128).unwrap();
-        assert_eq!(windowing, Windowing { convention: Convention::Disjoint, n_ctx: 128 });
-        let sliding = raw(Some(Name::Sliding), None, Some(6)).resolve(128).unwrap();
-        assert_eq!(sliding, Windowing { convention: Convention::Sliding { stride: 3 }, n_ctx: 6 });
+    fn bytes_are_those_of_the_scored_targets() {
+        let all = tokenizer(&['a', 'é', '日', '\n']);
+        let input = Source::Prompt("aé日aé".into()).read(Some(&all), 4, 100).unwrap();
+        let windowing = |convention| Windowing { convention, n_ctx: 4 };
+        assert_eq!(windowing(Convention::Disjoint).scored_bytes(&input, &all), Some(8));
+        assert_eq!(windowing(Convention::LlamaCpp).scored_bytes(&input, &all), Some(1));
+        assert_eq!(windowing(Convention::Disjoint).scored_bytes(&input, &tokenizer(&['a'])), None);
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
-        for (raw, message) in [
-            (raw(None, None, Some(129)), "--n-ctx 129 is not within the model's 1 to 128"),
-            (raw(None, None, Some(0)), "--n-ctx 0 is not within the model's 1 to 128"),
-            (raw(Some(Name::Sliding), Some(9), Some(8)), "--stride 9 is not within 1 to n_ctx, 8"),
-            (raw(Some(Name::Sliding), Some(0), None), "--stride 0 is not within 1 to n_ctx, 128"),
-            (raw(Some(Name::LlamaCpp), Some(8), None), "--stride is for --convention sliding"),
+    fn the_first_windows_are_what_shortened_rows_have() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let rows = [1, 23, 2, 9, 16].map(|len| vec![0; len]);
+        std::fs::write(&file, format!("{rows:?}")).unwrap();
+        let all = Source::Tokens(file.path().to_owned()).read(None, 1, 1000).unwrap();
+        for convention in [
+            Convention::Disjoint,
+            Convention::Sliding { stride: 3 },
+            Convention::Sliding { stride: 1 },
+            Convention::LlamaCpp,
         ] {
-            assert_eq!(raw.resolve(128).unwrap_err().to_string(), message);
+            let windowing = Windowing { convention, n_ctx: 4 };
+            let windows = |input: &Input| -> Vec<_> {
+                let of_row = |row: &Row| windowing.windows(row.tokens.len()).collect::<Vec<_>>();
+                input.rows().iter().flat_map(of_row).collect()
+            };
+            let expected = windows(&all);
+            for n in 1..expected.len() + 2 {
+                let mut input = all.clone();
+                windowing.keep_first(&mut input, n);
+                assert_eq!(windows(&input), expected[..n.min(expected.len())], "{n} of {convention:?}");
+                assert_eq!(input.n_tokens(), all.n_tokens());
+            }
         }
     }
 }

@@ -3,31 +3,13 @@
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 
-use clap::Args;
 use emberlm_core::config::TokenId;
 use serde_json::Value;
 
-use crate::convention::Windowing;
-use crate::error::Error;
-use crate::files::read::{self, BYTE_ORDER_MARK};
-use crate::files::{Fault, FileError, Kind, Wanted};
-use crate::shown;
-use crate::tokenizer::{Tokenizer, TokenizerError};
-
-/// The words that name what is scored.
-#[derive(Args, Clone, Debug)]
-#[group(required = true, multiple = false)]
-pub struct RawInput {
-    /// Text files, each a row of its own; `-` reads standard input
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    text: Vec<PathBuf>,
-    /// A JSON file of token ids: an array, or an array of arrays, each a row of its own; `-` reads standard input
-    #[arg(long, value_name = "FILE")]
-    tokens: Option<PathBuf>,
-    /// A text to score
-    #[arg(long, value_name = "TEXT")]
-    prompt: Option<String>,
-}
+use super::tokenizer::{Tokenizer, TokenizerError};
+use crate::ground::files::read::{self, BYTE_ORDER_MARK};
+use crate::ground::files::{Fault, FileError, Kind, Wanted};
+use crate::ground::shown;
 
 /// Where the rows come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +62,12 @@ pub enum InputError {
         /// The limit.
         most: u64,
     },
+    /// The text cannot be represented.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// There is text, and no tokenizer for it.
+    #[error("text needs a tokenizer")]
+    NoTokenizer,
     /// A file of ids that is not one.
     #[error("{} holds no token ids: {}", shown::message(name), shown::message(why))]
     NotTokens {
@@ -142,20 +130,11 @@ impl InputError {
             Self::File(error) => error.kind(),
             Self::StandardInput(_) => "io",
             Self::TooLong { .. } => "too_large",
+            Self::Tokenizer(error) => error.kind(),
+            Self::NoTokenizer => "usage",
             Self::Mark { .. } => "unrepresentable_text",
             Self::TokenOutOfRange { .. } => "token_out_of_range",
             _ => "input",
-        }
-    }
-}
-
-impl RawInput {
-    /// Where the rows come from.
-    pub fn source(self) -> Source {
-        match (self.tokens, self.prompt) {
-            (Some(path), _) => Source::Tokens(path),
-            (_, Some(prompt)) => Source::Prompt(prompt),
-            _ => Source::Text(self.text),
         }
     }
 }
@@ -170,10 +149,10 @@ impl Source {
     ///
     /// # Errors
     /// A file cannot be read or is longer, text is empty or not representable, or an id is not below `n_vocab`.
-    pub fn read(&self, tokenizer: Option<&Tokenizer>, n_vocab: u32, most: u64) -> Result<Input, Error> {
+    pub fn read(&self, tokenizer: Option<&Tokenizer>, n_vocab: u32, most: u64) -> Result<Input, InputError> {
         let mut notes = Vec::new();
-        let encode = |name: &str, text: &str| -> Result<Row, Error> {
-            let tokenizer = tokenizer.ok_or_else(|| Error::Usage("text needs a tokenizer".into()))?;
+        let encode = |name: &str, text: &str| -> Result<Row, InputError> {
+            let tokenizer = tokenizer.ok_or(InputError::NoTokenizer)?;
             let tokens = tokenizer.encode(text).map_err(|error| error.in_text(name))?;
             Ok(Row { name: name.into(), tokens })
         };
@@ -188,10 +167,10 @@ impl Source {
                     }
                     notes.push(format!("{name} begins with a byte order mark, U+FEFF, which is read as text"));
                     match row {
-                        Err(Error::Tokenizer(TokenizerError::Unrepresentable { position, .. }))
+                        Err(InputError::Tokenizer(TokenizerError::Unrepresentable { position, .. }))
                             if position.offset == 0 =>
                         {
-                            Err(InputError::Mark { name }.into())
+                            Err(InputError::Mark { name })
                         }
                         row => row,
                     }
@@ -209,7 +188,7 @@ impl Source {
         };
         for Row { name, tokens } in &rows {
             if tokens.is_empty() {
-                return Err(InputError::Empty { name: name.clone() }.into());
+                return Err(InputError::Empty { name: name.clone() });
             }
             check_ids(name, tokens, tokenizer.filter(|_| self.is_text()), n_vocab)?;
         }
@@ -233,24 +212,18 @@ impl Input {
         self.n_left_out + self.rows.iter().map(|row| row.tokens.len()).sum::<usize>()
     }
 
-    /// Tokens that [`Input::keep_windows`] left out.
+    /// Tokens that [`Input::shorten`] left out.
     pub const fn n_left_out(&self) -> usize {
         self.n_left_out
     }
 
-    /// Shortens the rows to the first `n_windows` windows that `windowing` makes of all of them: the windows that are
-    /// left are the same.
-    pub fn keep_windows(&mut self, n_windows: usize, windowing: &Windowing) {
-        let (n_tokens, mut left) = (self.n_tokens(), n_windows);
+    /// Shortens each row to as many tokens as `keep` says of how many it has, and leaves out those of which it says none.
+    pub fn shorten(&mut self, mut keep: impl FnMut(usize) -> Option<usize>) {
+        let n_tokens = self.n_tokens();
         self.rows.retain_mut(|row| {
-            let is_kept = left > 0;
-            if let Some((index, last)) = windowing.windows(row.tokens.len()).take(left).enumerate().last() {
-                left -= index + 1;
-                if left == 0 {
-                    row.tokens.truncate(last.start + last.n_inputs + 1);
-                }
-            }
-            is_kept
+            let Some(n_kept) = keep(row.tokens.len()) else { return false };
+            row.tokens.truncate(n_kept);
+            true
         });
         self.n_left_out += n_tokens - self.n_tokens();
     }
@@ -264,20 +237,6 @@ impl Input {
             Some(Row { name, tokens }) => Err(InputError::RowTooLong { row: name.clone(), len: tokens.len(), n_ctx }),
             None => Ok(()),
         }
-    }
-
-    /// The UTF-8 bytes of all targets that `windowing` scores, of text as the tokenizer's normaliser leaves it; `None`
-    /// where a token's bytes are not known.
-    pub fn scored_bytes(&self, windowing: &Windowing, tokenizer: &Tokenizer) -> Option<u64> {
-        let mut bytes = 0;
-        for row in &self.rows {
-            for window in windowing.windows(row.tokens.len()) {
-                for input in window.first_scored..window.n_inputs {
-                    bytes += tokenizer.token_bytes(row.tokens[window.start + input + 1])?.len() as u64;
-                }
-            }
-        }
-        Some(bytes)
     }
 }
 
@@ -400,8 +359,7 @@ const HEAD: usize = 64 << 10;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tokenizer::SectionParts;
-    use emberlm_core::window::Convention;
+    use crate::text::tokenizer::SectionParts;
 
     fn rows(json: &str) -> Result<Vec<Vec<TokenId>>, String> {
         let rows = parse_rows("f", json.as_bytes()).map_err(|error| error.to_string())?;
@@ -441,41 +399,6 @@ mod tests {
         assert_eq!(message, "token 2 (\"日\") at index 2 of the prompt is out of range: n_vocab is 2");
         let empty = Source::Prompt(String::new()).read(Some(&tokenizer()), 3, 100).unwrap_err();
         assert_eq!(empty.to_string(), "the prompt is empty");
-    }
-
-    #[test]
-    fn bytes_are_those_of_the_scored_targets() {
-        let input = Source::Prompt("aé日aé".into()).read(Some(&tokenizer()), 4, 100).unwrap();
-        let windowing = |convention| Windowing { convention, n_ctx: 4 };
-        assert_eq!(input.scored_bytes(&windowing(Convention::Disjoint), &tokenizer()), Some(8));
-        assert_eq!(input.scored_bytes(&windowing(Convention::LlamaCpp), &tokenizer()), Some(1));
-        let gap = Tokenizer::from_parts(SectionParts::Chars(vec!['a']), "test").unwrap();
-        assert_eq!(input.scored_bytes(&windowing(Convention::Disjoint), &gap), None);
-    }
-
-    #[test]
-    fn the_first_windows_are_what_shortened_rows_have() {
-        let row = |len: usize| Row { name: "a row".into(), tokens: vec![0; len] };
-        let all = Input { rows: [1, 23, 2, 9, 16].map(row).into(), n_left_out: 0, notes: Vec::new() };
-        for convention in [
-            Convention::Disjoint,
-            Convention::Sliding { stride: 3 },
-            Convention::Sliding { stride: 1 },
-            Convention::LlamaCpp,
-        ] {
-            let windowing = Windowing { convention, n_ctx: 4 };
-            let windows = |input: &Input| -> Vec<_> {
-                let of_row = |row: &Row| windowing.windows(row.tokens.len()).collect::<Vec<_>>();
-                input.rows().iter().flat_map(of_row).collect()
-            };
-            let expected = windows(&all);
-            for n in 1..expected.len() + 2 {
-                let mut input = all.clone();
-                input.keep_windows(n, &windowing);
-                assert_eq!(windows(&input), expected[..n.min(expected.len())], "{n} of {convention:?}");
-                assert_eq!(input.n_tokens(), all.n_tokens());
-            }
-        }
     }
 
     #[test]

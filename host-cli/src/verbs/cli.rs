@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
-use crate::console::Console;
-use crate::error::Error;
-use crate::shown;
-use crate::verbs::{compare, convert, demo, device, eval, generate, init, inspect, plan, surprisal, tokenize, verify};
+use super::console::Console;
+use super::error::Error;
+use super::outcome::Outcome;
+use super::{compare, convert, demo, device, eval, generate, init, inspect, plan, surprisal, tokenize, verify};
+use crate::ground::shown;
 
 /// GPT language models on microcontrollers, measured.
 #[derive(Parser)]
@@ -59,22 +60,6 @@ enum Verb {
     Init(init::RawArgs),
     /// Turn text into token ids, or ids into text
     Tokenize(tokenize::RawArgs),
-}
-
-/// How a verb that came to its end ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// All is well.
-    Passed,
-    /// A check failed.
-    Failed,
-}
-
-impl Outcome {
-    /// Passed if `passed`.
-    pub const fn from_check(passed: bool) -> Self {
-        if passed { Self::Passed } else { Self::Failed }
-    }
 }
 
 const OK: u8 = 0;

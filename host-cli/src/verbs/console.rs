@@ -8,20 +8,10 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use crate::closed;
-use crate::error::Error;
-use crate::shown;
-
-/// What a verb found out.
-pub trait Report: Serialize {
-    /// The report for people, lines with line ends.
-    fn text(&self) -> String;
-
-    /// The report in colours, for a terminal, where it has them. What is from outside is escaped in it already.
-    fn coloured(&self) -> Option<String> {
-        None
-    }
-}
+use super::closed;
+use super::error::Error;
+use crate::ground::shown;
+use crate::report::Report;
 
 /// Where a verb's words go, and how many it takes.
 #[derive(Clone, Copy, Debug)]

@@ -11,18 +11,20 @@ use emberlm_core::kv_cache::KvType;
 use emberlm_request::Header;
 use serde::Serialize;
 
+use super::console::{Console, Progress as Bar};
+use super::error::{self, Error};
 use super::eval::canonical;
-use crate::cli::Outcome;
-use crate::console::{Console, Progress as Bar, Report};
-use crate::convention::Windowing;
+use super::options::kv::RawKv;
+use super::options::task::RawTask;
+use super::outcome::Outcome;
 use crate::device::{self, BOARDS, Board, DeviceReport, Medium, Progress, emulator, firmware};
-use crate::error::Error;
-use crate::evaluate::score_blob;
-use crate::jobs::Job;
-use crate::kv::RawKv;
-use crate::model_file::Blob;
+use crate::engine::Blob;
+use crate::report::Report;
 use crate::report::{self, LossReport};
-use crate::task::{RawTask, Task};
+use crate::score::Job;
+use crate::score::Task;
+use crate::score::Windowing;
+use crate::score::evaluate::score_blob;
 
 /// The words after `device`.
 #[derive(Args, Debug)]
@@ -137,7 +139,7 @@ fn score(args: ScoreArgs, console: Console) -> Result<Outcome, Error> {
     let equals_host = host_nll_bits.as_ref().map(|bits| *bits == device.nll_bits);
     let report = Scored { loss, device, host_nll_bits, equals_host };
     console.print(&report)?;
-    report::check(report.loss.error.as_ref())?;
+    error::check(report.loss.error.as_ref())?;
     Ok(Outcome::from_check(equals_host != Some(false)))
 }
 
@@ -183,7 +185,7 @@ pub(super) fn score_on_board(
 
 fn host_nll_bits(blob: &Blob, kv_type: KvType, jobs: &[Job<'_>], console: Console) -> Result<String, Error> {
     let bar = console.progress(Job::n_scored(jobs), "scoring on the host");
-    Ok(format!("{:016x}", score_blob(blob, kv_type, jobs, None, &bar)?.sum().to_bits()))
+    Ok(format!("{:016x}", score_blob(blob, kv_type, jobs, None, &|n| bar.advance(n))?.sum().to_bits()))
 }
 
 /// A board's report, and what became of the check.

@@ -4,36 +4,23 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use emberlm_core::generate::GenerateError;
-use serde::Serialize;
 
 use crate::checkpoint::CheckpointError;
+use crate::checkpoint::init::InitError;
 use crate::convert::ConvertError;
+use crate::convert::finder::FormatsError;
 use crate::convert::quantized::QuantizeError;
 use crate::device::DeviceError;
 use crate::engine::BlobError;
-use crate::evaluate::NoLoss;
-use crate::files::{FileError, OutputError};
-use crate::init::InitError;
-use crate::input::InputError;
-use crate::memory::MemoryError;
-use crate::shown;
-use crate::tokenizer::TokenizerError;
-
-/// An error as machines read it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Fault {
-    /// A stable name for the kind of error.
-    pub kind: String,
-    /// One line for people.
-    pub message: String,
-}
-
-impl Fault {
-    /// An error of that kind.
-    pub fn new(kind: &str, message: impl Into<String>) -> Self {
-        Self { kind: kind.into(), message: message.into() }
-    }
-}
+use crate::engine::generation::WriteError;
+use crate::ground::files::{FileError, OutputError};
+use crate::ground::memory::MemoryError;
+use crate::ground::shown;
+use crate::report::Fault;
+use crate::score::comparison::ComparisonError;
+use crate::score::{EvaluateError, NoLoss};
+use crate::text::input::InputError;
+use crate::text::tokenizer::TokenizerError;
 
 /// What ended a verb early: exit code 2, one line on stderr, or an object on stdout with `--json`.
 #[derive(Debug, thiserror::Error)]
@@ -58,13 +45,11 @@ pub enum Error {
     #[error(transparent)]
     Target(#[from] OutputError),
     /// A blob is refused.
-    #[error("{}: {}", shown::path(path), shown::message(source))]
-    Blob {
-        /// The blob's file.
-        path: PathBuf,
-        /// Why.
-        source: BlobError,
-    },
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// The wanted formats are none.
+    #[error(transparent)]
+    Formats(#[from] FormatsError),
     /// No blob was written.
     #[error("{}: {}", shown::path(path), shown::message(source))]
     Convert {
@@ -113,18 +98,10 @@ impl Error {
         }
     }
 
-    /// Why the blob at `path` is refused.
-    pub fn of_blob(path: &Path, source: BlobError) -> Self {
-        match source {
-            BlobError::File(error) => Self::File(error),
-            source => Self::Blob { path: path.to_owned(), source },
-        }
-    }
-
     /// A stable name for the kind of error, the `kind` of JSON's `error`.
     pub fn kind(&self) -> &str {
         match self {
-            Self::Usage(_) => "usage",
+            Self::Usage(_) | Self::Formats(_) => "usage",
             Self::Tokenizer(error) => error.kind(),
             Self::Input(error) => error.kind(),
             Self::Checkpoint(error) => error.kind(),
@@ -141,7 +118,7 @@ impl Error {
             Self::Init(InitError::Io { .. }) => "io",
             Self::Init(InitError::Output(error)) => error.kind(),
             Self::Init(_) => "init",
-            Self::Blob { .. } => "blob",
+            Self::Blob(error) => error.kind(),
             Self::Reported(fault) => &fault.kind,
             Self::NoLoss(_) => "no_loss",
             Self::Generate(_) => "generate",
@@ -159,4 +136,45 @@ impl Error {
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
+}
+
+impl From<WriteError> for Error {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Tokenizer(error) => error.into(),
+            WriteError::Input(error) => error.into(),
+            WriteError::Settings(error) => Self::Usage(error.to_string()),
+            WriteError::Blob(error) => error.into(),
+            WriteError::Memory(error) => error.into(),
+            WriteError::Generate(error) => error.into(),
+        }
+    }
+}
+
+impl From<EvaluateError> for Error {
+    fn from(error: EvaluateError) -> Self {
+        match error {
+            EvaluateError::NoLoss(error) => error.into(),
+            EvaluateError::Memory(error) => error.into(),
+            EvaluateError::Blob(error) => error.into(),
+        }
+    }
+}
+
+impl From<ComparisonError> for Error {
+    fn from(error: ComparisonError) -> Self {
+        match error {
+            ComparisonError::Convert { path, source } => Self::of_convert(&path, source),
+            ComparisonError::Output(error) => error.into(),
+            ComparisonError::Blob(error) => error.into(),
+        }
+    }
+}
+
+/// How a verb ends whose report may lack its number.
+///
+/// # Errors
+/// The fault, told to people on standard error; the report holds it for machines.
+pub fn check(fault: Option<&Fault>) -> Result<(), Error> {
+    fault.map_or(Ok(()), |fault| Err(Error::Reported(fault.clone())))
 }

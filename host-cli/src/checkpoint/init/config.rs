@@ -1,7 +1,7 @@
 //! What an initialised checkpoint is to look like: a name, or a JSON file.
 
 use crate::checkpoint::{CheckpointError, ConfigFile, keys};
-use crate::shown;
+use crate::ground::shown;
 use emberlm_core::config::{Config, Gelu};
 use serde_json::{Value, json};
 use std::path::Path;

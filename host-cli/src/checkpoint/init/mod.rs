@@ -10,11 +10,11 @@ mod random;
 pub use config::InitConfig;
 
 use crate::checkpoint::{CheckpointError, Layout};
-use crate::files::mapped;
-use crate::files::output::{self, Output, OutputError, Permit};
-use crate::files::read::{self, MOST_OF_CONFIG};
-use crate::shown;
-use crate::signals;
+use crate::ground::files::mapped;
+use crate::ground::files::output::{self, Output, OutputError, Permit};
+use crate::ground::files::read::{self, MOST_OF_CONFIG};
+use crate::ground::shown;
+use crate::ground::signals;
 use emberlm_core::blob::{LayerSlot, Slot};
 use random::{Distribution, Draws};
 use safetensors::Dtype;

@@ -173,7 +173,7 @@ fn lanes_sum(x: __m256i) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::HostKernel;
+    use crate::engine::kernel::HostKernel;
     use emberlm_core::format::Format;
     use emberlm_core::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
     use proptest::prelude::*;

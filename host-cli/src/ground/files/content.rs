@@ -6,8 +6,8 @@ use std::str;
 use emberlm_core::blob::preamble::MAGIC;
 use serde_json::{Map, Value};
 
-use super::super::read;
-use super::Kind;
+use super::kind::Kind;
+use super::read;
 
 /// A kind and what its files begin with.
 type Magic = (&'static [u8], Kind);

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::kind::{Kind, Wanted, advice};
-use crate::shown;
+use crate::ground::shown;
 
 /// A file that is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

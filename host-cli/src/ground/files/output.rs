@@ -10,8 +10,8 @@ use super::identity::{FileId, Inputs, folder_of};
 use super::kind::Kind;
 use super::part::{self, PartError};
 use super::read::special;
-use crate::shown;
-use crate::signals::{self, Guard, Undo};
+use crate::ground::shown;
+use crate::ground::signals::{self, Guard, Undo};
 
 /// What an output may replace.
 #[derive(Clone, Debug, Default)]

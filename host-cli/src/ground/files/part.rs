@@ -6,7 +6,7 @@ use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::shown;
+use crate::ground::shown;
 
 use super::identity::{FileId, folder_of};
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::signals::{self, Guard, Undo};
+use crate::ground::signals::{self, Guard, Undo};
 
 /// A folder in the system's place for temporary files, gone when this is dropped or a signal ends the program.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use emberlm_core::config::TokenId;
 use emberlm_core::sink::LogitSink;
 
-use super::divergence::{Difference, Divergence};
+use crate::engine::divergence::{Difference, Divergence};
 use crate::reference::Reference;
 
 /// The reference's logits of one block of tokens, for each position of a batch.

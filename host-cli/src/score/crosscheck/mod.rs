@@ -5,7 +5,6 @@
 //! distributions leave a [`Difference`].
 
 mod beside;
-mod divergence;
 
 use std::cell::RefCell;
 
@@ -16,17 +15,15 @@ use emberlm_core::scratch::BLOCK_ROWS;
 use emberlm_core::sink::LogitError;
 use serde::Serialize;
 
-use crate::console::Progress;
-use crate::engine::Memory;
-use crate::error::Error;
-use crate::evaluate::{BATCH, NoLoss, memory, memory_bytes, n_workers};
-use crate::jobs::Job;
-use crate::kernel::HostKernel;
-use crate::model_file::Blob;
+use super::error::{EvaluateError, NoLoss};
+use super::evaluate::{memory, memory_bytes, n_workers};
+use super::jobs::Job;
+use crate::engine::divergence::Difference;
+use crate::engine::kernel::HostKernel;
+use crate::engine::workers::map_in_order;
+use crate::engine::{BATCH, Blob, Memory};
 use crate::reference::Reference;
-use crate::workers::map_in_order;
 use beside::{Beside, ReferenceBlock};
-pub use divergence::{Difference, Divergence};
 
 /// A blob, and how its keys and values are stored.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +46,7 @@ struct Scored {
 pub struct Summary {
     /// The reference's mean loss in nats.
     pub loss_checkpoint: Option<f64>,
-    /// The blob's, the same bits as [`score_blob`](crate::evaluate::score_blob) gives.
+    /// The blob's, the same bits as [`score_blob`](super::evaluate::score_blob) gives.
     pub loss_blob: Option<f64>,
     /// Mean of the blob's loss minus the reference's.
     pub delta_nll: Option<f64>,
@@ -72,6 +69,8 @@ pub struct Summary {
 
 /// Scores `jobs` with `reference` and each of `candidates`, windows in parallel; one summary a candidate.
 ///
+/// `progress` hears of targets that are scored, from any thread.
+///
 /// Beside the blobs and each thread's working memory it holds about 48 bytes for each target and candidate.
 ///
 /// # Errors
@@ -81,17 +80,17 @@ pub fn crosscheck(
     candidates: &[Candidate<'_>],
     jobs: &[Job<'_>],
     threads: Option<usize>,
-    bar: &Progress,
-) -> Result<Vec<Summary>, Error> {
+    progress: &(impl Fn(u64) + Sync),
+) -> Result<Vec<Summary>, EvaluateError> {
     let (config, longest) = (reference.config(), Job::longest(jobs));
     let kv_types = || KvType::ALL.into_iter().filter(|&kv_type| candidates.iter().any(|c| c.kv_type == kv_type));
-    let check = |memories: &mut Memories, job: &Job<'_>| -> Result<Vec<Vec<Scored>>, Error> {
+    let check = |memories: &mut Memories, job: &Job<'_>| -> Result<Vec<Vec<Scored>>, EvaluateError> {
         let tokens = job.tokens();
         let hidden =
             reference.hidden(&tokens[..job.window.n_inputs]).map_err(|error| NoLoss::of_reference(job, error))?;
         let check = |candidate: &Candidate<'_>| {
             let scored = check_window(reference, &hidden, candidate.blob, memories.of(candidate.kv_type), job)?;
-            bar.advance(scored.len() as u64);
+            progress(scored.len() as u64);
             Ok(scored)
         };
         candidates.iter().map(check).collect()
@@ -100,7 +99,7 @@ pub fn crosscheck(
     let of_reference = usize::try_from(reference.window_bytes(longest)).unwrap_or(usize::MAX);
     let n_workers = n_workers(threads, jobs.len(), of_caches.saturating_add(of_reference))?;
     let memory_of = |kv_type| Ok((kv_type, memory(config, kv_type, longest)?));
-    let memories = || kv_types().map(memory_of).collect::<Result<_, Error>>().map(Memories);
+    let memories = || kv_types().map(memory_of).collect::<Result<_, EvaluateError>>().map(Memories);
     let windows = map_in_order(jobs, n_workers, memories, check)?;
     let of_candidate = |index: usize| summarize(windows.iter().flat_map(|window| &window[index]));
     Ok((0..candidates.len()).map(of_candidate).collect())
@@ -123,7 +122,7 @@ fn check_window(
     blob: &Blob,
     memory: &mut Memory,
     job: &Job<'_>,
-) -> Result<Vec<Scored>, Error> {
+) -> Result<Vec<Scored>, EvaluateError> {
     let n_embd = reference.config().n_embd as usize;
     let (tokens, n_inputs) = (job.tokens(), job.window.n_inputs);
     let failed = |error: ScoreError| NoLoss::of_core(job, error);

@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 
 use super::TokenizerError;
 use super::document::{Document, RawAdded};
-use crate::files::read::{self, MOST_OF_TOKENIZER};
-use crate::shown::{self, quoted};
+use crate::ground::files::read::{self, MOST_OF_TOKENIZER};
+use crate::ground::shown::{self, quoted};
 
 /// The files' names.
 pub const ADDED_TOKENS: &str = "added_tokens.json";

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::byte_level;
-use crate::files::json;
-use crate::shown::quoted;
+use crate::ground::files::json;
+use crate::ground::shown::quoted;
 
 /// Ids that may stand for nothing, at most, besides as many as there are tokens.
 const MAX_GAP: usize = 1 << 16;

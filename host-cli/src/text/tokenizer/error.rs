@@ -2,8 +2,8 @@
 
 use emberlm_core::config::TokenId;
 
-use crate::files::FileError;
-use crate::shown;
+use crate::ground::files::FileError;
+use crate::ground::shown;
 
 /// The place of a character in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::byte_level;
 use super::byte_pairs::BytePairs;
 use super::document::{Added, Document, split_pair};
-use crate::shown::{quoted, value as shown};
+use crate::ground::shown::{quoted, value as shown};
 
 #[derive(Deserialize)]
 struct Model {
@@ -149,7 +149,7 @@ mod tests {
     use super::super::bpe::Bpe;
     use super::super::other::Other;
     use super::*;
-    use crate::tokenizer::TokenizerError;
+    use crate::text::tokenizer::TokenizerError;
     use serde_json::json;
 
     /// A tokenizer.json of the letters a, b, space and one merge.

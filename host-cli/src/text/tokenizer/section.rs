@@ -121,7 +121,7 @@ pub fn broken(error: &dyn std::error::Error) -> TokenizerError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tokenizer::Tokenizer;
+    use crate::text::tokenizer::Tokenizer;
 
     fn back(parts: &SectionParts) -> SectionParts {
         super::parts(&core::Tokenizer::open(&encode(parts), 60_000).unwrap()).unwrap()

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::files::Wanted;
-use crate::files::read::{self, MOST_OF_TOKENIZER};
+use crate::ground::files::Wanted;
+use crate::ground::files::read::{self, MOST_OF_TOKENIZER};
 
 use super::document::Document;
 use super::{GPT2_N_VOCAB, SectionParts, Tokenizer, TokenizerError, companions};
-use crate::shown;
+use crate::ground::shown;
 
 /// What is known when a tokenizer is looked for.
 #[derive(Clone, Debug, Default)]

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::checkpoint::Checkpoint;
-use crate::console::Console;
 use crate::convert::calibrate::{OwnText, Windows};
-use crate::error::Error;
-use crate::input::{Row, Source};
-use crate::memory;
+use crate::ground::memory;
+use crate::ground::shown;
 use crate::reference::Reference;
-use crate::shown;
-use crate::tokenizer::Tokenizer;
+use crate::text::input::{Row, Source};
+use crate::text::tokenizer::Tokenizer;
+use crate::verbs::console::Console;
+use crate::verbs::error::Error;
 
 /// The words that say what a model is calibrated on.
 #[derive(Args, Clone, Debug)]

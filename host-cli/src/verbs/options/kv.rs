@@ -3,7 +3,7 @@
 use clap::Args;
 use emberlm_core::kv_cache::KvType;
 
-use crate::named;
+use crate::ground::named;
 
 /// The words that say how a blob's keys and values are stored while it is scored.
 #[derive(Args, Clone, Copy, Debug)]

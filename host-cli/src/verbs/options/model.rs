@@ -4,15 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use emberlm_core::config::Config;
-use emberlm_core::model::Model;
-use emberlm_core::source::Mapped;
 
 use crate::checkpoint::{Checkpoint, Layout, Options};
-use crate::console::Console;
-use crate::engine::{BlobError, BlobFile};
-use crate::error::Error;
-use crate::files::{Kind, Wanted};
-use crate::tokenizer::{SectionParts, section};
+use crate::engine::Blob;
+use crate::ground::files::{Kind, Wanted};
+use crate::text::tokenizer::SectionParts;
+use crate::verbs::console::Console;
+use crate::verbs::error::Error;
 
 /// The words that say what a checkpoint's files do not.
 #[derive(Args, Clone, Debug, Default)]
@@ -91,15 +89,6 @@ pub enum ModelFile {
     Checkpoint(Box<Checkpoint>),
 }
 
-/// An open blob.
-#[derive(Debug)]
-pub struct Blob {
-    /// Its path.
-    pub path: PathBuf,
-    /// Its bytes, all CRCs checked.
-    pub file: BlobFile,
-}
-
 impl ModelFile {
     /// Opens a checkpoint or a blob, told by what it holds, and by its name where that says nothing.
     ///
@@ -143,51 +132,8 @@ impl ModelFile {
     /// The section is damaged.
     pub fn section(&self) -> Result<Option<SectionParts>, Error> {
         match self {
-            Self::Blob(blob) => blob.section(),
+            Self::Blob(blob) => Ok(blob.section()?),
             Self::Checkpoint(_) => Ok(None),
         }
-    }
-}
-
-impl Blob {
-    /// Opens the blob at `path`, all CRCs checked.
-    ///
-    /// # Errors
-    /// It cannot be read, or is no blob of this version.
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        Wanted::Blob.check(path)?;
-        let file = BlobFile::open(path).map_err(|source| Error::of_blob(path, source))?;
-        Ok(Self { path: path.to_owned(), file })
-    }
-
-    /// The model in it.
-    ///
-    /// # Errors
-    /// None, after [`Blob::open`].
-    pub fn model(&self) -> Result<Model<Mapped<'_>>, Error> {
-        self.file.model().map_err(|source| Error::Blob { path: self.path.clone(), source })
-    }
-
-    /// The tokenizer in its tokeniser section.
-    ///
-    /// # Errors
-    /// The section is damaged.
-    pub fn section(&self) -> Result<Option<SectionParts>, Error> {
-        let opened = self.model()?.tokenizer().map_err(|error| section::broken(&error))?;
-        Ok(opened.map(|tokenizer| section::parts(&tokenizer)).transpose()?)
-    }
-
-    /// The CRC-32 that tells blobs apart, in 8 hex digits.
-    ///
-    /// # Errors
-    /// None, after [`Blob::open`].
-    pub fn crc32(&self) -> Result<String, Error> {
-        let crc = self.model()?.crc32().map_err(|error| self.fault(BlobError::Open(error.into())))?;
-        Ok(format!("{crc:08x}"))
-    }
-
-    /// An error in reading it.
-    pub fn fault(&self, source: BlobError) -> Error {
-        Error::Blob { path: self.path.clone(), source }
     }
 }

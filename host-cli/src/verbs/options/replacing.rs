@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::files::{Inputs, Permit};
+use crate::ground::files::{Inputs, Permit};
 
 /// The words that say what an output may replace.
 #[derive(Args, Clone, Copy, Debug)]

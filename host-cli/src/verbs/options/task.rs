@@ -5,13 +5,13 @@ use std::path::Path;
 use clap::Args;
 use emberlm_core::config::Config;
 
-use crate::console::Console;
-use crate::convention::{RawWindowing, Windowing};
-use crate::error::Error;
-use crate::input::{Input, RawInput};
-use crate::jobs::Job;
-use crate::tokenizer::select::{Found, Search};
-use crate::tokenizer::{SectionParts, Tokenizer};
+use super::input::RawInput;
+use super::windowing::RawWindowing;
+use crate::score::Task;
+use crate::text::tokenizer::select::{Found, Search};
+use crate::text::tokenizer::{SectionParts, Tokenizer};
+use crate::verbs::console::Console;
+use crate::verbs::error::Error;
 
 /// The words that say what is scored, and how.
 #[derive(Args, Clone, Debug)]
@@ -26,17 +26,6 @@ pub struct RawTask {
     /// Score no more than the first N windows
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_windows: Option<u32>,
-}
-
-/// What is scored, and how.
-#[derive(Clone, Debug)]
-pub struct Task {
-    /// The rows.
-    pub input: Input,
-    /// How they are cut.
-    pub windowing: Windowing,
-    /// UTF-8 bytes that the targets spell, where they are known.
-    pub bytes: Option<u64>,
 }
 
 impl RawTask {
@@ -87,17 +76,10 @@ impl RawTask {
             input.check_one_window(windowing.n_ctx)?;
         }
         if let Some(n_windows) = self.max_windows {
-            input.keep_windows(n_windows as usize, &windowing);
+            windowing.keep_first(&mut input, n_windows as usize);
         }
-        let bytes = tokenizer.and_then(|tokenizer| input.scored_bytes(&windowing, &tokenizer));
+        let bytes = tokenizer.and_then(|tokenizer| windowing.scored_bytes(&input, &tokenizer));
         Ok(Task { input, windowing, bytes })
-    }
-}
-
-impl Task {
-    /// Every window, rows in order.
-    pub fn jobs(&self) -> Vec<Job<'_>> {
-        Job::all(&self.input, &self.windowing)
     }
 }
 

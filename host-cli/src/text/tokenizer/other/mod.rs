@@ -22,7 +22,7 @@ use tokenizers::{
 
 use super::document::{Added, Document};
 use super::{TokenizerError, byte_level};
-use crate::shown::quoted;
+use crate::ground::shown::quoted;
 use steps::{Normalization, Room, Step};
 
 /// Bytes of text that are encoded at once, at most: the crate's records of a text are some 180 times its length.

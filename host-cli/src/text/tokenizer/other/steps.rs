@@ -10,7 +10,7 @@ use tokenizers::{
     PreTokenizedString, PreTokenizer, PreTokenizerWrapper,
 };
 
-use crate::shown::{quoted, value as shown};
+use crate::ground::shown::{quoted, value as shown};
 
 /// Steps of one kind, at most.
 const MAX_STEPS: usize = 64;
