@@ -35,6 +35,25 @@ pub struct Board {
     pub request: Region,
 }
 
+/// Where the board finds the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// In its memory, as in flash.
+    Memory,
+    /// In a file that it reads in blocks, as from a card.
+    Card,
+}
+
+impl Medium {
+    /// The program that scores a model there.
+    pub(super) const fn program(self) -> &'static str {
+        match self {
+            Self::Memory => "score",
+            Self::Card => "card",
+        }
+    }
+}
+
 /// Boards that share a package and an emulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Family {

@@ -1,6 +1,7 @@
 //! `emberlm device`: firmware on a board, which scores with a blob or talks.
 
 use std::fmt::Write;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -114,7 +115,9 @@ fn talk(args: &ConsoleArgs, console: Console) -> Result<Outcome, Error> {
         }
     };
     let command = emulator::command(board, &program, &[(&args.blob, board.model.address)])?;
-    Ok(Outcome::from_check(emulator::run_attached(command)?.success()))
+    let (out, err) = (io::stdout(), io::stderr());
+    let (out, err) = (out.is_terminal().then_some(out), err.is_terminal().then_some(err));
+    Ok(Outcome::from_check(emulator::run_attached(command, out, err)?.success()))
 }
 
 fn score(args: ScoreArgs, console: Console) -> Result<Outcome, Error> {
