@@ -1,4 +1,4 @@
-//! What every floor stands on, which knows nothing of models: files, memory, signals, and words from outside.
+//! What every floor stands on: the user's files, memory, signals, and words from outside.
 
 pub mod checkout;
 pub mod files;
