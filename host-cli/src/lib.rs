@@ -1,52 +1,44 @@
 //! The host side of Emberlm: checkpoints in, blobs out, and losses from either.
 //!
-//! * Files: [`files`] reads and writes what the user names, and tells what it is; [`signals`] clears up.
-//! * In: [`checkpoint`] reads safetensors of any known layout, [`tokenizer`] and [`input`] turn texts into rows of ids.
-//! * Out: [`convert`] quantises and writes blobs, [`init`] writes checkpoints.
-//! * Losses: [`reference`](mod@reference) scores a checkpoint in floats, [`engine`] and [`kernel`] run core on a blob, [`evaluate`]
-//!   scores windows on all threads, [`crosscheck`] compares the two, [`comparison`] many at once, [`device`] has a board score.
-//! * Text: [`generation`] has core write what follows a prompt, [`text_stream`] makes text of its bytes as they come.
-//! * Memory: [`plan`] says what a model takes of a board, [`memory`] asks this machine for what a model takes here.
-//! * Words from outside are shown by [`shown`], which lets nothing through that a terminal would act on.
-//! * The command: [`cli`], one module a verb in [`verbs`], what they print in [`report`] and [`console`].
+//! # Floors
+//!
+//! Each folder is a floor, and nothing imports from a floor above its own; two that stand side by side do not know each
+//! other. No two files import each other.
+//!
+//! | floor | what it does |
+//! |---|---|
+//! | [`ground`] | the user's [files](ground::files), memory, signals, and words from outside as they may be [shown](ground::shown) |
+//! | [`text`], [`checkpoint`] | texts to rows of token ids and back; safetensors of any known layout, read and [initialised](checkpoint::init) |
+//! | [`reference`](mod@reference), [`engine`] | a checkpoint in floats; core on a blob, with this processor's [kernel](engine::kernel) |
+//! | [`convert`](mod@convert) | a checkpoint's matrices rounded and written to a blob |
+//! | [`score`] | the losses of windows, by either or side by side |
+//! | [`report`] | what is reported of losses and blobs |
+//! | [`plan`], [`device`] | what a model takes of a board; a board that scores |
+//! | [`verbs`] | the command: its words, reports, progress bars and exit codes, and the one error that sums up all others |
+//!
+//! Below [`verbs`] nothing knows of command lines or terminals: errors are the floor's own, progress is a callback.
+//!
+//! # The way of the data
+//!
+//! * To a blob: [`Checkpoint::open`](checkpoint::Checkpoint::open) binds a checkpoint's tensors to their slots;
+//!   [`Windows`](convert::calibrate::Windows) of text pass through it; [`quantize`](mod@convert::quantize) rounds its
+//!   matrices by them; [`write`](convert::write) lays the blob out and scores its self-test.
+//! * To a loss: a [`Source`](text::input::Source) becomes rows of ids through a [`Tokenizer`](text::tokenizer::Tokenizer);
+//!   a [`Windowing`](score::Windowing) makes [`Job`](score::Job)s of them; [`evaluate`](score::evaluate) scores these on all
+//!   threads, a blob by core in the [`Memory`](engine::Memory) of a session, a checkpoint by its
+//!   [`Reference`](reference::Reference); a [`LossReport`](report::LossReport) says what that came to.
+//! * To a board: [`device::score`] hands blob and ids to firmware and reads its report back as the same `LossReport`.
+//! * To a text: a [`Writer`](engine::generation::Writer) has core go on with a prompt.
 #![deny(unsafe_code)]
 
-pub mod calibration;
-mod checkout;
 pub mod checkpoint;
-pub mod cli;
-mod closed;
-pub mod comparison;
-pub mod console;
-pub mod convention;
 pub mod convert;
-pub mod crosscheck;
 pub mod device;
 pub mod engine;
-pub mod error;
-pub mod evaluate;
-pub mod files;
-pub mod generation;
-pub mod init;
-pub mod input;
-pub mod inspect;
-pub mod jobs;
-pub mod kernel;
-pub mod kv;
-pub mod memory;
-pub mod model_file;
-mod named;
-mod peak;
+pub mod ground;
 pub mod plan;
 pub mod reference;
-pub mod replacing;
 pub mod report;
-pub mod shown;
-pub mod signals;
-mod table;
-pub mod task;
-pub mod text_stream;
-pub mod tokenizer;
+pub mod score;
+pub mod text;
 pub mod verbs;
-pub mod weights;
-pub mod workers;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use emberlm::tokenizer::section;
+use emberlm::text::tokenizer::section;
 use emberlm_core::model::Model;
 use emberlm_core::source::Mapped;
 use emberlm_tests::hostile::blob::sound_blobs;

@@ -6,9 +6,9 @@ use std::path::Path;
 use emberlm::checkpoint::{self, Checkpoint};
 use emberlm::convert::formats::Formats;
 use emberlm::convert::{self, convert};
-use emberlm::files::output::is_blob;
-use emberlm::files::{Output, Permit};
-use emberlm::tokenizer::SectionParts;
+use emberlm::ground::files::output::is_blob;
+use emberlm::ground::files::{Output, Permit};
+use emberlm::text::tokenizer::SectionParts;
 use emberlm_core::config::Activations;
 use emberlm_core::format::Format;
 

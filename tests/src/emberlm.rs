@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    emberlm::cli::run(std::env::args_os())
+    emberlm::verbs::run(std::env::args_os())
 }

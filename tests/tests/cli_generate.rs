@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use common::{command, run};
-use emberlm::tokenizer::Tokenizer;
+use emberlm::text::tokenizer::Tokenizer;
 use emberlm_core::format::Format;
 use emberlm_tests::{blobs, fixtures};
 use serde_json::{Value, json};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use emberlm::tokenizer::byte_pairs::BytePairs;
-use emberlm::tokenizer::{SectionParts, Tokenizer, section};
+use emberlm::text::tokenizer::byte_pairs::BytePairs;
+use emberlm::text::tokenizer::{SectionParts, Tokenizer, section};
 use emberlm_core::blob::{
     ARITHMETIC, Descriptor, FORMAT_VERSION, Head, LayerSlot, MAX_SELF_TEST_TOKENS, Preamble, SECTION_ALIGNMENT,
     SelfTest, Slot,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::run;
 use emberlm::device::{Board, emulator, firmware};
-use emberlm::tokenizer::select::Search;
+use emberlm::text::tokenizer::select::Search;
 use emberlm_core::format::Format;
 use emberlm_tests::{blobs, fixtures};
 use serde_json::Value;

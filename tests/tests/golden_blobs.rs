@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use emberlm::kernel::HostKernel;
-use emberlm::tokenizer::Tokenizer;
+use emberlm::engine::kernel::HostKernel;
+use emberlm::text::tokenizer::Tokenizer;
 use emberlm_core::config::TokenId;
 use emberlm_core::format::Format;
 use emberlm_core::kernel::Portable;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use emberlm::engine::Memory;
-use emberlm::tokenizer::{SectionParts, section};
+use emberlm::text::tokenizer::{SectionParts, section};
 use emberlm_core::kernel::Portable;
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::model::Model;

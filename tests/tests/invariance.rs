@@ -1,7 +1,7 @@
 //! One model, one window of tokens and one type of KV cache have one set of bits: whatever the source, the cache's
 //! memory, the number of tokens a call and a batch, the step size and the kernel.
 
-use emberlm::kernel::HostKernel;
+use emberlm::engine::kernel::HostKernel;
 use emberlm_core::config::TokenId;
 use emberlm_core::kernel::{Kernel, Portable};
 use emberlm_core::kv_cache::KvType;

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use emberlm::tokenizer::byte_pairs::BytePairs;
-use emberlm::tokenizer::{SectionParts, Tokenizer as HostTokenizer, section};
+use emberlm::text::tokenizer::byte_pairs::BytePairs;
+use emberlm::text::tokenizer::{SectionParts, Tokenizer as HostTokenizer, section};
 use emberlm_core::config::TokenId;
 use emberlm_core::tokenizer::{Class, Decoder, EncodeError, MAX_SHORT_PIECE, Tokenizer};
 use emberlm_tests::{class_table, fixtures};

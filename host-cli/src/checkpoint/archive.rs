@@ -2,10 +2,9 @@
 
 use super::error::CheckpointError;
 use super::wrappers::{unwrapped, wrappers};
-use crate::files::kind::is_of_adapter;
-use crate::files::read::{self, MOST_OF_TOKENIZER};
-use crate::files::{Fault, FileError, Kind, Wanted, json, mapped};
-use crate::shown;
+use crate::ground::files::read::{self, MOST_OF_TOKENIZER};
+use crate::ground::files::{Fault, FileError, Kind, Wanted, is_of_adapter, json, mapped};
+use crate::ground::shown;
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;

@@ -6,7 +6,7 @@ use super::keys::{self, ConfigFile};
 use super::layout::{Layout, Names};
 use super::name_map::{HeadAbsent, Orientation, Place};
 use super::tensor;
-use crate::shown;
+use crate::ground::shown;
 use emberlm_core::blob::{LayerSlot, Slot};
 use emberlm_core::config::Config;
 use std::collections::BTreeSet;

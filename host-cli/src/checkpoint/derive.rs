@@ -5,7 +5,7 @@ use super::error::CheckpointError;
 use super::keys::{self, ConfigFile, Said};
 use super::layout::{DetectedLayout, Layout, Names};
 use super::name_map::Orientation;
-use crate::shown;
+use crate::ground::shown;
 use emberlm_core::blob::{LayerSlot, Slot};
 use emberlm_core::config::{Config, Gelu};
 

@@ -6,8 +6,8 @@ use emberlm_core::config::TokenId;
 use serde_json::{Map, Value};
 
 use super::error::CheckpointError;
-use crate::files::read::{self, MOST_OF_CONFIG};
-use crate::shown;
+use crate::ground::files::read::{self, MOST_OF_CONFIG};
+use crate::ground::shown;
 
 /// The files that may say it, the first that does wins.
 const GENERATION_CONFIG: &str = "generation_config.json";

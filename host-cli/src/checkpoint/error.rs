@@ -1,7 +1,7 @@
 //! Why a checkpoint is refused: one line that names the file, the key or the tensor.
 
-use crate::files::{Fault, FileError};
-use crate::shown;
+use crate::ground::files::{Fault, FileError};
+use crate::ground::shown;
 use emberlm_core::config::ConfigError;
 use std::path::PathBuf;
 use thiserror::Error;

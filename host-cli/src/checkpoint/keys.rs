@@ -1,9 +1,9 @@
 //! The keys of `config.json` as layouts and retellings spell them, and which of them change what a model computes.
 
 use super::error::CheckpointError;
-use crate::files::Wanted;
-use crate::files::read::{self, MOST_OF_CONFIG};
-use crate::shown;
+use crate::ground::files::Wanted;
+use crate::ground::files::read::{self, MOST_OF_CONFIG};
+use crate::ground::shown;
 use emberlm_core::config::{Gelu, TokenId};
 use serde_json::{Map, Value};
 use std::path::Path;

@@ -3,14 +3,15 @@
 //! [`Checkpoint::open`] maps the file or its shards (`archive`), tells the layout (`layout`, [`name_map`]), works
 //! out the configuration (`keys`, `derive`), and finds every tensor's slot (`bind`). What it cannot represent
 //! exactly in meaning it refuses with one line that names the tensor or key. [`Checkpoint::tensor`] then gives any
-//! slot's tensor in f32 and canonical form (`tensor`).
+//! slot's tensor in f32 and canonical form (`tensor`). [`init`] writes checkpoints.
 
 mod archive;
 mod bind;
 mod derive;
 mod ends;
 mod error;
-pub(crate) mod keys;
+pub mod init;
+mod keys;
 mod layout;
 pub mod name_map;
 mod patterns;
@@ -24,8 +25,8 @@ pub use error::CheckpointError;
 pub use layout::{DetectedLayout, Layout};
 pub use name_map::Orientation;
 
-use crate::files::read;
-use crate::shown;
+use crate::ground::files::read;
+use crate::ground::shown;
 use archive::Archive;
 use bind::Bindings;
 use emberlm_core::blob::Slot;

@@ -27,8 +27,8 @@
 //! the wrappers that training leaves in them (`_orig_mod.`, `module.`), on both sides.
 
 use super::patterns::LAYER;
-use crate::files::json;
-use crate::shown;
+use crate::ground::files::json;
+use crate::ground::shown;
 use emberlm_core::blob::{LayerSlot, Slot};
 use serde::Deserialize;
 use std::collections::BTreeMap;

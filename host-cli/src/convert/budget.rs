@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use emberlm_core::format::Format;
 
-use crate::shown;
+use crate::ground::shown;
 
 /// How large a model may become.
 #[derive(Clone, Copy, Debug, PartialEq)]

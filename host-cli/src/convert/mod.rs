@@ -1,16 +1,18 @@
 //! Blobs out: a checkpoint's matrices rounded, laid out and written, with a self-test computed on the result.
 //!
 //! A matrix of integers is rounded row by row (`round`, on a `grid` of steps), by the moments of what it is multiplied by
-//! on a text ([`calibrate`], with `linalg`); [`quantized`] holds what that comes to, `pack` lays rows out, and [`writer`]
-//! writes the blob.
+//! on a text ([`calibrate`], with `linalg`); [`mod@quantize`] does it, [`quantized`] holds what that comes to, `pack` lays
+//! rows out, and [`writer`] writes the blob. Which formats: [`finder`], by [`formats`] that the user names or a [`budget`].
 
 pub mod auto;
 pub mod budget;
 pub mod calibrate;
+pub mod finder;
 pub mod formats;
 mod grid;
 mod linalg;
 mod pack;
+pub mod quantize;
 pub mod quantized;
 pub mod room;
 mod round;
@@ -21,11 +23,11 @@ pub mod writer;
 pub use pack::RoundingError;
 
 use crate::checkpoint::Checkpoint;
-use crate::engine::{BlobError, BlobFile, Memory};
-use crate::files::output::{Output, OutputError};
-use crate::kernel::HostKernel;
-use crate::memory::MemoryError;
-use crate::tokenizer::{SectionParts, section};
+use crate::engine::kernel::HostKernel;
+use crate::engine::{BlobFault, BlobFile, Memory};
+use crate::ground::files::output::{Output, OutputError};
+use crate::ground::memory::MemoryError;
+use crate::text::tokenizer::{SectionParts, section};
 use calibrate::Windows;
 use emberlm_core::blob::{KnownNll, SelfTest, Slot};
 use emberlm_core::config::{Activations, Config, TokenId};
@@ -33,7 +35,8 @@ use emberlm_core::kv_cache::KvType;
 use emberlm_core::loss::{CrossEntropy, Score};
 use emberlm_core::score::{ScoreError, score_window};
 use formats::Formats;
-use quantized::{QuantizeError, QuantizedModel, quantize};
+use quantize::quantize;
+use quantized::{QuantizeError, QuantizedModel};
 use std::io;
 use std::path::Path;
 use writer::{Writer, WrittenTensor};
@@ -95,7 +98,7 @@ pub enum ConvertError {
     Io(#[from] io::Error),
     /// The blob as written does not open.
     #[error("the blob does not open: {0}")]
-    Blob(#[from] BlobError),
+    Blob(#[from] BlobFault),
     /// The model as written has no loss on the self-test's tokens.
     #[error("the model gives no loss: {0}")]
     SelfTest(ScoreError),

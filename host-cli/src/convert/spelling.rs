@@ -9,8 +9,8 @@ use std::str::FromStr;
 use emberlm_core::format::Format;
 
 use super::formats::{Choice, VectorFormat, Weights};
-use crate::named;
-use crate::shown;
+use crate::ground::named;
+use crate::ground::shown;
 
 const AUTO: &str = "auto";
 

@@ -6,9 +6,10 @@ use rayon::prelude::*;
 
 use super::calibrate::{OwnText, Windows};
 use super::formats::Formats;
-use super::quantized::{QuantizeError, quantize};
+use super::quantize::quantize;
+use super::quantized::QuantizeError;
 use crate::checkpoint::Checkpoint;
-use crate::crosscheck::Divergence;
+use crate::engine::divergence::Divergence;
 use crate::reference::Reference;
 
 /// Tokens that a model is rounded by, and as many that it is measured on.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::DeviceError;
-use crate::files::{FileError, Wanted, read};
+use crate::ground::files::{FileError, Wanted, read};
 
 /// Memory that the host fills before a program starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,25 @@ pub struct Board {
     pub model: Region,
     /// The request's.
     pub request: Region,
+}
+
+/// Where the board finds the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// In its memory, as in flash.
+    Memory,
+    /// In a file that it reads in blocks, as from a card.
+    Card,
+}
+
+impl Medium {
+    /// The program that scores a model there.
+    pub(super) const fn program(self) -> &'static str {
+        match self {
+            Self::Memory => "score",
+            Self::Card => "card",
+        }
+    }
 }
 
 /// Boards that share a package and an emulator.

@@ -1,7 +1,7 @@
 //! Running a program in the emulator, against a deadline.
 
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -10,9 +10,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Board, DeviceError};
-use crate::shown;
-use crate::signals::{self, Guard, Undo};
-use crate::text_stream::TextStream;
+use crate::ground::shown;
+use crate::ground::signals::{self, Guard, Undo};
+use crate::text::stream::TextStream;
 
 /// More output than any report is long.
 const MAX_OUTPUT: u64 = 4 << 20;
@@ -119,24 +119,27 @@ pub fn run_typed(
 
 /// Runs `command` for a person: it has this process's console to itself. Returns how it ended.
 ///
-/// What it writes to a terminal is escaped there, as [`shown::lines`] does it.
+/// What it writes goes to `out` and `err`, where there are such, escaped as [`shown::lines`] does it.
 ///
 /// # Errors
 /// It does not start.
-pub fn run_attached(mut command: Command) -> Result<ExitStatus, DeviceError> {
+pub fn run_attached(
+    mut command: Command,
+    out: Option<impl Write + Send>,
+    err: Option<impl Write + Send>,
+) -> Result<ExitStatus, DeviceError> {
     let program = command.get_program().to_owned();
-    let (out, err) = (io::stdout(), io::stderr());
-    if out.is_terminal() {
+    if out.is_some() {
         command.stdout(Stdio::piped());
     }
-    if err.is_terminal() {
+    if err.is_some() {
         command.stderr(Stdio::piped());
     }
     let process = Process::start(&mut command).map_err(|source| not_started(&program, source))?;
     let pipes = (process.child().stdout.take(), process.child().stderr.take());
     thread::scope(|scope| {
-        scope.spawn(|| pipes.0.map(|pipe| copy_shown(pipe, out)));
-        scope.spawn(|| pipes.1.map(|pipe| copy_shown(pipe, err)));
+        scope.spawn(|| pipes.0.zip(out).map(|(pipe, out)| copy_shown(pipe, out)));
+        scope.spawn(|| pipes.1.zip(err).map(|(pipe, err)| copy_shown(pipe, err)));
     });
     let failed = |source| DeviceError::Emulator { program: program.to_string_lossy().into(), source };
     loop {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use emberlm_request::RequestError;
 
-use crate::files::FileError;
-use crate::shown;
+use crate::ground::files::FileError;
+use crate::ground::shown;
 
 /// Why a board has no score.
 #[derive(Debug, thiserror::Error)]

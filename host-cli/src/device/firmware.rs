@@ -12,8 +12,8 @@ use elf::{ElfBytes, abi};
 use serde::Deserialize;
 
 use super::{Board, DeviceError};
-use crate::checkout;
-use crate::files::{Fault, FileError, Kind, Wanted, mapped};
+use crate::ground::checkout;
+use crate::ground::files::{Fault, FileError, Kind, Wanted, mapped};
 
 /// The program that writes what follows a prompt.
 pub const CONSOLE: &str = "console";

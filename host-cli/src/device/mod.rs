@@ -16,30 +16,11 @@ use std::time::Duration;
 use emberlm_core::config::TokenId;
 use emberlm_request::{Header, encode, encoded_len};
 
-use crate::files::temporary::TemporaryFolder;
+use crate::ground::files::temporary::TemporaryFolder;
 
-pub use board::{BOARDS, Board, Family, Region};
+pub use board::{BOARDS, Board, Family, Medium, Region};
 pub use error::DeviceError;
 pub use report::DeviceReport;
-
-/// Where the board finds the model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Medium {
-    /// In its memory, as in flash.
-    Memory,
-    /// In a file that it reads in blocks, as from a card.
-    Card,
-}
-
-impl Medium {
-    /// The program that scores a model there.
-    const fn program(self) -> &'static str {
-        match self {
-            Self::Memory => "score",
-            Self::Card => "card",
-        }
-    }
-}
 
 /// What to score, where and with what.
 #[derive(Clone, Copy, Debug)]

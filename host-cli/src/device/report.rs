@@ -7,10 +7,9 @@ use serde::Serialize;
 
 use super::emulator::Run;
 use super::{Board, DeviceError, Medium};
-use crate::convention::Windowing;
-use crate::error::Fault;
-use crate::report::{Canonical, LossReport, finite};
-use crate::shown;
+use crate::ground::shown;
+use crate::report::{Canonical, Fault, LossReport, finite};
+use crate::score::Windowing;
 
 /// What a board found out. What is not part of the board itself waits for [`DeviceReport::loss`].
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -8,23 +8,28 @@ use emberlm_core::format::Format;
 use emberlm_core::kv_cache::KvType;
 use serde::Serialize;
 
-use super::convert::tokenizer_for_blob;
-use crate::calibration::{Calibration, RawCalibration};
-use crate::cli::Outcome;
-use crate::comparison::{Choices, Cost, compare};
-use crate::console::{Console, Report};
-use crate::convention::Windowing;
+use super::console::Console;
+use super::convert::{find_formats, measuring, tokenizer_for_blob};
+use super::error::{self, Error};
+use super::options::calibration::{Calibration, RawCalibration};
+use super::options::kv;
+use super::options::model::RawCheckpoint;
+use super::options::task::RawTask;
+use super::outcome::Outcome;
+use crate::convert::finder::{Finder, have_integers};
 use crate::convert::formats::Choice;
-use crate::error::{Error, Fault};
-use crate::jobs::Job;
-use crate::kv;
-use crate::model_file::RawCheckpoint;
-use crate::named;
+use crate::convert::quantized::{n_weights, n_weights_of};
+use crate::ground::named;
+use crate::ground::shown;
+use crate::reference::Reference;
 use crate::report;
-use crate::shown;
-use crate::table;
-use crate::task::RawTask;
-use crate::weights::have_integers;
+use crate::report::Fault;
+use crate::report::Report;
+use crate::report::table;
+use crate::score::Job;
+use crate::score::Windowing;
+use crate::score::comparison::{Blobs, Choices, Cost, Progress};
+use crate::text::tokenizer::section;
 
 /// The words after `compare`.
 #[derive(Args, Debug)]
@@ -211,8 +216,26 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let task = args.task.resolve(config, Some(&args.checkpoint), None, console)?;
     let jobs = task.jobs();
     let tokens_scored = Job::n_scored(&jobs);
-    let threads = args.threads.map(usize::from);
-    let costs = compare(&checkpoint, &choices, windows.as_ref(), section.as_ref(), &jobs, threads, console)?;
+    let tokenizer_bytes = section.as_ref().map_or(0, |parts| section::encode(parts).len());
+    let mut finder = Finder::new(&checkpoint, windows.as_ref(), tokenizer_bytes);
+    let bar = measuring(&checkpoint, console);
+    let found = choices.weights.iter().map(|&weights| find_formats(&mut finder, weights, &bar));
+    let formats = found.collect::<Result<Vec<_>, _>>()?;
+    drop(bar);
+    let bar = console.progress(n_weights(&checkpoint) * formats.len() as u64, "rounding");
+    let blobs =
+        Blobs::make(&checkpoint, &choices, &formats, windows.as_ref(), section.as_ref(), |progress| match progress {
+            Progress::Rounding(weights) => bar.name(format!("{weights}: rounding")),
+            Progress::Rounded(weights, slot) => {
+                bar.name(format!("{weights}: rounded {slot}"));
+                bar.advance(n_weights_of(slot, config));
+            }
+        })?;
+    drop(bar);
+    let bar = console.progress(tokens_scored * blobs.n_combinations() as u64, "comparing");
+    let (reference, threads) = (Reference::new(&checkpoint), args.threads.map(usize::from));
+    let costs = blobs.compare(&reference, &jobs, threads, &|n| bar.advance(n))?;
+    drop(bar);
     let comparison = Comparison {
         checkpoint: args.checkpoint.display().to_string(),
         tokens_scored,
@@ -223,6 +246,6 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
         csv: args.csv,
     };
     console.print(&comparison)?;
-    report::check(comparison.error.as_ref())?;
+    error::check(comparison.error.as_ref())?;
     Ok(Outcome::Passed)
 }

@@ -4,28 +4,32 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use emberlm_core::blob::{ARITHMETIC, Slot};
+use emberlm_core::blob::ARITHMETIC;
 use emberlm_core::config::{Activations, TokenId};
 use serde::Serialize;
 
-use crate::calibration::RawCalibration;
+use super::console::{Console, Progress};
+use super::error::Error;
+use super::options::calibration::RawCalibration;
+use super::options::model::RawCheckpoint;
+use super::options::replacing::RawReplacing;
+use super::outcome::Outcome;
 use crate::checkpoint::{Checkpoint, EndTokens};
-use crate::cli::Outcome;
-use crate::console::{Console, Report};
-use crate::convert::formats::Choice;
+use crate::convert::auto::parts;
+use crate::convert::finder::{Finder, FormatsError, have_integers};
+use crate::convert::formats::{Choice, Formats};
+use crate::convert::quantized::{n_weights, n_weights_of};
 use crate::convert::writer::WrittenTensor;
 use crate::convert::{Conversion, Options, convert};
-use crate::error::Error;
-use crate::files::output::{self, is_blob};
-use crate::files::{Inputs, Output};
-use crate::generation::END_OF_TEXT;
-use crate::model_file::{Blob, RawCheckpoint};
-use crate::named;
-use crate::replacing::RawReplacing;
-use crate::shown;
-use crate::tokenizer::select::Search;
-use crate::tokenizer::{GPT2_N_VOCAB, SectionParts, Tokenizer, TokenizerError, section};
-use crate::weights::{Finder, have_integers};
+use crate::engine::Blob;
+use crate::engine::generation::END_OF_TEXT;
+use crate::ground::files::output::{self, is_blob};
+use crate::ground::files::{Inputs, Output};
+use crate::ground::named;
+use crate::ground::shown;
+use crate::report::Report;
+use crate::text::tokenizer::select::Search;
+use crate::text::tokenizer::{GPT2_N_VOCAB, SectionParts, Tokenizer, TokenizerError, section};
 
 /// The words after `convert`.
 #[derive(Args, Debug)]
@@ -184,17 +188,13 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
         None
     };
     let tokenizer_bytes = tokenizer.as_ref().map_or(0, |parts| section::encode(parts).len());
-    let formats = Finder::new(&checkpoint, windows.as_ref(), tokenizer_bytes, console).find(args.weights)?;
+    let mut finder = Finder::new(&checkpoint, windows.as_ref(), tokenizer_bytes);
+    let formats = find_formats(&mut finder, args.weights, &measuring(&checkpoint, console))?;
     let options = Options { formats, windows, activations: args.activations, tokenizer };
-    let n_weights = |slot: Slot| {
-        let (rows, cols) = slot.shape(config);
-        u64::from(rows) * u64::from(cols)
-    };
-    let matrices = Slot::all(config).filter(|&slot| slot.is_matrix() && checkpoint.has(slot));
-    let bar = console.progress(matrices.map(n_weights).sum(), "rounding");
+    let bar = console.progress(n_weights(&checkpoint), "rounding");
     let converted = convert(&checkpoint, &options, output, |slot| {
         bar.name(format!("rounded {slot}"));
-        bar.advance(n_weights(slot));
+        bar.advance(n_weights_of(slot, config));
     });
     drop(bar);
     let conversion = converted.map_err(|source| Error::of_convert(&args.output, source))?;
@@ -219,6 +219,19 @@ impl RawArgs {
     fn find_tokenizer(&self, checkpoint: &Checkpoint) -> Result<Tokenizer, Error> {
         Ok(self.search(checkpoint).find()?.tokenizer)
     }
+}
+
+/// A bar for what [`find_formats`] measures, where it has to.
+pub(super) fn measuring(checkpoint: &Checkpoint, console: Console) -> Progress {
+    console.progress(parts(checkpoint).len() as u64, "measuring")
+}
+
+/// The formats of a blob.
+pub(super) fn find_formats(finder: &mut Finder<'_>, choice: Choice, bar: &Progress) -> Result<Formats, FormatsError> {
+    finder.find(choice, |part| {
+        bar.name(format!("measured {}", part[0]));
+        bar.advance(1);
+    })
 }
 
 /// What the blob's tokeniser section is to hold.

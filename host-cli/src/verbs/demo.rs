@@ -14,32 +14,33 @@ use emberlm_core::kv_cache::KvType;
 use emberlm_core::window::Convention;
 use serde::Serialize;
 
+use super::console::Console;
 use super::device::{Run, score_on_board};
+use super::error::Error;
 use super::eval::canonical;
+use super::outcome::Outcome;
 use super::verify::{BlobResult, Tolerances};
-use crate::checkout;
 use crate::checkpoint::{self, Checkpoint};
-use crate::cli::Outcome;
-use crate::console::{Console, Report};
-use crate::convention::Windowing;
 use crate::convert::formats::Formats;
 use crate::convert::{self, convert};
-use crate::crosscheck::{Candidate, crosscheck};
 use crate::device::{Board, DeviceReport, Medium};
-use crate::error::Error;
-use crate::evaluate::{score_blob, score_reference};
-use crate::files::output::is_blob;
-use crate::files::temporary::TemporaryFolder;
-use crate::files::{Output, Permit};
-use crate::input::{Source, read_text};
-use crate::jobs::Job;
-use crate::model_file::Blob;
+use crate::engine::Blob;
+use crate::ground::checkout;
+use crate::ground::files::output::is_blob;
+use crate::ground::files::temporary::TemporaryFolder;
+use crate::ground::files::{Output, Permit};
+use crate::ground::shown;
 use crate::reference::Reference;
 use crate::report::LossReport;
-use crate::shown;
-use crate::task::Task;
-use crate::tokenizer::Tokenizer;
-use crate::tokenizer::select::Search;
+use crate::report::Report;
+use crate::score::Job;
+use crate::score::Task;
+use crate::score::Windowing;
+use crate::score::crosscheck::{Candidate, crosscheck};
+use crate::score::evaluate::{score_blob, score_reference};
+use crate::text::input::{Source, read_text};
+use crate::text::tokenizer::Tokenizer;
+use crate::text::tokenizer::select::Search;
 
 const MODEL: &str = "shakespeare-char";
 const TEXT: &str = "as-you-like-it.txt";
@@ -139,14 +140,14 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     console.tell(format!("2. evaluate: {n} characters of {name}, which the model never saw"))?;
     let bar = console.progress(3 * n, "scoring on this machine");
     let reference = Reference::new(&checkpoint);
-    let of_reference = LossReport::new(&score_reference(&reference, &jobs, &bar)?, &task, None);
+    let of_reference = LossReport::new(&score_reference(&reference, &jobs, &|n| bar.advance(n))?, &task, None);
     console.tell(format!("the checkpoint's float reference:\n{}", indented(&of_reference.text())))?;
-    let score = score_blob(&blob, KV_TYPE, &jobs, None, &bar)?;
+    let score = score_blob(&blob, KV_TYPE, &jobs, None, &|n| bar.advance(n))?;
     let of_blob = LossReport::new(&score, &task, Some(canonical(&blob, KV_TYPE)?));
     console.tell(format!("the blob in canonical arithmetic:\n{}", indented(&of_blob.text())))?;
 
     let candidate = Candidate { blob: &blob, kv_type: KV_TYPE };
-    let summaries = crosscheck(&reference, &[candidate], &jobs, None, &bar)?;
+    let summaries = crosscheck(&reference, &[candidate], &jobs, None, &|n| bar.advance(n))?;
     drop(bar);
     let summary = summaries.into_iter().next().unwrap_or_default();
     let verify = BlobResult::new(&blob, summary, &Tolerances::DEFAULT)?;
@@ -175,7 +176,7 @@ fn task(args: &RawArgs, checkpoint: &Checkpoint, tokenizer: &Tokenizer, text: &P
     let config = checkpoint.config();
     let input = Source::Prompt(beginning).read(Some(tokenizer), config.n_vocab, MOST_OF_TEXT)?;
     let windowing = Windowing { convention: Convention::Disjoint, n_ctx: config.n_ctx as usize };
-    let bytes = input.scored_bytes(&windowing, tokenizer);
+    let bytes = windowing.scored_bytes(&input, tokenizer);
     Ok(Task { input, windowing, bytes })
 }
 
@@ -189,7 +190,7 @@ fn make_blob(checkpoint: &Checkpoint, tokenizer: &Tokenizer, path: &Path) -> Res
     };
     let output = Output::begin(path, &Permit::default(), is_blob)?;
     convert(checkpoint, &options, output, |_| {}).map_err(|source| Error::of_convert(path, source))?;
-    Blob::open(path)
+    Ok(Blob::open(path)?)
 }
 
 fn score_by_firmware(args: &RawArgs, blob: &Blob, task: &Task, console: Console) -> Result<OnBoard, Error> {

@@ -1,6 +1,7 @@
 //! `emberlm device`: firmware on a board, which scores with a blob or talks.
 
 use std::fmt::Write;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,18 +12,20 @@ use emberlm_core::kv_cache::KvType;
 use emberlm_request::Header;
 use serde::Serialize;
 
+use super::console::{Console, Progress as Bar};
+use super::error::{self, Error};
 use super::eval::canonical;
-use crate::cli::Outcome;
-use crate::console::{Console, Progress as Bar, Report};
-use crate::convention::Windowing;
+use super::options::kv::RawKv;
+use super::options::task::RawTask;
+use super::outcome::Outcome;
 use crate::device::{self, BOARDS, Board, DeviceReport, Medium, Progress, emulator, firmware};
-use crate::error::Error;
-use crate::evaluate::score_blob;
-use crate::jobs::Job;
-use crate::kv::RawKv;
-use crate::model_file::Blob;
+use crate::engine::Blob;
+use crate::report::Report;
 use crate::report::{self, LossReport};
-use crate::task::{RawTask, Task};
+use crate::score::Job;
+use crate::score::Task;
+use crate::score::Windowing;
+use crate::score::evaluate::score_blob;
 
 /// The words after `device`.
 #[derive(Args, Debug)]
@@ -112,7 +115,9 @@ fn talk(args: &ConsoleArgs, console: Console) -> Result<Outcome, Error> {
         }
     };
     let command = emulator::command(board, &program, &[(&args.blob, board.model.address)])?;
-    Ok(Outcome::from_check(emulator::run_attached(command)?.success()))
+    let (out, err) = (io::stdout(), io::stderr());
+    let (out, err) = (out.is_terminal().then_some(out), err.is_terminal().then_some(err));
+    Ok(Outcome::from_check(emulator::run_attached(command, out, err)?.success()))
 }
 
 fn score(args: ScoreArgs, console: Console) -> Result<Outcome, Error> {
@@ -137,7 +142,7 @@ fn score(args: ScoreArgs, console: Console) -> Result<Outcome, Error> {
     let equals_host = host_nll_bits.as_ref().map(|bits| *bits == device.nll_bits);
     let report = Scored { loss, device, host_nll_bits, equals_host };
     console.print(&report)?;
-    report::check(report.loss.error.as_ref())?;
+    error::check(report.loss.error.as_ref())?;
     Ok(Outcome::from_check(equals_host != Some(false)))
 }
 
@@ -183,7 +188,7 @@ pub(super) fn score_on_board(
 
 fn host_nll_bits(blob: &Blob, kv_type: KvType, jobs: &[Job<'_>], console: Console) -> Result<String, Error> {
     let bar = console.progress(Job::n_scored(jobs), "scoring on the host");
-    Ok(format!("{:016x}", score_blob(blob, kv_type, jobs, None, &bar)?.sum().to_bits()))
+    Ok(format!("{:016x}", score_blob(blob, kv_type, jobs, None, &|n| bar.advance(n))?.sum().to_bits()))
 }
 
 /// A board's report, and what became of the check.

@@ -5,17 +5,18 @@ use std::path::PathBuf;
 use clap::Args;
 use emberlm_core::kv_cache::KvType;
 
-use crate::cli::Outcome;
-use crate::console::Console;
-use crate::error::Error;
-use crate::evaluate::{score_blob, score_reference};
-use crate::jobs::Job;
-use crate::kv::RawKv;
-use crate::model_file::{Blob, ModelFile, RawCheckpoint};
-use crate::peak;
+use super::console::Console;
+use super::error::{self, Error};
+use super::options::kv::RawKv;
+use super::options::model::{ModelFile, RawCheckpoint};
+use super::options::task::RawTask;
+use super::outcome::Outcome;
+use crate::engine::Blob;
+use crate::ground::peak;
 use crate::reference::Reference;
-use crate::report::{self, Canonical, LossReport};
-use crate::task::RawTask;
+use crate::report::{Canonical, LossReport};
+use crate::score::Job;
+use crate::score::evaluate::{score_blob, score_reference};
 
 /// The words after `eval`.
 #[derive(Args, Debug)]
@@ -59,10 +60,12 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let (score, canonical) = match &model {
         ModelFile::Blob(blob) => {
             let kv_type = args.kv.resolve();
-            let score = score_blob(blob, kv_type, &jobs, args.threads.map(usize::from), &bar)?;
+            let score = score_blob(blob, kv_type, &jobs, args.threads.map(usize::from), &|n| bar.advance(n))?;
             (score, Some(canonical(blob, kv_type)?))
         }
-        ModelFile::Checkpoint(checkpoint) => (score_reference(&Reference::new(checkpoint), &jobs, &bar)?, None),
+        ModelFile::Checkpoint(checkpoint) => {
+            (score_reference(&Reference::new(checkpoint), &jobs, &|n| bar.advance(n))?, None)
+        }
     };
     drop(bar);
     let loss = LossReport::new(&score, &task, canonical);
@@ -70,7 +73,7 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     if let Some(bytes) = peak::resident_bytes() {
         console.detail(|| format!("peak memory: {:.1} MiB", bytes as f64 / f64::from(1 << 20)));
     }
-    report::check(loss.error.as_ref())?;
+    error::check(loss.error.as_ref())?;
     Ok(Outcome::Passed)
 }
 

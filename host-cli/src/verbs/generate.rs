@@ -12,18 +12,19 @@ use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 use serde::Serialize;
 
+use super::console::Console;
+use super::error::Error;
+use super::options::kv::RawKv;
+use super::options::windowing::n_ctx_of;
+use super::outcome::Outcome;
 use crate::checkpoint::EndTokens;
-use crate::cli::Outcome;
-use crate::console::{Console, Report};
-use crate::convention::n_ctx_of;
-use crate::error::Error;
-use crate::generation::{Generated, Request, Stopped, Writer};
-use crate::input::{read_line, read_text};
-use crate::kv::RawKv;
-use crate::model_file::Blob;
-use crate::shown;
-use crate::signals;
-use crate::tokenizer::select::{Found, Search};
+use crate::engine::Blob;
+use crate::engine::generation::{Generated, Request, Stopped, Writer};
+use crate::ground::shown;
+use crate::ground::signals;
+use crate::report::Report;
+use crate::text::input::{read_line, read_text};
+use crate::text::tokenizer::select::{Found, Search};
 
 /// The words after `generate`.
 #[derive(Args, Debug)]

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::Outcome;
-use crate::console::{Console, Report};
-use crate::error::Error;
-use crate::files::{Inputs, read};
-use crate::init::{self, InitConfig};
-use crate::inspect::ConfigContents;
-use crate::replacing::RawReplacing;
-use crate::shown;
+use super::console::Console;
+use super::error::Error;
+use super::options::replacing::RawReplacing;
+use super::outcome::Outcome;
+use crate::checkpoint::init::{self, InitConfig};
+use crate::ground::files::{Inputs, read};
+use crate::ground::shown;
+use crate::report::Report;
+use crate::report::contents::ConfigContents;
 
 /// The words after `init`.
 #[derive(Args, Debug)]

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::Outcome;
-use crate::console::{Console, Report};
-use crate::error::Error;
-use crate::inspect::{Contents, contents};
-use crate::model_file::Blob;
-use crate::shown;
+use super::console::Console;
+use super::error::Error;
+use super::outcome::Outcome;
+use crate::engine::Blob;
+use crate::ground::shown;
+use crate::report::Report;
+use crate::report::contents::{Contents, contents};
 
 /// The words after `inspect`.
 #[derive(Args, Debug)]

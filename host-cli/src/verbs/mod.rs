@@ -1,14 +1,26 @@
-//! One module a verb: its options, what they come to, and its report.
+//! The command: its words, one module a verb, and where a verb's own words go.
+//!
+//! `cli` turns words into a verb and a verb's end into an exit code; [`options`] are the words that several verbs share.
+//! A verb prints its report to the [`console`], which has the progress bars too. [`error`] sums up the errors of every
+//! floor below, [`outcome`] says how a verb ended.
 
+mod cli;
+mod closed;
 pub mod compare;
+pub mod console;
 pub mod convert;
 pub mod demo;
 pub mod device;
+pub mod error;
 pub mod eval;
 pub mod generate;
 pub mod init;
 pub mod inspect;
+pub mod options;
+pub mod outcome;
 pub mod plan;
 pub mod surprisal;
 pub mod tokenize;
 pub mod verify;
+
+pub use cli::run;

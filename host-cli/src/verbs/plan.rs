@@ -9,28 +9,29 @@ use emberlm_core::config::Config;
 use emberlm_core::format::Format;
 use serde::Serialize;
 
-use super::convert::tokenizer_for_blob;
-use crate::calibration::RawCalibration;
+use super::console::Console;
+use super::convert::{find_formats, measuring, tokenizer_for_blob};
+use super::error::Error;
+use super::options::calibration::RawCalibration;
+use super::options::kv::RawKv;
+use super::options::model::{ModelFile, RawCheckpoint};
+use super::outcome::Outcome;
 use crate::checkpoint::Checkpoint;
-use crate::cli::Outcome;
-use crate::console::{Console, Report};
 use crate::convert::blob_bytes;
 use crate::convert::budget::Budget as Bytes;
+use crate::convert::finder::Finder;
 use crate::convert::formats::{Choice, Weights};
-use crate::error::Error;
-use crate::kv::RawKv;
-use crate::model_file::{ModelFile, RawCheckpoint};
-use crate::named;
+use crate::ground::named;
+use crate::ground::shown;
 use crate::plan::boards::{BOARDS, Board, CORES, USUAL_CORE};
 use crate::plan::firmware::{Firmware, Optimized};
 use crate::plan::fit::{Wish, choices, fit_flash, fit_ram};
 use crate::plan::memory::{Order, Run};
 use crate::plan::{Budget, Plan};
-use crate::shown;
-use crate::table::aligned;
-use crate::tokenizer::section;
-use crate::tokenizer::select::Search;
-use crate::weights::Finder;
+use crate::report::Report;
+use crate::report::table::aligned;
+use crate::text::tokenizer::section;
+use crate::text::tokenizer::select::Search;
 
 /// The words after `plan`.
 #[derive(Args, Debug)]
@@ -224,9 +225,11 @@ impl RawArgs {
         } else {
             None
         };
-        let mut finder = Finder::new(checkpoint, windows.as_ref(), tokenizer_bytes, console);
+        let (mut finder, bar) =
+            (Finder::new(checkpoint, windows.as_ref(), tokenizer_bytes), measuring(checkpoint, console));
         let sized = |&choice: &Choice| -> Result<_, Error> {
-            Ok((Some(choice), blob_bytes(checkpoint, finder.find(choice)?, tokenizer_bytes)))
+            let formats = find_formats(&mut finder, choice, &bar)?;
+            Ok((Some(choice), blob_bytes(checkpoint, formats, tokenizer_bytes)))
         };
         choices.iter().map(sized).collect()
     }

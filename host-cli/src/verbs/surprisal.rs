@@ -9,20 +9,23 @@ use emberlm_core::config::TokenId;
 use emberlm_core::loss::Score;
 use serde::Serialize;
 
+use super::console::Console;
+use super::error::{self, Error};
 use super::eval::canonical;
-use crate::cli::Outcome;
-use crate::console::{Console, Report};
-use crate::error::Error;
-use crate::evaluate::{nlls_of_blob, nlls_of_reference, sum};
-use crate::jobs::Job;
-use crate::kv::RawKv;
-use crate::model_file::{ModelFile, RawCheckpoint};
+use super::options::kv::RawKv;
+use super::options::model::{ModelFile, RawCheckpoint};
+use super::options::task::RawTask;
+use super::outcome::Outcome;
+use crate::ground::shown;
 use crate::reference::Reference;
+use crate::report::Report;
 use crate::report::{self, LossReport};
-use crate::shown;
-use crate::task::{RawTask, Task};
-use crate::text_stream::TextStream;
-use crate::tokenizer::Tokenizer;
+use crate::score::Job;
+use crate::score::Task;
+use crate::score::evaluate::{nlls_of_blob, nlls_of_reference, sum};
+use crate::text::input::Row;
+use crate::text::stream::TextStream;
+use crate::text::tokenizer::Tokenizer;
 
 /// The words after `surprisal`.
 #[derive(Args, Debug)]
@@ -80,16 +83,18 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let (nlls, canonical) = match &model {
         ModelFile::Blob(blob) => {
             let kv_type = args.kv.resolve();
-            (nlls_of_blob(blob, kv_type, &jobs, None, &bar)?, Some(canonical(blob, kv_type)?))
+            (nlls_of_blob(blob, kv_type, &jobs, None, &|n| bar.advance(n))?, Some(canonical(blob, kv_type)?))
         }
-        ModelFile::Checkpoint(checkpoint) => (nlls_of_reference(&Reference::new(checkpoint), &jobs, &bar)?, None),
+        ModelFile::Checkpoint(checkpoint) => {
+            (nlls_of_reference(&Reference::new(checkpoint), &jobs, &|n| bar.advance(n))?, None)
+        }
     };
     drop(bar);
     let score: Score = sum(&nlls);
     let rows = rows(&task, &jobs, &nlls, tokenizer.as_ref());
     let surprisals = Surprisals { rows, loss: LossReport::new(&score, &task, canonical) };
     console.print(&surprisals)?;
-    report::check(surprisals.loss.error.as_ref())?;
+    error::check(surprisals.loss.error.as_ref())?;
     Ok(Outcome::Passed)
 }
 
@@ -101,7 +106,7 @@ fn rows(task: &Task, jobs: &[Job<'_>], nlls: &[Vec<f32>], tokenizer: Option<&Tok
         bytes: tokenizer.and_then(|tokenizer| Some(tokenizer.token_bytes(id)?.into_owned())).unwrap_or_default(),
     };
     let mut scored = jobs.iter().zip(nlls).peekable();
-    let of_row = |row: &crate::input::Row| {
+    let of_row = |row: &Row| {
         let mut tokens: Vec<Token> = row.tokens.iter().map(token).collect();
         while let Some((job, nlls)) = scored.next_if(|(job, _)| std::ptr::eq(job.row, row)) {
             let first = job.window.start + job.window.first_scored + 1;

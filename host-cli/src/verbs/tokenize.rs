@@ -6,12 +6,13 @@ use clap::Args;
 use emberlm_core::config::TokenId;
 use serde::Serialize;
 
-use crate::cli::Outcome;
-use crate::console::{Console, Report};
-use crate::error::Error;
-use crate::input::{InputError, read_text};
-use crate::shown;
-use crate::tokenizer::select::{Found, Search};
+use super::console::Console;
+use super::error::Error;
+use super::outcome::Outcome;
+use crate::ground::shown;
+use crate::report::Report;
+use crate::text::input::{InputError, read_text};
+use crate::text::tokenizer::select::{Found, Search};
 
 /// The words after `tokenize`.
 #[derive(Args, Debug)]

@@ -7,19 +7,22 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::Outcome;
-use crate::console::{Console, Report};
-use crate::convention::Windowing;
-use crate::crosscheck::{Candidate, Summary, crosscheck};
-use crate::error::{Error, Fault};
-use crate::inspect;
-use crate::jobs::Job;
-use crate::kv::RawKv;
-use crate::model_file::{Blob, RawCheckpoint};
+use super::console::Console;
+use super::error::{self, Error};
+use super::options::kv::RawKv;
+use super::options::model::RawCheckpoint;
+use super::options::task::RawTask;
+use super::outcome::Outcome;
+use crate::engine::Blob;
+use crate::ground::shown;
 use crate::reference::Reference;
 use crate::report;
-use crate::shown;
-use crate::task::RawTask;
+use crate::report::Fault;
+use crate::report::Report;
+use crate::report::contents;
+use crate::score::Job;
+use crate::score::Windowing;
+use crate::score::crosscheck::{Candidate, Summary, crosscheck};
 
 /// The words after `verify`.
 #[derive(Args, Debug)]
@@ -114,7 +117,7 @@ impl BlobResult {
     pub fn new(blob: &Blob, summary: Summary, tolerances: &Tolerances) -> Result<Self, Error> {
         Ok(Self {
             blob: blob.path.display().to_string(),
-            bits_per_weight: inspect::bits_per_weight(&inspect::tensors(blob)?),
+            bits_per_weight: contents::bits_per_weight(&contents::tensors(blob)?),
             bytes: blob.file.bytes().len() as u64,
             passed: tolerances.allow(&summary),
             summary,
@@ -202,7 +205,7 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let bar = console.progress(tokens_scored * blobs.len() as u64, "comparing");
     let (reference, kv_type) = (Reference::new(&checkpoint), args.kv.resolve());
     let candidates: Vec<_> = blobs.iter().map(|blob| Candidate { blob, kv_type }).collect();
-    let summaries = crosscheck(&reference, &candidates, &jobs, args.threads.map(usize::from), &bar)?;
+    let summaries = crosscheck(&reference, &candidates, &jobs, args.threads.map(usize::from), &|n| bar.advance(n))?;
     drop(bar);
     let results = blobs.iter().zip(summaries).map(|(blob, summary)| BlobResult::new(blob, summary, &args.tolerances));
     let results = results.collect::<Result<Vec<_>, _>>()?;
@@ -219,6 +222,6 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
         tolerances: args.tolerances,
     };
     console.print(&verification)?;
-    report::check(verification.error.as_ref())?;
+    error::check(verification.error.as_ref())?;
     Ok(Outcome::from_check(passed))
 }

@@ -1,7 +1,7 @@
 //! Blobs of any bytes.
 
-use emberlm::tokenizer::byte_pairs::BytePairs;
-use emberlm::tokenizer::{SectionParts, Tokenizer, section};
+use emberlm::text::tokenizer::byte_pairs::BytePairs;
+use emberlm::text::tokenizer::{SectionParts, Tokenizer, section};
 use emberlm_core::blob::{ARITHMETIC, FORMAT_VERSION, Slot};
 use emberlm_core::config::TokenId;
 use emberlm_core::format::Format;

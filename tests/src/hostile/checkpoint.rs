@@ -4,13 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use emberlm::checkpoint::init::InitConfig;
 use emberlm::checkpoint::name_map::NameMap;
 use emberlm::checkpoint::{Checkpoint, Layout, Options};
 use emberlm::convert::formats::Formats;
 use emberlm::convert::{self, convert};
-use emberlm::files::output::is_blob;
-use emberlm::files::{Output, Permit};
-use emberlm::init::InitConfig;
+use emberlm::ground::files::output::is_blob;
+use emberlm::ground::files::{Output, Permit};
 use emberlm_core::blob::Slot;
 use emberlm_core::config::Activations;
 use emberlm_core::format::Format;

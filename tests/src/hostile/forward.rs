@@ -1,7 +1,7 @@
 //! Models of any shape, with any bytes for weights: whatever they come to, every way through the core comes to it.
 
 use arbitrary::{Result, Unstructured};
-use emberlm::kernel::HostKernel;
+use emberlm::engine::kernel::HostKernel;
 use emberlm_core::config::TokenId;
 use emberlm_core::generate::{Generation, WhenFull};
 use emberlm_core::kernel::{Kernel, Portable};

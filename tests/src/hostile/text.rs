@@ -1,7 +1,7 @@
 //! What is scored, of any bytes: a file of ids, and a text.
 
-use emberlm::input::{Input, Source};
-use emberlm::tokenizer::{SectionParts, Tokenizer};
+use emberlm::text::input::{Input, Source};
+use emberlm::text::tokenizer::{SectionParts, Tokenizer};
 use emberlm_core::window::Convention;
 
 /// The vocabulary of the texts.

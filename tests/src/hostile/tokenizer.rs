@@ -4,8 +4,8 @@
 use std::fmt::Write;
 
 use arbitrary::{Result, Unstructured};
-use emberlm::tokenizer::Tokenizer as HostTokenizer;
-use emberlm::tokenizer::select::Search;
+use emberlm::text::tokenizer::Tokenizer as HostTokenizer;
+use emberlm::text::tokenizer::select::Search;
 use emberlm_core::config::TokenId;
 use emberlm_core::tokenizer::{Decoder, Tokenizer, TokenizerHead};
 use serde_json::{Map, Value, json};

@@ -20,7 +20,7 @@ use crate::convert::linalg::{add_cross_moments, second_moments};
 use crate::convert::pack::stored_float;
 use crate::convert::quantized::{QuantizeError, Quantized};
 use crate::convert::round::{Metric, Moments, RoundedRow, in_shares};
-use crate::memory;
+use crate::ground::memory;
 use crate::reference::gemm::{View, add_product};
 use crate::reference::ops::{self, LayerNorm, Linear};
 use crate::reference::{Block, Reference};

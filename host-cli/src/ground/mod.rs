@@ -1,0 +1,9 @@
+//! What every floor stands on: the user's files, memory, signals, and words from outside.
+
+pub mod checkout;
+pub mod files;
+pub mod memory;
+pub mod named;
+pub mod peak;
+pub mod shown;
+pub mod signals;

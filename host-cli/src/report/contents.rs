@@ -1,0 +1,218 @@
+//! What is in a blob.
+
+use emberlm_core::blob::{FORMAT_VERSION, Section, Slot};
+use emberlm_core::config::{Config, Gelu, TokenId};
+use emberlm_core::model::Tensor;
+use serde::Serialize;
+
+use crate::engine::{Blob, BlobError, BlobFault};
+use crate::text::tokenizer::section;
+
+/// Everything that a blob's manifest says, and what follows from it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Contents {
+    /// Its path.
+    pub blob: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Version of the layout of bytes.
+    pub format_version: u16,
+    /// Version of the arithmetic.
+    pub arithmetic: u16,
+    /// What matrix products round their inputs to.
+    pub activations: &'static str,
+    /// The CRC-32 that tells blobs apart, in 8 hex digits.
+    pub model_crc32: String,
+    /// The model's shape.
+    pub config: ConfigContents,
+    /// Whether the head is the token embedding.
+    pub tied_head: bool,
+    /// Weights in all tensors.
+    pub parameters: u64,
+    /// Stored bits a weight over all matrices and embeddings, scales and padding included.
+    pub bits_per_weight: f64,
+    /// Where the sections lie.
+    pub sections: Sections,
+    /// The tokenizer, where the blob has one.
+    pub tokenizer: Option<TokenizerContents>,
+    /// Tokens whose loss the blob knows.
+    pub self_test: SelfTestContents,
+    /// The tensors, in the order of the table.
+    pub tensors: Vec<TensorContents>,
+}
+
+/// The model's shape.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ConfigContents {
+    /// Tokens.
+    pub n_vocab: u32,
+    /// Positions.
+    pub n_ctx: u32,
+    /// Width.
+    pub n_embd: u32,
+    /// Attention heads.
+    pub n_head: u32,
+    /// Blocks.
+    pub n_layer: u32,
+    /// Width of the MLP.
+    pub n_ff: u32,
+    /// Added to variances.
+    pub layer_norm_epsilon: f32,
+    /// The activation, as Hugging Face names it.
+    pub gelu: &'static str,
+}
+
+/// Where the sections lie.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Sections {
+    /// The weights.
+    pub tensors: SectionContents,
+    /// The tokenizer.
+    pub tokenizer: SectionContents,
+}
+
+/// Where a section lies.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct SectionContents {
+    /// Its first byte, counted from the blob's first.
+    pub offset: u64,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// The tokenizer in a blob.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct TokenizerContents {
+    /// How text becomes tokens.
+    pub kind: &'static str,
+    /// Tokens that stand for text.
+    pub n_tokens: u32,
+    /// Merges.
+    pub n_merges: usize,
+}
+
+/// Tokens whose loss a blob knows.
+#[derive(Clone, Debug, Serialize)]
+pub struct SelfTestContents {
+    /// The tokens: one window, the first one context only.
+    pub tokens: Vec<TokenId>,
+    /// The sums.
+    pub known: Vec<KnownContents>,
+}
+
+/// A sum that a blob knows.
+#[derive(Clone, Debug, Serialize)]
+pub struct KnownContents {
+    /// The KV cache's type.
+    pub kv: &'static str,
+    /// The bits of the f64 sum of the losses, in 16 hex digits.
+    pub nll_bits: String,
+}
+
+/// A tensor of a blob.
+#[derive(Clone, Debug, Serialize)]
+pub struct TensorContents {
+    /// Its name.
+    pub name: String,
+    /// How its rows are stored.
+    pub format: &'static str,
+    /// Rows.
+    pub rows: usize,
+    /// Weights a row.
+    pub cols: usize,
+    /// Its first byte, counted from the blob's first.
+    pub offset: usize,
+    /// Its length.
+    pub bytes: u64,
+    #[serde(skip)]
+    is_matrix: bool,
+}
+
+impl From<&Config> for ConfigContents {
+    fn from(config: &Config) -> Self {
+        let &Config { n_vocab, n_ctx, n_embd, n_head, n_layer, n_ff, layer_norm_epsilon, gelu } = config;
+        let gelu = match gelu {
+            Gelu::Tanh => "gelu_new",
+            Gelu::Erf => "gelu",
+        };
+        Self { n_vocab, n_ctx, n_embd, n_head, n_layer, n_ff, layer_norm_epsilon, gelu }
+    }
+}
+
+impl From<Section> for SectionContents {
+    fn from(Section { offset, bytes }: Section) -> Self {
+        Self { offset, bytes }
+    }
+}
+
+impl TensorContents {
+    fn new(slot: Slot, tensor: &Tensor) -> Self {
+        let &Tensor { format, rows, cols, offset, stride } = tensor;
+        let bytes = rows as u64 * stride as u64;
+        let (name, is_matrix) = (slot.to_string(), slot.is_matrix());
+        Self { name, format: format.name(), rows, cols, offset, bytes, is_matrix }
+    }
+
+    const fn weights(&self) -> u64 {
+        self.rows as u64 * self.cols as u64
+    }
+}
+
+/// The tensors of a blob, in the order of the table.
+///
+/// # Errors
+/// None, for an open blob.
+pub fn tensors(blob: &Blob) -> Result<Vec<TensorContents>, BlobError> {
+    let mut model = blob.model()?;
+    let config = *model.config();
+    let read = |slot| {
+        let tensor = model.tensor(slot).map_err(|error| blob.fault(BlobFault::Open(error.into())))?;
+        Ok(tensor.map(|tensor| TensorContents::new(slot, &tensor)))
+    };
+    Slot::all(&config).map(read).filter_map(Result::transpose).collect()
+}
+
+/// Stored bits a weight over all matrices and embeddings, scales and padding included.
+pub fn bits_per_weight(tensors: &[TensorContents]) -> f64 {
+    let matrices = tensors.iter().filter(|tensor| tensor.is_matrix);
+    let (bytes, weights) = matrices.fold((0, 0), |(bytes, weights), t| (bytes + t.bytes, weights + t.weights()));
+    8.0 * bytes as f64 / weights as f64
+}
+
+/// Reads all that `blob` says of itself.
+///
+/// # Errors
+/// Its tokeniser section is damaged.
+pub fn contents(blob: &Blob) -> Result<Contents, BlobError> {
+    let mut model = blob.model()?;
+    let tensors = tensors(blob)?;
+    let self_test = model.self_test().map_err(|error| blob.fault(BlobFault::Open(error)))?;
+    let tokenizer = model.tokenizer().map_err(|error| section::broken(&error))?;
+    let known = self_test.known.iter();
+    let head = model.head();
+    Ok(Contents {
+        blob: blob.path.display().to_string(),
+        bytes: model.blob_bytes() as u64,
+        format_version: FORMAT_VERSION,
+        arithmetic: head.arithmetic,
+        activations: head.activations.name(),
+        model_crc32: blob.crc32()?,
+        config: (&head.config).into(),
+        tied_head: tensors.iter().all(|tensor| tensor.name != Slot::LmHead.to_string()),
+        parameters: tensors.iter().map(TensorContents::weights).sum(),
+        bits_per_weight: bits_per_weight(&tensors),
+        sections: Sections { tensors: head.tensors.into(), tokenizer: head.tokenizer.into() },
+        tokenizer: tokenizer.map(|tokenizer| TokenizerContents {
+            kind: tokenizer.kind().name(),
+            n_tokens: tokenizer.n_tokens(),
+            n_merges: tokenizer.merges().len(),
+        }),
+        self_test: SelfTestContents {
+            tokens: self_test.tokens.to_vec(),
+            known: known
+                .map(|known| KnownContents { kv: known.kv_type.name(), nll_bits: format!("{:016x}", known.nll_bits) })
+                .collect(),
+        },
+        tensors,
+    })
+}

@@ -1,0 +1,18 @@
+//! Losses: of a blob in canonical arithmetic, of a checkpoint's float reference, and of the two side by side.
+//!
+//! A [`Task`] is the rows to score and how they are cut ([`Windowing`]); each of its windows is a [`Job`]. [`evaluate`]
+//! scores jobs on all threads, [`mod@crosscheck`] compares blobs with their checkpoint position by position, and
+//! [`comparison`] does so for every way of storing one.
+
+pub mod comparison;
+pub mod crosscheck;
+mod error;
+pub mod evaluate;
+mod jobs;
+mod task;
+mod windowing;
+
+pub use error::{EvaluateError, NoLoss};
+pub use jobs::Job;
+pub use task::Task;
+pub use windowing::Windowing;

@@ -1,0 +1,105 @@
+//! How texts are cut into windows, and what that makes of the rows to score.
+
+use emberlm_core::window::{Convention, Windows};
+
+use crate::text::input::Input;
+use crate::text::tokenizer::Tokenizer;
+
+/// How texts are cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windowing {
+    /// The convention.
+    pub convention: Convention,
+    /// The most tokens that are fed at once.
+    pub n_ctx: usize,
+}
+
+impl Windowing {
+    /// The windows of a row of `n_tokens`.
+    pub const fn windows(&self, n_tokens: usize) -> Windows {
+        self.convention.windows(n_tokens, self.n_ctx)
+    }
+
+    /// Tokens from one window's start to the next's.
+    pub const fn stride(&self) -> usize {
+        self.convention.stride(self.n_ctx)
+    }
+
+    /// Shortens the rows of `input` to the first `n_windows` windows of all of them: the windows that are left are the
+    /// same.
+    pub fn keep_first(&self, input: &mut Input, n_windows: usize) {
+        let mut left = n_windows;
+        input.shorten(|n_tokens| {
+            if left == 0 {
+                return None;
+            }
+            let Some((index, last)) = self.windows(n_tokens).take(left).enumerate().last() else {
+                return Some(n_tokens);
+            };
+            left -= index + 1;
+            Some(if left == 0 { last.start + last.n_inputs + 1 } else { n_tokens })
+        });
+    }
+
+    /// The UTF-8 bytes of all targets that are scored, of text as the tokenizer's normaliser leaves it; `None` where a
+    /// token's bytes are not known.
+    pub fn scored_bytes(&self, input: &Input, tokenizer: &Tokenizer) -> Option<u64> {
+        let mut bytes = 0;
+        for row in input.rows() {
+            for window in self.windows(row.tokens.len()) {
+                for input in window.first_scored..window.n_inputs {
+                    bytes += tokenizer.token_bytes(row.tokens[window.start + input + 1])?.len() as u64;
+                }
+            }
+        }
+        Some(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::input::{Row, Source};
+    use crate::text::tokenizer::SectionParts;
+
+    fn tokenizer(chars: &[char]) -> Tokenizer {
+        Tokenizer::from_parts(SectionParts::Chars(chars.to_vec()), "test").unwrap()
+    }
+
+    #[test]
+    fn bytes_are_those_of_the_scored_targets() {
+        let all = tokenizer(&['a', 'é', '日', '\n']);
+        let input = Source::Prompt("aé日aé".into()).read(Some(&all), 4, 100).unwrap();
+        let windowing = |convention| Windowing { convention, n_ctx: 4 };
+        assert_eq!(windowing(Convention::Disjoint).scored_bytes(&input, &all), Some(8));
+        assert_eq!(windowing(Convention::LlamaCpp).scored_bytes(&input, &all), Some(1));
+        assert_eq!(windowing(Convention::Disjoint).scored_bytes(&input, &tokenizer(&['a'])), None);
+    }
+
+    #[test]
+    fn the_first_windows_are_what_shortened_rows_have() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let rows = [1, 23, 2, 9, 16].map(|len| vec![0; len]);
+        std::fs::write(&file, format!("{rows:?}")).unwrap();
+        let all = Source::Tokens(file.path().to_owned()).read(None, 1, 1000).unwrap();
+        for convention in [
+            Convention::Disjoint,
+            Convention::Sliding { stride: 3 },
+            Convention::Sliding { stride: 1 },
+            Convention::LlamaCpp,
+        ] {
+            let windowing = Windowing { convention, n_ctx: 4 };
+            let windows = |input: &Input| -> Vec<_> {
+                let of_row = |row: &Row| windowing.windows(row.tokens.len()).collect::<Vec<_>>();
+                input.rows().iter().flat_map(of_row).collect()
+            };
+            let expected = windows(&all);
+            for n in 1..expected.len() + 2 {
+                let mut input = all.clone();
+                windowing.keep_first(&mut input, n);
+                assert_eq!(windows(&input), expected[..n.min(expected.len())], "{n} of {convention:?}");
+                assert_eq!(input.n_tokens(), all.n_tokens());
+            }
+        }
+    }
+}

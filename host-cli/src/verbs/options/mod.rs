@@ -1,0 +1,9 @@
+//! Options that several verbs share: the words, and what they come to.
+
+pub mod calibration;
+pub mod input;
+pub mod kv;
+pub mod model;
+pub mod replacing;
+pub mod task;
+pub mod windowing;

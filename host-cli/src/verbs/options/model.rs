@@ -1,0 +1,139 @@
+//! The model that a verb is given: a blob, or a checkpoint.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use emberlm_core::config::Config;
+
+use crate::checkpoint::{Checkpoint, Layout, Options};
+use crate::engine::Blob;
+use crate::ground::files::{Kind, Wanted};
+use crate::text::tokenizer::SectionParts;
+use crate::verbs::console::Console;
+use crate::verbs::error::Error;
+
+/// The words that say what a checkpoint's files do not.
+#[derive(Args, Clone, Debug, Default)]
+pub struct RawCheckpoint {
+    /// The checkpoint's layout: hf, nanogpt, scratch, or a name map file [default: detected]
+    ///
+    /// A name map is JSON that says what a model with names of its own calls each tensor:
+    /// {"description": "mine", "orientation": "out_in" (Linear) or "in_out" (Conv1D), "tensors": {"wte.weight": "emb.weight",
+    /// "h.{layer}.attn.c_attn.weight": "blocks.{layer}.att.qkv.weight", …}}, for wte, wpe, ln_f, lm_head and, in each block,
+    /// ln_1, attn.c_attn, attn.c_proj, ln_2, mlp.c_fc and mlp.c_proj. A list of three names stands for a query, a key and a
+    /// value that are stored apart. "lm_head_absent": "tied" says that a model without a head shares wte,
+    /// "defaults": {"activation_function": "gelu", "layer_norm_epsilon": 1e-5} what the config does not say, and "skip"
+    /// which buffers are no weights.
+    #[arg(long, value_name = "LAYOUT")]
+    layout: Option<Layout>,
+    /// The checkpoint's config.json [default: the one beside the tensors]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Number of heads, where no config says it
+    #[arg(long, value_name = "N")]
+    n_head: Option<u32>,
+}
+
+impl RawCheckpoint {
+    /// What the words come to.
+    pub fn options(&self) -> Options {
+        Options { layout: self.layout.clone(), config: self.config.clone(), n_head: self.n_head }
+    }
+
+    /// Refuses words that a blob makes meaningless.
+    ///
+    /// # Errors
+    /// There is one.
+    fn refuse(&self) -> Result<(), Error> {
+        let given = [
+            ("--layout", self.layout.is_some()),
+            ("--config", self.config.is_some()),
+            ("--n-head", self.n_head.is_some()),
+        ];
+        match given.into_iter().find(|(_, is_given)| *is_given) {
+            Some((option, _)) => {
+                Err(Error::Usage(format!("a blob says all of its shape: {option} is for a checkpoint")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The files that they name.
+    pub fn files(&self) -> Vec<&Path> {
+        let map = match &self.layout {
+            Some(Layout::Map(path)) => Some(path.as_path()),
+            _ => None,
+        };
+        map.into_iter().chain(self.config.as_deref()).collect()
+    }
+
+    /// Opens the checkpoint at `path`, telling people what was detected and assumed.
+    ///
+    /// # Errors
+    /// It is not a checkpoint that can be represented exactly.
+    pub fn open(&self, path: &Path, console: Console) -> Result<Checkpoint, Error> {
+        let checkpoint = Checkpoint::open(path, &self.options())?;
+        let detected = checkpoint.layout();
+        console.note(format!("layout {}: {}", detected.layout, detected.evidence));
+        checkpoint.notes().iter().for_each(|note| console.note(note));
+        Ok(checkpoint)
+    }
+}
+
+/// The model that a verb is given.
+#[derive(Debug)]
+pub enum ModelFile {
+    /// Canonical arithmetic.
+    Blob(Blob),
+    /// The float reference.
+    Checkpoint(Box<Checkpoint>),
+}
+
+impl ModelFile {
+    /// Opens a checkpoint or a blob, told by what it holds, and by its name where that says nothing.
+    ///
+    /// # Errors
+    /// It is neither.
+    pub fn open(path: &Path, checkpoint: &RawCheckpoint, console: Console) -> Result<Self, Error> {
+        let is_named = |endings: &[&str]| endings.iter().any(|ending| path.extension() == Some(ending.as_ref()));
+        let is_checkpoint = match Kind::of(path)? {
+            Kind::Blob => false,
+            Kind::Unknown => is_named(&["safetensors"]),
+            Kind::Json => is_named(&["json"]),
+            Kind::Safetensors | Kind::ShardIndex => true,
+            _ if path.is_dir() => true,
+            other => {
+                Wanted::Model.check_kind(path, other)?;
+                false
+            }
+        };
+        if is_checkpoint {
+            return Ok(Self::Checkpoint(Box::new(checkpoint.open(path, console)?)));
+        }
+        let blob = Blob::open(path)?;
+        checkpoint.refuse()?;
+        Ok(Self::Blob(blob))
+    }
+
+    /// The model's shape.
+    ///
+    /// # Errors
+    /// None, after [`ModelFile::open`].
+    pub fn config(&self) -> Result<Config, Error> {
+        match self {
+            Self::Blob(blob) => Ok(*blob.model()?.config()),
+            Self::Checkpoint(checkpoint) => Ok(*checkpoint.config()),
+        }
+    }
+
+    /// The tokenizer in a blob's tokeniser section.
+    ///
+    /// # Errors
+    /// The section is damaged.
+    pub fn section(&self) -> Result<Option<SectionParts>, Error> {
+        match self {
+            Self::Blob(blob) => Ok(blob.section()?),
+            Self::Checkpoint(_) => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What is scored, and how: the options that every verb with a loss shares.
+
+use std::path::Path;
+
+use clap::Args;
+use emberlm_core::config::Config;
+
+use super::input::RawInput;
+use super::windowing::RawWindowing;
+use crate::score::Task;
+use crate::text::tokenizer::select::{Found, Search};
+use crate::text::tokenizer::{SectionParts, Tokenizer};
+use crate::verbs::console::Console;
+use crate::verbs::error::Error;
+
+/// The words that say what is scored, and how.
+#[derive(Args, Clone, Debug)]
+pub struct RawTask {
+    #[command(flatten)]
+    input: RawInput,
+    /// `gpt2`, a tokenizer.json, vocab.json, chars.json, or a folder with one of them [default: the model's own]
+    #[arg(long, value_name = "PATH")]
+    tokenizer: Option<String>,
+    #[command(flatten)]
+    windowing: RawWindowing,
+    /// Score no more than the first N windows
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_windows: Option<u32>,
+}
+
+impl RawTask {
+    /// The tokenizer of a checkpoint of shape `config`, for a text that is not scored.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn tokenizer(&self, config: &Config, checkpoint: &Path) -> Result<Tokenizer, Error> {
+        Ok(self.search(config, checkpoint).find()?.tokenizer)
+    }
+
+    /// Where the tokenizer of a checkpoint of shape `config` is.
+    pub fn search<'s>(&'s self, config: &Config, checkpoint: &'s Path) -> Search<'s> {
+        let (named, n_vocab) = (self.tokenizer.as_deref(), Some(config.n_vocab));
+        Search { named, checkpoint: Some(checkpoint), section: None, n_vocab }
+    }
+
+    /// The tokenizer of a model of shape `config`, if there is one: beside `checkpoint`, or in a blob's `section`.
+    pub fn any_tokenizer(
+        &self,
+        config: &Config,
+        checkpoint: Option<&Path>,
+        section: Option<SectionParts>,
+    ) -> Option<Tokenizer> {
+        let named = self.tokenizer.as_deref();
+        Some(Search { named, checkpoint, section, n_vocab: Some(config.n_vocab) }.find().ok()?.tokenizer)
+    }
+
+    /// Reads the rows for a model of shape `config`. Its tokenizer may be beside `checkpoint`, or in a blob's `section`.
+    ///
+    /// # Errors
+    /// The input cannot be read or is not of the model, there is no tokenizer for text, or the windows make no sense.
+    pub fn resolve(
+        self,
+        config: &Config,
+        checkpoint: Option<&Path>,
+        section: Option<SectionParts>,
+        console: Console,
+    ) -> Result<Task, Error> {
+        let windowing = self.windowing.resolve(config.n_ctx)?;
+        let source = self.input.source();
+        let named = self.tokenizer.as_deref();
+        let search = Search { named, checkpoint, section, n_vocab: Some(config.n_vocab) };
+        let tokenizer = find_tokenizer(search, source.is_text(), console)?;
+        let mut input = source.read(tokenizer.as_ref(), config.n_vocab, console.max_input)?;
+        input.notes().iter().for_each(|note| console.note(note));
+        if !source.is_text() && !self.windowing.is_named() {
+            input.check_one_window(windowing.n_ctx)?;
+        }
+        if let Some(n_windows) = self.max_windows {
+            windowing.keep_first(&mut input, n_windows as usize);
+        }
+        let bytes = tokenizer.and_then(|tokenizer| windowing.scored_bytes(&input, &tokenizer));
+        Ok(Task { input, windowing, bytes })
+    }
+}
+
+/// Finds the tokenizer for rows of text, or of ids where it only serves to count their bytes: then one that is not
+/// there, or would be assumed, is left out.
+fn find_tokenizer(search: Search<'_>, is_text: bool, console: Console) -> Result<Option<Tokenizer>, Error> {
+    let optional = !is_text && search.named.is_none();
+    match search.find() {
+        Ok(Found { assumed: true, .. }) | Err(_) if optional => Ok(None),
+        Err(error) => Err(error.into()),
+        Ok(Found { tokenizer, assumed, notes, .. }) => {
+            let why = if assumed { ", assumed because n_vocab is 50257" } else { "" };
+            console.note(format!("tokenizer {}{why}", tokenizer.origin()));
+            notes.iter().for_each(|note| console.note(note));
+            Ok(Some(tokenizer))
+        }
+    }
+}
