@@ -1,6 +1,6 @@
 //! The shape of a GPT-2 model.
 
-use crate::features::{FLOATS, GELU_ERF, GELU_TANH, I8_ACTIVATIONS};
+use crate::features::{FLOAT_KV, FLOATS, GELU_ERF, GELU_TANH, I8_ACTIVATIONS};
 use serde::{Deserialize, Serialize};
 
 /// The id of a token: its row in `wte`. Below [`Config::n_vocab`].
@@ -30,6 +30,36 @@ impl Gelu {
             Self::Tanh => GELU_TANH,
             Self::Erf => GELU_ERF,
         }
+    }
+}
+
+/// How keys and values are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KvType {
+    /// IEEE 754 single precision.
+    F32,
+    /// IEEE 754 half precision.
+    F16,
+    /// 8-bit integers under a bf16 scale a head and position.
+    I8,
+}
+
+impl KvType {
+    /// Every type.
+    pub const ALL: [Self; 3] = [Self::F32, Self::F16, Self::I8];
+
+    /// The name that the command line and reports use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::I8 => "i8",
+        }
+    }
+
+    /// Whether this build has such caches.
+    pub const fn is_built(self) -> bool {
+        FLOAT_KV || matches!(self, Self::I8)
     }
 }
 

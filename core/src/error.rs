@@ -1,6 +1,5 @@
 //! Errors that several stages share. Each stage's own errors live beside it.
 
-use crate::kv_cache::KvType;
 use core::fmt;
 
 /// A buffer that the caller owns, by the role that it plays.
@@ -23,7 +22,7 @@ pub enum Buffer {
 }
 
 impl Buffer {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::KvCache | Self::KvLayers => "kv cache",
             Self::ScratchFloats | Self::ScratchWords => "scratch memory",
@@ -71,24 +70,3 @@ impl fmt::Display for BufferTooSmall {
 }
 
 impl core::error::Error for BufferTooSmall {}
-
-/// Why memory is of no use to a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MemoryError {
-    /// It was shared out for a model of another shape.
-    OtherModel(Buffer),
-    /// A KV cache of a type that this build leaves out, see [`features`](crate::features).
-    LeftOut(KvType),
-}
-
-impl fmt::Display for MemoryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::OtherModel(buffer) => write!(f, "the {} was shared out for a model of another shape", buffer.name()),
-            Self::LeftOut(kv_type) => write!(f, "the kv cache is of {}, which this build leaves out", kv_type.name()),
-        }
-    }
-}
-
-impl core::error::Error for MemoryError {}

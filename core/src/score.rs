@@ -1,10 +1,9 @@
 //! Scoring: tokens to negative log-likelihoods, window by window, and the blob's self-test.
 
 use crate::blob::OpenError;
-use crate::config::TokenId;
+use crate::config::{KvType, TokenId};
 use crate::error::{Buffer, BufferTooSmall};
 use crate::kernel::Kernel;
-use crate::kv_cache::KvType;
 use crate::loss::{CrossEntropy, Score};
 use crate::part::{part, part_mut};
 use crate::session::{ForwardError, Session};

@@ -3,9 +3,8 @@
 //! The manifest is one postcard message: [`Head`], then the sequence of [`Descriptor`]s, then the [`SelfTest`]. All
 //! but the last have a fixed length, so that any descriptor can be decoded where it lies.
 
-use crate::config::{Activations, Config, TokenId};
+use crate::config::{Activations, Config, KvType, TokenId};
 use crate::format::Format;
-use crate::kv_cache::KvType;
 use serde::{Deserialize, Serialize};
 
 /// A run of bytes, counted from the blob's first.

@@ -1,6 +1,7 @@
 //! One layer's keys and values: rows of heads, written a head at a time and attended where they lie.
 
-use super::shape::{KvType, Shape};
+use super::shape::Shape;
+use crate::config::KvType;
 use crate::features::FLOAT_KV;
 use crate::ops::attention::{HeadOps, HeadRows, I8Head, attend, attend_i8};
 use crate::ops::lanes::Lanes;

@@ -3,8 +3,8 @@
 mod layer;
 mod shape;
 
+pub use crate::config::KvType;
 pub(crate) use layer::{Layer, Part};
-pub use shape::KvType;
 
 use crate::config::Config;
 use crate::error::{Buffer, BufferTooSmall};

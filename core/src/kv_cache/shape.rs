@@ -1,39 +1,9 @@
 //! What a cache holds of a position.
 
-use crate::config::Config;
-use crate::features::FLOAT_KV;
+use crate::config::{Config, KvType};
 use core::ops::Range;
-use serde::{Deserialize, Serialize};
-
-/// How keys and values are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum KvType {
-    /// IEEE 754 single precision.
-    F32,
-    /// IEEE 754 half precision.
-    F16,
-    /// 8-bit integers under a bf16 scale a head and position.
-    I8,
-}
 
 impl KvType {
-    /// Every type.
-    pub const ALL: [Self; 3] = [Self::F32, Self::F16, Self::I8];
-
-    /// The name that the command line and reports use.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::F16 => "f16",
-            Self::I8 => "i8",
-        }
-    }
-
-    /// Whether this build has such caches.
-    pub const fn is_built(self) -> bool {
-        FLOAT_KV || matches!(self, Self::I8)
-    }
-
     /// 32-bit words that one layer's keys and values take for `n_ctx` positions, `config` being
     /// [valid](Config::validate); `usize::MAX` where that overflows.
     pub const fn layer_words(self, config: &Config, n_ctx: usize) -> usize {

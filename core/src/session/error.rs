@@ -1,8 +1,30 @@
-//! Why a pass cannot be made or went no further.
+//! Why a session cannot be made, and a pass cannot or went no further.
 
-use crate::config::TokenId;
+use crate::config::{KvType, TokenId};
+use crate::error::Buffer;
 use crate::source::ReadError;
 use core::fmt;
+
+/// Why memory is of no use to a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MemoryError {
+    /// It was shared out for a model of another shape.
+    OtherModel(Buffer),
+    /// A KV cache of a type that this build leaves out, see [`features`](crate::features).
+    LeftOut(KvType),
+}
+
+impl fmt::Display for MemoryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherModel(buffer) => write!(f, "the {} was shared out for a model of another shape", buffer.name()),
+            Self::LeftOut(kv_type) => write!(f, "the kv cache is of {}, which this build leaves out", kv_type.name()),
+        }
+    }
+}
+
+impl core::error::Error for MemoryError {}
 
 /// Why a pass cannot be made or went no further.
 ///

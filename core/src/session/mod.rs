@@ -13,7 +13,7 @@ mod product;
 mod state;
 mod weights;
 
-pub use error::ForwardError;
+pub use error::{ForwardError, MemoryError};
 pub use forward::{Forward, Stage};
 pub use head::Head;
 pub use state::{Progress, Session};

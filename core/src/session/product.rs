@@ -79,17 +79,13 @@ fn rounding(activations: Activations, slot: Slot, matrix: &Tensor) -> Activation
 /// A matrix with what it is multiplied by and added to.
 pub(super) struct Product<'a> {
     matrix: Tensor,
+    rounding: Activations,
     bias: Option<Tensor>,
-    inputs: Rounded<'a>,
-}
-
-/// Inputs of so many positions.
-enum Rounded<'a> {
-    F32(F32Inputs<'a>),
-    I16(Inputs<'a>),
-    I8(Inputs<'a>),
-    /// They do not fit the matrix: its outputs are no numbers.
-    Missing,
+    /// `[n][n_in]`
+    floats: &'a [f32],
+    /// What [`Matrix::prepare`] made of them, `[n][input_words(n_in)]`.
+    words: &'a [u32],
+    scales: &'a [f32],
 }
 
 impl<'a> Product<'a> {
@@ -102,14 +98,24 @@ impl<'a> Product<'a> {
         n: usize,
     ) -> Self {
         let n_in = matrix.tensor.cols;
-        let integers = || Inputs::new(part(words, ..n * input_words(n_in)), part(scales, ..n), n_in);
-        let inputs = match matrix.rounding {
-            Activations::F32 => F32Inputs::new(part(floats, ..n * n_in), n_in).map(Rounded::F32),
-            Activations::I16 => integers().map(Rounded::I16),
-            Activations::I8 => integers().map(Rounded::I8),
-        };
-        let inputs = inputs.unwrap_or(Rounded::Missing);
-        Self { matrix: matrix.tensor, bias, inputs }
+        Self {
+            matrix: matrix.tensor,
+            rounding: matrix.rounding,
+            bias,
+            floats: part(floats, ..n * n_in),
+            words: part(words, ..n * input_words(n_in)),
+            scales: part(scales, ..n),
+        }
+    }
+
+    #[inline(always)]
+    fn floats(&self) -> Option<F32Inputs<'a>> {
+        F32Inputs::new(self.floats, self.matrix.cols)
+    }
+
+    #[inline(always)]
+    fn integers(&self) -> Option<Inputs<'a>> {
+        Inputs::new(self.words, self.scales, self.matrix.cols)
     }
 
     /// Computes rows `rows`, at most [`BLOCK_ROWS`], bias added: row `rows.start + i` of position `t` goes to
@@ -147,11 +153,14 @@ impl<'a> Product<'a> {
     /// Multiplies whole rows, `None` where the parts do not fit.
     #[inline(always)]
     fn multiply(&self, kernel: &impl Kernel, out: &mut [f32], rows: Rows<'_>) -> Option<()> {
-        match self.inputs {
-            Rounded::F32(inputs) if FLOATS => kernel.matmul_f32(F32Matmul::new(out, BLOCK_ROWS, inputs, rows)?),
-            Rounded::I16(inputs) => kernel.matmul_i16(Matmul::new(out, BLOCK_ROWS, inputs, rows)?),
-            Rounded::I8(inputs) if I8_ACTIVATIONS => kernel.matmul_i8(Matmul::new(out, BLOCK_ROWS, inputs, rows)?),
-            _ => return None,
+        if FLOATS && self.rounding == Activations::F32 {
+            kernel.matmul_f32(F32Matmul::new(out, BLOCK_ROWS, self.floats()?, rows)?);
+            return Some(());
+        }
+        let matmul = Matmul::new(out, BLOCK_ROWS, self.integers()?, rows)?;
+        match self.rounding {
+            Activations::I8 if I8_ACTIVATIONS => kernel.matmul_i8(matmul),
+            _ => kernel.matmul_i16(matmul),
         }
         Some(())
     }
@@ -166,35 +175,31 @@ impl<'a> Product<'a> {
     ) -> Result<(), ReadError> {
         let out = out.iter_mut().step_by(BLOCK_ROWS);
         let Some(packing) = self.matrix.format.packing() else {
-            let Rounded::F32(inputs) = self.inputs else { return missing(out) };
+            let Some(inputs) = self.floats() else { return missing(out) };
             return self.long_row_of_floats(out, inputs, source, partial.stripes, row);
         };
         let row_scale = read_scales(source, &self.matrix, packing, row, partial.group_scales)?;
-        match self.inputs {
-            Rounded::Missing => return missing(out),
-            Rounded::F32(inputs) => {
-                let stripes = part_mut(partial.stripes, ..inputs.n());
-                stripes.fill([0.0; STRIPES]);
-                self.each_piece(packing, source, row, |piece, bytes| {
-                    for (stripes, x) in stripes.iter_mut().zip(inputs.iter()) {
-                        let groups =
-                            piece_groups(packing, bytes, part(partial.group_scales, packing.n_groups(piece.start)..));
-                        accumulate_groups(stripes, packing, part(x, piece.clone()), row_scale, groups);
-                    }
-                })?;
-                out.zip(stripes).for_each(|(out, stripes)| *out = fold(*stripes));
-            }
-            Rounded::I16(inputs) => {
-                let (positions, sums) = (inputs.i16(), part_mut(partial.sums, ..inputs.scales().len()));
-                let sums = self.long_sums(packing, positions, sums, source, partial.group_scales, row)?;
-                self.finish_row(packing, out, sums, row_scale, inputs.scales());
-            }
-            Rounded::I8(inputs) => {
-                let (positions, sums) = (inputs.i8(), part_mut(partial.sums, ..inputs.scales().len()));
-                let sums = self.long_sums(packing, positions, sums, source, partial.group_scales, row)?;
-                self.finish_row(packing, out, sums, row_scale, inputs.scales());
-            }
+        if self.rounding == Activations::F32 {
+            let Some(inputs) = self.floats() else { return missing(out) };
+            let stripes = part_mut(partial.stripes, ..inputs.n());
+            stripes.fill([0.0; STRIPES]);
+            self.each_piece(packing, source, row, |piece, bytes| {
+                for (stripes, x) in stripes.iter_mut().zip(inputs.iter()) {
+                    let groups =
+                        piece_groups(packing, bytes, part(partial.group_scales, packing.n_groups(piece.start)..));
+                    accumulate_groups(stripes, packing, part(x, piece.clone()), row_scale, groups);
+                }
+            })?;
+            out.zip(stripes).for_each(|(out, stripes)| *out = fold(*stripes));
+            return Ok(());
         }
+        let Some(inputs) = self.integers() else { return missing(out) };
+        let sums = part_mut(partial.sums, ..inputs.scales().len());
+        let sums = match self.rounding {
+            Activations::I8 => self.long_sums(packing, inputs.i8(), sums, source, partial.group_scales, row)?,
+            _ => self.long_sums(packing, inputs.i16(), sums, source, partial.group_scales, row)?,
+        };
+        self.finish_row(packing, out, sums, row_scale, inputs.scales());
         Ok(())
     }
 

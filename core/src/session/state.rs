@@ -1,12 +1,13 @@
 //! What a session consists of.
 
+use super::error::MemoryError;
 use super::weights::read_vector;
 use crate::blob::slot::Slot;
 use crate::blob::{OpenError, SelfTest};
-use crate::config::Config;
-use crate::error::{Buffer, MemoryError};
+use crate::config::{Config, KvType};
+use crate::error::Buffer;
 use crate::kernel::Kernel;
-use crate::kv_cache::{KvCache, KvType};
+use crate::kv_cache::KvCache;
 use crate::model::Model;
 use crate::ops::layer_norm;
 use crate::ops::vector::Update;

@@ -2,8 +2,11 @@
 
 use super::byte_pairs::BytePairs;
 use super::merge::merge_all;
-use super::{EncodeError, MAX_SHORT_PIECE, first_piece_len};
+use super::{EncodeError, first_piece_len};
 use crate::config::TokenId;
+
+/// Bytes of a piece of text, at most, that need no more room than its tokens.
+pub const MAX_SHORT_PIECE: usize = 64;
 
 /// The memory for tokens, and how much of it is needed.
 struct Output<'o> {

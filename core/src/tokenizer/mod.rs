@@ -23,6 +23,7 @@ mod words;
 pub use byte_pairs::{MAX_PROBES, first_slot};
 pub use class::Class;
 pub use decoder::Decoder;
+pub use encode::MAX_SHORT_PIECE;
 pub use error::{DecodeError, EncodeError, TokenizerError};
 pub use head::{Kind, TokenizerHead};
 pub use split::first_piece_len;
@@ -32,9 +33,6 @@ use crate::model::Model;
 use crate::source::Mapped;
 use byte_pairs::BytePairs;
 use chars::Chars;
-
-/// Bytes of a piece of text, at most, that need no more room than its tokens.
-pub const MAX_SHORT_PIECE: usize = 64;
 
 /// A checked tokeniser section.
 #[derive(Clone, Copy, Debug)]

@@ -1,10 +1,11 @@
 use core::fmt;
 
 use emberlm_core::blob::OpenError;
-use emberlm_core::error::{BufferTooSmall, MemoryError};
+use emberlm_core::error::BufferTooSmall;
 #[cfg(feature = "heap")]
 use emberlm_core::kernel::conformance::Mismatch;
 use emberlm_core::score::{ScoreError, SelfTestOutcome};
+use emberlm_core::session::MemoryError;
 use emberlm_core::source::SourceError;
 use emberlm_core::tokenizer::TokenizerError;
 use emberlm_request::RequestError;

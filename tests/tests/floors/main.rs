@@ -43,21 +43,7 @@ const HOST: &Floors = &[
 ];
 
 /// Imports of core that are still to go, the importing file first. The list may only shrink.
-const CORE_STILL_HAS: &[(&str, &str)] = &[
-    ("blob/manifest.rs", "kv_cache/mod.rs"),
-    ("error.rs", "kv_cache/mod.rs"),
-    ("kernel/cortex_m_dsp/integers.rs", "kernel/cortex_m_dsp/mod.rs"),
-    ("kernel/cortex_m_dsp/layout.rs", "kernel/cortex_m_dsp/mod.rs"),
-    ("kernel/cortex_m_dsp/product.rs", "kernel/cortex_m_dsp/mod.rs"),
-    ("kernel/portable.rs", "kernel/mod.rs"),
-    ("kv_cache/layer.rs", "kv_cache/mod.rs"),
-    ("ops/attention/integers.rs", "kernel/mod.rs"),
-    ("ops/fixed.rs", "ops/exp.rs"),
-    ("ops/layer_norm.rs", "kernel/mod.rs"),
-    ("session/forward.rs", "session/mod.rs"),
-    ("session/head.rs", "session/mod.rs"),
-    ("tokenizer/encode.rs", "tokenizer/mod.rs"),
-];
+const CORE_STILL_HAS: &[(&str, &str)] = &[];
 
 /// What command lines and terminals are made of.
 const OF_THE_COMMAND: &[&str] = &["clap", "console", "indicatif", "rustyline", "IsTerminal"];

@@ -1,6 +1,7 @@
 //! What attention does to the rows of a head.
 
-use super::{Mismatch, Random, bits};
+use super::mismatch::{Mismatch, bits};
+use super::random::Random;
 use crate::ops::attention::HeadRows;
 use crate::ops::lanes::{Lanes, Plain};
 use crate::ops::pack::{pack_f16, pack_f32};

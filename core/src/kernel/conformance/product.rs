@@ -1,6 +1,8 @@
 //! Products: every format by activations of every width.
 
-use super::{Mismatch, Random, bits};
+use super::mismatch::{Mismatch, bits};
+use super::random::Random;
+use super::width::Width;
 use crate::format::Format;
 use crate::kernel::{self, F32Inputs, F32Matmul, Kernel, Matmul, Portable, Rounding, Rows, input_words};
 use alloc::vec;
@@ -57,28 +59,6 @@ pub(super) fn check(kernel: &impl Kernel, random: &mut Random) -> Result<usize, 
         }
     }
     Ok(products)
-}
-
-/// What activations are rounded to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Width {
-    /// Nothing: 32 bits.
-    F32,
-    /// 16-bit integers.
-    I16,
-    /// 8-bit integers.
-    I8,
-}
-
-impl Width {
-    /// The name that reports use.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::I16 => "i16",
-            Self::I8 => "i8",
-        }
-    }
 }
 
 /// What all of a product's parts may be, and what its first activation or row scale then is.

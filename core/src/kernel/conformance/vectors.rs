@@ -1,6 +1,7 @@
 //! Elementwise operations.
 
-use super::{Mismatch, Random, bits};
+use super::mismatch::{Mismatch, bits};
+use super::random::Random;
 use crate::ops::lanes::{Lanes, Plain};
 use crate::ops::vector::Update;
 use alloc::vec;

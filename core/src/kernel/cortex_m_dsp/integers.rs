@@ -5,7 +5,7 @@
 //! | [`add_eight`] | 8 lanes of a key | 14 | 20 |
 //! | [`weigh_i8`] | 4 lanes of 2 values | 23 | 27 |
 
-use super::{smlad, sxtb16, sxtb16_rotated};
+use super::instructions::{smlad, sxtb16, sxtb16_rotated};
 use crate::ops::attention::HeadRows;
 use crate::part::{part, part_mut};
 use core::arch::{asm, naked_asm};

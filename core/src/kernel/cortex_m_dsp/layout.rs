@@ -9,6 +9,7 @@
 //! Four words are eight activations, `a` to `h` in the order of the weights' bytes: `a c | b d | e g | f h`. Nibbles have
 //! their eight columns in four bytes: the first four of a half group, then the first four of the other half.
 
+use super::instructions::smlad;
 use crate::features::BATCHES;
 use crate::format::Packing;
 use crate::kernel::{Rounding, RoundingParts, input_words};
@@ -117,7 +118,7 @@ impl Place {
                     // SAFETY: the last place is the highest, and `out` has its four words.
                     unsafe { out.as_mut_ptr().add(place).cast::<[u32; 4]>().write([a, b, c, d]) };
                     if corrected {
-                        sum = [a, b, c, d].into_iter().fold(sum, |sum, pair| super::smlad(pair, 0x0001_0001, sum));
+                        sum = [a, b, c, d].into_iter().fold(sum, |sum, pair| smlad(pair, 0x0001_0001, sum));
                     }
                 }
                 sum

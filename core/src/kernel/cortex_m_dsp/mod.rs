@@ -11,6 +11,7 @@
 #[cfg(target_abi = "eabihf")]
 mod attention;
 mod finish;
+mod instructions;
 mod integers;
 mod layout;
 mod loops;
@@ -25,7 +26,6 @@ use crate::ops::lanes::Lanes;
 use crate::ops::vector::Update;
 #[cfg(not(target_abi = "eabihf"))]
 use crate::ops::{attention, vector};
-use core::arch::asm;
 
 /// For processors with the DSP extension: running it elsewhere is an undefined instruction.
 #[derive(Clone, Copy, Debug, Default)]
@@ -98,40 +98,4 @@ impl Lanes for CortexMDsp {
     fn sqrt(&self, x: f32) -> f32 {
         vector::sqrt(x)
     }
-}
-
-/// Bytes 0 and 2, sign-extended to the two halves.
-#[inline(always)]
-fn sxtb16(x: u32) -> u32 {
-    let out;
-    // SAFETY: arithmetic on registers.
-    unsafe {
-        asm!(any_cortex_m!(), "sxtb16 {}, {}", lateout(reg) out, in(reg) x,
-            options(pure, nomem, nostack, preserves_flags));
-    }
-    out
-}
-
-/// Bytes 1 and 3, sign-extended to the two halves.
-#[inline(always)]
-fn sxtb16_rotated(x: u32) -> u32 {
-    let out;
-    // SAFETY: arithmetic on registers.
-    unsafe {
-        asm!(any_cortex_m!(), "sxtb16 {}, {}, ror #8", lateout(reg) out, in(reg) x,
-            options(pure, nomem, nostack, preserves_flags));
-    };
-    out
-}
-
-/// `sum + low(a) * low(b) + high(a) * high(b)`. A group's sum stays below 2^28, so that it never overflows.
-#[inline(always)]
-fn smlad(a: u32, b: u32, sum: i32) -> i32 {
-    let out;
-    // SAFETY: arithmetic on registers.
-    unsafe {
-        asm!(any_cortex_m!(), "smlad {}, {}, {}, {}", lateout(reg) out, in(reg) a, in(reg) b, in(reg) sum,
-            options(pure, nomem, nostack, preserves_flags));
-    }
-    out
 }

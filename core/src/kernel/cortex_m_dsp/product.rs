@@ -1,9 +1,10 @@
 //! One product: which loop runs over which rows and positions, and what the loops leave.
 
 use super::finish::{Outputs, finish_rows};
+use super::instructions::{smlad, sxtb16, sxtb16_rotated};
 use super::layout::{FOUR, Group, TWO, tiles};
 use super::loops::{self, Loop, MAX_GROUPS, Run};
-use super::{smlad, sxtb16, sxtb16_rotated, unpack};
+use super::unpack;
 use crate::format::Packing;
 use crate::kernel::{Inputs, PackedRow, Parts, Rows, Scaling, input_words, signed_bytes};
 use crate::part::{self, part, part_mut};

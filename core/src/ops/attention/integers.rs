@@ -3,7 +3,7 @@
 //! Positions come in blocks of [`BLOCK`], counted from position 0, so that no bit depends on how many follow. Floats are
 //! met once a head: the query's scale at the start, and the outputs in the end.
 
-use super::HeadRows;
+use super::heads::HeadRows;
 use crate::ops::exp::{NONE, exp2_fraction};
 use crate::ops::fixed::{from_fixed, mul_high, multiply, pow2};
 use crate::ops::lanes::Lanes;
@@ -248,36 +248,6 @@ fn long_keys(lanes: &impl Lanes, products: &mut [i32], query: &[u32], keys: Head
         }
         *product = (sum >> dropped) as i32;
     }
-}
-
-/// [`Lanes::dots_i8`].
-#[inline(always)]
-pub fn dots_i8(sums: &mut [i32], query: &[u32], keys: HeadRows<'_>) {
-    for (sum, key) in sums.iter_mut().zip(keys.iter(query.len() / 2)) {
-        *sum = dot_i8(key, query);
-    }
-}
-
-#[inline(always)]
-fn dot_i8(key: &[u32], query: &[u32]) -> i32 {
-    let products = key.iter().zip(query.as_chunks::<2>().0).map(|(key, &[low, high])| {
-        let [a, b, c, d] = key.to_le_bytes().map(|byte| i32::from(byte as i8));
-        let (low, high) = (low as i32, high as i32);
-        a * i32::from(low as i16) + b * (low >> 16) + c * i32::from(high as i16) + d * (high >> 16)
-    });
-    products.sum()
-}
-
-/// [`Lanes::weigh_i8`].
-#[inline(always)]
-pub fn weigh_i8(values: &[u32], stride: usize, weights: &[i32]) -> [i32; 4] {
-    let mut sums = [0; 4];
-    for (word, weight) in values.iter().step_by(stride.max(1)).zip(weights) {
-        for (sum, byte) in sums.iter_mut().zip(word.to_le_bytes()) {
-            *sum += i32::from(byte as i8) * weight;
-        }
-    }
-    sums
 }
 
 /// Lowers `out`, which holds integers, by `lower_out` bits, and adds the block's sums of `weights * values`, lowered by

@@ -4,7 +4,9 @@
 //! reference is a power of two above every term, so that rescaling when it rises is exact.
 
 mod floats;
+mod heads;
 mod integers;
 
-pub use floats::{HeadOps, HeadRows, add_weighted_f16, add_weighted_f32, attend, dots_f16, dots_f32};
-pub use integers::{I8Head, attend_i8, dots_i8, weigh_i8};
+pub use floats::{HeadOps, attend};
+pub use heads::{HeadRows, add_weighted_f16, add_weighted_f32, dots_f16, dots_f32, dots_i8, weigh_i8};
+pub use integers::{I8Head, attend_i8};
