@@ -19,11 +19,16 @@ fn main() {
     }
     fs::write(out.join("blobs.rs"), list + "]").expect("OUT_DIR can be written");
 
-    // Where flash and RAM are.
+    // Where flash and RAM are, and the code, if not in front of the flash.
     let memory = env::var("MEMORY").expect("MEMORY is set");
-    let (flash, ram) = memory.split_once(' ').expect("MEMORY has two addresses");
+    let mut addresses = memory.split(' ');
+    let (flash, ram) = addresses.next().zip(addresses.next()).expect("MEMORY has two addresses");
+    let (length, code) = match addresses.next() {
+        Some(code) => ("1024M", format!("_stext = {code};\n")),
+        None => ("4M", String::new()),
+    };
     let mut script =
-        format!("MEMORY {{ FLASH : ORIGIN = {flash}, LENGTH = 4M\n RAM : ORIGIN = {ram}, LENGTH = 4M }}\n");
+        format!("MEMORY {{ FLASH : ORIGIN = {flash}, LENGTH = {length}\n RAM : ORIGIN = {ram}, LENGTH = 4M }}\n{code}");
     if env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "riscv32") {
         for (region, memory) in
             [("TEXT", "FLASH"), ("RODATA", "FLASH"), ("DATA", "RAM"), ("BSS", "RAM"), ("HEAP", "RAM"), ("STACK", "RAM")]

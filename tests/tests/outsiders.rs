@@ -56,7 +56,8 @@ const M33: Core = Core {
 /// With both kernels, and vectors of floats that flush subnormal numbers.
 const M55: Core = Core {
     machine: "mps3-an547",
-    memory: "0x00000000 0x21000000",
+    // The 512 KiB where the vectors are do not hold a debug build.
+    memory: "0x00000000 0x21000000 0x11000000",
     features: "cortex-m-dsp,cortex-m-mve",
     rustflags: "-Ctarget-cpu=cortex-m55",
     ..M33
