@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
-use clap::{Parser, Subcommand};
+use clap::{Command, CommandFactory, Parser, Subcommand};
 
 use crate::console::Console;
 use crate::error::Error;
@@ -59,6 +59,11 @@ enum Verb {
     Init(init::RawArgs),
     /// Turn text into token ids, or ids into text
     Tokenize(tokenize::RawArgs),
+}
+
+/// What the program understands: verbs, options, and what each takes.
+pub fn command() -> Command {
+    Cli::command()
 }
 
 /// How a verb that came to its end ended.

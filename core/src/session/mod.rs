@@ -30,6 +30,7 @@ use core::fmt;
 
 /// Whether work is left after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Progress {
     /// Call again.
     More,
@@ -44,6 +45,7 @@ pub enum Progress {
 /// A forward pass that has begun takes the head's positions away, and only one that is done gives new ones. A walk over
 /// the head changes nothing that is kept: after a failed one it can be walked again, into new sinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ForwardError {
     /// No tokens, or no sinks.
@@ -112,7 +114,14 @@ impl fmt::Display for ForwardError {
     }
 }
 
-impl core::error::Error for ForwardError {}
+impl core::error::Error for ForwardError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Read(error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 /// A model at work.
 #[derive(Debug)]

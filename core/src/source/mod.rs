@@ -1,10 +1,20 @@
 //! Where the weights live: one fallible source of bytes, mapped or copied.
+//!
+//! [`Mapped`] is memory, [`Copying`] reads through a buffer whatever implements [`ReadAt`]: a driver of an SD card, or with
+//! the feature `embedded-storage` a NOR flash, by `Nor`.
+
+#[cfg(feature = "embedded-storage")]
+mod nor;
+
+#[cfg(feature = "embedded-storage")]
+pub use nor::Nor;
 
 use crate::error::{Buffer, BufferTooSmall};
 use core::fmt;
 
 /// The medium behind a source did not deliver, or not what it had when the blob was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ReadError {
     /// The first byte that was asked for, counted from the blob's first.
     pub offset: usize,
@@ -20,6 +30,8 @@ impl core::error::Error for ReadError {}
 
 /// A source's memory cannot hold what the core reads from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum SourceError {
     /// The memory, of a mapped blob or of a copying source's buffer, does not start where it has to.
     Misaligned {
@@ -39,7 +51,14 @@ impl fmt::Display for SourceError {
     }
 }
 
-impl core::error::Error for SourceError {}
+impl core::error::Error for SourceError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Buffer(error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 /// What the address of a mapped blob must be a multiple of.
 pub const ALIGNMENT: usize = 16;
@@ -199,18 +218,7 @@ impl<R: ReadAt> Source for Copying<'_, R> {
 #[repr(C, align(16))]
 pub struct Aligned<B: ?Sized>(pub B);
 
-/// A blob included in the program, at an address that [`Mapped`] accepts (`include_bytes!` alone promises none).
-///
-/// ```ignore
-/// static MODEL: &[u8] = emberlm_core::include_blob!("model.blob");
-/// ```
-#[macro_export]
-macro_rules! include_blob {
-    ($path:expr $(,)?) => {{
-        static BLOB: &$crate::source::Aligned<[u8]> = &$crate::source::Aligned(*include_bytes!($path));
-        &BLOB.0
-    }};
-}
+const _: () = assert!(align_of::<Aligned<[u8; 0]>>() == ALIGNMENT);
 
 #[cfg(test)]
 mod tests {
