@@ -5,6 +5,8 @@ use core::fmt;
 
 /// A buffer that the caller owns, by the role that it plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Buffer {
     /// The KV cache, in 32-bit words.
     KvCache,
@@ -47,6 +49,7 @@ impl Buffer {
 
 /// A buffer is smaller than the model needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct BufferTooSmall {
     /// Which buffer.
     pub buffer: Buffer,
@@ -74,6 +77,7 @@ impl core::error::Error for BufferTooSmall {}
 
 /// Why memory is of no use to a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum MemoryError {
     /// It was shared out for a model of another shape.

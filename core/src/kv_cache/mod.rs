@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 /// How keys and values are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum KvType {
     /// IEEE 754 single precision.
     F32,
