@@ -6,12 +6,12 @@
 use cortex_m_rt::entry;
 use emberlm_core::include_blob;
 use emberlm_firmware::self_test;
-use emberlm_stm32f4::{Stm32f4, exit};
+use emberlm_small::{exit, take};
 
 static MODEL: &[u8] = include_blob!(env!("EMBERLM_BLOB"));
 
 #[entry]
 fn main() -> ! {
-    let Some((mut board, buffers)) = Stm32f4::take() else { exit(false) };
+    let Some((mut board, buffers)) = take() else { exit(false) };
     exit(self_test(&mut board, MODEL, buffers))
 }

@@ -1,16 +1,18 @@
-//! Puts the memory map where the linker finds it, and names the blob that the program `included` includes.
+//! Puts the board's memory map where the linker finds it, and names the blob that the program `included` includes.
 //! `RAM_BYTES` is what the map has for variables.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 fn main() {
+    let map = if env::var_os("CARGO_FEATURE_NETDUINOPLUS2").is_some() { "netduinoplus2" } else { "microbit" };
+    let parts = [format!("memory/{map}.x"), "memory/symbols.x".into()];
+    let script: String = parts.iter().map(|part| fs::read_to_string(part).expect("the package has it")).collect();
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    let script = include_str!("memory.x");
+    println!("cargo::rustc-env=RAM_BYTES={}", ram_bytes(&script));
     fs::write(out.join("memory.x"), script).expect("OUT_DIR can be written");
-    println!("cargo::rustc-env=RAM_BYTES={}", ram_bytes(script));
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=memory.x");
+    println!("cargo::rerun-if-changed=memory");
     println!("cargo::rustc-link-search={}", out.display());
     println!("cargo::rustc-link-arg-bins=-Tlink.x");
     // Segments of the sizes that their contents have, not padded to pages that no such core has.
