@@ -75,20 +75,10 @@ impl<F: ReadNorFlash> ReadAt for Nor<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blob::OpenError;
-    use crate::config::TokenId;
-    use crate::kernel::Portable;
-    use crate::kv_cache::{KvCache, KvType};
-    use crate::loss::CrossEntropy;
-    use crate::model::Model;
-    use crate::score::{ScoreError, score_window};
-    use crate::scratch::{Batch, Scratch, ScratchSize};
-    use crate::session::{ForwardError, Session};
-    use crate::source::{Aligned, Copying, MIN_BUFFER, Mapped, Source};
+    use crate::source::{Aligned, Copying, MIN_BUFFER, Source};
     use embedded_storage::nor_flash::{ErrorType, NorFlashErrorKind, check_read};
-    use std::vec::Vec;
 
-    /// A flash that takes units of `UNIT` bytes, and fails after so many reads.
+    /// A flash that takes units of `UNIT` bytes, and so many reads.
     struct Flash<'m, const UNIT: usize> {
         memory: &'m [u8],
         reads_left: usize,
@@ -143,45 +133,5 @@ mod tests {
         any_bytes::<4>();
         any_bytes::<12>();
         any_bytes::<64>();
-    }
-
-    static BLOB: &[u8] = crate::include_blob!("../../examples/letters.blob");
-
-    const TOKENS: [TokenId; 4] = [3, 1, 4, 1];
-
-    /// The bits of the tokens' losses.
-    fn losses(source: impl Source) -> Result<Vec<u32>, ScoreError> {
-        let model = Model::open(source).map_err(ScoreError::Open)?;
-        let config = *model.config();
-        let batch = Batch { window: TOKENS.len(), batch: 2 };
-        let size = ScratchSize::new(&config, batch);
-        let mut kv = std::vec![0; KvType::I8.layer_words(&config, TOKENS.len())];
-        let (mut floats, mut words) = (std::vec![0.0; size.floats], std::vec![0; size.words]);
-        let kv = KvCache::one_layer(KvType::I8, &config, TOKENS.len(), &mut kv).unwrap();
-        let scratch = Scratch::new(&config, batch, &mut floats, &mut words).unwrap();
-        let mut session = Session::new(model, Portable, kv, scratch).unwrap();
-        let (mut sinks, mut losses) = ([CrossEntropy::new(0); 2], Vec::new());
-        score_window(&mut session, &TOKENS, 0, &mut sinks, |nll| losses.push(nll.to_bits()))?;
-        Ok(losses)
-    }
-
-    #[test]
-    #[cfg_attr(miri, ignore = "takes long")]
-    fn a_model_in_a_flash_gives_the_bits_of_one_in_memory_or_the_error_of_any_read() {
-        let (mut buffer, mut n_reads) = (Aligned([0; MIN_BUFFER]), 0);
-        let want = losses(Mapped::new(BLOB).unwrap()).unwrap();
-        let mut memory = BLOB.to_vec();
-        memory.resize(BLOB.len().next_multiple_of(16), 0xFF);
-        loop {
-            let mut flash = Flash::<16>::new(&memory);
-            flash.reads_left = n_reads;
-            let have = losses(Copying::new(Nor::new(flash), &mut buffer.0).unwrap());
-            match have {
-                Ok(losses) => break assert_eq!(losses, want),
-                Err(ScoreError::Open(OpenError::Read(_)) | ScoreError::Forward(ForwardError::Read(_))) => n_reads += 1,
-                Err(other) => panic!("{other:?} after {n_reads} reads"),
-            }
-        }
-        assert!(n_reads > 100, "{n_reads}");
     }
 }
