@@ -8,6 +8,7 @@ pub type TokenId = u32;
 
 /// Which form of the Gaussian error linear unit the MLP applies (Hendrycks and Gimpel, 2016).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Gelu {
     /// `0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`: Hugging Face's `gelu_new`.
     Tanh,
@@ -35,6 +36,7 @@ impl Gelu {
 
 /// How keys and values are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum KvType {
     /// IEEE 754 single precision.
     F32,
@@ -67,6 +69,7 @@ impl KvType {
 ///
 /// Weights that are floats always meet f32 activations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Activations {
     /// 16-bit integers, one f32 scale a position.
     I16,
@@ -102,6 +105,7 @@ impl Activations {
 
 /// A model's shape and the two choices its arithmetic has.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Config {
     /// Tokens in the vocabulary, rows of `wte`; never padded.
     #[serde(with = "postcard::fixint::le")]
@@ -185,6 +189,8 @@ impl Config {
 
 /// The field of a [`Config`] that no model can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum ConfigError {
     /// `n_vocab` is 0 or above [`MAX_COUNT`].
     Vocabulary,

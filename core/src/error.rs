@@ -4,6 +4,8 @@ use core::fmt;
 
 /// A buffer that the caller owns, by the role that it plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Buffer {
     /// The KV cache, in 32-bit words.
     KvCache,
@@ -46,6 +48,7 @@ impl Buffer {
 
 /// A buffer is smaller than the model needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct BufferTooSmall {
     /// Which buffer.
     pub buffer: Buffer,

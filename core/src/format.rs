@@ -21,6 +21,7 @@ pub const MIN_GROUP: usize = 32;
 
 /// The storage of one tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Format {
     /// IEEE 754 single precision.
     F32,

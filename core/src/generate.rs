@@ -12,6 +12,8 @@ use core::fmt;
 
 /// What happens when the next token has no position left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum WhenFull {
     /// Generation ends.
     Stop,
@@ -22,6 +24,7 @@ pub enum WhenFull {
 
 /// Why no token comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum GenerateError {
     /// There is no token to follow.
@@ -80,7 +83,16 @@ impl fmt::Display for GenerateError {
     }
 }
 
-impl core::error::Error for GenerateError {}
+impl core::error::Error for GenerateError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Context(error) => Some(error),
+            Self::Forward(error) => Some(error),
+            Self::Logit(error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 /// A text under way: its tokens go through the session a batch at a time, what the sampler draws one by one.
 #[derive(Debug)]

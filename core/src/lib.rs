@@ -1,5 +1,76 @@
 //! GPT-2 inference and streaming cross-entropy over quantised weights, without std and without a heap.
 //!
+//! A program opens a blob that the `emberlm` command line wrote, lends memory, scores and generates:
+//!
+//! ```
+//! use core::fmt::Write;
+//!
+//! use emberlm_core::{
+//!     Batch, Config, CrossEntropy, Decoder, Error, Gelu, Generation, KvCache, KvType, Mapped, Model, Portable, Sampler,
+//!     Score, Scratch, ScratchSize, Session, Settings, TokenId, WhenFull, include_blob, score_window,
+//! };
+//! use static_cell::ConstStaticCell;
+//!
+//! /// A part of the program, in its flash.
+//! static BLOB: &[u8] = include_blob!("../examples/letters.blob");
+//!
+//! /// The model's shape, as `emberlm inspect` prints it: so the sizes of all buffers are known to the compiler.
+//! const SHAPE: Config = Config {
+//!     n_vocab: 27,
+//!     n_ctx: 48,
+//!     n_embd: 32,
+//!     n_head: 2,
+//!     n_layer: 1,
+//!     n_ff: 32,
+//!     layer_norm_epsilon: 1e-5,
+//!     gelu: Gelu::Tanh,
+//! };
+//! const N_CTX: usize = SHAPE.n_ctx as usize;
+//! const KV_WORDS: usize = SHAPE.n_layer as usize * KvType::I8.layer_words(&SHAPE, N_CTX);
+//! const SCRATCH: ScratchSize = ScratchSize::new(&SHAPE, Batch::of(1));
+//!
+//! static KV_CACHE: ConstStaticCell<[u32; KV_WORDS]> = ConstStaticCell::new([0; _]);
+//! static FLOATS: ConstStaticCell<[f32; SCRATCH.floats]> = ConstStaticCell::new([0.0; _]);
+//! static WORDS: ConstStaticCell<[u32; SCRATCH.words]> = ConstStaticCell::new([0; _]);
+//! static CONTEXT: ConstStaticCell<[TokenId; N_CTX]> = ConstStaticCell::new([0; _]);
+//!
+//! fn program(console: &mut impl Write) -> Result<(), Error> {
+//!     let model = Model::open(Mapped::new(BLOB)?)?; // Every check is made here, once.
+//!     let Some(tokenizer) = model.tokenizer()? else { return Ok(writeln!(console, "the blob has no tokeniser")?) };
+//!     let kv = KvCache::whole(KvType::I8, &SHAPE, N_CTX, KV_CACHE.take())?;
+//!     let scratch = Scratch::new(&SHAPE, Batch::of(1), FLOATS.take(), WORDS.take())?;
+//!     let mut session = Session::new(model, Portable, kv, scratch)?;
+//!
+//!     let mut tokens = [0; N_CTX];
+//!     let n = tokenizer.encode("all the world is a stage", &mut tokens)?;
+//!     let (mut sinks, mut score) = ([CrossEntropy::new(0)], Score::new());
+//!     score_window(&mut session, &tokens[..n], 0, &mut sinks, |nll| score.push(nll))?;
+//!     writeln!(console, "{:.3} nats a letter", score.mean().unwrap_or(f64::NAN))?;
+//!
+//!     let sampler = Sampler::new(Settings { seed: 1, ..Settings::DEFAULT })?;
+//!     let mut generation = Generation::new(&mut session, sampler, CONTEXT.take(), WhenFull::Stop)?;
+//!     generation.append(&tokens[..n])?;
+//!     let mut decoder = Decoder::new(tokenizer);
+//!     while let Some(drawn) = generation.next_token()? {
+//!         decoder.push(drawn.token, console)?;
+//!     }
+//!     Ok(decoder.finish(console)?)
+//! }
+//!
+//! fn main() -> Result<(), Error> {
+//!     let mut console = String::new(); // On a board a UART, or a debug probe's terminal.
+//!     program(&mut console)?;
+//!     print!("{console}");
+//! #   let (loss, text) = console.split_once(" nats a letter\n").expect("both were written");
+//! #   assert!((1.0..3.0).contains(&loss.parse::<f64>().expect("a number")), "{loss}");
+//! #   assert_eq!(text.len(), 48 + 1 - 24);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! `core/examples/` has programs that score texts of any length, generate in a context that slides, and say what memory a
+//! model takes; [`guide`] has pages on memory and on kernels.
+//!
 //! The same blob, tokens, window plan and KV cache type give the same bits on every processor; `FORMAT.md` specifies
 //! them. Everything sized by the model lives in memory that the caller owns.
 //!
@@ -18,7 +89,22 @@
 //! * [`sample`]: logits to the token that comes next; [`generate`]: a prompt to the tokens that follow it.
 //! * [`score`]: windows of a text, as [`window`] plans them, to losses; and the blob's self-test.
 //!
-//! Nothing imports upward: numbers know no models, models no sessions, and losses only logits.
+//! * [`Error`]: whatever of all this went wrong.
+//!
+//! Nothing imports upward: numbers know no models, models no sessions, and losses only logits. What a firmware needs is
+//! named at the crate's root too; inside, each module names the one that a thing lives in.
+//!
+//! # What may change
+//!
+//! Enums of errors, stages and outcomes grow: a `match` on them needs a last arm for what is not there yet. Those of a
+//! model's choices ([`Gelu`], [`format::Format`], [`config::Activations`], [`KvType`]) can be matched whole: what computes
+//! or converts a model has to know each of them, and finds out from the compiler when there is another.
+//!
+//! # Features
+//!
+//! Those of [`features`] are on by default, and a program leaves out what its models never use. `cortex-m3`,
+//! `cortex-m-dsp` and `cortex-m-mve` bring [kernels](guide::kernels); `embedded-storage` the source `Nor`, for weights in
+//! a flash behind SPI; `defmt` logs errors and configurations by [defmt](https://defmt.ferrous-systems.com).
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -27,6 +113,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod any_error;
 pub mod blob;
 pub mod config;
 pub mod crc;
@@ -34,6 +121,7 @@ pub mod error;
 pub mod features;
 pub mod format;
 pub mod generate;
+pub mod guide;
 pub mod kernel;
 pub mod kv_cache;
 pub mod loss;
@@ -48,3 +136,25 @@ pub mod sink;
 pub mod source;
 pub mod tokenizer;
 pub mod window;
+
+pub use any_error::Error;
+pub use config::{Config, Gelu, TokenId};
+pub use generate::{Generation, WhenFull};
+#[cfg(all(target_arch = "arm", feature = "cortex-m-dsp"))]
+pub use kernel::CortexMDsp;
+#[cfg(all(target_arch = "arm", feature = "cortex-m-mve"))]
+pub use kernel::CortexMMve;
+pub use kernel::{Kernel, Portable, Scalar};
+pub use kv_cache::{KvCache, KvType};
+pub use loss::{CrossEntropy, Score};
+pub use model::Model;
+pub use sample::{Sampler, Settings};
+pub use score::{SelfTestOutcome, run_self_test, score_window};
+pub use scratch::{Batch, Scratch, ScratchSize};
+pub use session::Session;
+pub use sink::{ArgMax, LogitSink};
+#[cfg(feature = "embedded-storage")]
+pub use source::Nor;
+pub use source::{Aligned, Copying, Mapped, ReadAt, ReadError, Source};
+pub use tokenizer::{Decoder, Tokenizer};
+pub use window::{Convention, Window};

@@ -13,6 +13,7 @@ use core::fmt;
 
 /// Why a window has no score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ScoreError {
     /// The forward pass did not succeed.
@@ -55,7 +56,17 @@ impl fmt::Display for ScoreError {
     }
 }
 
-impl core::error::Error for ScoreError {}
+impl core::error::Error for ScoreError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Forward(error) => Some(error),
+            Self::Logit { error, .. } => Some(error),
+            Self::Sinks(error) => Some(error),
+            Self::Open(error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 /// Scores one window from position 0: `tokens` are its inputs and, last, the final target. The negative log-likelihoods
 /// of the targets of inputs `first_scored ..` go to `each` in order, in nats.
@@ -115,6 +126,8 @@ fn score_inputs<S: Source, K: Kernel>(
 
 /// What became of the self-test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum SelfTestOutcome {
     /// The bits are the recorded ones.
     Passed,
@@ -134,6 +147,19 @@ pub enum SelfTestOutcome {
         /// Positions that fit.
         have: usize,
     },
+}
+
+impl fmt::Display for SelfTestOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed => f.write_str("self-test passed"),
+            Self::Failed { need, have } => {
+                write!(f, "self-test failed: need nll bits {need:016x}, have {have:016x}")
+            }
+            Self::NotRecorded(kv) => write!(f, "the model has no self-test for a {} kv cache", kv.name()),
+            Self::NoRoom { need, have } => write!(f, "the self-test needs {need} positions, have {have}"),
+        }
+    }
 }
 
 /// Scores the blob's self-test tokens and compares the bits of the sum. The session is left reset, whatever comes of it.

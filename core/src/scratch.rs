@@ -12,6 +12,7 @@ pub const BLOCK_ROWS: usize = 144;
 
 /// How many positions the working memory is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Batch {
     /// Positions that one forward call takes, whose residual streams are kept; at least `batch`.
     pub window: usize,
@@ -34,6 +35,7 @@ impl Batch {
 
 /// Lengths of the two scratch buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ScratchSize {
     /// f32 elements.
     pub floats: usize,

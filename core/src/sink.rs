@@ -24,6 +24,8 @@ impl<A: LogitSink, B: LogitSink> LogitSink for (A, B) {
 
 /// The logits have no softmax.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum LogitError {
     /// A logit is not a number or above 2^28; or all of them are below -2^28.
     NotANumber,

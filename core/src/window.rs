@@ -2,6 +2,7 @@
 
 /// How a text longer than the context is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Convention {
     /// Windows of `n_ctx` inputs side by side; every target but the text's first token is scored once.
     Disjoint,
@@ -43,6 +44,7 @@ impl Convention {
 /// Feed tokens `start .. start + n_inputs`; score inputs `first_scored .. n_inputs` of them. Input `i`'s target is
 /// token `start + i + 1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Window {
     /// The first token fed.
     pub start: usize,

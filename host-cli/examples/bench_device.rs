@@ -11,12 +11,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use emberlm::device::{BOARDS, Board, emulator, firmware};
+use emberlm_request::report::{self, key};
 
 /// Far beyond what any run takes on a busy machine.
 const PATIENT: Duration = Duration::from_secs(3600);
 
-/// Packages of boards that are too small for the two programs.
-const WITHOUT_HEAP: [&str; 2] = ["microbit", "stm32f4"];
+/// The package of boards that are too small for the two programs.
+const WITHOUT_HEAP: &str = "small";
 
 /// The square matrices, and the positions that are multiplied together.
 const SIZES: [usize; 2] = [256, 768];
@@ -25,37 +26,40 @@ const POSITIONS: [usize; 3] = [1, 2, 4];
 /// The formats and activations of the short table of products.
 const PRODUCTS: [&str; 4] = ["q8_i16", "q4_i16", "q8_i8", "q4_i8"];
 
-/// The parts of a forward pass, as the firmware's program `profile` names them, and the positions taken together.
-const PARTS: [&str; 7] = ["products", "norms", "gelu", "attention", "rest", "head_loss", "total"];
+/// The parts of a forward pass, and the positions taken together.
+const PARTS: [&str; 7] = [key::PRODUCTS, key::NORMS, key::GELU, key::ATTENTION, key::REST, key::HEAD_LOSS, key::TOTAL];
 const BATCHES: [usize; 2] = [1, 4];
 
 /// Columns of the short table of forward passes, and the figures that they show.
-const PASS: [(&str, &str); 12] = [
-    ("products, T = 1", "i8_t1_products"),
-    ("T = 4", "i8_t4_products"),
-    ("norms", "i8_t1_norms"),
-    ("GELU", "i8_t1_gelu"),
-    ("attention, f32 KV", "f32_t1_attention"),
-    ("i8 KV", "i8_t1_attention"),
-    ("rest", "i8_t1_rest"),
-    ("head, loss", "i8_t1_head_loss"),
-    ("all, f32 KV, T = 1", "f32_t1_total"),
-    ("T = 4", "f32_t4_total"),
-    ("i8 KV, T = 1", "i8_t1_total"),
-    ("T = 4", "i8_t4_total"),
+const PASS: [(&str, Pass); 12] = [
+    ("products, T = 1", ("i8", 1, key::PRODUCTS)),
+    ("T = 4", ("i8", 4, key::PRODUCTS)),
+    ("norms", ("i8", 1, key::NORMS)),
+    ("GELU", ("i8", 1, key::GELU)),
+    ("attention, f32 KV", ("f32", 1, key::ATTENTION)),
+    ("i8 KV", ("i8", 1, key::ATTENTION)),
+    ("rest", ("i8", 1, key::REST)),
+    ("head, loss", ("i8", 1, key::HEAD_LOSS)),
+    ("all, f32 KV, T = 1", ("f32", 1, key::TOTAL)),
+    ("T = 4", ("f32", 4, key::TOTAL)),
+    ("i8 KV, T = 1", ("i8", 1, key::TOTAL)),
+    ("T = 4", ("i8", 4, key::TOTAL)),
 ];
+
+/// A part of a forward pass: the KV cache's type, positions together, the part.
+type Pass = (&'static str, usize, &'static str);
 
 /// Columns of the table of floats without a unit for them, with an 8-bit KV cache: figures, or differences of two.
 const FLOATS: [(&str, &str, Option<&str>); 9] = [
-    ("weights' products", "integer_products", None),
-    ("q.k and p.v", "integer_dots", None),
-    ("floats", "floats", None),
-    ("of these: sums to floats", "conversion", None),
-    ("norms and rounding", "norms", None),
-    ("GELU and its bias", "gelu", None),
-    ("softmax", "attention", Some("integer_dots")),
-    ("other biases, residuals, cache", "rest", None),
-    ("head's norm, loss", "head_norm_loss", None),
+    ("weights' products", key::INTEGER_PRODUCTS, None),
+    ("q.k and p.v", key::INTEGER_DOTS, None),
+    ("floats", key::FLOATS, None),
+    ("of these: sums to floats", key::CONVERSION, None),
+    ("norms and rounding", key::NORMS, None),
+    ("GELU and its bias", key::GELU, None),
+    ("softmax", key::ATTENTION, Some(key::INTEGER_DOTS)),
+    ("other biases, residuals, cache", key::REST, None),
+    ("head's norm, loss", key::HEAD_NORM_LOSS, None),
 ];
 
 /// What a board's program printed, by name.
@@ -66,7 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let names = args.next().ok_or("which boards?")?;
     let blobs: Vec<PathBuf> = args.map(PathBuf::from).collect();
     let chosen = |board: &&Board| match &*names {
-        "all" => !WITHOUT_HEAP.contains(&board.family.package),
+        "all" => board.family.package != WITHOUT_HEAP,
         names => names.split(',').any(|name| name == board.name),
     };
     let boards: Vec<&Board> = BOARDS.iter().filter(chosen).collect();
@@ -103,7 +107,7 @@ fn run(board: &Board, program: &str, loads: &[(&Path, u64)]) -> Result<Figures, 
     if !run.status.success() {
         return Err(format!("{}: {program} failed: {:?} {}", board.name, run.lines.last(), run.stderr).into());
     }
-    let figures = run.lines.iter().filter_map(|line| line.split_once(": "));
+    let figures = run.lines.iter().filter_map(|line| report::parse(line));
     Ok(figures.filter_map(|(name, figure)| Some((name.to_owned(), figure.parse().ok()?))).collect())
 }
 
@@ -111,6 +115,11 @@ fn run(board: &Board, program: &str, loads: &[(&Path, u64)]) -> Result<Figures, 
 fn product(figures: &Figures, kind: &str, n: usize, t: usize) -> String {
     let figure = figures.get(&format!("instructions_{kind}_{n}x{n}_t{t}"));
     figure.map_or("-".into(), |&figure| format!("{:.2}", figure as f64 / (n * n * t) as f64))
+}
+
+/// Instructions of a part of a forward pass.
+fn figure(figures: &Figures, (kv, batch, part): Pass) -> Option<u64> {
+    figures.get(&report::of_part(kv, batch, part).to_string()).copied()
 }
 
 /// A figure in thousands.
@@ -136,7 +145,7 @@ fn print_passes(name: &str, boards: &[(&Board, Figures)]) {
     println!("8-bit KV cache and one position at a time:\n");
     print_head(iter::once("board").chain(PASS.map(|(column, _)| column)));
     for (board, figures) in boards {
-        let cells = PASS.map(|(_, figure)| thousands(figures.get(figure).copied()));
+        let cells = PASS.map(|(_, pass)| thousands(figure(figures, pass)));
         println!("| {} | {} |", board.name, cells.join(" | "));
     }
 }
@@ -152,7 +161,7 @@ fn print_floats(name: &str, boards: &[(&Board, Figures)]) {
     print_head(["board", "T"].into_iter().chain(FLOATS.map(|(column, ..)| column)));
     for (board, figures) in boards {
         for t in BATCHES {
-            let figure = |name: &str| figures.get(&format!("i8_t{t}_{name}")).copied();
+            let figure = |part| figure(figures, ("i8", t, part));
             let cells = FLOATS.map(|(_, name, less)| {
                 let less = less.map_or(Some(0), figure);
                 thousands(figure(name).zip(less).map(|(figure, less)| figure.saturating_sub(less)))
@@ -189,7 +198,7 @@ fn print_all_passes(name: &str, boards: &[(&Board, Figures)]) {
     for (board, figures) in boards {
         for kv in ["f32", "f16", "i8"] {
             for t in BATCHES {
-                let cells = PARTS.map(|part| thousands(figures.get(&format!("{kv}_t{t}_{part}")).copied()));
+                let cells = PARTS.map(|part| thousands(figure(figures, (kv, t, part))));
                 println!("| {} | {kv} | {t} | {} |", board.name, cells.join(" | "));
             }
         }

@@ -46,6 +46,15 @@ impl Document {
         number
     }
 
+    /// The text of every block of code in that language.
+    pub fn blocks(&self, language: &str) -> Vec<String> {
+        let fence = format!("\n```{language}\n");
+        let blocks = self.text.split(&fence).skip(1).filter_map(|rest| Some(rest.split_once("\n```")?.0.to_owned()));
+        let blocks: Vec<String> = blocks.collect();
+        assert!(!blocks.is_empty(), "{} has no block of {language}", self.name);
+        blocks
+    }
+
     /// The cells of the first table behind the line that begins with `start`, without its head and without backticks.
     pub fn table(&self, start: &str) -> Vec<Vec<String>> {
         let mut lines = self.text.lines().skip_while(|line| !line.starts_with(start)).peekable();
@@ -56,6 +65,32 @@ impl Document {
         assert!(!rows.is_empty(), "{} has no table behind: {start}", self.name);
         rows
     }
+}
+
+/// The commands of shell scripts, by their words: comments are gone, quotes too, and a line that a backslash ends goes on in
+/// the next.
+pub fn commands(scripts: &[String]) -> Vec<Vec<String>> {
+    let mut commands = Vec::new();
+    for line in
+        scripts.iter().flat_map(|script| script.replace("\\\n", " ").lines().map(str::to_owned).collect::<Vec<_>>())
+    {
+        let (mut command, mut word, mut quote) = (Vec::new(), String::new(), None);
+        for c in line.chars().chain([' ']) {
+            match c {
+                '#' if word.is_empty() && quote.is_none() => break,
+                ' ' if quote.is_none() => match std::mem::take(&mut word).as_str() {
+                    "" => {}
+                    "&&" | "|" | ";" => commands.push(std::mem::take(&mut command)),
+                    whole => command.push(whole.to_owned()),
+                },
+                '"' | '\'' if quote.is_none() || quote == Some(c) => quote = quote.xor(Some(c)),
+                c => word.push(c),
+            }
+        }
+        commands.push(command);
+    }
+    commands.retain(|command| !command.is_empty());
+    commands
 }
 
 /// Runs of white space as one space.
@@ -129,6 +164,12 @@ mod tests {
     #[should_panic(expected = "2 times")]
     fn a_sentence_that_is_there_twice_is_no_source() {
         document("It takes 1 byte. It takes 2 byte.").number("It takes {} byte.");
+    }
+
+    #[test]
+    fn commands_are_their_words() {
+        let script = document("text\n```sh\na \"b c\" 'd'   # e\nf && g \\\n  h # i\n\n```\n```text\nj\n```\n");
+        assert_eq!(commands(&script.blocks("sh")), [vec!["a", "b c", "d"], vec!["f"], vec!["g", "h"]]);
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! - [`class_table`]: writes core's table of character classes.
 //! - [`fixtures`]: the golden files in `tests/fixtures` and the bundled models.
 //! - [`hostile`]: what any bytes have to come to, for fuzzers and for the inputs that they found.
+//! - [`letter_pairs`]: the model of core's examples.
 //! - [`models`]: tiny random models of odd shapes, from a seed.
 //! - [`passes`]: a window of tokens through the core, in all the ways that must give the same bits.
 
@@ -27,8 +28,14 @@ pub mod fixtures;
 pub mod gelu;
 pub mod hf_writer;
 pub mod hostile;
+pub mod letter_pairs;
 pub mod log_sum_exp;
 pub mod models;
 pub mod oracle;
 pub mod passes;
 pub mod quantised;
+
+/// The code in the repository's `README.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub mod readme {}

@@ -1,11 +1,12 @@
 //! What `README.md` states of the code, and not of a measurement, is what the code says.
 
 use emberlm::checkpoint::{Checkpoint, Options};
+use emberlm::verbs;
 use emberlm_core::blob::Slot;
 use emberlm_core::config::{Activations, Config};
 use emberlm_core::format::Format;
 use emberlm_core::kv_cache::KvType;
-use emberlm_tests::document::{Document, number};
+use emberlm_tests::document::{Document, commands, number};
 use emberlm_tests::fixtures;
 
 fn readme() -> Document {
@@ -91,9 +92,51 @@ fn tokenisers_take_what_the_format_says() {
 #[test]
 fn the_folders() {
     let rows = readme().table("## What is here");
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for row in rows {
         let path = row[0].split(['(', ')']).nth(1).expect("a link").to_owned();
-        assert!(root.join(&path).exists(), "{path}");
+        assert!(root().join(&path).exists(), "{path}");
     }
+}
+
+/// Every command of a block that begins with the program's name: it knows the verb, and takes the options.
+#[test]
+fn the_commands_are_understood() {
+    let mut understood = 0;
+    for name in [
+        "README.md",
+        "firmware-example/README.md",
+        "firmware-example/desk/README.md",
+        "firmware-example/esp32/README.md",
+    ] {
+        for words in commands(&Document::open(name).blocks("sh")) {
+            match words[0].as_str() {
+                "emberlm" => {
+                    let parsed = verbs::command().try_get_matches_from(&words);
+                    assert!(parsed.is_ok(), "{name}: {words:?}: {}", parsed.unwrap_err());
+                    understood += 1;
+                }
+                "cargo" => programs_are_there(&words),
+                program => assert!(!program.contains('/') || root().join(program).exists(), "{name}: {program}"),
+            }
+        }
+    }
+    assert!(understood > 15, "{understood}");
+    assert!(verbs::command().try_get_matches_from(["emberlm", "eval", "model.blob", "--txet", "book.txt"]).is_err());
+}
+
+/// What a command of Cargo's names.
+fn programs_are_there(words: &[String]) {
+    for pair in words.windows(2) {
+        let path = match pair[0].as_str() {
+            "--path" => root().join(&pair[1]),
+            "--example" => root().join("core/examples").join(&pair[1]).with_extension("rs"),
+            "--bin" => root().join("firmware-example/mps/src/bin").join(&pair[1]).with_extension("rs"),
+            _ => continue,
+        };
+        assert!(path.exists(), "{words:?}: {}", path.display());
+    }
+}
+
+fn root() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }

@@ -8,12 +8,11 @@ use emberlm_core::kv_cache::KvType;
 use emberlm_core::loss::CrossEntropy;
 use emberlm_core::model::Model;
 use emberlm_core::scratch::{Batch, ScratchSize};
-use emberlm_core::source::{Aligned, Mapped};
+use emberlm_core::source::{Aligned, Mapped, Nor};
 use emberlm_core::window::Convention;
-use emberlm_firmware::nor::{Nor, SimulatedNor};
 use emberlm_firmware::{
-    BATCH, Board, Buffers, Need, Order, Partitions, StaticBuffers, TINY, score, self_test, self_test_copied,
-    static_buffers, steps_copied,
+    BATCH, Board, Buffers, Need, Order, Partitions, SimulatedNor, StaticBuffers, TINY, score, self_test,
+    self_test_copied, static_buffers, steps_copied,
 };
 use emberlm_request::{Header, encode, encoded_len};
 use emberlm_tests::aligned::AlignedBytes;
@@ -227,8 +226,8 @@ fn a_model_behind_a_flash_passes_the_self_test_and_gives_the_same_bits_in_steps(
     assert_eq!(*Model::open(Mapped::new(&blob).unwrap()).unwrap().config(), TINY);
     let mut flash = SimulatedNor::new(&blob);
     let (mut board, mut block) = (Fake::default(), Aligned([0; 512]));
-    let passed = self_test_copied(&mut board, Nor(&mut flash), &mut block.0, buffers.reborrow());
-    assert!(passed && steps_copied(&mut board, Nor(&mut flash), &mut block.0, buffers, || 0), "{}", board.console);
+    let passed = self_test_copied(&mut board, Nor::new(&mut flash), &mut block.0, buffers.reborrow());
+    assert!(passed && steps_copied(&mut board, Nor::new(&mut flash), &mut block.0, buffers, || 0), "{}", board.console);
     assert!(board.console.contains("self_test: passed\n") && board.console.contains("same_bits: yes\n"));
     assert!(flash.n_bytes > 0);
 }

@@ -2,7 +2,10 @@
 //!
 //! [`preamble`] says where the manifest ends, [`manifest`] what the model is and where its tensors lie, [`slot`] which
 //! tensor is which, and [`open`] checks it all once.
+//! [`include_blob!`](crate::include_blob) makes one a part of the program.
 
+#[doc(hidden)]
+pub mod include;
 pub mod manifest;
 pub mod open;
 pub mod preamble;

@@ -13,6 +13,8 @@ use core::ops::Range;
 
 /// A part of the blob with a checksum of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Part {
     /// Preamble and manifest.
     Header,
@@ -22,6 +24,8 @@ pub enum Part {
 
 /// What is wrong with a tensor's descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum TensorFault {
     /// The model cannot do without it.
     Missing,
@@ -49,6 +53,7 @@ pub enum TensorFault {
 
 /// Why a blob cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum OpenError {
     /// It does not begin with the magic bytes.
@@ -135,7 +140,15 @@ impl fmt::Display for OpenError {
     }
 }
 
-impl core::error::Error for OpenError {}
+impl core::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Config(error) => Some(error),
+            Self::Read(error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 /// Where the parts of a checked blob lie, in bytes from its first.
 #[derive(Clone, Copy, Debug)]

@@ -9,6 +9,7 @@ use core::fmt;
 /// Matrices are `[out, in]`, row-major. The tensor table holds one descriptor a slot: the six global slots, then
 /// twelve for each layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Slot {
     /// Token embedding, `[n_vocab, n_embd]`.
     Wte,
@@ -28,6 +29,7 @@ pub enum Slot {
 
 /// A tensor of a transformer block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum LayerSlot {
     /// First layer norm's scale, `[1, n_embd]`.
     Ln1Weight,

@@ -19,6 +19,7 @@ pub struct Sampler {
 
 /// The token that comes next.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Drawn {
     /// The token.
     pub token: TokenId,

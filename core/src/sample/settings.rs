@@ -5,6 +5,7 @@ use core::fmt;
 
 /// How tokens are chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Settings {
     /// Divides the logits: 0 always takes the most likely token, 1 leaves the model's own probabilities. 0, or 0.001 to
     /// 1000.
@@ -26,6 +27,7 @@ pub struct Settings {
 
 /// A setting out of its range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SettingsError {
     /// Not 0, nor from 0.001 to 1000.

@@ -7,6 +7,7 @@ use core::fmt;
 
 /// Why memory is of no use to a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum MemoryError {
     /// It was shared out for a model of another shape.
@@ -33,6 +34,7 @@ impl core::error::Error for MemoryError {}
 /// A forward pass that has begun takes the head's positions away, and only one that is done gives new ones. A walk over
 /// the head changes nothing that is kept: after a failed one it can be walked again, into new sinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ForwardError {
     /// No tokens, or no sinks.
@@ -101,4 +103,11 @@ impl fmt::Display for ForwardError {
     }
 }
 
-impl core::error::Error for ForwardError {}
+impl core::error::Error for ForwardError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Read(error) => Some(error),
+            _ => None,
+        }
+    }
+}

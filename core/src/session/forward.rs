@@ -19,6 +19,8 @@ use core::ops::Range;
 
 /// The part of a forward pass under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Stage {
     /// Token and position embeddings; counts positions.
     Embed,

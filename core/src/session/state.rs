@@ -17,6 +17,7 @@ use crate::source::{ReadError, Source};
 
 /// Whether work is left after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Progress {
     /// Call again.
     More,

@@ -5,6 +5,7 @@ use core::fmt;
 
 /// The section contradicts itself or the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum TokenizerError {
     /// The head does not decode, or the lengths in it are not the section's.
@@ -49,6 +50,7 @@ impl core::error::Error for TokenizerError {}
 
 /// Why a text does not become tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum EncodeError {
     /// The vocabulary has nothing for a character.
@@ -89,6 +91,7 @@ impl core::error::Error for EncodeError {}
 
 /// Why a token does not become text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum DecodeError {
     /// The id stands for no text.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// How text becomes tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Kind {
     /// Each token is one character.
     Chars,

@@ -1,3 +1,5 @@
+//! What a program needs of the board that it runs on.
+
 use core::fmt;
 
 use emberlm_core::kernel::Kernel;

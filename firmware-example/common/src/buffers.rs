@@ -1,3 +1,5 @@
+//! The memory of a run: what there is, and what is needed.
+
 use emberlm_core::config::{Config, TokenId};
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::loss::CrossEntropy;

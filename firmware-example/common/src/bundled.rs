@@ -1,3 +1,5 @@
+//! Shapes of the models that come with the repository, for buffers that are made when a program is built.
+
 use emberlm_core::config::{Config, Gelu};
 
 /// The shape of `models/shakespeare-char`, for boards whose buffers are made for it when the program is built. Buffers

@@ -1,3 +1,5 @@
+//! The program that talks: prompts in, what follows them out.
+
 use emberlm_core::blob::ARITHMETIC;
 use emberlm_core::config::TokenId;
 use emberlm_core::generate::{GenerateError, Generation, WhenFull};
@@ -7,6 +9,7 @@ use emberlm_core::sample::{Drawn, Sampler, Settings, SettingsError};
 use emberlm_core::session::Session;
 use emberlm_core::source::Mapped;
 use emberlm_core::tokenizer::{DecodeError, Decoder, EncodeError, Tokenizer};
+use emberlm_request::report::{Report, key};
 
 use crate::buffers::{Need, Order};
 use crate::input::{Line, read_line};
@@ -49,7 +52,7 @@ pub fn console<B: Board + Input>(board: &mut B, model: &[u8], buffers: Buffers<'
 }
 
 fn run<B: Board + Input>(board: &mut B, model: &[u8], mut buffers: Buffers<'_>) -> Result<(), ProgramError> {
-    writeln!(board, "board: {}", B::NAME)?;
+    board.line(key::BOARD, B::NAME)?;
     let other_bytes = board.static_bytes() - buffers.bytes();
     let model = tested_model(board, Mapped::new(model)?, &[KV_TYPE], buffers.reborrow())?;
     let tokenizer = model.tokenizer()?.ok_or(ProgramError::NoTokenizer)?;
@@ -57,9 +60,9 @@ fn run<B: Board + Input>(board: &mut B, model: &[u8], mut buffers: Buffers<'_>) 
     let n_ctx = config.n_ctx as usize;
     let need =
         Need { tokens: n_ctx + MAX_LINE, ..Need::new(&config, n_ctx, KV_TYPE, Order::TokenMajor, buffers.sinks.len()) };
-    writeln!(board, "arithmetic: {ARITHMETIC}")?;
-    writeln!(board, "n_ctx: {n_ctx}")?;
-    writeln!(board, "ram_bytes: {}", other_bytes + need.bytes())?;
+    board.line(key::ARITHMETIC, ARITHMETIC)?;
+    board.line(key::N_CTX, n_ctx)?;
+    board.line(key::RAM_BYTES, other_bytes + need.bytes())?;
     if buffers.tokens.len() < need.tokens {
         return Err(ProgramError::Tokens { need: need.tokens, have: buffers.tokens.len() });
     }
@@ -91,13 +94,18 @@ fn run<B: Board + Input>(board: &mut B, model: &[u8], mut buffers: Buffers<'_>) 
         };
         match refusal {
             Ok(()) => {}
-            Err(Refusal::TooLong) => writeln!(board, "error: the line is longer than {MAX_LINE} bytes")?,
-            Err(Refusal::Encode(error)) => writeln!(board, "error: {error}")?,
-            Err(Refusal::Generate(error)) => writeln!(board, "error: {error}")?,
-            Err(Refusal::Settings(error)) => writeln!(board, "error: {error}; and `bits on` or `off`")?,
+            Err(Refusal::TooLong) => {
+                board.line(key::ERROR, format_args!("the line is longer than {MAX_LINE} bytes"))?;
+            }
+            Err(Refusal::Encode(error)) => board.line(key::ERROR, error)?,
+            Err(Refusal::Generate(error)) => board.line(key::ERROR, error)?,
+            Err(Refusal::Settings(error)) => {
+                board.line(key::ERROR, format_args!("{error}; and `bits on` or `off`"))?;
+            }
         }
     }
-    writeln!(board, "\nstack_bytes: {}", board.stack_bytes())?;
+    writeln!(board)?;
+    board.line(key::STACK_BYTES, board.stack_bytes())?;
     Ok(())
 }
 

@@ -1,3 +1,5 @@
+//! Why a program did not come to its end.
+
 use core::fmt;
 
 use emberlm_core::blob::OpenError;
@@ -149,16 +151,7 @@ impl fmt::Display for ProgramError {
             Self::Tokens { need, have } => write!(f, "token buffer too small: need {need} ids, have {have}"),
             Self::Heap { need, have } => write!(f, "heap too small: need {need} bytes, have {have}"),
             Self::Memory(error) => error.fmt(f),
-            Self::SelfTest(SelfTestOutcome::Passed) => f.write_str("self-test passed"),
-            Self::SelfTest(SelfTestOutcome::Failed { need, have }) => {
-                write!(f, "self-test failed: need nll bits {need:016x}, have {have:016x}")
-            }
-            Self::SelfTest(SelfTestOutcome::NotRecorded(kv)) => {
-                write!(f, "the model has no self-test for a {} kv cache", kv.name())
-            }
-            Self::SelfTest(SelfTestOutcome::NoRoom { need, have }) => {
-                write!(f, "the self-test needs {need} positions, have {have}")
-            }
+            Self::SelfTest(outcome) => outcome.fmt(f),
             Self::SelfTestScore(error) => write!(f, "self-test: {error}"),
             Self::Score { row, start, error } => write!(f, "row {row}, window at token {start}: {error}"),
             #[cfg(feature = "heap")]

@@ -6,6 +6,7 @@ use emberlm_core::config::TokenId;
 use emberlm_core::loss::{CrossEntropy, Score};
 use emberlm_core::model::Model;
 use emberlm_core::source::Mapped;
+use emberlm_request::report::{Report, key, progress};
 use emberlm_request::{Header, Request};
 
 use crate::buffers::{Need, Order};
@@ -24,7 +25,7 @@ pub(crate) fn score_again<B: Board>(
     let need = Need::new(model.config(), n_ctx, kv_type, Order::TokenMajor, BATCH);
     let mut heap = HeapBuffers::new(&need, board.heap_free())?;
     let again = Run::<_, B::Kernel>::new(model, n_ctx, kv_type, Order::TokenMajor, heap.buffers())?
-        .score(request, |n| Ok(writeln!(board, "progress: {} of {}", score.n() + n, 2 * score.n())?))?;
+        .score(request, |n| Ok(board.line(key::PROGRESS, progress(score.n() + n, 2 * score.n()))?))?;
     let (fixed, heap) = (score.sum().to_bits(), again.sum().to_bits());
     if fixed == heap { Ok(need.bytes()) } else { Err(ProgramError::Unequal { fixed, heap }) }
 }

@@ -1,3 +1,5 @@
+//! Lines that a person types.
+
 use core::fmt;
 
 /// Where a person types: a board's console, the other way.

@@ -28,13 +28,13 @@ mod kernels;
 mod medium;
 #[cfg(feature = "heap")]
 mod misfits;
-pub mod nor;
 #[cfg(feature = "heap")]
 mod profile;
 mod report;
 mod run;
 mod score;
 mod self_test;
+mod simulated_nor;
 mod spi_nor;
 mod stack;
 mod static_buffers;
@@ -53,6 +53,7 @@ pub use kernels::kernels;
 pub use profile::profile;
 pub use score::{Partitions, score, score_copied};
 pub use self_test::{self_test, self_test_copied};
+pub use simulated_nor::SimulatedNor;
 pub use spi_nor::spi_nor;
 pub use stack::PaintedStack;
 pub use static_buffers::StaticBuffers;

@@ -1,3 +1,5 @@
+//! A medium that counts what is read from it.
+
 use core::cell::Cell;
 
 use emberlm_core::source::{ReadAt, ReadError};

@@ -14,6 +14,7 @@ use emberlm_core::score::ScoreError;
 use emberlm_core::scratch::{BLOCK_ROWS, Batch, Scratch, ScratchSize};
 use emberlm_core::session::{Progress, Session, Stage};
 use emberlm_core::source::Mapped;
+use emberlm_request::report::{Report, key, of_part};
 
 use crate::counting::{Counting, Outputs, Products};
 use crate::report::print_end;
@@ -74,22 +75,22 @@ fn print_parts<B: Board>(board: &mut B, blob: &[u8], kv_type: KvType, batch: usi
     };
     let integers = parts.products + parts.head_products - conversion;
     let figures = [
-        ("products", parts.products),
-        ("norms", parts.norms),
-        ("gelu", parts.gelu),
-        ("attention", parts.attention),
-        ("rest", parts.rest),
-        ("head_loss", parts.head_loss),
-        ("total", total),
+        (key::PRODUCTS, parts.products),
+        (key::NORMS, parts.norms),
+        (key::GELU, parts.gelu),
+        (key::ATTENTION, parts.attention),
+        (key::REST, parts.rest),
+        (key::HEAD_LOSS, parts.head_loss),
+        (key::TOTAL, total),
         // The same once more: what is done in integers, what in floats, and of the floats what the parts above hide.
-        ("integer_products", integers),
-        ("integer_dots", dots),
-        ("floats", parts.total() - integers - dots),
-        ("conversion", conversion),
-        ("head_norm_loss", parts.head_loss - parts.head_products),
+        (key::INTEGER_PRODUCTS, integers),
+        (key::INTEGER_DOTS, dots),
+        (key::FLOATS, parts.total() - integers - dots),
+        (key::CONVERSION, conversion),
+        (key::HEAD_NORM_LOSS, parts.head_loss - parts.head_products),
     ];
-    for (name, ticks) in figures {
-        writeln!(board, "{}_t{batch}_{name}: {}", kv_type.name(), B::instructions(ticks) / n_ctx)?;
+    for (part, ticks) in figures {
+        board.line(of_part(kv_type.name(), batch, part), B::instructions(ticks) / n_ctx)?;
     }
     Ok(())
 }
@@ -149,7 +150,6 @@ fn run<B: Board, K: Kernel>(
             progress = pass.step(usize::MAX).map_err(|error| failed(error.into()))?;
             let spent = board.ticks() - start;
             match stage {
-                Stage::Embed | Stage::Done => parts.rest += spent,
                 Stage::Attend => parts.attention += spent,
                 Stage::Qkv | Stage::AttnProj | Stage::Fc | Stage::MlpProj => {
                     let (first, within) = products.counted(start);
@@ -157,6 +157,7 @@ fn run<B: Board, K: Kernel>(
                     parts.products += within;
                     *(if stage == Stage::Fc { &mut parts.gelu } else { &mut parts.rest }) += spent - first - within;
                 }
+                _ => parts.rest += spent,
             }
         }
         let start = board.ticks();

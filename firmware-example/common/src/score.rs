@@ -1,9 +1,12 @@
+//! The program that serves a request.
+
 use core::cell::Cell;
 
 use emberlm_core::blob::ARITHMETIC;
 use emberlm_core::loss::Score;
 use emberlm_core::source::{Copying, Mapped, ReadAt, Source};
 use emberlm_request::Request;
+use emberlm_request::report::{Report, key, progress};
 
 use crate::buffers::{Need, Order};
 use crate::medium::Counted;
@@ -44,7 +47,7 @@ pub fn score_copied<B: Board>(
 }
 
 fn run<B: Board>(board: &mut B, partitions: Partitions<'_>, buffers: Buffers<'_>) -> Result<(), ProgramError> {
-    writeln!(board, "board: {}", B::NAME)?;
+    board.line(key::BOARD, B::NAME)?;
     let request = Request::decode(partitions.request)?;
     let source = Mapped::new(partitions.model)?;
     let fixed = in_static_buffers(board, source, &request, buffers, RUNS, || ())?;
@@ -54,7 +57,7 @@ fn run<B: Board>(board: &mut B, partitions: Partitions<'_>, buffers: Buffers<'_>
     #[cfg(not(feature = "heap"))]
     let heap_bytes = 0;
     fixed.print(board, &request)?;
-    Ok(writeln!(board, "heap_bytes: {heap_bytes}")?)
+    Ok(board.line(key::HEAP_BYTES, heap_bytes)?)
 }
 
 /// How often every token is scored.
@@ -67,13 +70,13 @@ fn run_copied<B: Board>(
     request: &[u8],
     buffers: Buffers<'_>,
 ) -> Result<(), ProgramError> {
-    writeln!(board, "board: {}", B::NAME)?;
+    board.line(key::BOARD, B::NAME)?;
     let request = Request::decode(request)?;
     let bytes = Cell::new(0);
     let source = Copying::new(Counted::new(medium, &bytes), buffer)?;
     let fixed = in_static_buffers(board, source, &request, buffers, 1, || bytes.set(0))?;
     fixed.print(board, &request)?;
-    Ok(writeln!(board, "bytes_read: {}", bytes.get())?)
+    Ok(board.line(key::BYTES_READ, bytes.get())?)
 }
 
 /// What a run in static buffers came to.
@@ -100,17 +103,17 @@ fn in_static_buffers<B: Board, S: Source>(
     let header = request.header();
     let (n_ctx, kv_type) = (header.n_ctx, header.kv_type);
     let model = tested_model(board, source, &[kv_type], buffers.reborrow())?;
-    writeln!(board, "arithmetic: {ARITHMETIC}")?;
-    writeln!(board, "activations: {}", model.activations().name())?;
-    writeln!(board, "kv: {}", kv_type.name())?;
+    board.line(key::ARITHMETIC, ARITHMETIC)?;
+    board.line(key::ACTIVATIONS, model.activations().name())?;
+    board.line(key::KV, kv_type.name())?;
 
     let have = model.config().n_ctx as usize;
     if n_ctx > have {
         return Err(ProgramError::Context { need: n_ctx, have });
     }
-    writeln!(board, "convention: {}", header.convention.name())?;
-    writeln!(board, "n_ctx: {n_ctx}")?;
-    writeln!(board, "stride: {}", header.convention.stride(n_ctx))?;
+    board.line(key::CONVENTION, header.convention.name())?;
+    board.line(key::N_CTX, n_ctx)?;
+    board.line(key::STRIDE, header.convention.stride(n_ctx))?;
 
     let n_to_score = |n_tokens| header.convention.windows(n_tokens, n_ctx).n_scored() as u64;
     let total = n_runs * request.rows().map(|row| n_to_score(row.len())).sum::<u64>();
@@ -118,7 +121,7 @@ fn in_static_buffers<B: Board, S: Source>(
     start();
     let before = board.ticks();
     let score = Run::<_, B::Kernel>::new(model, n_ctx, kv_type, Order::LayerMajor, buffers)?
-        .score(request, |n| Ok(writeln!(board, "progress: {n} of {total}")?))?;
+        .score(request, |n| Ok(board.line(key::PROGRESS, progress(n, total))?))?;
     let ticks = board.ticks() - before;
     Ok(Fixed { score, need, other_bytes, stack_bytes: board.stack_bytes(), ticks })
 }
@@ -127,11 +130,11 @@ impl Fixed {
     fn print<B: Board>(&self, board: &mut B, request: &Request<'_>) -> Result<(), ProgramError> {
         let n_tokens = request.rows().map(|row| row.len() as u64).sum();
         print_score(board, &self.score, n_tokens, request.header().n_bytes)?;
-        writeln!(board, "kv_bytes: {}", self.need.kv_bytes())?;
-        writeln!(board, "scratch_bytes: {}", self.need.scratch.bytes())?;
-        writeln!(board, "ram_bytes: {}", self.other_bytes + self.need.bytes())?;
-        writeln!(board, "stack_bytes: {}", self.stack_bytes)?;
-        writeln!(board, "ticks: {}", self.ticks)?;
-        Ok(writeln!(board, "instructions: {}", B::instructions(self.ticks))?)
+        board.line(key::KV_BYTES, self.need.kv_bytes())?;
+        board.line(key::SCRATCH_BYTES, self.need.scratch.bytes())?;
+        board.line(key::RAM_BYTES, self.other_bytes + self.need.bytes())?;
+        board.line(key::STACK_BYTES, self.stack_bytes)?;
+        board.line(key::TICKS, self.ticks)?;
+        Ok(board.line(key::INSTRUCTIONS, B::instructions(self.ticks))?)
     }
 }

@@ -1,7 +1,10 @@
+//! The program that needs no request: a model tests itself.
+
 use emberlm_core::blob::OpenError;
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::model::Model;
 use emberlm_core::source::{Copying, Mapped, ReadAt, Source, SourceError};
+use emberlm_request::report::{Report, key};
 
 use crate::buffers::Order;
 use crate::report::print_end;
@@ -26,13 +29,13 @@ fn run<B: Board, S: Source>(
     source: Result<S, SourceError>,
     buffers: Buffers<'_>,
 ) -> Result<(), ProgramError> {
-    writeln!(board, "board: {}", B::NAME)?;
+    board.line(key::BOARD, B::NAME)?;
     let start = board.ticks();
     let model = tested_model(board, source?, &KvType::ALL, buffers)?;
     let ticks = board.ticks() - start;
-    writeln!(board, "blob_bytes: {}", model.blob_bytes())?;
-    writeln!(board, "stack_bytes: {}", board.stack_bytes())?;
-    writeln!(board, "instructions: {}", B::instructions(ticks))?;
+    board.line(key::BLOB_BYTES, model.blob_bytes())?;
+    board.line(key::STACK_BYTES, board.stack_bytes())?;
+    board.line(key::INSTRUCTIONS, B::instructions(ticks))?;
     Ok(())
 }
 
@@ -45,12 +48,12 @@ pub(crate) fn tested_model<B: Board, S: Source>(
 ) -> Result<Model<S>, ProgramError> {
     let mut model = Model::open(&mut source)?;
     model.verify_sections()?;
-    writeln!(board, "model_crc32: {:08x}", model.crc32().map_err(OpenError::from)?)?;
+    board.line(key::MODEL_CRC32, format_args!("{:08x}", model.crc32().map_err(OpenError::from)?))?;
     let n_ctx = model.self_test()?.tokens.len() - 1;
     for &kv_type in kv_types {
         let (model, buffers) = (Model::open(&mut source)?, buffers.reborrow());
         Run::<_, B::Kernel>::new(model, n_ctx, kv_type, Order::LayerMajor, buffers)?.self_test()?;
     }
-    writeln!(board, "self_test: passed")?;
+    board.line(key::SELF_TEST, "passed")?;
     Ok(Model::open(source)?)
 }

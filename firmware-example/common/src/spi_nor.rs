@@ -1,3 +1,5 @@
+//! The program that scores as if weights lay behind SPI, and counts what goes over the bus.
+
 use emberlm_core::config::{Config, TokenId};
 use emberlm_core::kernel::Kernel;
 use emberlm_core::kv_cache::{KvCache, KvType};
@@ -6,11 +8,11 @@ use emberlm_core::model::Model;
 use emberlm_core::score::score_window;
 use emberlm_core::scratch::{Batch, Scratch, ScratchSize};
 use emberlm_core::session::Session;
-use emberlm_core::source::{Copying, Mapped, Source};
+use emberlm_core::source::{Copying, Mapped, Nor, Source};
+use emberlm_request::report::{Report, key};
 
-use crate::nor::{Nor, SimulatedNor};
 use crate::report::print_end;
-use crate::{Board, Buffers, ProgramError};
+use crate::{Board, Buffers, ProgramError, SimulatedNor};
 
 /// How keys and values are stored.
 const KV: KvType = KvType::I8;
@@ -33,13 +35,13 @@ pub fn spi_nor<B: Board>(board: &mut B, blob: &[u8], buffers: Buffers<'_>, buffe
 }
 
 fn run<B: Board>(board: &mut B, blob: &[u8], mut buffers: Buffers<'_>, buffer: &mut [u8]) -> Result<(), ProgramError> {
-    writeln!(board, "board: {}", B::NAME)?;
+    board.line(key::BOARD, B::NAME)?;
     let other_bytes = board.static_bytes() - buffers.bytes() - buffer.len();
     let config = *Model::open(Mapped::new(blob)?)?.config();
     let n_ctx = MAX_WINDOW.min(config.n_ctx as usize);
-    writeln!(board, "n_ctx: {n_ctx}")?;
-    writeln!(board, "kv: {}", KV.name())?;
-    writeln!(board, "buffer_bytes: {}", buffer.len())?;
+    board.line(key::N_CTX, n_ctx)?;
+    board.line(key::KV, KV.name())?;
+    board.line(key::BUFFER_BYTES, buffer.len())?;
     for batch in BATCHES {
         let batch = Batch { window: n_ctx, batch };
         let start = board.ticks();
@@ -47,25 +49,25 @@ fn run<B: Board>(board: &mut B, blob: &[u8], mut buffers: Buffers<'_>, buffer: &
         let in_place = board.ticks() - start;
 
         let mut flash = SimulatedNor::new(blob);
-        let model = Model::open(Copying::new(Nor(&mut flash), buffer)?)?;
+        let model = Model::open(Copying::new(Nor::new(&mut flash), buffer)?)?;
         let start = board.ticks();
         let copied = score::<_, B::Kernel>(model, batch, buffers.reborrow())?;
         let through_buffer = board.ticks() - start;
 
         let need = bytes(&config, batch);
-        writeln!(board, "batch: {}", batch.batch)?;
-        writeln!(board, "nll_bits: {copied:016x}")?;
-        writeln!(board, "spi_reads: {}", flash.n_reads)?;
-        writeln!(board, "spi_bytes: {}", flash.n_bytes)?;
-        writeln!(board, "instructions_in_place: {}", B::instructions(in_place))?;
-        writeln!(board, "instructions_through_buffer: {}", B::instructions(through_buffer))?;
-        writeln!(board, "kv_bytes: {}", size_of::<u32>() * KV.layer_words(&config, n_ctx))?;
-        writeln!(board, "ram_bytes: {}", other_bytes + need + buffer.len())?;
+        board.line(key::BATCH, batch.batch)?;
+        board.line(key::NLL_BITS, format_args!("{copied:016x}"))?;
+        board.line(key::SPI_READS, flash.n_reads)?;
+        board.line(key::SPI_BYTES, flash.n_bytes)?;
+        board.line(key::INSTRUCTIONS_IN_PLACE, B::instructions(in_place))?;
+        board.line(key::INSTRUCTIONS_THROUGH_BUFFER, B::instructions(through_buffer))?;
+        board.line(key::KV_BYTES, size_of::<u32>() * KV.layer_words(&config, n_ctx))?;
+        board.line(key::RAM_BYTES, other_bytes + need + buffer.len())?;
         if mapped != copied {
             return Err(ProgramError::Bits { need: mapped, have: copied });
         }
     }
-    writeln!(board, "stack_bytes: {}", board.stack_bytes())?;
+    board.line(key::STACK_BYTES, board.stack_bytes())?;
     Ok(())
 }
 

@@ -1,3 +1,5 @@
+//! How deep the stack has been.
+
 #![allow(unsafe_code)]
 
 use core::ptr;

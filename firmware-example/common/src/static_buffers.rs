@@ -1,3 +1,5 @@
+//! Buffers that are variables of the program.
+
 use emberlm_core::config::TokenId;
 use emberlm_core::loss::CrossEntropy;
 use static_cell::{ConstStaticCell, StaticCell};

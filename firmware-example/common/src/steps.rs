@@ -1,3 +1,5 @@
+//! The program that takes forward passes in steps, and does something else between them.
+
 use emberlm_core::config::TokenId;
 use emberlm_core::kernel::Kernel;
 use emberlm_core::kv_cache::{KvCache, KvType};
@@ -7,6 +9,7 @@ use emberlm_core::score::ScoreError;
 use emberlm_core::scratch::{Batch, Scratch};
 use emberlm_core::session::{ForwardError, Progress, Session};
 use emberlm_core::source::{Copying, Mapped, ReadAt, ReadError, Source, SourceError};
+use emberlm_request::report::{Report, key};
 
 use crate::report::print_end;
 use crate::tokens::spread;
@@ -47,7 +50,7 @@ fn run<B: Board, S: Source>(
     buffers: Buffers<'_>,
     between: &mut impl FnMut() -> u32,
 ) -> Result<(), ProgramError> {
-    writeln!(board, "board: {}", B::NAME)?;
+    board.line(key::BOARD, B::NAME)?;
     let model = Model::open(source?)?;
     let config = *model.config();
     let n_ctx = MAX_TOKENS.min(config.n_ctx as usize);
@@ -57,10 +60,10 @@ fn run<B: Board, S: Source>(
     let have = buffers.tokens.len();
     let tokens = buffers.tokens.get_mut(..=n_ctx).ok_or(ProgramError::Tokens { need: n_ctx + 1, have })?;
     spread(tokens, config.n_vocab);
-    writeln!(board, "tokens: {n_ctx}")?;
+    board.line(key::TOKENS, n_ctx)?;
 
     let one_go = score(&mut session, tokens, in_one_go)?;
-    writeln!(board, "nll_bits: {one_go:016x}")?;
+    board.line(key::NLL_BITS, format_args!("{one_go:016x}"))?;
     for rows in ROWS {
         let (mut n_steps, mut longest, mut n_tasks) = (0_u32, 0, 0);
         let mut timed = |step: &mut dyn FnMut() -> Result<Progress, ReadError>| {
@@ -79,18 +82,18 @@ fn run<B: Board, S: Source>(
             Ok(())
         })?;
         match rows {
-            usize::MAX => writeln!(board, "rows: all")?,
-            rows => writeln!(board, "rows: {rows}")?,
+            usize::MAX => board.line(key::ROWS, "all")?,
+            rows => board.line(key::ROWS, rows)?,
         }
-        writeln!(board, "steps: {n_steps}")?;
-        writeln!(board, "longest_step_instructions: {}", B::instructions(longest))?;
-        writeln!(board, "tasks_between: {n_tasks}")?;
+        board.line(key::STEPS, n_steps)?;
+        board.line(key::LONGEST_STEP_INSTRUCTIONS, B::instructions(longest))?;
+        board.line(key::TASKS_BETWEEN, n_tasks)?;
         if in_steps != one_go {
             return Err(ProgramError::Bits { need: one_go, have: in_steps });
         }
     }
-    writeln!(board, "same_bits: yes")?;
-    writeln!(board, "stack_bytes: {}", board.stack_bytes())?;
+    board.line(key::SAME_BITS, "yes")?;
+    board.line(key::STACK_BYTES, board.stack_bytes())?;
     Ok(())
 }
 

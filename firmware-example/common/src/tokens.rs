@@ -1,3 +1,5 @@
+//! Tokens where a program needs some and none in particular.
+
 use emberlm_core::config::TokenId;
 
 /// Fills `tokens` with ids spread over a vocabulary of `n_vocab`, where a program needs some and none in particular.

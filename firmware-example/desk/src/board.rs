@@ -1,3 +1,5 @@
+//! What differs from board to board: name, kernel and clock; and what all of them do.
+
 use core::cell::Cell;
 use core::fmt;
 

@@ -1,3 +1,5 @@
+//! The running chip: console, clock and buffers.
+
 use core::fmt;
 
 use emberlm_core::kernel::Scalar;

@@ -1,3 +1,5 @@
+//! Where the model lies in the flash.
+
 use esp_bootloader_esp_idf::partitions::{
     Error, FlashRegion, FlashStorage, PARTITION_TABLE_MAX_LEN, read_partition_table,
 };

@@ -6,6 +6,7 @@ mod vectors;
 use core::fmt::Write;
 use emberlm_core::config::{Config, Gelu};
 use emberlm_core::kv_cache::KvType;
+use emberlm_request::report::SEPARATOR;
 use emberlm_semihosted::Console;
 
 /// `shakespeare-char`.
@@ -27,6 +28,7 @@ pub const KV: KvType = KvType::I8;
 #[inline(never)] // Once is enough.
 pub fn print(console: &mut Console, key: &str, number: u64) -> Option<()> {
     console.write_str(key).ok()?;
+    console.write_str(SEPARATOR).ok()?;
     for place in (0..16).rev() {
         let digit = (number >> (4 * place)) as usize & 15;
         console.write_str("0123456789abcdef".get(digit..=digit)?).ok()?;

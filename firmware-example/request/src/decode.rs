@@ -1,3 +1,5 @@
+//! Bytes to a request.
+
 use emberlm_core::config::TokenId;
 use emberlm_core::crc::Crc32;
 

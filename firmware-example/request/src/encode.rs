@@ -1,3 +1,5 @@
+//! A request to bytes.
+
 use emberlm_core::config::TokenId;
 use emberlm_core::crc::Crc32;
 

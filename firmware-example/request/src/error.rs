@@ -1,3 +1,5 @@
+//! What can be wrong with a request.
+
 use core::fmt;
 
 /// Why a request cannot be read or written.

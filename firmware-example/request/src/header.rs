@@ -1,3 +1,5 @@
+//! How the ids of a request are to be scored.
+
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::window::Convention;
 use serde::{Deserialize, Serialize};

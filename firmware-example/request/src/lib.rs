@@ -1,5 +1,6 @@
-//! The request: what a host asks a device to score.
+//! What host and device say to each other: the request, and the [`report`] that answers it.
 //!
+//! A request is what a host asks a device to score.
 //! The host lays it into a memory region (an emulator's loader, a debugger, a flash partition), the device reads it in place.
 //! Integers are little-endian; nothing is aligned.
 //!
@@ -22,6 +23,7 @@ mod decode;
 mod encode;
 mod error;
 mod header;
+pub mod report;
 
 pub use decode::{Request, Row};
 pub use encode::{encode, encoded_len};

@@ -1,3 +1,5 @@
+//! What becomes of a fault.
+
 use emberlm_semihosted::print_fault;
 use riscv::register::{mcause, mepc, mtval};
 use riscv_rt::TrapFrame;

@@ -1,3 +1,5 @@
+//! The console, both ways.
+
 use core::fmt;
 
 use emberlm_firmware::Input;

@@ -3,6 +3,7 @@
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 
+use emberlm_request::report::{Report, key};
 use semihosting::process::ExitCode;
 
 use crate::Console;
@@ -17,7 +18,7 @@ pub fn exit(success: bool) -> ! {
 pub fn print_fault(what: fmt::Arguments<'_>) -> ! {
     if let Some(mut console) = Console::open() {
         // Nothing is left to do about a console that fails.
-        let _ = writeln!(console, "\nfault: {what}\ndone: failed");
+        let _ = writeln!(console).and_then(|()| console.line(key::FAULT, what)).and_then(|()| console.end(false));
     }
     exit(false)
 }
@@ -32,12 +33,12 @@ fn panic(_: &PanicInfo<'_>) -> ! {
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     if let Some(mut console) = Console::open() {
-        let _ = write!(console, "\npanic: {}", info.message());
-        let _ = match info.location() {
-            Some(at) => writeln!(console, " at {}:{}", at.file(), at.line()),
-            None => writeln!(console),
-        };
-        let _ = writeln!(console, "done: failed");
+        let message = info.message();
+        let _ = writeln!(console).and_then(|()| match info.location() {
+            Some(at) => console.line(key::PANIC, format_args!("{message} at {}:{}", at.file(), at.line())),
+            None => console.line(key::PANIC, message),
+        });
+        let _ = console.end(false);
     }
     exit(false)
 }

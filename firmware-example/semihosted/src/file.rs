@@ -1,3 +1,5 @@
+//! Files of the machine that debugs or emulates the board.
+
 use core::ffi::CStr;
 
 use emberlm_core::source::{ReadAt, ReadError};

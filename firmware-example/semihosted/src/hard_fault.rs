@@ -1,3 +1,5 @@
+//! What becomes of a fault.
+
 use cortex_m_rt::{ExceptionFrame, exception};
 
 #[allow(unsafe_code)]

@@ -7,6 +7,24 @@ use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m::peripheral::{SCB, SYST};
 use cortex_m_rt::exception;
 
+use crate::Clock;
+
+/// SysTick of a core with a clock of so many MHz.
+#[derive(Debug)]
+pub struct SysTick<const MHZ: u64>;
+
+impl<const MHZ: u64> Clock for SysTick<MHZ> {
+    const TICKS_PER_1000_INSTRUCTIONS: u64 = MHZ;
+
+    fn start() -> Option<()> {
+        start()
+    }
+
+    fn ticks() -> u64 {
+        ticks()
+    }
+}
+
 /// The longest period of the counter, in ticks, is one more.
 const RELOAD: u32 = 0x00FF_FFFF;
 

@@ -9,15 +9,14 @@
 mod board;
 mod signature;
 
-use core::fmt::Write;
-
 use board::Mps2;
 use cortex_m_rt::entry;
 use ed25519_compact::PublicKey;
 use emberlm_core::source::Mapped;
 use emberlm_firmware::{Board, self_test};
-use emberlm_semihosted::exit;
+use emberlm_request::report::{OK, Report, key};
 use emberlm_semihosted::memory::model_partition;
+use emberlm_semihosted::{Semihosted, exit};
 use signature::{SignatureError, check_signature};
 
 /// The author's public key.
@@ -43,14 +42,14 @@ const fn decode(digits: &[u8]) -> [u8; 32] {
 
 #[entry]
 fn main() -> ! {
-    let Some((mut board, buffers)) = Mps2::take() else { exit(false) };
+    let Some((mut board, buffers)) = board::take() else { exit(false) };
     let start = board.ticks();
     let checked = signed_blob(model_partition());
-    let instructions = Mps2::instructions(board.ticks() - start);
+    let instructions = Semihosted::<Mps2>::instructions(board.ticks() - start);
     // Nothing is left to do about a console that fails.
     let _ = match checked {
-        Ok(_) => writeln!(board, "signature: ok\nsignature_instructions: {instructions}"),
-        Err(error) => writeln!(board, "error: {error}\ndone: failed"),
+        Ok(_) => board.line(key::SIGNATURE, OK).and_then(|()| board.line(key::SIGNATURE_INSTRUCTIONS, instructions)),
+        Err(error) => board.line(key::ERROR, error).and_then(|()| board.end(false)),
     };
     exit(checked.is_ok_and(|blob| self_test(&mut board, blob, buffers)))
 }

@@ -72,9 +72,8 @@ const MPS: Family = Family { package: "mps", emulator: "qemu-system-arm", option
 const RISCV_VIRT: Family =
     Family { package: "riscv-virt", emulator: "qemu-system-riscv32", options: &["-bios", "none"] };
 
-const MICROBIT: Family = Family { package: "microbit", ..MPS };
-
-const STM32F4: Family = Family { package: "stm32f4", ..MPS };
+/// Boards whose own flash and RAM are all there is.
+const SMALL: Family = Family { package: "small", ..MPS };
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -84,7 +83,7 @@ pub const BOARDS: &[Board] = &[
     Board {
         name: "microbit",
         about: "BBC micro:bit: Cortex-M0, 256 KiB of flash, 16 KiB of RAM",
-        family: &MICROBIT,
+        family: &SMALL,
         machine: "microbit",
         target: "thumbv6m-none-eabi",
         rustflags: "",
@@ -128,7 +127,7 @@ pub const BOARDS: &[Board] = &[
     Board {
         name: "netduinoplus2",
         about: "Netduino Plus 2, STM32F405: Cortex-M4F, 1 MiB of flash, 128 KiB of RAM",
-        family: &STM32F4,
+        family: &SMALL,
         machine: "netduinoplus2",
         target: "thumbv7em-none-eabihf",
         rustflags: "",

@@ -14,6 +14,7 @@ use std::path::{self, Path, PathBuf};
 use std::time::Duration;
 
 use emberlm_core::config::TokenId;
+use emberlm_request::report::parse_progress;
 use emberlm_request::{Header, encode, encoded_len};
 
 use crate::ground::files::temporary::TemporaryFolder;
@@ -97,7 +98,7 @@ pub fn score(job: &Job<'_>, mut progress: impl FnMut(Progress)) -> Result<Device
     };
     progress(Progress::Running);
     let run = emulator::run(command, job.timeout, |line| {
-        if let Some((done, total)) = report::progress(line) {
+        if let Some((done, total)) = parse_progress(line) {
             progress(Progress::Scored { done, total });
         }
     })?;

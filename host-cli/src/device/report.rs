@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use emberlm_request::report::{self, key};
 use serde::Serialize;
 
 use super::emulator::Run;
@@ -110,12 +111,6 @@ impl DeviceReport {
     }
 }
 
-/// Tokens scored, and tokens to score, where the line says so.
-pub fn progress(line: &str) -> Option<(u64, u64)> {
-    let (done, total) = line.strip_prefix("progress: ")?.split_once(" of ")?;
-    Some((done.parse().ok()?, total.parse().ok()?))
-}
-
 /// Reads a whole report, of which nothing may be missing, doubled or unknown.
 ///
 /// # Errors
@@ -125,16 +120,16 @@ pub fn parse(run: &Run, board: &Board, medium: Medium) -> Result<DeviceReport, D
     if fields.0.is_empty() {
         return Err(DeviceError::Output(format!("it is empty ({}) {}", run.status, run.stderr).trim_end().into()));
     }
-    if let Some(message) = fields.0.remove("panic") {
+    if let Some(message) = fields.0.remove(key::PANIC) {
         return Err(DeviceError::Panic(message.into()));
     }
-    if let Some(message) = fields.0.remove("fault") {
+    if let Some(message) = fields.0.remove(key::FAULT) {
         return Err(DeviceError::Fault(message.into()));
     }
-    if let Some(message) = fields.0.remove("error") {
+    if let Some(message) = fields.0.remove(key::ERROR) {
         return Err(DeviceError::Reported(message.into()));
     }
-    if run.lines.last().map(String::as_str) != Some("done: ok") {
+    if run.lines.last().and_then(|line| report::parse(line)) != Some((key::DONE, report::OK)) {
         let reason = format!("it does not end with done: ok ({}) {}", run.status, run.stderr);
         return Err(DeviceError::Output(reason.trim_end().into()));
     }
@@ -155,10 +150,9 @@ impl<'a> Fields<'a> {
     fn read(lines: &'a [String]) -> Result<Self, DeviceError> {
         let mut fields = BTreeMap::new();
         for line in lines.iter().filter(|line| !line.is_empty()) {
-            let (key, value) = line
-                .split_once(": ")
+            let (key, value) = report::parse(line)
                 .ok_or_else(|| DeviceError::Output(format!("\"{}\" has no key", shown::value(line))))?;
-            if key != "progress" && fields.insert(key, value).is_some() {
+            if key != key::PROGRESS && fields.insert(key, value).is_some() {
                 return Err(DeviceError::Output(format!("{} is there twice", shown::value(key))));
             }
         }
@@ -167,34 +161,34 @@ impl<'a> Fields<'a> {
 
     fn report(mut self, medium: Medium) -> Result<DeviceReport, DeviceError> {
         let report = DeviceReport {
-            board: self.take("board")?,
-            instructions: self.take("instructions")?,
-            ram_bytes: self.take("ram_bytes")?,
-            stack_bytes: self.take("stack_bytes")?,
-            bytes_read: (medium == Medium::Card).then(|| self.take("bytes_read")).transpose()?,
-            kv_bytes: self.take("kv_bytes")?,
-            scratch_bytes: self.take("scratch_bytes")?,
-            nll_bits: self.take_hex("nll_bits", 16)?,
+            board: self.take(key::BOARD)?,
+            instructions: self.take(key::INSTRUCTIONS)?,
+            ram_bytes: self.take(key::RAM_BYTES)?,
+            stack_bytes: self.take(key::STACK_BYTES)?,
+            bytes_read: (medium == Medium::Card).then(|| self.take(key::BYTES_READ)).transpose()?,
+            kv_bytes: self.take(key::KV_BYTES)?,
+            scratch_bytes: self.take(key::SCRATCH_BYTES)?,
+            nll_bits: self.take_hex(key::NLL_BITS, 16)?,
             figures: Figures {
-                tokens_scored: self.take("tokens_scored")?,
-                tokens_skipped: self.take("tokens_skipped")?,
-                loss: self.take_figure("loss")?,
-                perplexity: self.take_figure("perplexity")?,
-                bits_per_token: self.take_figure("bits_per_token")?,
-                bits_per_byte: self.take_figure("bits_per_byte")?,
-                loss_stderr: self.take_figure("loss_stderr")?,
+                tokens_scored: self.take(key::TOKENS_SCORED)?,
+                tokens_skipped: self.take(key::TOKENS_SKIPPED)?,
+                loss: self.take_figure(key::LOSS)?,
+                perplexity: self.take_figure(key::PERPLEXITY)?,
+                bits_per_token: self.take_figure(key::BITS_PER_TOKEN)?,
+                bits_per_byte: self.take_figure(key::BITS_PER_BYTE)?,
+                loss_stderr: self.take_figure(key::LOSS_STDERR)?,
             },
             conditions: Conditions {
-                convention: self.take("convention")?,
-                n_ctx: self.take("n_ctx")?,
-                stride: self.take("stride")?,
-                kv: self.take("kv")?,
-                activations: self.take("activations")?,
-                arithmetic: self.take("arithmetic")?,
-                model_crc32: self.take_hex("model_crc32", 8)?,
+                convention: self.take(key::CONVENTION)?,
+                n_ctx: self.take(key::N_CTX)?,
+                stride: self.take(key::STRIDE)?,
+                kv: self.take(key::KV)?,
+                activations: self.take(key::ACTIVATIONS)?,
+                arithmetic: self.take(key::ARITHMETIC)?,
+                model_crc32: self.take_hex(key::MODEL_CRC32, 8)?,
             },
         };
-        for key in ["self_test", "ticks", "done"] {
+        for key in [key::SELF_TEST, key::TICKS, key::DONE] {
             self.take::<String>(key)?;
         }
         if medium == Medium::Memory {
@@ -269,13 +263,6 @@ mod tests {
         assert_eq!((report.nll_bits.as_str(), report.instructions), ("401e000000000000", 1000));
         let loss = report.loss(&WINDOWING, canonical("00c0ffee")).unwrap();
         assert_eq!((loss.tokens_scored, loss.loss, loss.bits_per_byte, loss.error), (5, Some(1.5), None, None));
-    }
-
-    #[test]
-    fn progress_is_read() {
-        assert_eq!(progress("progress: 128 of 598"), Some((128, 598)));
-        assert_eq!(progress("loss: 1 of 2"), None);
-        assert_eq!(progress("progress: 128"), None);
     }
 
     #[test]

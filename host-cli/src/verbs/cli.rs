@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
-use clap::{Parser, Subcommand};
+use clap::{Command, CommandFactory, Parser, Subcommand};
 
 use super::console::Console;
 use super::error::Error;
@@ -60,6 +60,11 @@ enum Verb {
     Init(init::RawArgs),
     /// Turn text into token ids, or ids into text
     Tokenize(tokenize::RawArgs),
+}
+
+/// What the program understands: verbs, options, and what each takes.
+pub fn command() -> Command {
+    Cli::command()
 }
 
 const OK: u8 = 0;

@@ -23,4 +23,4 @@ pub mod surprisal;
 pub mod tokenize;
 pub mod verify;
 
-pub use cli::run;
+pub use cli::{command, run};

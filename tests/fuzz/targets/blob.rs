@@ -1,3 +1,4 @@
+//! Any bytes as a blob.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

@@ -1,3 +1,4 @@
+//! Any bytes as a checkpoint's file.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

@@ -1,3 +1,4 @@
+//! Any model and settings through a forward pass.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

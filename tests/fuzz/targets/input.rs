@@ -1,3 +1,4 @@
+//! Any bytes as a text or rows of ids.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

@@ -1,3 +1,4 @@
+//! Any bytes as a name map.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

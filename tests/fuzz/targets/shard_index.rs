@@ -1,3 +1,4 @@
+//! Any bytes as an index of shards.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

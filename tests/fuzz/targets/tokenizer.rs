@@ -1,3 +1,4 @@
+//! Any bytes as a tokeniser section.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

@@ -2,7 +2,6 @@
 #![no_std]
 #![no_main]
 
-use core::fmt::Write;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use embassy_executor::Spawner;
@@ -18,6 +17,7 @@ use emberlm_core::session::{ForwardError, Progress, Session};
 use emberlm_core::source::{Mapped, Source};
 use emberlm_desk::{CONFIG, Desk, KV, N_CTX, model_partition};
 use emberlm_firmware::{Buffers, ProgramError};
+use emberlm_request::report::{Report, key};
 
 /// Rows of a matrix or heads that a step takes: other tasks wait no longer than for these.
 const ROWS: usize = 8;
@@ -32,8 +32,10 @@ async fn main(spawner: Spawner) {
     }
     // A probe that went away takes the messages with it.
     let _ = match score(buffers).await {
-        Ok(sum) => writeln!(board, "nll_bits: {:016x}\nturns: {}", sum.to_bits(), TURNS.load(Ordering::Relaxed)),
-        Err(error) => writeln!(board, "error: {error}"),
+        Ok(sum) => board
+            .line(key::NLL_BITS, format_args!("{:016x}", sum.to_bits()))
+            .and_then(|()| board.line("turns", TURNS.load(Ordering::Relaxed))),
+        Err(error) => board.line(key::ERROR, error),
     };
 }
 

@@ -2,12 +2,10 @@
 #![no_std]
 #![no_main]
 
-use core::fmt::Write;
-
-use emberlm_core::source::Aligned;
+use emberlm_core::source::{Aligned, Nor};
 use emberlm_esp32::{Esp32, model_partition};
-use emberlm_firmware::nor::Nor;
 use emberlm_firmware::{Buffers, self_test_copied, steps_copied};
+use emberlm_request::report::{Report, key};
 use esp_bootloader_esp_idf::partitions::{Error, FlashStorage};
 use static_cell::ConstStaticCell;
 
@@ -24,7 +22,7 @@ fn main() -> ! {
         && let Err(error) = run(&mut board, &mut flash, &mut block.0, buffers)
     {
         // A console that is gone takes the message with it.
-        let _ = writeln!(board, "error: the partition `model`: {error}\ndone: failed");
+        let _ = board.line(key::ERROR, format_args!("the partition `model`: {error}")).and_then(|()| board.end(false));
     }
     loop {
         core::hint::spin_loop();
@@ -34,8 +32,8 @@ fn main() -> ! {
 fn run(board: &mut Esp32, flash: &mut FlashStorage, block: &mut [u8], mut buffers: Buffers<'_>) -> Result<(), Error> {
     let mut partition = model_partition(flash)?;
     let mut model = partition.as_nor_flash()?;
-    if self_test_copied(board, Nor(&mut model), block, buffers.reborrow()) {
-        steps_copied(board, Nor(&mut model), block, buffers, || 0);
+    if self_test_copied(board, Nor::new(&mut model), block, buffers.reborrow()) {
+        steps_copied(board, Nor::new(&mut model), block, buffers, || 0);
     }
     Ok(())
 }

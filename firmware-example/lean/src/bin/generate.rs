@@ -17,6 +17,7 @@ use emberlm_core::sink::ArgMax;
 use emberlm_core::source::Mapped;
 use emberlm_lean::{KV, MODEL, print};
 use emberlm_request::Request;
+use emberlm_request::report::key;
 use emberlm_semihosted::memory::{self, model_partition, request_partition};
 use emberlm_semihosted::{Console, exit};
 use static_cell::ConstStaticCell;
@@ -84,9 +85,9 @@ fn generate() -> Option<()> {
         session.head(0, &mut likeliest).ok()?;
         token = [likeliest[0].token().ok()??];
         if position + 1 >= prompt.len() {
-            print(&mut console, "token: ", token[0].into())?;
+            print(&mut console, key::TOKEN, token[0].into())?;
         }
     }
-    print(&mut console, "ram_bytes: ", memory::static_bytes() as u64)?;
-    print(&mut console, "stack_bytes: ", memory::stack().high_water_bytes() as u64)
+    print(&mut console, key::RAM_BYTES, memory::static_bytes() as u64)?;
+    print(&mut console, key::STACK_BYTES, memory::stack().high_water_bytes() as u64)
 }

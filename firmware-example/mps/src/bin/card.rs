@@ -6,7 +6,7 @@
 use cortex_m_rt::entry;
 use emberlm_core::source::Aligned;
 use emberlm_firmware::score_copied;
-use emberlm_mps::{HostFile, Mps, exit, request_partition};
+use emberlm_mps::{HostFile, exit, request_partition, take};
 use static_cell::ConstStaticCell;
 
 /// Rows of one block: 20 of the largest matrices of GPT-2 at 8 bits a weight.
@@ -14,7 +14,7 @@ static BLOCK: ConstStaticCell<Aligned<[u8; 64 * 1024]>> = ConstStaticCell::new(A
 
 #[entry]
 fn main() -> ! {
-    let Some((mut board, buffers)) = Mps::take() else { exit(false) };
+    let Some((mut board, buffers)) = take() else { exit(false) };
     let (Some(card), Some(block)) = (HostFile::open(c"model.blob"), BLOCK.try_take()) else { exit(false) };
     exit(score_copied(&mut board, card, &mut block.0, request_partition(), buffers))
 }

@@ -4,10 +4,10 @@
 
 use cortex_m_rt::entry;
 use emberlm_firmware::console;
-use emberlm_mps::{Mps, exit, model_partition};
+use emberlm_mps::{exit, model_partition, take};
 
 #[entry]
 fn main() -> ! {
-    let Some((mut board, buffers)) = Mps::take() else { exit(false) };
+    let Some((mut board, buffers)) = take() else { exit(false) };
     exit(console(&mut board, model_partition(), buffers))
 }

@@ -6,12 +6,12 @@
 use cortex_m_rt::entry;
 use emberlm_core::include_blob;
 use emberlm_firmware::self_test;
-use emberlm_mps::{Mps, exit};
+use emberlm_mps::{exit, take};
 
 static MODEL: &[u8] = include_blob!(env!("EMBERLM_BLOB"));
 
 #[entry]
 fn main() -> ! {
-    let Some((mut board, buffers)) = Mps::take() else { exit(false) };
+    let Some((mut board, buffers)) = take() else { exit(false) };
     exit(self_test(&mut board, MODEL, buffers))
 }

@@ -4,10 +4,10 @@
 
 use cortex_m_rt::entry;
 use emberlm_firmware::kernels;
-use emberlm_mps::{Mps, exit};
+use emberlm_mps::{exit, take};
 
 #[entry]
 fn main() -> ! {
-    let Some((mut board, _)) = Mps::take() else { exit(false) };
+    let Some((mut board, _)) = take() else { exit(false) };
     exit(kernels(&mut board))
 }

@@ -4,10 +4,10 @@
 
 use cortex_m_rt::entry;
 use emberlm_firmware::profile;
-use emberlm_mps::{Mps, exit, model_partition};
+use emberlm_mps::{exit, model_partition, take};
 
 #[entry]
 fn main() -> ! {
-    let Some((mut board, _)) = Mps::take() else { exit(false) };
+    let Some((mut board, _)) = take() else { exit(false) };
     exit(profile(&mut board, model_partition()))
 }

@@ -4,11 +4,11 @@
 
 use cortex_m_rt::entry;
 use emberlm_firmware::{Partitions, score};
-use emberlm_mps::{Mps, exit, model_partition, request_partition};
+use emberlm_mps::{exit, model_partition, request_partition, take};
 
 #[entry]
 fn main() -> ! {
-    let Some((mut board, buffers)) = Mps::take() else { exit(false) };
+    let Some((mut board, buffers)) = take() else { exit(false) };
     let partitions = Partitions { model: model_partition(), request: request_partition() };
     exit(score(&mut board, partitions, buffers))
 }

@@ -9,7 +9,7 @@ use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::NVIC;
 use cortex_m_rt::{entry, exception};
 use emberlm_firmware::steps;
-use emberlm_mps::{Mps, exit, model_partition};
+use emberlm_mps::{exit, model_partition, take};
 
 /// The first timer of the boards' FPGA images for M3, M4 and M7.
 #[derive(Clone, Copy)]
@@ -38,7 +38,7 @@ static DUE: AtomicU32 = AtomicU32::new(0);
 
 #[entry]
 fn main() -> ! {
-    let Some((mut board, buffers)) = Mps::take() else { exit(false) };
+    let Some((mut board, buffers)) = take() else { exit(false) };
     start_timer();
     exit(steps(&mut board, model_partition(), buffers, run_due_tasks))
 }

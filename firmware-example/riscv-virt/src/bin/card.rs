@@ -5,7 +5,7 @@
 
 use emberlm_core::source::Aligned;
 use emberlm_firmware::score_copied;
-use emberlm_riscv_virt::{HostFile, Virt, exit, request_partition};
+use emberlm_riscv_virt::{HostFile, exit, request_partition, take};
 use riscv_rt::entry;
 use static_cell::ConstStaticCell;
 
@@ -14,7 +14,7 @@ static BLOCK: ConstStaticCell<Aligned<[u8; 64 * 1024]>> = ConstStaticCell::new(A
 
 #[entry]
 fn main() -> ! {
-    let Some((mut board, buffers)) = Virt::take() else { exit(false) };
+    let Some((mut board, buffers)) = take() else { exit(false) };
     let (Some(card), Some(block)) = (HostFile::open(c"model.blob"), BLOCK.try_take()) else { exit(false) };
     exit(score_copied(&mut board, card, &mut block.0, request_partition(), buffers))
 }

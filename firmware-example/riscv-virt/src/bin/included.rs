@@ -5,13 +5,13 @@
 
 use emberlm_core::include_blob;
 use emberlm_firmware::self_test;
-use emberlm_riscv_virt::{Virt, exit};
+use emberlm_riscv_virt::{exit, take};
 use riscv_rt::entry;
 
 static MODEL: &[u8] = include_blob!(env!("EMBERLM_BLOB"));
 
 #[entry]
 fn main() -> ! {
-    let Some((mut board, buffers)) = Virt::take() else { exit(false) };
+    let Some((mut board, buffers)) = take() else { exit(false) };
     exit(self_test(&mut board, MODEL, buffers))
 }

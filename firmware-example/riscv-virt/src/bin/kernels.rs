@@ -3,11 +3,11 @@
 #![no_main]
 
 use emberlm_firmware::kernels;
-use emberlm_riscv_virt::{Virt, exit};
+use emberlm_riscv_virt::{exit, take};
 use riscv_rt::entry;
 
 #[entry]
 fn main() -> ! {
-    let Some((mut board, _)) = Virt::take() else { exit(false) };
+    let Some((mut board, _)) = take() else { exit(false) };
     exit(kernels(&mut board))
 }

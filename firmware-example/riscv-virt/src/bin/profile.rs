@@ -3,11 +3,11 @@
 #![no_main]
 
 use emberlm_firmware::profile;
-use emberlm_riscv_virt::{Virt, exit, model_partition};
+use emberlm_riscv_virt::{exit, model_partition, take};
 use riscv_rt::entry;
 
 #[entry]
 fn main() -> ! {
-    let Some((mut board, _)) = Virt::take() else { exit(false) };
+    let Some((mut board, _)) = take() else { exit(false) };
     exit(profile(&mut board, model_partition()))
 }

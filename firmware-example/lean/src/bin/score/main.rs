@@ -20,6 +20,7 @@ use emberlm_core::session::Session;
 use emberlm_core::source::Mapped;
 use emberlm_lean::{KV, print};
 use emberlm_request::Request;
+use emberlm_request::report::key;
 use emberlm_semihosted::memory::{self, model_partition, request_partition};
 use emberlm_semihosted::{Console, exit, systick};
 use static_cell::StaticCell;
@@ -72,10 +73,10 @@ fn session() -> Option<(&'static mut Session<'static, Mapped<'static>, CortexMDs
 fn report(score: &Score, ticks: u64) -> Option<()> {
     let stack_bytes = memory::stack().high_water_bytes();
     let mut console = Console::open()?;
-    print(&mut console, "tokens_scored: ", score.n())?;
-    print(&mut console, "nll_bits: ", score.sum().to_bits())?;
-    print(&mut console, "ticks: ", ticks)?;
-    print(&mut console, "kv_bytes: ", KV_BYTES as u64)?;
-    print(&mut console, "ram_bytes: ", memory::static_bytes() as u64)?;
-    print(&mut console, "stack_bytes: ", stack_bytes as u64)
+    print(&mut console, key::TOKENS_SCORED, score.n())?;
+    print(&mut console, key::NLL_BITS, score.sum().to_bits())?;
+    print(&mut console, key::TICKS, ticks)?;
+    print(&mut console, key::KV_BYTES, KV_BYTES as u64)?;
+    print(&mut console, key::RAM_BYTES, memory::static_bytes() as u64)?;
+    print(&mut console, key::STACK_BYTES, stack_bytes as u64)
 }

@@ -1,3 +1,5 @@
+//! The ids of the tokenizers library, its limits, and errors where it would panic.
+
 use super::*;
 use proptest::prelude::*;
 

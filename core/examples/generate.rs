@@ -1,0 +1,78 @@
+//! Writes what follows a prompt, token by token, in a context that slides when it is full.
+//!
+//! usage: `cargo run --example generate`
+
+use core::fmt::Write;
+
+use emberlm_core::{
+    Batch, Config, Decoder, Error, Gelu, Generation, KvCache, KvType, Mapped, Model, Portable, Sampler, Scratch,
+    ScratchSize, Session, Settings, TokenId, WhenFull, include_blob,
+};
+use static_cell::ConstStaticCell;
+
+static BLOB: &[u8] = include_blob!("letters.blob");
+
+/// The model's shape, as `emberlm inspect` prints it. Another blob's would be an error that says need and have.
+const SHAPE: Config = Config {
+    n_vocab: 27,
+    n_ctx: 48,
+    n_embd: 32,
+    n_head: 2,
+    n_layer: 1,
+    n_ff: 32,
+    layer_norm_epsilon: 1e-5,
+    gelu: Gelu::Tanh,
+};
+
+const N_CTX: usize = SHAPE.n_ctx as usize;
+
+/// A prompt goes through the layers eight positions at a time, what is drawn one by one.
+const BATCH: Batch = Batch::of(8);
+
+/// A text that goes on needs the keys and values of all layers.
+const KV: KvType = KvType::I8;
+const KV_WORDS: usize = SHAPE.n_layer as usize * KV.layer_words(&SHAPE, N_CTX);
+const SCRATCH: ScratchSize = ScratchSize::new(&SHAPE, BATCH);
+
+/// What the text begins with.
+pub const PROMPT: &str = "rosalind ";
+/// How letters are drawn.
+pub const SETTINGS: Settings = Settings { temperature: 0.8, top_k: Some(8), seed: 1, ..Settings::DEFAULT };
+/// Letters to draw.
+pub const MAX_TOKENS: usize = 100;
+
+/// Positions that stay when the context is full.
+pub const KEEP: usize = 24;
+
+static KV_CACHE: ConstStaticCell<[u32; KV_WORDS]> = ConstStaticCell::new([0; _]);
+static FLOATS: ConstStaticCell<[f32; SCRATCH.floats]> = ConstStaticCell::new([0.0; _]);
+static WORDS: ConstStaticCell<[u32; SCRATCH.words]> = ConstStaticCell::new([0; _]);
+static CONTEXT: ConstStaticCell<[TokenId; N_CTX]> = ConstStaticCell::new([0; _]);
+
+/// Writes what follows the prompt.
+pub fn generate(console: &mut impl Write) -> Result<(), Error> {
+    let model = Model::open(Mapped::new(BLOB)?)?;
+    let Some(tokenizer) = model.tokenizer()? else { return Ok(writeln!(console, "the blob has no tokeniser")?) };
+    let kv = KvCache::whole(KV, &SHAPE, N_CTX, KV_CACHE.take())?;
+    let scratch = Scratch::new(&SHAPE, BATCH, FLOATS.take(), WORDS.take())?;
+    let mut session = Session::new(model, Portable, kv, scratch)?;
+
+    let mut prompt = [0; PROMPT.len()];
+    let n = tokenizer.encode(PROMPT, &mut prompt)?;
+    let sampler = Sampler::new(SETTINGS)?;
+    let mut generation = Generation::new(&mut session, sampler, CONTEXT.take(), WhenFull::Slide(KEEP))?;
+    generation.append(&prompt[..n])?;
+    let mut decoder = Decoder::new(tokenizer);
+    for _ in 0..MAX_TOKENS {
+        let Some(drawn) = generation.next_token()? else { break };
+        decoder.push(drawn.token, console)?;
+    }
+    Ok(decoder.finish(console)?)
+}
+
+fn main() -> Result<(), Error> {
+    let mut console = String::new();
+    generate(&mut console)?;
+    println!("{PROMPT}{console}");
+    Ok(())
+}

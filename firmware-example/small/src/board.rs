@@ -1,0 +1,32 @@
+//! What differs from board to board but for the memory map: name, kernel, buffers, and the clock of the core and SysTick in
+//! MHz.
+
+use core::cfg_select;
+
+use emberlm_core::kv_cache::KvType;
+use emberlm_firmware::{Need, Order};
+
+cfg_select! {
+    feature = "microbit" => {
+        use emberlm_firmware::TINY;
+
+        /// An nRF51822, whose Cortex-M0 faults on every access that is not aligned.
+        pub const NAME: &str = "microbit";
+        pub type Kernel = emberlm_core::kernel::Portable;
+        /// QEMU gives the core a SysTick, which the nRF51822 leaves out.
+        pub const CLOCK_MHZ: u64 = 16;
+        /// For tiny models: a position at a time.
+        pub const NEED: Need = Need::new(&TINY, TINY.n_ctx as usize, KvType::F32, Order::LayerMajor, 1);
+    }
+    feature = "netduinoplus2" => {
+        use emberlm_firmware::SHAKESPEARE_CHAR;
+
+        /// An STM32F405.
+        pub const NAME: &str = "netduinoplus2";
+        pub type Kernel = emberlm_core::kernel::CortexMDsp;
+        pub const CLOCK_MHZ: u64 = 168;
+        /// For `shakespeare-char`: 8-bit keys and values, four positions at a time.
+        pub const NEED: Need =
+            Need::new(&SHAKESPEARE_CHAR, SHAKESPEARE_CHAR.n_ctx as usize, KvType::I8, Order::LayerMajor, 4);
+    }
+}
