@@ -113,7 +113,7 @@ fn run(board: &Board, program: &str, loads: &[(&Path, u64)]) -> Result<Figures, 
 
 /// Instructions a multiply-accumulate of a product such as `q8_i16`.
 fn product(figures: &Figures, kind: &str, n: usize, t: usize) -> String {
-    let figure = figures.get(&format!("instructions_{kind}_{n}x{n}_t{t}"));
+    let figure = figures.get(&report::of_product(kind, n, t).to_string());
     figure.map_or("-".into(), |&figure| format!("{:.2}", figure as f64 / (n * n * t) as f64))
 }
 

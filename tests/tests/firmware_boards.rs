@@ -16,6 +16,7 @@ use emberlm_core::format::Format;
 use emberlm_core::kernel::Portable;
 use emberlm_core::kernel::conformance::{self, Counts, Random};
 use emberlm_core::kv_cache::KvType;
+use emberlm_request::report::key;
 use emberlm_tests::fixtures;
 
 /// Two tests for each board that is named, and one that no board is left out.
@@ -87,13 +88,13 @@ fn gives_the_hosts_bits(board: &Board, memory: Memory) {
         let lines = run_program(board, "kernels");
         let Counts { products, heads, vectors } = conformance::check(&Portable, &mut Random::default()).unwrap();
         for line in [
-            format!("products_with_the_portable_bits: {products}"),
-            format!("heads_with_the_portable_bits: {heads}"),
-            format!("vectors_with_the_portable_bits: {vectors}"),
+            format!("{}: {products}", key::SAME_PRODUCTS),
+            format!("{}: {heads}", key::SAME_HEADS),
+            format!("{}: {vectors}", key::SAME_VECTORS),
         ] {
             assert!(lines.contains(&line), "{line} is not among {lines:?}");
         }
-        assert!(lines.iter().any(|line| line.starts_with("calls_that_do_not_fit: ")), "{lines:?}");
+        assert!(lines.iter().any(|line| line.starts_with(key::MISFITS)), "{lines:?}");
     }
 }
 

@@ -5,6 +5,7 @@ use alloc::vec;
 use emberlm_core::format::Format;
 use emberlm_core::kernel::conformance::{self, Product, Random, Width};
 use emberlm_core::scratch::BLOCK_ROWS;
+use emberlm_request::report::{self, Report, key};
 
 use crate::report::print_end;
 use crate::{Board, ProgramError, misfits};
@@ -17,13 +18,12 @@ pub fn kernels<B: Board>(board: &mut B) -> bool {
 }
 
 fn run<B: Board>(board: &mut B) -> Result<(), ProgramError> {
-    writeln!(board, "board: {}", B::NAME)?;
+    board.line(key::BOARD, B::NAME)?;
     let counts = conformance::check(&B::Kernel::default(), &mut Random::default())?;
-    writeln!(board, "products_with_the_portable_bits: {}", counts.products)?;
-    writeln!(board, "heads_with_the_portable_bits: {}", counts.heads)?;
-    writeln!(board, "vectors_with_the_portable_bits: {}", counts.vectors)?;
-    let misfits = misfits::call(&B::Kernel::default())?;
-    writeln!(board, "calls_that_do_not_fit: {misfits}")?;
+    board.line(key::SAME_PRODUCTS, counts.products)?;
+    board.line(key::SAME_HEADS, counts.heads)?;
+    board.line(key::SAME_VECTORS, counts.vectors)?;
+    board.line(key::MISFITS, misfits::call(&B::Kernel::default())?)?;
     for format in Format::ALL.into_iter().filter(|format| format.packing().is_some()) {
         for width in [Width::I16, Width::I8] {
             for n_in in [256, 768] {
@@ -54,7 +54,6 @@ fn print_instructions<B: Board>(
         product.multiply(&mut out, BLOCK_ROWS, &kernel, &inputs, width, BLOCK_ROWS.min(n_in - first));
     }
     let instructions = B::instructions(board.ticks() - start);
-    let (name, width) = (format.name(), width.name());
-    writeln!(board, "instructions_{name}_{width}_{n_in}x{n_in}_t{n}: {instructions}")?;
-    Ok(())
+    let kind = format_args!("{}_{}", format.name(), width.name());
+    Ok(board.line(report::of_product(kind, n_in, n), instructions)?)
 }

@@ -57,6 +57,12 @@ pub fn of_part(kv: &str, batch: usize, part: &str) -> impl fmt::Display {
     fmt::from_fn(move |f| write!(f, "{kv}_t{batch}_{part}"))
 }
 
+/// The key of the instructions of a square product of `n` rows and columns with so many positions, `kind` being the weights'
+/// format and what the activations are rounded to: `instructions_q8_i16_256x256_t1`.
+pub fn of_product(kind: impl fmt::Display, n: usize, positions: usize) -> impl fmt::Display {
+    fmt::from_fn(move |f| write!(f, "instructions_{kind}_{n}x{n}_t{positions}"))
+}
+
 /// The keys.
 pub mod key {
     // Every program.
@@ -126,6 +132,16 @@ pub mod key {
     pub const TICKS: &str = "ticks";
     /// Instructions that these are in an emulator.
     pub const INSTRUCTIONS: &str = "instructions";
+
+    // What a kernel was compared in.
+    /// Products with the portable kernel's bits.
+    pub const SAME_PRODUCTS: &str = "products_with_the_portable_bits";
+    /// Heads of attention with them.
+    pub const SAME_HEADS: &str = "heads_with_the_portable_bits";
+    /// Elementwise operations with them.
+    pub const SAME_VECTORS: &str = "vectors_with_the_portable_bits";
+    /// Calls whose parts do not fit each other, which did nothing beyond their outputs.
+    pub const MISFITS: &str = "calls_that_do_not_fit";
 
     // Other programs.
     /// Bytes of the blob.

@@ -29,6 +29,7 @@ const CORE: &Floors = &[
     &["planner"],
     &["session"],
     &["score", "generate"],
+    &["any_error", "guide"],
 ];
 
 const HOST: &Floors = &[

@@ -9,14 +9,14 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 /// Lanes of a head: eights, and ragged ends.
-const DIMS: [usize; 8] = [1, 3, 8, 12, 16, 31, 32, 80];
-const ROWS: [usize; 8] = [1, 2, 3, 4, 5, 8, 13, 32];
+const DIMS: &[usize] = if cfg!(miri) { &[3, 16] } else { &[1, 3, 8, 12, 16, 31, 32, 80] };
+const ROWS: &[usize] = if cfg!(miri) { &[1, 5] } else { &[1, 2, 3, 4, 5, 8, 13, 32] };
 
 /// Compares scores and weighted values; says how many heads there were.
 pub(super) fn check(lanes: &impl Lanes, random: &mut Random) -> Result<usize, Mismatch> {
     let mut heads = 0;
-    for head_dim in DIMS {
-        for n_rows in ROWS {
+    for &head_dim in DIMS {
+        for &n_rows in ROWS {
             let mismatch = Err(Mismatch::Head { head_dim, n_rows });
             for half in [false, true] {
                 let head = Head::new(head_dim, n_rows, half, random);

@@ -11,12 +11,15 @@ use alloc::vec::Vec;
 /// Columns: whole groups, ragged ends of every kind, both, and more groups than a kernel takes at once.
 const COLUMNS: &[usize] =
     if cfg!(miri) { &[33, 95] } else { &[1, 2, 3, 5, 31, 32, 33, 63, 64, 65, 96, 100, 128, 203, 832, 1664] };
-const ROWS: [usize; 6] = [1, 2, 3, 4, 8, 29];
+const ROWS: &[usize] = if cfg!(miri) { &[1, 5] } else { &[1, 2, 3, 4, 8, 29] };
 const POSITIONS: &[usize] = if cfg!(miri) { &[1, 3] } else { &[1, 2, 3, 4, 5, 6] };
 
 /// Columns, rows and positions of products with f32 activations, which cores without an FPU take long over.
-const BY_FLOATS: [[usize; 3]; 8] =
-    [[1, 2, 1], [5, 3, 2], [31, 1, 1], [32, 2, 3], [33, 4, 1], [64, 1, 5], [100, 2, 2], [203, 1, 1]];
+const BY_FLOATS: &[[usize; 3]] = if cfg!(miri) {
+    &[[33, 2, 1]]
+} else {
+    &[[1, 2, 1], [5, 3, 2], [31, 1, 1], [32, 2, 3], [33, 4, 1], [64, 1, 5], [100, 2, 2], [203, 1, 1]]
+};
 
 /// Compares products of many shapes; says how many there were.
 pub(super) fn check(kernel: &impl Kernel, random: &mut Random) -> Result<usize, Mismatch> {
@@ -30,7 +33,7 @@ pub(super) fn check(kernel: &impl Kernel, random: &mut Random) -> Result<usize, 
         Err(Mismatch::Product { width, format, n_in, n_rows, n })
     };
     for format in Format::ALL.into_iter().filter(|format| format.is_built()) {
-        for [n_in, n_rows, n] in BY_FLOATS {
+        for &[n_in, n_rows, n] in BY_FLOATS {
             let mut product = Product::new(format, n_in, n_rows, n, random);
             compare(&product, Width::F32)?;
             for extreme in &EXTREMES {
@@ -47,7 +50,7 @@ pub(super) fn check(kernel: &impl Kernel, random: &mut Random) -> Result<usize, 
                     compare(product, Width::I16)?;
                     compare(product, Width::I8)
                 };
-                for n_rows in ROWS {
+                for &n_rows in ROWS {
                     both(&Product::new(format, n_in, n_rows, n, random))?;
                 }
                 for extreme in &EXTREMES {
