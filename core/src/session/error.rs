@@ -29,8 +29,8 @@ impl core::error::Error for MemoryError {}
 
 /// Why a pass cannot be made or went no further.
 ///
-/// It has taken no position: [`Session::n_past`] is as it was, keys and values of the positions before are untouched,
-/// and the same tokens or others may follow, with or without a [`Session::reset`], to the bits that they always have.
+/// It has taken no position: [`Session::n_past`](super::Session::n_past) is as it was, keys and values of the positions before are untouched,
+/// and the same tokens or others may follow, with or without a [`Session::reset`](super::Session::reset), to the bits that they always have.
 /// A forward pass that has begun takes the head's positions away, and only one that is done gives new ones. A walk over
 /// the head changes nothing that is kept: after a failed one it can be walked again, into new sinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub enum ForwardError {
     WindowTooLong {
         /// Tokens handed in.
         need: usize,
-        /// [`Batch::window`].
+        /// [`Batch::window`](crate::scratch::Batch::window).
         have: usize,
     },
     /// The tokens reach beyond the last position of model or KV cache.
@@ -60,7 +60,7 @@ pub enum ForwardError {
         /// Ids there are.
         n_vocab: u32,
     },
-    /// A KV cache of one layer cannot continue after an earlier call: [`Session::reset`] first.
+    /// A KV cache of one layer cannot continue after an earlier call: [`Session::reset`](super::Session::reset) first.
     CacheNotKept,
     /// The head was asked for positions that the last forward call did not take.
     NotForwarded {
@@ -73,7 +73,7 @@ pub enum ForwardError {
     TooManySinks {
         /// Sinks handed in.
         need: usize,
-        /// [`Batch::batch`].
+        /// [`Batch::batch`](crate::scratch::Batch::batch).
         have: usize,
     },
     /// The medium failed in the middle of a pass.

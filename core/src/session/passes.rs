@@ -10,7 +10,7 @@ use crate::sink::LogitSink;
 use crate::source::Source;
 
 impl<'b, S: Source, K: Kernel> Session<'b, S, K> {
-    /// Takes `tokens`, 1 to [`Batch::window`] of them, after those already taken: layer by layer, in batches.
+    /// Takes `tokens`, 1 to [`Batch::window`](crate::scratch::Batch::window) of them, after those already taken: layer by layer, in batches.
     ///
     /// # Errors
     /// See [`ForwardError`].
@@ -47,7 +47,7 @@ impl<'b, S: Source, K: Kernel> Session<'b, S, K> {
     }
 
     /// Walks the output head once for positions `first`, `first + 1`, … of the last forward call, one for each sink, at
-    /// most [`Batch::batch`].
+    /// most [`Batch::batch`](crate::scratch::Batch::batch).
     ///
     /// # Errors
     /// See [`ForwardError`].

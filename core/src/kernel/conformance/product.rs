@@ -10,9 +10,12 @@ use alloc::vec::Vec;
 
 /// Columns: whole groups, ragged ends of every kind, both, and more groups than a kernel takes at once.
 const COLUMNS: &[usize] =
-    if cfg!(miri) { &[33, 95] } else { &[1, 2, 3, 5, 31, 32, 33, 63, 64, 65, 96, 100, 128, 203, 832, 1664] };
+    if cfg!(miri) { &[33, 65] } else { &[1, 2, 3, 5, 31, 32, 33, 63, 64, 65, 96, 100, 128, 203, 832, 1664] };
 const ROWS: &[usize] = if cfg!(miri) { &[1, 5] } else { &[1, 2, 3, 4, 8, 29] };
-const POSITIONS: &[usize] = if cfg!(miri) { &[1, 3] } else { &[1, 2, 3, 4, 5, 6] };
+const POSITIONS: &[usize] = if cfg!(miri) { &[3] } else { &[1, 2, 3, 4, 5, 6] };
+
+/// An interpreter takes a while over each.
+const MOST_EXTREMES: usize = if cfg!(miri) { 3 } else { EXTREMES.len() };
 
 /// Columns, rows and positions of products with f32 activations, which cores without an FPU take long over.
 const BY_FLOATS: &[[usize; 3]] = if cfg!(miri) {
@@ -36,7 +39,7 @@ pub(super) fn check(kernel: &impl Kernel, random: &mut Random) -> Result<usize, 
         for &[n_in, n_rows, n] in BY_FLOATS {
             let mut product = Product::new(format, n_in, n_rows, n, random);
             compare(&product, Width::F32)?;
-            for extreme in &EXTREMES {
+            for extreme in EXTREMES.iter().take(MOST_EXTREMES) {
                 extreme.apply(&mut product);
                 compare(&product, Width::F32)?;
             }
@@ -53,7 +56,7 @@ pub(super) fn check(kernel: &impl Kernel, random: &mut Random) -> Result<usize, 
                 for &n_rows in ROWS {
                     both(&Product::new(format, n_in, n_rows, n, random))?;
                 }
-                for extreme in &EXTREMES {
+                for extreme in EXTREMES.iter().take(MOST_EXTREMES) {
                     let mut product = Product::new(format, n_in, 5, n, random);
                     extreme.apply(&mut product);
                     both(&product)?;
