@@ -1,5 +1,6 @@
 //! Activations as a product meets them: floats, or integers under scales.
 
+use crate::config::MAX_WIDTH;
 use crate::format::Packing;
 use crate::ops::quantize::{I8_GROUP, i16_words};
 use crate::part::{self, part, rows_mut, split};
@@ -55,7 +56,8 @@ pub struct Inputs<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    /// `words` are `[positions][input_words(n_in)]`, `scales` `[positions]`; `None` where they are not.
+    /// `words` are `[positions][input_words(n_in)]`, `scales` `[positions]`; `None` where they are not, or `n_in` is beyond
+    /// [`MAX_WIDTH`].
     #[inline(always)]
     pub const fn new(words: &'a [u32], scales: &'a [f32], n_in: usize) -> Option<Self> {
         if has_room(words, scales, n_in) { Some(Self { words, scales, n_in }) } else { None }
@@ -141,10 +143,10 @@ impl<'a> Rounding<'a> {
     }
 }
 
-/// Whether there are words for each of the scales' positions. Products of any lengths of 32 bits are exact.
+/// Whether there are words for each of the scales' positions, of lengths whose products are exact.
 #[inline(always)]
 const fn has_room(words: &[u32], scales: &[f32], n_in: usize) -> bool {
-    scales.len() as u64 * input_words(n_in) as u64 == words.len() as u64
+    n_in <= MAX_WIDTH as usize && scales.len() as u64 * input_words(n_in) as u64 == words.len() as u64
 }
 
 /// One position's integers, from some weight of a row on.
