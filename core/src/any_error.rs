@@ -145,7 +145,10 @@ mod tests {
         while let Some(folder) = folders.pop() {
             for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
                 if path.is_dir() {
-                    folders.push(path);
+                    // What a test of kernels says is no program's error.
+                    if !path.ends_with("conformance") {
+                        folders.push(path);
+                    }
                     continue;
                 }
                 for line in fs::read_to_string(&path).unwrap().lines() {

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use emberlm::device::{Board, emulator, firmware};
 use emberlm_core::config::TokenId;
+use emberlm_core::kernel::Portable;
+use emberlm_core::kernel::conformance::{self, Counts, Random};
+use emberlm_request::report::key;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -40,6 +43,17 @@ pub fn check_on_board(board: &Board, blob: &Path, rows: &[Vec<TokenId>], more: &
     assert_eq!(report["equals_host"], true, "{report}");
     assert_eq!(report["nll_bits"], report["host_nll_bits"], "{report}");
     report
+}
+
+/// Runs the board's kernel through as much of the conformance suite as it has.
+pub fn check_kernel(board: &Board) {
+    let lines = run_program(board, "kernels");
+    let Counts { products, heads, vectors } = conformance::check(&Portable, &mut Random::default()).unwrap();
+    for (key, count) in [(key::SAME_PRODUCTS, products), (key::SAME_HEADS, heads), (key::SAME_VECTORS, vectors)] {
+        let line = format!("{key}: {count}");
+        assert!(lines.contains(&line), "{line} is not among {lines:?}");
+    }
+    assert!(lines.iter().any(|line| line.starts_with(key::MISFITS)), "{lines:?}");
 }
 
 /// Builds a program of the board's package, runs it to its good end without a model, and returns what it printed.

@@ -1,3 +1,5 @@
+//! The suite itself: it passes what is right, and finds what is off.
+
 use super::*;
 use crate::kernel::{F32Matmul, F32Parts, Matmul, Parts, Portable, Rounding, Scalar};
 use crate::ops::attention::HeadRows;
