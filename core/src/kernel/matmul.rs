@@ -7,7 +7,6 @@ use crate::format::Packing;
 /// A product of f32 activations: row `r`, position `t` goes to `out[t * out_stride + r]`.
 #[derive(Debug)]
 pub struct F32Matmul<'a> {
-    /// Outputs of all rows and positions, each its own.
     out: &'a mut [f32],
     out_stride: usize,
     inputs: F32Inputs<'a>,
