@@ -5,8 +5,8 @@
 use core::fmt::Write;
 
 use emberlm_core::{
-    Batch, Config, Decoder, Error, Gelu, Generation, KvCache, KvType, Mapped, Model, Portable, Sampler, Scratch,
-    ScratchSize, Session, Settings, TokenId, WhenFull, include_blob,
+    Config, Decoder, Error, Gelu, Generation, KvType, Mapped, Model, Need, Order, Portable, Run, Sampler, Session,
+    Settings, TokenId, WhenFull, include_blob,
 };
 use static_cell::ConstStaticCell;
 
@@ -26,13 +26,12 @@ const SHAPE: Config = Config {
 
 const N_CTX: usize = SHAPE.n_ctx as usize;
 
-/// A prompt goes through the layers eight positions at a time, what is drawn one by one.
-const BATCH: Batch = Batch::of(8);
+/// A text that goes on needs the keys and values of all layers. A prompt goes through them eight positions at a time, what
+/// is drawn one by one.
+const RUN: Run = Run { batch: 8, ..Run::new(Order::TokenMajor, KvType::I8, N_CTX) };
 
-/// A text that goes on needs the keys and values of all layers.
-const KV: KvType = KvType::I8;
-const KV_WORDS: usize = SHAPE.n_layer as usize * KV.layer_words(&SHAPE, N_CTX);
-const SCRATCH: ScratchSize = ScratchSize::new(&SHAPE, BATCH);
+/// What that takes.
+const NEED: Need = Need::new(&SHAPE, RUN);
 
 /// What the text begins with.
 pub const PROMPT: &str = "rosalind ";
@@ -44,17 +43,17 @@ pub const MAX_TOKENS: usize = 100;
 /// Positions that stay when the context is full.
 pub const KEEP: usize = 24;
 
-static KV_CACHE: ConstStaticCell<[u32; KV_WORDS]> = ConstStaticCell::new([0; _]);
-static FLOATS: ConstStaticCell<[f32; SCRATCH.floats]> = ConstStaticCell::new([0.0; _]);
-static WORDS: ConstStaticCell<[u32; SCRATCH.words]> = ConstStaticCell::new([0; _]);
+static KV_CACHE: ConstStaticCell<[u32; NEED.kv_words()]> = ConstStaticCell::new([0; _]);
+static FLOATS: ConstStaticCell<[f32; NEED.scratch.floats]> = ConstStaticCell::new([0.0; _]);
+static WORDS: ConstStaticCell<[u32; NEED.scratch.words]> = ConstStaticCell::new([0; _]);
 static CONTEXT: ConstStaticCell<[TokenId; N_CTX]> = ConstStaticCell::new([0; _]);
 
 /// Writes what follows the prompt.
 pub fn generate(console: &mut impl Write) -> Result<(), Error> {
     let model = Model::open(Mapped::new(BLOB)?)?;
     let Some(tokenizer) = model.tokenizer()? else { return Ok(writeln!(console, "the blob has no tokeniser")?) };
-    let kv = KvCache::whole(KV, &SHAPE, N_CTX, KV_CACHE.take())?;
-    let scratch = Scratch::new(&SHAPE, BATCH, FLOATS.take(), WORDS.take())?;
+    let kv = RUN.kv_cache(&SHAPE, KV_CACHE.take())?;
+    let scratch = RUN.scratch(&SHAPE, FLOATS.take(), WORDS.take())?;
     let mut session = Session::new(model, Portable, kv, scratch)?;
 
     let mut prompt = [0; PROMPT.len()];

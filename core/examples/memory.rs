@@ -4,9 +4,7 @@
 
 use core::fmt::Write;
 
-use emberlm_core::{
-    Batch, CrossEntropy, Error, KvType, Mapped, Model, Portable, ScratchSize, Session, TokenId, include_blob,
-};
+use emberlm_core::{Error, KvType, Mapped, Model, Need, Order, Portable, Run, Session, include_blob};
 
 static BLOB: &[u8] = include_blob!("letters.blob");
 
@@ -17,19 +15,20 @@ pub const TOGETHER: usize = 4;
 pub fn memory(console: &mut impl Write) -> Result<(), Error> {
     let model = Model::open(Mapped::new(BLOB)?)?;
     let config = model.config();
-    let (n_ctx, n_layer) = (config.n_ctx as usize, config.n_layer as usize);
-    let orders = [("layer by layer", n_ctx, 1), ("batch by batch", TOGETHER, n_layer)];
-    for (order, window, layers) in orders {
-        let scratch = ScratchSize::new(config, Batch { window, batch: TOGETHER }).bytes();
-        let sinks = TOGETHER * size_of::<CrossEntropy>();
-        let tokens = (n_ctx + 1) * size_of::<TokenId>();
+    for order in Order::ALL {
         for kv_type in KvType::ALL {
-            let kv = size_of::<u32>() * layers * kv_type.layer_words(config, n_ctx);
+            let run = Run { batch: TOGETHER, ..Run::new(order, kv_type, config.n_ctx as usize) };
+            let need = Need::new(config, run);
             writeln!(
                 console,
-                "{order}, {} kv cache: {kv} + {scratch} + {sinks} + {tokens} = {} bytes",
+                "{}, {} kv cache: {} + {} + {} + {} = {} bytes",
+                order.name(),
                 kv_type.name(),
-                kv + scratch + sinks + tokens,
+                need.kv_bytes(),
+                need.scratch.bytes(),
+                need.sink_bytes(),
+                need.token_bytes(),
+                need.bytes(),
             )?;
         }
     }

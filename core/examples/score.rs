@@ -6,8 +6,8 @@
 use core::fmt::Write;
 
 use emberlm_core::{
-    Batch, Config, Convention, CrossEntropy, Error, Gelu, KvCache, KvType, Mapped, Model, Portable, Score, Scratch,
-    ScratchSize, Session, TokenId, include_blob, run_self_test, score_window,
+    Config, Convention, CrossEntropy, Error, Gelu, KvType, Mapped, Model, Need, Order, Portable, Run, Score, Session,
+    TokenId, include_blob, run_self_test, score_window,
 };
 use static_cell::{ConstStaticCell, StaticCell};
 
@@ -25,23 +25,21 @@ const SHAPE: Config = Config {
     gelu: Gelu::Tanh,
 };
 
-/// Positions of a window, of which four go through a layer together: a weight is read once for them.
-const N_CTX: usize = SHAPE.n_ctx as usize;
-const BATCH: Batch = Batch { window: N_CTX, batch: 4 };
+/// Windows of as many positions as the model has, of which four go through a layer together: a weight is read once for them.
+const RUN: Run = Run { batch: 4, ..Run::new(Order::LayerMajor, KvType::I8, SHAPE.n_ctx as usize) };
 
-const KV: KvType = KvType::I8;
-const KV_WORDS: usize = KV.layer_words(&SHAPE, N_CTX);
-const SCRATCH: ScratchSize = ScratchSize::new(&SHAPE, BATCH);
+/// What that takes.
+const NEED: Need = Need::new(&SHAPE, RUN);
 
 /// The text: the model knows letters and spaces.
 pub const TEXT: &str = "all the world is a stage and all the men and women merely players they have their exits and their \
                         entrances and one man in his time plays many parts his acts being seven ages";
 
 /// Everything that scoring takes but the stack.
-static KV_CACHE: ConstStaticCell<[u32; KV_WORDS]> = ConstStaticCell::new([0; _]);
-static FLOATS: ConstStaticCell<[f32; SCRATCH.floats]> = ConstStaticCell::new([0.0; _]);
-static WORDS: ConstStaticCell<[u32; SCRATCH.words]> = ConstStaticCell::new([0; _]);
-static SINKS: StaticCell<[CrossEntropy; BATCH.batch]> = StaticCell::new();
+static KV_CACHE: ConstStaticCell<[u32; NEED.kv_words()]> = ConstStaticCell::new([0; _]);
+static FLOATS: ConstStaticCell<[f32; NEED.scratch.floats]> = ConstStaticCell::new([0.0; _]);
+static WORDS: ConstStaticCell<[u32; NEED.scratch.words]> = ConstStaticCell::new([0; _]);
+static SINKS: StaticCell<[CrossEntropy; NEED.sinks]> = StaticCell::new();
 static TOKENS: ConstStaticCell<[TokenId; TEXT.len()]> = ConstStaticCell::new([0; _]);
 
 /// Scores the text, and says on the console what came out.
@@ -52,8 +50,8 @@ pub fn score(console: &mut impl Write) -> Result<Score, Error> {
         writeln!(console, "the blob has no tokeniser")?;
         return Ok(Score::new());
     };
-    let kv = KvCache::one_layer(KV, &SHAPE, N_CTX, KV_CACHE.take())?;
-    let scratch = Scratch::new(&SHAPE, BATCH, FLOATS.take(), WORDS.take())?;
+    let kv = RUN.kv_cache(&SHAPE, KV_CACHE.take())?;
+    let scratch = RUN.scratch(&SHAPE, FLOATS.take(), WORDS.take())?;
     let mut session = Session::new(model, Portable, kv, scratch)?;
     let sinks = SINKS.init([CrossEntropy::new(0); _]);
     writeln!(console, "{}", run_self_test(&mut session, sinks)?)?;
@@ -61,7 +59,7 @@ pub fn score(console: &mut impl Write) -> Result<Score, Error> {
     let all = TOKENS.take();
     let n_tokens = tokenizer.encode(TEXT, all)?;
     let mut score = Score::new();
-    for window in Convention::Disjoint.windows(n_tokens, N_CTX) {
+    for window in Convention::Disjoint.windows(n_tokens, RUN.n_ctx) {
         let tokens = &all[window.start..=window.start + window.n_inputs];
         score_window(&mut session, tokens, window.first_scored, sinks, |nll| score.push(nll))?;
     }

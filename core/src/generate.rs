@@ -8,6 +8,7 @@ use crate::sample::{Drawn, Sampler};
 use crate::session::{ForwardError, Session};
 use crate::sink::LogitError;
 use crate::source::Source;
+use crate::team::{Solo, Team};
 use core::fmt;
 
 /// What happens when the next token has no position left.
@@ -96,8 +97,8 @@ impl core::error::Error for GenerateError {
 
 /// A text under way: its tokens go through the session a batch at a time, what the sampler draws one by one.
 #[derive(Debug)]
-pub struct Generation<'g, 'b, S, K> {
-    session: &'g mut Session<'b, S, K>,
+pub struct Generation<'g, 'b, S, K, T = Solo> {
+    session: &'g mut Session<'b, S, K, T>,
     sampler: Sampler,
     /// The tokens of the context, the first `n` of them; the session has taken the first `n_past`.
     context: &'g mut [TokenId],
@@ -109,14 +110,14 @@ pub struct Generation<'g, 'b, S, K> {
     n_last: usize,
 }
 
-impl<'g, 'b, S: Source, K: Kernel> Generation<'g, 'b, S, K> {
+impl<'g, 'b, S: Source, K: Kernel, T: Team> Generation<'g, 'b, S, K, T> {
     /// A text that begins: the session is reset. `context` has room for [`Session::n_ctx`] ids. More than one token takes
     /// a KV cache that keeps all layers.
     ///
     /// # Errors
     /// `context` is too small, or `when_full` does not go with the session's context.
     pub fn new(
-        session: &'g mut Session<'b, S, K>,
+        session: &'g mut Session<'b, S, K, T>,
         sampler: Sampler,
         context: &'g mut [TokenId],
         when_full: WhenFull,

@@ -6,15 +6,15 @@
 //! use core::fmt::Write;
 //!
 //! use emberlm_core::{
-//!     Batch, Config, CrossEntropy, Decoder, Error, Gelu, Generation, KvCache, KvType, Mapped, Model, Portable, Sampler,
-//!     Score, Scratch, ScratchSize, Session, Settings, TokenId, WhenFull, include_blob, score_window,
+//!     Config, CrossEntropy, Decoder, Error, Gelu, Generation, KvType, Mapped, Model, Need, Order, Portable, Run, Sampler,
+//!     Score, Session, Settings, TokenId, WhenFull, include_blob, score_window,
 //! };
 //! use static_cell::ConstStaticCell;
 //!
 //! /// A part of the program, in its flash.
 //! static BLOB: &[u8] = include_blob!("../examples/letters.blob");
 //!
-//! /// The model's shape, as `emberlm inspect` prints it: so the sizes of all buffers are known to the compiler.
+//! /// The model's shape, as `emberlm inspect` prints it: so the compiler knows what memory is needed.
 //! const SHAPE: Config = Config {
 //!     n_vocab: 27,
 //!     n_ctx: 48,
@@ -26,19 +26,19 @@
 //!     gelu: Gelu::Tanh,
 //! };
 //! const N_CTX: usize = SHAPE.n_ctx as usize;
-//! const KV_WORDS: usize = SHAPE.n_layer as usize * KvType::I8.layer_words(&SHAPE, N_CTX);
-//! const SCRATCH: ScratchSize = ScratchSize::new(&SHAPE, Batch::of(1));
+//! const RUN: Run = Run::new(Order::TokenMajor, KvType::I8, N_CTX);
+//! const NEED: Need = Need::new(&SHAPE, RUN);
 //!
-//! static KV_CACHE: ConstStaticCell<[u32; KV_WORDS]> = ConstStaticCell::new([0; _]);
-//! static FLOATS: ConstStaticCell<[f32; SCRATCH.floats]> = ConstStaticCell::new([0.0; _]);
-//! static WORDS: ConstStaticCell<[u32; SCRATCH.words]> = ConstStaticCell::new([0; _]);
+//! static KV_CACHE: ConstStaticCell<[u32; NEED.kv_words()]> = ConstStaticCell::new([0; _]);
+//! static FLOATS: ConstStaticCell<[f32; NEED.scratch.floats]> = ConstStaticCell::new([0.0; _]);
+//! static WORDS: ConstStaticCell<[u32; NEED.scratch.words]> = ConstStaticCell::new([0; _]);
 //! static CONTEXT: ConstStaticCell<[TokenId; N_CTX]> = ConstStaticCell::new([0; _]);
 //!
 //! fn program(console: &mut impl Write) -> Result<(), Error> {
 //!     let model = Model::open(Mapped::new(BLOB)?)?; // Every check is made here, once.
 //!     let Some(tokenizer) = model.tokenizer()? else { return Ok(writeln!(console, "the blob has no tokeniser")?) };
-//!     let kv = KvCache::whole(KvType::I8, &SHAPE, N_CTX, KV_CACHE.take())?;
-//!     let scratch = Scratch::new(&SHAPE, Batch::of(1), FLOATS.take(), WORDS.take())?;
+//!     let kv = RUN.kv_cache(&SHAPE, KV_CACHE.take())?;
+//!     let scratch = RUN.scratch(&SHAPE, FLOATS.take(), WORDS.take())?;
 //!     let mut session = Session::new(model, Portable, kv, scratch)?;
 //!
 //!     let mut tokens = [0; N_CTX];
@@ -128,12 +128,14 @@ pub mod loss;
 pub mod model;
 pub mod ops;
 mod part;
+pub mod planner;
 pub mod sample;
 pub mod score;
 pub mod scratch;
 pub mod session;
 pub mod sink;
 pub mod source;
+pub mod team;
 pub mod tokenizer;
 pub mod window;
 
@@ -148,6 +150,7 @@ pub use kernel::{Kernel, Portable, Scalar};
 pub use kv_cache::{KvCache, KvType};
 pub use loss::{CrossEntropy, Score};
 pub use model::Model;
+pub use planner::{Need, Order, Run};
 pub use sample::{Sampler, Settings};
 pub use score::{SelfTestOutcome, run_self_test, score_window};
 pub use scratch::{Batch, Scratch, ScratchSize};
@@ -156,5 +159,6 @@ pub use sink::{ArgMax, LogitSink};
 #[cfg(feature = "embedded-storage")]
 pub use source::Nor;
 pub use source::{Aligned, Copying, Mapped, ReadAt, ReadError, Source};
+pub use team::{Solo, Team};
 pub use tokenizer::{Decoder, Tokenizer};
 pub use window::{Convention, Window};

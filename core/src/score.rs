@@ -9,6 +9,7 @@ use crate::part::{part, part_mut};
 use crate::session::{ForwardError, Session};
 use crate::sink::LogitError;
 use crate::source::Source;
+use crate::team::Team;
 use core::fmt;
 
 /// Why a window has no score.
@@ -78,8 +79,8 @@ impl core::error::Error for ScoreError {
 ///
 /// # Errors
 /// See [`ScoreError`]. Losses before the error have been handed to `each`.
-pub fn score_window<S: Source, K: Kernel>(
-    session: &mut Session<'_, S, K>,
+pub fn score_window<S: Source, K: Kernel, T: Team>(
+    session: &mut Session<'_, S, K, T>,
     tokens: &[TokenId],
     first_scored: usize,
     sinks: &mut [CrossEntropy],
@@ -89,8 +90,8 @@ pub fn score_window<S: Source, K: Kernel>(
 }
 
 /// [`score_window`], once for all that listen.
-fn score_inputs<S: Source, K: Kernel>(
-    session: &mut Session<'_, S, K>,
+fn score_inputs<S: Source, K: Kernel, T: Team>(
+    session: &mut Session<'_, S, K, T>,
     tokens: &[TokenId],
     first_scored: usize,
     sinks: &mut [CrossEntropy],
@@ -166,8 +167,8 @@ impl fmt::Display for SelfTestOutcome {
 ///
 /// # Errors
 /// See [`ScoreError`].
-pub fn run_self_test<S: Source, K: Kernel>(
-    session: &mut Session<'_, S, K>,
+pub fn run_self_test<S: Source, K: Kernel, T: Team>(
+    session: &mut Session<'_, S, K, T>,
     sinks: &mut [CrossEntropy],
 ) -> Result<SelfTestOutcome, ScoreError> {
     session.reset();

@@ -7,10 +7,7 @@ use crate::ops::quantize::i16_words;
 use crate::ops::reduce::STRIPES;
 use crate::part::split_mut;
 
-/// Rows of a matrix that are multiplied before their outputs are used.
-pub const BLOCK_ROWS: usize = 144;
-
-/// How many positions the working memory is for.
+/// How many positions the working memory is for, and how many of a matrix's outputs at each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Batch {
@@ -18,19 +15,31 @@ pub struct Batch {
     pub window: usize,
     /// Positions that go through a layer together, for which a weight is read once; at least 1.
     pub batch: usize,
+    /// Rows of a matrix that are multiplied before their outputs are used, at least 1: fewer take less memory, more divide
+    /// better among workers.
+    pub rows: usize,
 }
 
 impl Batch {
-    /// `n` positions, through each layer together.
+    /// Rows that are enough for every kernel on one core to be as fast as it gets.
+    pub const ROWS: usize = 144;
+
+    /// `n` positions, through each layer together, by [`Batch::ROWS`] rows.
     pub const fn of(n: usize) -> Self {
-        Self { window: n, batch: n }
+        Self { window: n, batch: n, rows: Self::ROWS }
     }
 
-    /// At least one position, and a window that holds the batch.
-    const fn whole(self) -> Self {
-        let batch = if self.batch == 0 { 1 } else { self.batch };
-        Self { window: if self.window < batch { batch } else { self.window }, batch }
+    /// At least one position, a window that holds the batch, and no more rows than a matrix of the model has.
+    const fn whole(self, config: &Config) -> Self {
+        let batch = larger(self.batch, 1);
+        let most = larger(larger(config.n_embd as usize, config.n_ff as usize), config.n_vocab as usize);
+        let rows = larger(if self.rows < most { self.rows } else { most }, 1);
+        Self { window: larger(self.window, batch), batch, rows }
     }
+}
+
+pub(crate) const fn larger(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
 }
 
 /// Lengths of the two scratch buffers.
@@ -45,11 +54,12 @@ pub struct ScratchSize {
 
 impl ScratchSize {
     /// What a session over such a model needs, `config` being [valid](Config::validate); `usize::MAX` where that overflows.
-    /// Zero positions are taken as one, a window below the batch as the batch.
+    /// Zero positions or rows are taken as one, a window below the batch as the batch, and rows beyond those of all
+    /// matrices as theirs.
     pub const fn new(config: &Config, batch: Batch) -> Self {
-        let batch = batch.whole();
+        let batch = batch.whole(config);
         let (n_embd, width) = (config.n_embd as usize, config.max_width());
-        let each = n_embd + hidden_width(config) + BLOCK_ROWS + 1 + STRIPES;
+        let each = n_embd + hidden_width(config) + batch.rows + 1 + STRIPES;
         let floats = batch.window.saturating_mul(n_embd).saturating_add(batch.batch.saturating_mul(each));
         let words = batch.batch.saturating_mul(i16_words(width) + 2).saturating_add(width.div_ceil(MIN_GROUP));
         Self { floats, words }
@@ -63,8 +73,7 @@ impl ScratchSize {
 
 /// Floats of one position's hidden layer, or of its queries and one head of its keys or values.
 const fn hidden_width(config: &Config) -> usize {
-    let (n_ff, attention) = (config.n_ff as usize, config.n_embd as usize + config.head_dim());
-    if n_ff > attention { n_ff } else { attention }
+    larger(config.n_ff as usize, config.n_embd as usize + config.head_dim())
 }
 
 /// The scratch buffers, shared out.
@@ -80,10 +89,10 @@ pub struct Scratch<'b> {
     /// Queries `[batch][n_embd]` and a head of keys or values on its way to the cache, `[batch][head_dim]`; then the
     /// MLP's hidden layer, `[batch][n_ff]`.
     pub(crate) hidden: &'b mut [f32],
-    /// Outputs of the rows under way, `[batch][BLOCK_ROWS]`.
+    /// Outputs of the rows under way, `[range of rows][batch][row]`.
     pub(crate) block: &'b mut [f32],
     /// A product's inputs as integers, `[batch][i16_words]`, which is room for 8-bit ones too, and their scales,
-    /// `[batch]`; in attention one query.
+    /// `[batch]`; in attention a query for each worker.
     pub(crate) inputs: &'b mut [u32],
     pub(crate) scales: &'b mut [f32],
     pub(crate) partial: Partial<'b>,
@@ -111,7 +120,7 @@ impl<'b> Scratch<'b> {
         floats: &'b mut [f32],
         words: &'b mut [u32],
     ) -> Result<Self, BufferTooSmall> {
-        let size = batch.whole();
+        let size = batch.whole(config);
         let (n, need) = (size.batch, ScratchSize::new(config, size));
         BufferTooSmall::check(Buffer::ScratchFloats, need.floats, floats.len())?;
         BufferTooSmall::check(Buffer::ScratchWords, need.words, words.len())?;
@@ -119,11 +128,11 @@ impl<'b> Scratch<'b> {
         let (residual, rest) = split_mut(floats, size.window * n_embd);
         let (normed, rest) = split_mut(rest, n * n_embd);
         let (hidden, rest) = split_mut(rest, n * hidden_width(config));
-        let (block, rest) = split_mut(rest, n * BLOCK_ROWS);
+        let (block, rest) = split_mut(rest, n * size.rows);
         let (scales, rest) = split_mut(rest, n);
         let (stripes, _) = rest.as_chunks_mut();
-        let (inputs, rest) = split_mut(words, n * i16_words(width));
-        let (sums, group_scales) = split_mut(rest, 2 * n);
+        let (sums, rest) = split_mut(words, 2 * n);
+        let (group_scales, inputs) = split_mut(rest, width.div_ceil(MIN_GROUP));
         let partial = Partial { stripes, sums: sums.as_chunks_mut().0, group_scales };
         Ok(Self { size, n_embd, width, residual, normed, hidden, block, inputs, scales, partial })
     }

@@ -1,4 +1,4 @@
-//! The planner: which windows of a text are fed to the model, and which of their positions are scored.
+//! Window plans: which windows of a text are fed to the model, and which of their positions are scored.
 
 /// How a text longer than the context is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

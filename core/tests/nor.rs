@@ -47,7 +47,7 @@ const TOKENS: [TokenId; 4] = [3, 1, 4, 1];
 fn losses(source: impl Source) -> Result<Vec<u32>, ScoreError> {
     let model = Model::open(source).map_err(ScoreError::Open)?;
     let config = *model.config();
-    let batch = Batch { window: TOKENS.len(), batch: 2 };
+    let batch = Batch { window: TOKENS.len(), ..Batch::of(2) };
     let size = ScratchSize::new(&config, batch);
     let mut kv = vec![0; KvType::I8.layer_words(&config, TOKENS.len())];
     let (mut floats, mut words) = (vec![0.0; size.floats], vec![0; size.words]);

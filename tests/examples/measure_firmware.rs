@@ -21,10 +21,10 @@ use emberlm::device::{self, BOARDS, Board, Job, Medium, firmware};
 use emberlm::ground::files::output::is_blob;
 use emberlm::ground::files::{Output, Permit};
 use emberlm::plan::boards;
-use emberlm::plan::memory::{Buffers, Order, Run};
 use emberlm_core::config::{Activations, TokenId};
 use emberlm_core::format::Format;
 use emberlm_core::kv_cache::KvType;
+use emberlm_core::planner::{Need, Order, Run};
 use emberlm_core::window::Convention;
 use emberlm_request::Header;
 use emberlm_tests::fixtures;
@@ -112,8 +112,8 @@ fn measure(
             let job =
                 Job { board, blob, medium: Medium::Memory, header, rows: &rows, firmware: Some(program), timeout };
             let report = device::score(&job, |_| {})?;
-            let run = Run { n_ctx, kv_type, batch: sample.batch, order: Order::LayerMajor };
-            statics = report.ram_bytes - Buffers::new(config, &run).bytes();
+            let run = Run { batch: sample.batch, ..Run::new(Order::LayerMajor, kv_type, n_ctx) };
+            statics = report.ram_bytes - Need::new(config, run).bytes() as u64;
             stack = stack.max(report.stack_bytes);
         }
     }

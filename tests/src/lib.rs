@@ -34,6 +34,7 @@ pub mod models;
 pub mod oracle;
 pub mod passes;
 pub mod quantised;
+pub mod teams;
 
 /// The code in the repository's `README.md`.
 #[cfg(doctest)]

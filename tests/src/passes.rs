@@ -10,6 +10,9 @@ use emberlm_core::scratch::{Batch, Scratch, ScratchSize};
 use emberlm_core::session::{ForwardError, Progress, Session};
 use emberlm_core::sink::{Dense, LogitError, LogitSink};
 use emberlm_core::source::{Aligned, Copying, Mapped, ReadError, Source};
+use emberlm_core::team::Team;
+
+use crate::teams::{Backwards, TwoThreads, two_cores};
 
 /// Where the keys and values are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,19 @@ pub enum Weights {
     Through1024,
 }
 
+/// Who shares the work of a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workers {
+    /// Nobody.
+    Solo,
+    /// One worker that does so many ranges, the last first.
+    Backwards(usize),
+    /// Two threads.
+    TwoThreads,
+    /// Two threads that meet as two cores of a chip do.
+    TwoCores,
+}
+
 /// A way of taking a window of tokens through a model. The logits depend on no more of it than the KV cache's type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Way {
@@ -46,6 +62,10 @@ pub struct Way {
     pub tokens_a_call: usize,
     /// Positions that go through a layer together, at least 1.
     pub batch: usize,
+    /// Rows of a matrix that are multiplied before their outputs are used.
+    pub rows: usize,
+    /// Who shares the work.
+    pub workers: Workers,
     /// What a step may do; `None` leaves the stepping to the session.
     pub step: Option<usize>,
 }
@@ -58,6 +78,8 @@ impl Way {
         memory: Memory::Whole,
         tokens_a_call: usize::MAX,
         batch: 16,
+        rows: Batch::ROWS,
+        workers: Workers::Solo,
         step: None,
     };
 }
@@ -151,12 +173,26 @@ pub fn through<S: Source, K: Kernel>(
         Memory::OneLayer => KvCache::one_layer(way.kv_type, &config, n_ctx, pieces.remove(0)),
         Memory::PerLayer => KvCache::per_layer(way.kv_type, &config, n_ctx, &mut pieces),
     };
-    let size = Batch { window: tokens_a_call.max(way.batch), batch: way.batch };
+    let size = Batch { window: tokens_a_call.max(way.batch), rows: way.rows, ..Batch::of(way.batch) };
     let need = ScratchSize::new(&config, size);
     let (mut floats, mut words) = (vec![f32::NAN; need.floats], vec![u32::MAX; need.words]);
     let scratch = Scratch::new(&config, size, &mut floats, &mut words).expect("as much as asked for");
-    let mut session = Session::new(model, kernel, kv.expect("as much as asked for"), scratch).expect("parts that fit");
+    let session = Session::new(model, kernel, kv.expect("as much as asked for"), scratch).expect("parts that fit");
+    match way.workers {
+        Workers::Solo => by_calls(session, tokens_a_call, inputs, sinks, way),
+        Workers::Backwards(n) => by_calls(session.with_team(Backwards(n)), tokens_a_call, inputs, sinks, way),
+        Workers::TwoThreads => by_calls(session.with_team(TwoThreads), tokens_a_call, inputs, sinks, way),
+        Workers::TwoCores => two_cores(|cores| by_calls(session.with_team(cores), tokens_a_call, inputs, sinks, way)),
+    }
+}
 
+fn by_calls<S: Source, K: Kernel, T: Team>(
+    mut session: Session<'_, S, K, T>,
+    tokens_a_call: usize,
+    inputs: &[TokenId],
+    sinks: &mut [impl LogitSink],
+    way: Way,
+) -> Result<(), PassError> {
     for (tokens, sinks) in inputs.chunks(tokens_a_call.max(1)).zip(sinks.chunks_mut(tokens_a_call.max(1))) {
         match way.step {
             None => session.forward(tokens)?,

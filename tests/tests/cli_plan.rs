@@ -102,9 +102,10 @@ fn buffers_are_core_s_own_sizes() {
     let checkpoint = emberlm::checkpoint::Checkpoint::open(&bundled(), &Default::default()).unwrap();
     let config = checkpoint.config();
     for kv_type in KvType::ALL {
-        for (order, batch, layers) in
-            [("layer-major", Batch { window: 50, batch: 3 }, 1), ("token-major", Batch::of(3), config.n_layer as usize)]
-        {
+        for (order, batch, layers) in [
+            ("layer-major", Batch { window: 50, ..Batch::of(3) }, 1),
+            ("token-major", Batch::of(3), config.n_layer as usize),
+        ] {
             let args = ["--kv", kv_type.name(), "--n-ctx", "50", "--batch", "3", "--order", order];
             let plan =
                 run("plan", 0, &[["plan", text(&bundled()), "--board", "mps2-an386"].as_slice(), &args].concat());

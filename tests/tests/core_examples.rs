@@ -77,7 +77,7 @@ fn the_memory_that_is_printed_is_what_it_takes() {
     let config = *model.config();
     let n_ctx = config.n_ctx as usize;
     let mut lines = console.lines();
-    for (order, window) in [("layer by layer", n_ctx), ("batch by batch", memory::TOGETHER)] {
+    for (order, window) in [("layer-major", n_ctx), ("token-major", memory::TOGETHER)] {
         for kv_type in KvType::ALL {
             let line = lines.next().unwrap();
             let figures = line.strip_prefix(&format!("{order}, {} kv cache: ", kv_type.name())).expect(line);
@@ -86,13 +86,13 @@ fn the_memory_that_is_printed_is_what_it_takes() {
             assert_eq!(kv + scratch + sinks + tokens, all);
             let mut words = vec![0; kv / 4];
             let cache = |words: &mut [u32]| match order {
-                "layer by layer" => KvCache::one_layer(kv_type, &config, n_ctx, words).map(|_| ()),
+                "layer-major" => KvCache::one_layer(kv_type, &config, n_ctx, words).map(|_| ()),
                 _ => KvCache::whole(kv_type, &config, n_ctx, words).map(|_| ()),
             };
             cache(&mut words).unwrap();
             let less = cache(&mut words[1..]).unwrap_err();
             assert_eq!(less.need, less.have + 1);
-            let batch = Batch { window, batch: memory::TOGETHER };
+            let batch = Batch { window, ..Batch::of(memory::TOGETHER) };
             let size = ScratchSize::new(&config, batch);
             let (mut floats, mut words) = (vec![0.0; size.floats], vec![0; size.words]);
             assert_eq!(4 * (floats.len() + words.len()), scratch);

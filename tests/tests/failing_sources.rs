@@ -84,7 +84,7 @@ struct Order {
 
 impl Order {
     const fn size(self) -> Batch {
-        Batch { window: self.tokens_a_call, batch: self.batch }
+        Batch { window: self.tokens_a_call, ..Batch::of(self.batch) }
     }
 }
 

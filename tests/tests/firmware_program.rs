@@ -7,12 +7,13 @@ use emberlm_core::kernel::Portable;
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::loss::CrossEntropy;
 use emberlm_core::model::Model;
+use emberlm_core::planner::{Need, Order, Run};
 use emberlm_core::scratch::{Batch, ScratchSize};
 use emberlm_core::source::{Aligned, Mapped, Nor};
 use emberlm_core::window::Convention;
 use emberlm_firmware::{
-    BATCH, Board, Buffers, Need, Order, Partitions, SimulatedNor, StaticBuffers, TINY, score, self_test,
-    self_test_copied, static_buffers, steps_copied,
+    BATCH, Board, Buffers, Partitions, SimulatedNor, StaticBuffers, TINY, score, self_test, self_test_copied,
+    static_buffers, steps_copied,
 };
 use emberlm_request::{Header, encode, encoded_len};
 use emberlm_tests::aligned::AlignedBytes;
@@ -80,7 +81,7 @@ fn enough(blob: &[u8], kv_type: KvType) -> Lengths {
     let model = Model::open(Mapped::new(blob).unwrap()).unwrap();
     let config = model.config();
     let kv = kv_type.layer_words(config, N_CTX);
-    let fixed = ScratchSize::new(config, Batch { window: N_CTX, batch: N_CTX.min(BATCH) });
+    let fixed = ScratchSize::new(config, Batch { window: N_CTX, ..Batch::of(N_CTX.min(BATCH)) });
     let heap = ScratchSize::new(config, Batch::of(N_CTX.min(BATCH)));
     let sinks = size_of::<CrossEntropy>() * N_CTX.min(BATCH);
     let heap_bytes = 4 * kv * config.n_layer as usize + heap.bytes() + 4 * (N_CTX + 1) + sinks;
@@ -215,8 +216,8 @@ fn the_self_test_alone_passes() {
 #[test]
 fn a_model_behind_a_flash_passes_the_self_test_and_gives_the_same_bits_in_steps() {
     const N: usize = TINY.n_ctx as usize;
-    const NEED: Need =
-        Need::new(&TINY, N, F32, Order::LayerMajor, 4).or(Need::new(&TINY, N, KvType::I8, Order::TokenMajor, 1));
+    const NEED: Need = Need::new(&TINY, Run { batch: 4, ..Run::new(Order::LayerMajor, F32, N) })
+        .or(Need::new(&TINY, Run::new(Order::TokenMajor, KvType::I8, N)));
     static BUFFERS: static_buffers!(NEED) = StaticBuffers::new();
     let mut buffers = BUFFERS.take().unwrap();
     assert!(BUFFERS.take().is_none());

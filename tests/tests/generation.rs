@@ -1,6 +1,6 @@
 //! Core's generation: what becomes of a full context, and that only blob, text and seed decide.
 
-use emberlm::engine::Memory;
+use emberlm::engine::{Memory, run};
 use emberlm_core::config::TokenId;
 use emberlm_core::format::Format;
 use emberlm_core::generate::{GenerateError, Generation, WhenFull};
@@ -8,6 +8,7 @@ use emberlm_core::kernel::Portable;
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::loss::CrossEntropy;
 use emberlm_core::model::Model;
+use emberlm_core::planner::Order;
 use emberlm_core::sample::{Drawn, Sampler, Settings};
 use emberlm_core::session::ForwardError;
 use emberlm_core::sink::ArgMax;
@@ -35,7 +36,7 @@ impl Tiny {
     }
 
     fn memory(&self, n_ctx: usize, batch: usize) -> Memory {
-        Memory::token_major(self.model().config(), KvType::F32, n_ctx, batch).unwrap()
+        Memory::new(self.model().config(), run(Order::TokenMajor, KvType::F32, n_ctx, batch)).unwrap()
     }
 
     /// Up to `n` tokens that follow `prompt`; `check` sees the context that each came from.

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use emberlm::engine::Memory;
+use emberlm::engine::{Memory, run};
 use emberlm::text::tokenizer::{SectionParts, section};
 use emberlm_core::kernel::Portable;
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::model::Model;
+use emberlm_core::planner::Order;
 use emberlm_core::source::{Aligned, Copying, Mapped};
 use emberlm_tests::aligned::AlignedBytes;
 use emberlm_tests::blob_writer::{write_checksums, write_for};
@@ -30,7 +31,7 @@ fn by_core(blob: &[u8]) -> u32 {
     let mut buffer = Aligned([0; 256]);
     let mut copied = Model::open(Copying::new(blob, &mut buffer.0).unwrap()).unwrap();
     assert_eq!(copied.crc32(), Ok(crc32));
-    let mut memory = Memory::token_major(model.config(), KvType::F32, 1, 1).unwrap();
+    let mut memory = Memory::new(model.config(), run(Order::TokenMajor, KvType::F32, 1, 1)).unwrap();
     assert_eq!(memory.session(model, Portable).model_crc32(), Ok(crc32));
     crc32
 }

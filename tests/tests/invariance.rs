@@ -1,15 +1,22 @@
 //! One model, one window of tokens and one type of KV cache have one set of bits: whatever the source, the cache's
-//! memory, the number of tokens a call and a batch, the step size and the kernel.
+//! memory, the number of tokens a call and a batch, of rows a block and of workers, the step size and the kernel.
 
 use emberlm::engine::kernel::HostKernel;
+use emberlm::engine::{self, HostTeam, run};
 use emberlm_core::config::TokenId;
 use emberlm_core::kernel::{Kernel, Portable};
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::loss::CrossEntropy;
+use emberlm_core::model::Model;
+use emberlm_core::planner::Order;
+use emberlm_core::score::score_window;
+use emberlm_core::scratch::Batch;
 use emberlm_core::sink::Dense;
+use emberlm_core::source::Mapped;
+use emberlm_core::team::Team;
 use emberlm_tests::blob_writer;
 use emberlm_tests::models::Spec;
-use emberlm_tests::passes::{self, Memory, Way, Weights};
+use emberlm_tests::passes::{self, Memory, Way, Weights, Workers};
 use emberlm_tests::quantised::{Activations, Storage};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -102,6 +109,54 @@ fn every_step_size() {
     });
 }
 
+#[test]
+fn every_number_of_rows_and_of_workers() {
+    let specs = [Spec::SMALL, Spec::RAGGED, Spec::LONG_ROWS, Spec::LONG_CONTEXT];
+    let workers = [Workers::Solo, Workers::TwoThreads, Workers::TwoCores]
+        .into_iter()
+        .chain([2, 3, 5, 16].map(Workers::Backwards));
+    (0..specs.len()).into_par_iter().zip(&specs).for_each(|(i, spec)| {
+        let tokens = full_window(spec, 8);
+        for (storage, activations, kv_type) in stored().skip(i).step_by(specs.len()) {
+            let blob = blob_writer::write_for(&spec.model(8), storage, activations, &[]);
+            let expected = bits(&blob, Portable, &tokens, Way { kv_type, ..TOKEN_BY_TOKEN });
+            for workers in workers.clone() {
+                for (rows, batch) in [(1, 3), (7, 1), (8, 16), (Batch::ROWS, 7), (usize::MAX, 2)] {
+                    for weights in [Weights::Mapped, Weights::Through1024] {
+                        let way = Way { weights, kv_type, batch, rows, workers, ..Way::PLAIN };
+                        assert!(
+                            same_bits(&blob, &tokens, way, &expected),
+                            "{way:?} of {storage:?}, {activations:?}, {spec:?}"
+                        );
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// Whether threads of the pool give the bits of one, for a model wide enough to be worth their while.
+#[test]
+fn the_host_s_threads() {
+    let spec = Spec { n_embd: 256, n_head: 4, n_ff: 1024, n_vocab: 997, ..Spec::SMALL };
+    let tokens = full_window(&spec, 3);
+    let blob = blob_writer::write_for(&spec.model(3), Storage::Q4, Activations::I16, &[]);
+    let model = || Model::open(Mapped::new(&blob).unwrap()).unwrap();
+    let config = *model().config();
+    let bits = |most: usize| {
+        let team = HostTeam::new(most);
+        let divided = team.ranges(tokens.len() * 256 * 1024);
+        assert_eq!(divided > 1, most > 1, "{divided} ranges by {most}");
+        let mut memory = engine::Memory::new(&config, run(Order::LayerMajor, KvType::I8, tokens.len(), 64)).unwrap();
+        let mut session = memory.session(model(), HostKernel::detect()).with_team(team);
+        let (mut sinks, mut nlls) = (vec![CrossEntropy::new(0); 64], Vec::new());
+        score_window(&mut session, &tokens, 0, &mut sinks, |nll| nlls.push(nll.to_bits())).unwrap();
+        nlls
+    };
+    let expected = bits(1);
+    assert!([2, 3, 16].iter().all(|&most| bits(most) == expected));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
@@ -117,11 +172,13 @@ proptest! {
         memory in select(MEMORIES.to_vec()),
         tokens_a_call in 1..20_usize,
         batch in 1..18_usize,
+        rows in prop_oneof![1..40_usize, Just(Batch::ROWS), Just(usize::MAX)],
+        workers in prop_oneof![Just(Workers::Solo), Just(Workers::TwoThreads), Just(Workers::TwoCores), (1..9_usize).prop_map(Workers::Backwards)],
         step in prop_oneof![Just(None), (1..100_usize).prop_map(Some)],
     ) {
         let tokens = spec.tokens(n_inputs.min(spec.n_ctx) + 1, seed);
         let blob = blob_writer::write_for(&spec.model(seed), storage, activations, &[]);
-        let way = Way { weights, kv_type, memory, tokens_a_call, batch, step };
+        let way = Way { weights, kv_type, memory, tokens_a_call, batch, rows, workers, step };
         let expected = bits(&blob, Portable, &tokens, Way { kv_type, ..TOKEN_BY_TOKEN });
         prop_assert!(same_bits(&blob, &tokens, way, &expected));
     }

@@ -48,7 +48,7 @@ proptest! {
         let all = passes::nll(&blob, Portable, &tokens, Way::PLAIN).unwrap();
         let expected: Vec<u32> = all.iter().skip(first_scored).map(|nll| nll.to_bits()).collect();
 
-        let size = Batch { window: window.max(batch), batch };
+        let size = Batch { window: window.max(batch), ..Batch::of(batch) };
         let mut sinks = vec![CrossEntropy::new(0); n_sinks];
         with_session(&blob, n_inputs, size, |session| {
             // The second time the session holds a window already.

@@ -4,11 +4,10 @@ use super::inputs::{F32Inputs, Inputs};
 use super::rows::Rows;
 use crate::format::Packing;
 
-/// A product of f32 activations: row `r`, position `t` goes to `out[t * out_stride + r]`.
+/// A product of f32 activations.
 #[derive(Debug)]
 pub struct F32Matmul<'a> {
     out: &'a mut [f32],
-    out_stride: usize,
     inputs: F32Inputs<'a>,
     rows: Rows<'a>,
 }
@@ -16,10 +15,8 @@ pub struct F32Matmul<'a> {
 /// What an [`F32Matmul`] consists of.
 #[derive(Debug)]
 pub struct F32Parts<'a> {
-    /// `(positions - 1) * out_stride` outputs and one for each row, or more.
+    /// Where each output goes, `[positions][rows]`.
     pub out: &'a mut [f32],
-    /// From position to position.
-    pub out_stride: usize,
     /// The activations.
     pub inputs: F32Inputs<'a>,
     /// The weights, as many a row.
@@ -27,26 +24,25 @@ pub struct F32Parts<'a> {
 }
 
 impl<'a> F32Matmul<'a> {
-    /// `None` where rows have another length than positions, or outputs are missing.
+    /// `None` where rows have another length than positions, or `out` has not one element for each row and position.
     #[inline(always)]
-    pub fn new(out: &'a mut [f32], out_stride: usize, inputs: F32Inputs<'a>, rows: Rows<'a>) -> Option<Self> {
-        let fits = inputs.n_in() == rows.n_in() && holds(out, out_stride, inputs.n(), rows.n());
-        fits.then_some(Self { out, out_stride, inputs, rows })
+    pub fn new(out: &'a mut [f32], inputs: F32Inputs<'a>, rows: Rows<'a>) -> Option<Self> {
+        let fits = inputs.n_in() == rows.n_in() && holds(out, inputs.n(), rows.n());
+        fits.then_some(Self { out, inputs, rows })
     }
 
     /// Takes it apart.
     #[inline(always)]
     pub fn into_parts(self) -> F32Parts<'a> {
-        let Self { out, out_stride, inputs, rows } = self;
-        F32Parts { out, out_stride, inputs, rows }
+        let Self { out, inputs, rows } = self;
+        F32Parts { out, inputs, rows }
     }
 }
 
-/// A product of activations and weights that are integers: row `r`, position `t` goes to `out[t * out_stride + r]`.
+/// A product of activations and weights that are integers.
 #[derive(Debug)]
 pub struct Matmul<'a> {
     out: &'a mut [f32],
-    out_stride: usize,
     inputs: Inputs<'a>,
     rows: Rows<'a>,
     packing: Packing,
@@ -55,10 +51,8 @@ pub struct Matmul<'a> {
 /// What a [`Matmul`] consists of.
 #[derive(Debug)]
 pub struct Parts<'a> {
-    /// `(positions - 1) * out_stride` outputs and one for each row, or more.
+    /// Where each output goes, `[positions][rows]`.
     pub out: &'a mut [f32],
-    /// From position to position.
-    pub out_stride: usize,
     /// The activations.
     pub inputs: Inputs<'a>,
     /// The weights, as many a row.
@@ -68,24 +62,25 @@ pub struct Parts<'a> {
 }
 
 impl<'a> Matmul<'a> {
-    /// `None` where weights are floats, rows have another length than positions, or outputs are missing.
+    /// `None` where weights are floats, rows have another length than positions, or `out` has not one element for each
+    /// row and position.
     #[inline(always)]
-    pub fn new(out: &'a mut [f32], out_stride: usize, inputs: Inputs<'a>, rows: Rows<'a>) -> Option<Self> {
+    pub fn new(out: &'a mut [f32], inputs: Inputs<'a>, rows: Rows<'a>) -> Option<Self> {
         let packing = rows.format().packing()?;
-        let fits = inputs.n_in() == rows.n_in() && holds(out, out_stride, inputs.scales().len(), rows.n());
-        fits.then_some(Self { out, out_stride, inputs, rows, packing })
+        let fits = inputs.n_in() == rows.n_in() && holds(out, inputs.scales().len(), rows.n());
+        fits.then_some(Self { out, inputs, rows, packing })
     }
 
     /// Takes it apart.
     #[inline(always)]
     pub fn into_parts(self) -> Parts<'a> {
-        let Self { out, out_stride, inputs, rows, packing } = self;
-        Parts { out, out_stride, inputs, rows, packing }
+        let Self { out, inputs, rows, packing } = self;
+        Parts { out, inputs, rows, packing }
     }
 
     /// How many outputs it has.
-    pub fn n_outputs(&self) -> usize {
-        self.inputs.scales().len() * self.rows.n()
+    pub const fn n_outputs(&self) -> usize {
+        self.out.len()
     }
 
     /// How the weights are stored.
@@ -94,11 +89,10 @@ impl<'a> Matmul<'a> {
     }
 }
 
-/// Whether there is a place for each output.
+/// Whether there is a place for each output, and none beside.
 #[inline(always)]
-fn holds(out: &[f32], out_stride: usize, n: usize, n_rows: usize) -> bool {
-    let end = n.checked_sub(1).map(|last| last.checked_mul(out_stride).and_then(|start| start.checked_add(n_rows)));
-    end.is_none_or(|end| end.is_some_and(|end| end <= out.len()))
+fn holds(out: &[f32], n: usize, n_rows: usize) -> bool {
+    n.checked_mul(n_rows) == Some(out.len())
 }
 
 #[cfg(test)]
@@ -150,24 +144,22 @@ mod tests {
         let inputs = Inputs::new(&words[..2 * input_words(64)], &scales, 64).unwrap();
         let floats = F32Inputs::new(&x, 64).unwrap();
         let mut out = [0.0; 16];
-        for (len, stride, fits) in
-            [(8, 4, true), (7, 4, false), (9, 5, true), (8, 5, false), (4, usize::MAX, false), (0, 0, false)]
-        {
-            assert_eq!(Matmul::new(&mut out[..len], stride, inputs, rows).is_some(), fits, "{len} {stride}");
-            assert_eq!(F32Matmul::new(&mut out[..len], stride, floats, rows).is_some(), fits, "{len} {stride}");
+        for len in 0..out.len() {
+            assert_eq!(Matmul::new(&mut out[..len], inputs, rows).is_some(), len == 8, "{len}");
+            assert_eq!(F32Matmul::new(&mut out[..len], floats, rows).is_some(), len == 8, "{len}");
         }
         let none = Inputs::new(&[], &[], 64).unwrap();
-        assert!(Matmul::new(&mut [], usize::MAX, none, rows).is_some());
+        assert!(Matmul::new(&mut [], none, rows).is_some());
     }
 
     #[test]
     fn lengths_agree_and_integers_meet_integers() {
         let (bytes, words) = (Bytes([0; 280]), [0; 72]);
-        let mut out = [0.0; 16];
+        let mut out = [0.0];
         let inputs = Inputs::new(&words[..input_words(64)], &[1.0], 64).unwrap();
         let other = Rows::new(Format::Q8, &bytes.0[..Format::Q8.row_stride(65)], 65).unwrap();
-        assert!(Matmul::new(&mut out, 1, inputs, other).is_none());
+        assert!(Matmul::new(&mut out, inputs, other).is_none());
         let floats = Rows::new(Format::F32, &bytes.0[..256], 64).unwrap();
-        assert!(Matmul::new(&mut out, 1, inputs, floats).is_none());
+        assert!(Matmul::new(&mut out, inputs, floats).is_none());
     }
 }

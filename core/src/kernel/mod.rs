@@ -46,7 +46,7 @@ use crate::ops::lanes::Lanes;
 /// not compile.
 ///
 /// `kernel::conformance`, behind the feature of that name, checks an implementation.
-pub trait Kernel {
+pub trait Kernel: Sync {
     /// Elementwise operations, and the products of attention's heads.
     type Lanes: Lanes;
 

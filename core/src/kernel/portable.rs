@@ -35,7 +35,7 @@ impl Kernel for Portable {
 
     #[inline(always)]
     fn matmul_f32(&self, matmul: F32Matmul<'_>) {
-        let F32Parts { out, out_stride, inputs, rows } = matmul.into_parts();
+        let F32Parts { out, inputs, rows } = matmul.into_parts();
         for (r, row) in rows.iter().enumerate() {
             for (t, x) in inputs.iter().enumerate() {
                 let mut stripes = [0.0; STRIPES];
@@ -46,7 +46,7 @@ impl Kernel for Portable {
                         accumulate_groups(&mut stripes, packing, x, row.row_scale, row.groups(packing));
                     }
                 }
-                put(out, t * out_stride + r, fold(stripes));
+                put(out, t * rows.n() + r, fold(stripes));
             }
         }
     }
@@ -100,9 +100,9 @@ pub(crate) fn accumulate_groups<'a>(
 /// Each row with each position, a group unpacked once for several of them.
 #[inline(always)]
 fn multiply<X: Position>(mut positions: impl Iterator<Item = X>, parts: Parts<'_>) {
-    let Parts { out, out_stride, inputs, rows, packing } = parts;
-    let n_in = rows.n_in();
-    for (out, scales) in out.chunks_mut((POSITIONS * out_stride).max(1)).zip(inputs.scales().chunks(POSITIONS)) {
+    let Parts { out, inputs, rows, packing } = parts;
+    let (n_in, n_rows) = (rows.n_in(), rows.n());
+    for (out, scales) in out.chunks_mut((POSITIONS * n_rows).max(1)).zip(inputs.scales().chunks(POSITIONS)) {
         let x: [Option<X>; POSITIONS] = core::array::from_fn(|i| scales.get(i).and_then(|_| positions.next()));
         for (r, row) in rows.iter().enumerate() {
             let row = PackedRow::new(row, packing, n_in);
@@ -116,7 +116,7 @@ fn multiply<X: Position>(mut positions: impl Iterator<Item = X>, parts: Parts<'_
             }
             for (i, (&sum, &scale)) in sums.iter().zip(scales).enumerate() {
                 let product = finish(sum, packing, n_in, row.row_scale, scale);
-                put(out, i * out_stride + r, product);
+                put(out, i * n_rows + r, product);
             }
         }
     }

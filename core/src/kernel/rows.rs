@@ -12,6 +12,7 @@ pub struct Rows<'a> {
     bytes: &'a [u8],
     n_in: usize,
     stride: usize,
+    n: usize,
 }
 
 impl<'a> Rows<'a> {
@@ -23,8 +24,9 @@ impl<'a> Rows<'a> {
             return None;
         }
         let stride = format.row_stride(n_in);
-        let whole = bytes.len().checked_rem(stride) == Some(0) && bytes.as_ptr().addr().is_multiple_of(4);
-        whole.then_some(Self { format, bytes, n_in, stride })
+        let n = bytes.len().checked_div(stride)?;
+        let whole = n * stride == bytes.len() && bytes.as_ptr().addr().is_multiple_of(4);
+        whole.then_some(Self { format, bytes, n_in, stride, n })
     }
 
     /// How each row is stored.
@@ -53,8 +55,8 @@ impl<'a> Rows<'a> {
 
     /// Rows.
     #[inline(always)]
-    pub fn n(self) -> usize {
-        self.bytes.len().checked_div(self.stride).unwrap_or_default()
+    pub const fn n(self) -> usize {
+        self.n
     }
 
     /// The rows' bytes, one row after another.

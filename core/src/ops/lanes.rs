@@ -4,7 +4,7 @@ use super::attention::{self, HeadRows};
 use super::vector::{self, Update};
 
 /// The operations that a core may have faster instructions for. Whoever implements them gives [`Plain`]'s bits.
-pub trait Lanes {
+pub trait Lanes: Sync {
     /// `sums[i]` becomes that of `keys[i] * query`, which an i32 holds; sums beyond the last key stay as they are. The
     /// query is `[2 * n]` words of two 16-bit integers, each key the first `n` words of a row, of four bytes.
     fn dots_i8(&self, sums: &mut [i32], query: &[u32], keys: HeadRows<'_>);

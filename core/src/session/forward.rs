@@ -1,7 +1,7 @@
 //! Tokens to hidden states: the transformer blocks, as a machine of bounded steps.
 
-use super::product::{Matrix, Product};
-use super::state::{Progress, Session};
+use super::product::{Matrix, Product, Tiles};
+use super::state::{ELEMENTWISE, Progress, Session};
 use super::weights::read_row;
 use crate::blob::slot::{LayerSlot, Slot};
 use crate::config::TokenId;
@@ -11,10 +11,11 @@ use crate::model::Tensor;
 use crate::ops::fixed::{add, multiply};
 use crate::ops::gelu::gelu;
 use crate::ops::lanes::Lanes;
+use crate::ops::quantize::i16_words;
 use crate::ops::vector::Update;
 use crate::part::{self, part, part_mut, rows_mut, split_mut};
-use crate::scratch::BLOCK_ROWS;
 use crate::source::{ReadError, Source};
+use crate::team::{PerRange, PerUnit, Ranges, Solo, Team};
 use core::ops::Range;
 
 /// The part of a forward pass under way.
@@ -40,8 +41,8 @@ pub enum Stage {
 
 /// A forward pass under way. Dropped before it is done, it has taken no position: see [`ForwardError`](super::ForwardError).
 #[derive(Debug)]
-pub struct Forward<'p, 'b, S, K> {
-    session: &'p mut Session<'b, S, K>,
+pub struct Forward<'p, 'b, S, K, T = Solo> {
+    session: &'p mut Session<'b, S, K, T>,
     tokens: &'p [TokenId],
     stage: Stage,
     layer: u32,
@@ -52,8 +53,8 @@ pub struct Forward<'p, 'b, S, K> {
     failed: Option<ReadError>,
 }
 
-impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
-    pub(super) const fn new(session: &'p mut Session<'b, S, K>, tokens: &'p [TokenId]) -> Self {
+impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
+    pub(super) const fn new(session: &'p mut Session<'b, S, K, T>, tokens: &'p [TokenId]) -> Self {
         Self { session, tokens, stage: Stage::Embed, layer: 0, first: 0, at: 0, failed: None }
     }
 
@@ -147,6 +148,7 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
     }
 
     /// Makes the inputs of a matrix's stage.
+    #[inline(never)]
     fn enter(&mut self) -> Result<(), ReadError> {
         let (n, first) = (self.n(), self.first);
         use LayerSlot::{
@@ -173,6 +175,7 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
         Ok(())
     }
 
+    #[inline(never)]
     fn embed(&mut self, positions: Range<usize>) -> Result<(), ReadError> {
         let session = &mut *self.session;
         let n_embd = session.scratch.n_embd;
@@ -188,67 +191,93 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
         Ok(())
     }
 
+    #[inline(never)] // What the stages take of the stack lies in one place.
     fn qkv(&mut self, rows: Range<usize>) -> Result<(), ReadError> {
         let matrix = self.matrix(LayerSlot::AttnQkvWeight, LayerSlot::AttnQkvBias)?;
         let config = *self.session.config();
         let (n_embd, n_head, head_dim) = (config.n_embd as usize, config.n_head as usize, config.head_dim());
         let query_scale = 1.0 / self.session.kernel.lanes().sqrt(head_dim as f32);
-        for block in blocks(rows, n_embd) {
-            self.product(matrix, block.clone())?;
+        let mut rows = rows;
+        while !rows.is_empty() {
+            let tiles = self.product(matrix, &mut rows, n_embd)?;
             let n = self.n();
             let session = &mut *self.session;
-            let outputs = session.scratch.block.chunks_exact(BLOCK_ROWS).map(|outputs| part(outputs, ..block.len()));
             let (queries, heads) = split_mut(session.scratch.hidden, n * n_embd);
-            if block.end <= n_embd {
-                for (queries, outputs) in rows_mut(queries, n_embd).zip(outputs) {
-                    let queries = part_mut(queries, block.clone()).iter_mut();
-                    queries.zip(outputs).for_each(|(query, out)| *query = multiply(*out, query_scale));
+            tiles.each::<T>(session.scratch.block, |rows, tile| {
+                let outputs = part::rows(tile, rows.len());
+                if rows.end <= n_embd {
+                    for (queries, outputs) in rows_mut(queries, n_embd).zip(outputs) {
+                        let queries = part_mut(queries, rows.clone()).iter_mut();
+                        queries.zip(outputs).for_each(|(query, out)| *query = multiply(*out, query_scale));
+                    }
+                    return;
                 }
-                continue;
-            }
-            let kv_part = if block.end <= 2 * n_embd { Part::Keys } else { Part::Values };
-            let heads = rows_mut(heads, head_dim).take(n);
-            let mut layer = session.kv.layer(self.layer as usize);
-            for (position, (x, outputs)) in (session.n_past + self.first..).zip(heads.zip(outputs)) {
-                // A head that a block begins or ends in waits in `x` until it is whole.
-                for rows in blocks(block.clone(), head_dim) {
-                    let (head, at) = (rows.start / head_dim.max(1), rows.start % head_dim.max(1));
-                    let outputs = part(outputs, rows.start - block.start..rows.end - block.start);
-                    part_mut(x, at..).iter_mut().zip(outputs).for_each(|(x, &out)| *x = out);
-                    if at + rows.len() == head_dim {
-                        layer.write(kv_part, position, head % n_head.max(1), x);
+                let kv_part = if rows.end <= 2 * n_embd { Part::Keys } else { Part::Values };
+                let heads = rows_mut(heads, head_dim).take(n);
+                let mut layer = session.kv.layer(self.layer as usize);
+                for (position, (x, outputs)) in (session.n_past + self.first..).zip(heads.zip(outputs)) {
+                    // A head that a tile begins or ends in waits in `x` until it is whole.
+                    let (mut head, mut at) = (rows.start / head_dim.max(1), rows.start % head_dim.max(1));
+                    let mut outputs = outputs;
+                    while !outputs.is_empty() {
+                        let (lanes, rest) = outputs.split_at(outputs.len().min(head_dim - at));
+                        part_mut(x, at..).iter_mut().zip(lanes).for_each(|(x, &out)| *x = out);
+                        if at + lanes.len() == head_dim {
+                            layer.write(kv_part, position, head % n_head.max(1), x);
+                        }
+                        (head, at, outputs) = (head + 1, 0, rest);
                     }
                 }
-            }
+            });
         }
         Ok(())
     }
 
     /// Attends heads of positions, counted head by head within a position.
+    #[inline(never)]
     fn attend(&mut self, units: Range<usize>) {
         let session = &mut *self.session;
         let config = session.model.config();
         let (n_head, head_dim) = (config.n_head as usize, config.head_dim());
         let scratch = &mut session.scratch;
         let layer = session.kv.layer(self.layer as usize);
+        let (lanes, n_past) = (session.kernel.lanes(), session.n_past + self.first);
         // Queries and outputs of positions lie one after another, and so do heads within a position.
-        let outputs = rows_mut(scratch.normed, head_dim).zip(part::rows(scratch.hidden, head_dim));
-        for (unit, (out, query)) in outputs.enumerate().take(units.end).skip(units.start) {
-            let seen = session.n_past + self.first + unit / n_head.max(1) + 1;
-            layer.attend(session.kernel.lanes(), out, query, unit % n_head.max(1), seen, scratch.inputs);
-        }
+        let lie = units.start * head_dim..units.end * head_dim;
+        let (out, queries) = (part_mut(scratch.normed, lie.clone()), part(scratch.hidden, lie));
+        let query_words = i16_words(head_dim);
+        let ranges = Ranges::new(&session.team, units.len(), 2 * head_dim * (n_past + 1))
+            .at_most(scratch.inputs.len() / query_words.max(1));
+        let out = (PerUnit(out, head_dim), PerRange(&mut *scratch.inputs, query_words));
+        ranges.share(&session.team, out, |range, (PerUnit(out, _), PerRange(integers, _))| {
+            let queries = part::rows(part(queries, range.start * head_dim..), head_dim);
+            for (unit, (out, query)) in (units.start + range.start..).zip(rows_mut(out, head_dim).zip(queries)) {
+                let seen = n_past + unit / n_head.max(1) + 1;
+                layer.attend(lanes, out, query, unit % n_head.max(1), seen, integers);
+            }
+        });
     }
 
+    #[inline(never)]
     fn fc(&mut self, rows: Range<usize>) -> Result<(), ReadError> {
         let matrix = self.matrix(LayerSlot::FcWeight, LayerSlot::FcBias)?;
         let config = *self.session.config();
         let n_ff = config.n_ff as usize;
-        for block in blocks(rows, n_ff) {
-            self.product(matrix, block.clone())?;
-            let scratch = &mut self.session.scratch;
-            for (outputs, hidden) in scratch.block.chunks_exact(BLOCK_ROWS).zip(rows_mut(scratch.hidden, n_ff)) {
-                gelu(part_mut(hidden, block.clone()), outputs, config.gelu);
-            }
+        let mut rows = rows;
+        while !rows.is_empty() {
+            let tiles = self.product(matrix, &mut rows, n_ff)?;
+            let n = self.n();
+            let Session { team, scratch, .. } = &mut *self.session;
+            let (hidden, outputs) = (part_mut(scratch.hidden, ..n * n_ff), &*scratch.block);
+            let positions = Ranges::new(team, n, ELEMENTWISE * tiles.n_rows());
+            positions.share(team, PerUnit(hidden, n_ff), |positions, PerUnit(hidden, _)| {
+                tiles.each::<T>(outputs, |rows, tile| {
+                    let outputs = part::rows(tile, rows.len()).skip(positions.start);
+                    for (outputs, hidden) in outputs.zip(rows_mut(hidden, n_ff)) {
+                        gelu(part_mut(hidden, rows.clone()), outputs, config.gelu);
+                    }
+                });
+            });
         }
         Ok(())
     }
@@ -257,14 +286,16 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
     fn add_projection(&mut self, rows: Range<usize>, weight: LayerSlot, bias: LayerSlot) -> Result<(), ReadError> {
         let matrix = self.matrix(weight, bias)?;
         let n_embd = self.session.scratch.n_embd;
-        for block in blocks(rows, n_embd) {
-            self.product(matrix, block.clone())?;
-            let n = self.n();
+        let mut rows = rows;
+        while !rows.is_empty() {
+            let tiles = self.product(matrix, &mut rows, n_embd)?;
             let scratch = &mut self.session.scratch;
-            let residual = rows_mut(part_mut(scratch.residual, self.first * n_embd..), n_embd);
-            for (residual, outputs) in residual.zip(scratch.block.chunks_exact(BLOCK_ROWS)).take(n) {
-                part_mut(residual, block.clone()).iter_mut().zip(outputs).for_each(|(x, &out)| *x = add(*x, out));
-            }
+            let residual = part_mut(scratch.residual, self.first * n_embd..);
+            tiles.each::<T>(scratch.block, |rows, tile| {
+                for (residual, outputs) in rows_mut(residual, n_embd).zip(part::rows(tile, rows.len())) {
+                    part_mut(residual, rows.clone()).iter_mut().zip(outputs).for_each(|(x, &out)| *x = add(*x, out));
+                }
+            });
         }
         Ok(())
     }
@@ -276,25 +307,23 @@ impl<'p, 'b, S: Source, K: Kernel> Forward<'p, 'b, S, K> {
         Ok((Matrix::find(model, weight)?, model.tensor(bias)?))
     }
 
-    /// Multiplies a block of rows: outputs `[n][BLOCK_ROWS]` in the scratch memory's block.
-    fn product(&mut self, (matrix, bias): (Matrix, Option<Tensor>), rows: Range<usize>) -> Result<(), ReadError> {
+    /// Takes the next block off `rows`, which crosses no multiple of `section`, and multiplies it into the scratch memory's
+    /// block.
+    fn product(
+        &mut self,
+        (matrix, bias): (Matrix, Option<Tensor>),
+        rows: &mut Range<usize>,
+        section: usize,
+    ) -> Result<Tiles, ReadError> {
         let n = self.n();
         let session = &mut *self.session;
         let scratch = &mut session.scratch;
+        let most = matrix.rows_at_once(session.model.source(), scratch.size.rows);
+        let start = rows.start;
+        rows.start = rows.end.min(start + most.min(section - start % section.max(1)));
         let floats = if self.stage == Stage::MlpProj { &*scratch.hidden } else { &*scratch.normed };
         let product = Product::new(matrix, bias, floats, (scratch.inputs, scratch.scales), n);
-        let out = part_mut(scratch.block, ..n * BLOCK_ROWS);
-        product.rows(out, session.model.source(), &session.kernel, &mut scratch.partial, rows)
+        let by = (&session.kernel, &session.team);
+        product.rows(scratch.block, session.model.source(), by, &mut scratch.partial, start..rows.start)
     }
-}
-
-/// Cuts `rows` into blocks of at most [`BLOCK_ROWS`], none of which crosses a multiple of `section`.
-fn blocks(rows: Range<usize>, section: usize) -> impl Iterator<Item = Range<usize>> {
-    let mut start = rows.start;
-    core::iter::from_fn(move || {
-        let end = rows.end.min(start + BLOCK_ROWS).min((start / section.max(1) + 1) * section);
-        let block = start..end;
-        start = end;
-        (!block.is_empty()).then_some(block)
-    })
 }

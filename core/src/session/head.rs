@@ -5,15 +5,15 @@ use super::state::{Progress, Session};
 use crate::blob::slot::Slot;
 use crate::config::TokenId;
 use crate::kernel::Kernel;
-use crate::part::{part, part_mut};
-use crate::scratch::BLOCK_ROWS;
+use crate::part::{part, rows};
 use crate::sink::LogitSink;
 use crate::source::{ReadError, Source};
+use crate::team::{Solo, Team};
 
 /// A walk over the output head under way.
 #[derive(Debug)]
-pub struct Head<'p, 'b, S, K, L> {
-    session: &'p mut Session<'b, S, K>,
+pub struct Head<'p, 'b, S, K, L, T = Solo> {
+    session: &'p mut Session<'b, S, K, T>,
     /// The first position, within the last forward call.
     first: usize,
     /// One a position.
@@ -23,8 +23,8 @@ pub struct Head<'p, 'b, S, K, L> {
     failed: Option<ReadError>,
 }
 
-impl<'p, 'b, S: Source, K: Kernel, L: LogitSink> Head<'p, 'b, S, K, L> {
-    pub(super) const fn new(session: &'p mut Session<'b, S, K>, first: usize, sinks: &'p mut [L]) -> Self {
+impl<'p, 'b, S: Source, K: Kernel, L: LogitSink, T: Team> Head<'p, 'b, S, K, L, T> {
+    pub(super) const fn new(session: &'p mut Session<'b, S, K, T>, first: usize, sinks: &'p mut [L]) -> Self {
         Self { session, first, sinks, at: 0, failed: None }
     }
 
@@ -56,16 +56,19 @@ impl<'p, 'b, S: Source, K: Kernel, L: LogitSink> Head<'p, 'b, S, K, L> {
         }
         let bias = session.model.tensor(Slot::LmHeadBias)?;
         let end = n_vocab.min(self.at.saturating_add(max.max(1)));
+        let block = matrix.rows_at_once(session.model.source(), session.scratch.size.rows);
         while self.at < end {
-            let rows = self.at..end.min(self.at + BLOCK_ROWS);
+            let block = self.at..end.min(self.at + block);
+            self.at = block.end;
             let scratch = &mut session.scratch;
             let product = Product::new(matrix, bias, scratch.normed, (scratch.inputs, scratch.scales), n);
-            let out = part_mut(scratch.block, ..n * BLOCK_ROWS);
-            product.rows(out, session.model.source(), &session.kernel, &mut scratch.partial, rows.clone())?;
-            for (sink, logits) in self.sinks.iter_mut().zip(out.chunks_exact(BLOCK_ROWS)) {
-                sink.push(rows.start as TokenId, part(logits, ..rows.len()));
-            }
-            self.at = rows.end;
+            let by = (&session.kernel, &session.team);
+            let tiles = product.rows(scratch.block, session.model.source(), by, &mut scratch.partial, block)?;
+            tiles.each::<T>(scratch.block, |tokens, tile| {
+                for (sink, logits) in self.sinks.iter_mut().zip(rows(tile, tokens.len())) {
+                    sink.push(tokens.start as TokenId, logits);
+                }
+            });
         }
         Ok(if self.at == n_vocab { Progress::Done } else { Progress::More })
     }

@@ -8,8 +8,9 @@ use crate::config::TokenId;
 use crate::kernel::Kernel;
 use crate::sink::LogitSink;
 use crate::source::Source;
+use crate::team::Team;
 
-impl<'b, S: Source, K: Kernel> Session<'b, S, K> {
+impl<'b, S: Source, K: Kernel, T: Team> Session<'b, S, K, T> {
     /// Takes `tokens`, 1 to [`Batch::window`](crate::scratch::Batch::window) of them, after those already taken: layer by layer, in batches.
     ///
     /// # Errors
@@ -24,7 +25,7 @@ impl<'b, S: Source, K: Kernel> Session<'b, S, K> {
     ///
     /// # Errors
     /// See [`ForwardError`].
-    pub fn begin_forward<'p>(&'p mut self, tokens: &'p [TokenId]) -> Result<Forward<'p, 'b, S, K>, ForwardError> {
+    pub fn begin_forward<'p>(&'p mut self, tokens: &'p [TokenId]) -> Result<Forward<'p, 'b, S, K, T>, ForwardError> {
         let (need, have) = (self.n_past.saturating_add(tokens.len()), self.n_ctx());
         if tokens.is_empty() {
             return Err(ForwardError::Empty);
@@ -65,7 +66,7 @@ impl<'b, S: Source, K: Kernel> Session<'b, S, K> {
         &'p mut self,
         first: usize,
         sinks: &'p mut [L],
-    ) -> Result<Head<'p, 'b, S, K, L>, ForwardError> {
+    ) -> Result<Head<'p, 'b, S, K, L, T>, ForwardError> {
         let (need, have) = (first.saturating_add(sinks.len()), self.n_window);
         if sinks.is_empty() {
             return Err(ForwardError::Empty);

@@ -12,9 +12,10 @@ use crate::kernel::{
 use crate::model::{Model, Tensor};
 use crate::ops::reduce::{STRIPES, fold};
 use crate::ops::vector::Update;
-use crate::part::{part, part_mut};
-use crate::scratch::{BLOCK_ROWS, Partial};
+use crate::part::{part, part_mut, rows_mut};
+use crate::scratch::Partial;
 use crate::source::{ReadError, Source};
+use crate::team::{PerUnit, Ranges, Solo, Team};
 use core::ops::Range;
 
 /// A matrix, and what its inputs are rounded to.
@@ -29,6 +30,13 @@ impl Matrix {
     pub(super) fn find<S: Source>(model: &mut Model<S>, slot: Slot) -> Result<Self, ReadError> {
         let tensor = model.required(slot)?;
         Ok(Self { tensor, rounding: rounding(model.activations(), slot, &tensor) })
+    }
+
+    /// Rows that a product takes at once where there is room for outputs of `most`: no more than the source gives.
+    #[inline(always)]
+    pub(super) fn rows_at_once(&self, source: &impl Source, most: usize) -> usize {
+        let given = source.max_read() / self.tensor.stride.max(1);
+        if given == 0 { most } else { most.min(given) }
     }
 
     /// Rounds the inputs `[n][n_in]` of a product into `words` and `scales`, as `kernel` wants them where it will see
@@ -76,6 +84,32 @@ fn rounding(activations: Activations, slot: Slot, matrix: &Tensor) -> Activation
     }
 }
 
+/// How a block's outputs lie: `[range of rows][position][row]`, a range for each worker.
+#[derive(Clone, Copy)]
+pub(super) struct Tiles {
+    ranges: Ranges,
+    /// Positions.
+    n: usize,
+    /// The first row.
+    first: usize,
+}
+
+impl Tiles {
+    /// Rows of the block.
+    pub(super) const fn n_rows(self) -> usize {
+        self.ranges.len()
+    }
+
+    /// Hands `each` every range's rows, and their outputs `[position][row]` in the block `out`.
+    #[inline(always)]
+    pub(super) fn each<T: Team>(self, out: &[f32], mut each: impl FnMut(Range<usize>, &[f32])) {
+        self.ranges.each::<T>(|range| {
+            let outputs = part(out, self.n * range.start..self.n * range.end);
+            each(self.first + range.start..self.first + range.end, outputs);
+        });
+    }
+}
+
 /// A matrix with what it is multiplied by and added to.
 pub(super) struct Product<'a> {
     matrix: Tensor,
@@ -118,46 +152,67 @@ impl<'a> Product<'a> {
         Inputs::new(self.words, self.scales, self.matrix.cols)
     }
 
-    /// Computes rows `rows`, at most [`BLOCK_ROWS`], bias added: row `rows.start + i` of position `t` goes to
-    /// `out[t * BLOCK_ROWS + i]`.
-    pub(super) fn rows<S: Source, K: Kernel>(
+    /// Computes rows `rows`, no more than [`Matrix::rows_at_once`] says, bias added, into the first `n * rows.len()`
+    /// elements of `out`.
+    pub(super) fn rows<S: Source, K: Kernel, T: Team>(
         &self,
         out: &mut [f32],
         source: &mut S,
-        kernel: &K,
+        (kernel, team): (&K, &T),
         partial: &mut Partial<'_>,
         rows: Range<usize>,
-    ) -> Result<(), ReadError> {
+    ) -> Result<Tiles, ReadError> {
         let Tensor { format, offset, stride, cols: n_in, .. } = self.matrix;
-        if !comes_whole(&self.matrix, source) {
-            for row in rows.clone() {
-                self.long_row(part_mut(out, row - rows.start..), source, partial, row)?;
-            }
-        } else {
-            for run in pieces(rows.len(), source.max_read() / stride.max(1), 1) {
-                let bytes = source.read(offset + (rows.start + run.start) * stride, run.len() * stride)?;
-                let (out, rows) = (part_mut(out, run.start..), Rows::new(format, bytes, n_in));
+        let n = self.scales.len();
+        let out = part_mut(out, ..n * rows.len());
+        let ranges = if comes_whole(&self.matrix, source) {
+            let bytes = source.read(offset + rows.start * stride, rows.len() * stride)?;
+            let ranges = Ranges::new(team, rows.len(), n.saturating_mul(n_in));
+            ranges.share(team, PerUnit(&mut *out, n), |range, PerUnit(out, _)| {
+                let bytes = part(bytes, range.start * stride..range.end * stride);
+                let rows = Rows::new(format, bytes, n_in);
                 if rows.and_then(|rows| self.multiply(kernel, out, rows)).is_none() {
                     out.fill(f32::NAN);
                 }
+            });
+            ranges
+        } else {
+            for (i, row) in rows.clone().enumerate() {
+                let out = out.iter_mut().skip(i).step_by(rows.len().max(1));
+                self.long_row(out, source, partial, row)?;
             }
-        }
-        let Some(bias) = &self.bias else { return Ok(()) };
-        read_vector(source, bias, rows, |range, bias| {
-            for out in out.chunks_exact_mut(BLOCK_ROWS) {
-                bias.update(kernel.lanes(), part_mut(out, range.clone()), Update::Add);
-            }
-        })
+            Ranges::new(&Solo, rows.len(), 0)
+        };
+        let tiles = Tiles { ranges, n, first: rows.start };
+        let Some(bias) = &self.bias else { return Ok(tiles) };
+        read_vector(source, bias, rows.clone(), |read, bias| {
+            ranges.each::<T>(|range| {
+                let tile = part_mut(out, n * range.start..n * range.end);
+                let met = range.start.max(read.start)..range.end.min(read.end);
+                if met.is_empty() {
+                    return;
+                }
+                let bias = bias.part(met.start - read.start..met.end - read.start);
+                for out in rows_mut(tile, range.len()) {
+                    bias.update(
+                        kernel.lanes(),
+                        part_mut(out, met.start - range.start..met.end - range.start),
+                        Update::Add,
+                    );
+                }
+            });
+        })?;
+        Ok(tiles)
     }
 
     /// Multiplies whole rows, `None` where the parts do not fit.
     #[inline(always)]
     fn multiply(&self, kernel: &impl Kernel, out: &mut [f32], rows: Rows<'_>) -> Option<()> {
         if FLOATS && self.rounding == Activations::F32 {
-            kernel.matmul_f32(F32Matmul::new(out, BLOCK_ROWS, self.floats()?, rows)?);
+            kernel.matmul_f32(F32Matmul::new(out, self.floats()?, rows)?);
             return Some(());
         }
-        let matmul = Matmul::new(out, BLOCK_ROWS, self.integers()?, rows)?;
+        let matmul = Matmul::new(out, self.integers()?, rows)?;
         match self.rounding {
             Activations::I8 if I8_ACTIVATIONS => kernel.matmul_i8(matmul),
             _ => kernel.matmul_i16(matmul),
@@ -165,15 +220,14 @@ impl<'a> Product<'a> {
         Some(())
     }
 
-    /// One row, piece by piece: position `t` goes to `out[t * BLOCK_ROWS]`.
-    fn long_row<S: Source>(
+    /// One row, piece by piece, into an output for each position.
+    fn long_row<'o, S: Source>(
         &self,
-        out: &mut [f32],
+        out: impl Iterator<Item = &'o mut f32>,
         source: &mut S,
         partial: &mut Partial<'_>,
         row: usize,
     ) -> Result<(), ReadError> {
-        let out = out.iter_mut().step_by(BLOCK_ROWS);
         let Some(packing) = self.matrix.format.packing() else {
             let Some(inputs) = self.floats() else { return missing(out) };
             return self.long_row_of_floats(out, inputs, source, partial.stripes, row);

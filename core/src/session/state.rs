@@ -14,6 +14,10 @@ use crate::ops::vector::Update;
 use crate::part::{self, part, part_mut, rows_mut};
 use crate::scratch::{Batch, Scratch};
 use crate::source::{ReadError, Source};
+use crate::team::{PerUnit, Ranges, Solo, Team};
+
+/// What an elementwise operation takes, in multiplications of a product.
+pub(super) const ELEMENTWISE: usize = 16;
 
 /// Whether work is left after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +31,10 @@ pub enum Progress {
 
 /// A model at work.
 #[derive(Debug)]
-pub struct Session<'b, S, K> {
+pub struct Session<'b, S, K, T = Solo> {
     pub(super) model: Model<S>,
     pub(super) kernel: K,
+    pub(super) team: T,
     pub(super) kv: KvCache<'b>,
     pub(super) scratch: Scratch<'b>,
     pub(super) n_past: usize,
@@ -53,9 +58,19 @@ impl<'b, S: Source, K: Kernel> Session<'b, S, K> {
         if !kv.kv_type().is_built() {
             return Err(MemoryError::LeftOut(kv.kv_type()));
         }
-        Ok(Self { model, kernel, kv, scratch, n_past: 0, n_window: 0 })
+        Ok(Self { model, kernel, team: Solo, kv, scratch, n_past: 0, n_window: 0 })
     }
+}
 
+impl<'b, S, K, T> Session<'b, S, K, T> {
+    /// The same session, its passes shared among `team`.
+    pub fn with_team<U: Team>(self, team: U) -> Session<'b, S, K, U> {
+        let Self { model, kernel, kv, scratch, n_past, n_window, .. } = self;
+        Session { model, kernel, team, kv, scratch, n_past, n_window }
+    }
+}
+
+impl<S: Source, K: Kernel, T: Team> Session<'_, S, K, T> {
     /// The model's shape.
     pub const fn config(&self) -> &Config {
         self.model.config()
@@ -134,9 +149,15 @@ impl<'b, S: Source, K: Kernel> Session<'b, S, K> {
         let epsilon = self.model.config().layer_norm_epsilon;
         let normed = part_mut(self.scratch.normed, ..n * n_embd);
         let residual = part(self.scratch.residual, first * n_embd..);
-        for (normed, residual) in rows_mut(normed, n_embd).zip(part::rows(residual, n_embd)) {
-            layer_norm::normalize(self.kernel.lanes(), normed, residual, epsilon);
-        }
+        let lanes = self.kernel.lanes();
+        let positions = Ranges::new(&self.team, n, ELEMENTWISE * n_embd);
+        positions.share(&self.team, PerUnit(normed, n_embd), |positions, PerUnit(normed, _)| {
+            let residual = part(residual, positions.start * n_embd..);
+            for (normed, residual) in rows_mut(normed, n_embd).zip(part::rows(residual, n_embd)) {
+                layer_norm::normalize(lanes, normed, residual, epsilon);
+            }
+        });
+        let normed = part_mut(self.scratch.normed, ..n * n_embd);
         let weight = self.model.required(weight)?;
         read_vector(self.model.source(), &weight, 0..n_embd, |range, weights| {
             for normed in rows_mut(normed, n_embd) {

@@ -31,6 +31,15 @@ pub(super) enum Floats<'a> {
 }
 
 impl Floats<'_> {
+    /// A part of them.
+    #[inline(always)]
+    pub(super) fn part(self, range: Range<usize>) -> Self {
+        match self {
+            Self::F32(floats) => Self::F32(part(floats, range)),
+            Self::F16(halves) => Self::F16(part(halves, range)),
+        }
+    }
+
     /// Updates each element of `out` with the float in its place.
     #[inline(never)] // Its buffer would lie under the callers' products.
     pub(super) fn update(self, lanes: &impl Lanes, out: &mut [f32], update: Update) {

@@ -5,16 +5,16 @@ use emberlm_core::config::TokenId;
 use emberlm_core::generate::{GenerateError, Generation, WhenFull};
 use emberlm_core::kernel::Kernel;
 use emberlm_core::kv_cache::KvType;
+use emberlm_core::planner::{Need, Order, Run};
 use emberlm_core::sample::{Drawn, Sampler, Settings, SettingsError};
 use emberlm_core::session::Session;
 use emberlm_core::source::Mapped;
 use emberlm_core::tokenizer::{DecodeError, Decoder, EncodeError, Tokenizer};
 use emberlm_request::report::{Report, key};
 
-use crate::buffers::{Need, Order};
 use crate::input::{Line, read_line};
 use crate::report::print_end;
-use crate::run::Run;
+use crate::scoring::Scoring;
 use crate::self_test::tested_model;
 use crate::{Board, Buffers, Input, MAX_LINE, ProgramError};
 
@@ -58,16 +58,15 @@ fn run<B: Board + Input>(board: &mut B, model: &[u8], mut buffers: Buffers<'_>) 
     let tokenizer = model.tokenizer()?.ok_or(ProgramError::NoTokenizer)?;
     let config = *model.config();
     let n_ctx = config.n_ctx as usize;
-    let need =
-        Need { tokens: n_ctx + MAX_LINE, ..Need::new(&config, n_ctx, KV_TYPE, Order::TokenMajor, buffers.sinks.len()) };
+    let run = Run { batch: buffers.sinks.len(), ..Run::new(Order::TokenMajor, KV_TYPE, n_ctx) };
+    let need = Need { tokens: n_ctx + MAX_LINE, ..Need::new(&config, run) };
     board.line(key::ARITHMETIC, ARITHMETIC)?;
     board.line(key::N_CTX, n_ctx)?;
     board.line(key::RAM_BYTES, other_bytes + need.bytes())?;
     if buffers.tokens.len() < need.tokens {
         return Err(ProgramError::Tokens { need: need.tokens, have: buffers.tokens.len() });
     }
-    let run = Run::<_, B::Kernel>::new(model, n_ctx, KV_TYPE, Order::TokenMajor, buffers)?;
-    let (mut session, tokens) = run.into_parts();
+    let (mut session, tokens) = Scoring::<_, B::Kernel>::new(model, run, buffers)?.into_parts();
     let (context, prompt) = tokens.split_at_mut(n_ctx);
 
     let mut dialogue = Dialogue { settings: Settings::DEFAULT, max_tokens: 128, tells_bits: false };

@@ -1,8 +1,7 @@
 //! A kernel that counts what the board's takes.
 
-use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
 use core::hint::black_box;
+use core::sync::atomic::Ordering::Relaxed;
 
 use emberlm_core::format::Format;
 use emberlm_core::kernel::conformance::Width;
@@ -10,17 +9,22 @@ use emberlm_core::kernel::{F32Matmul, Kernel, Matmul, Rounding};
 use emberlm_core::ops::attention::HeadRows;
 use emberlm_core::ops::lanes::Lanes;
 use emberlm_core::ops::vector::Update;
+use portable_atomic::AtomicU64;
 
 use crate::Board;
 
-/// Ticks in products since the last reset.
+/// Ticks in products since the last reset. One core counts; that others could look is what the kernel's type asks for.
 #[derive(Default)]
 pub(crate) struct Products {
-    /// When the first one began.
-    first: Cell<Option<u64>>,
-    within: Cell<u64>,
-    outputs: RefCell<Vec<Outputs>>,
+    /// When the first one began, and one more; 0 before.
+    first: AtomicU64,
+    within: AtomicU64,
+    /// Sums that became floats, by format and width.
+    outputs: [[AtomicU64; WIDTHS.len()]; Format::ALL.len()],
 }
+
+/// What integer products round activations to.
+const WIDTHS: [Width; 2] = [Width::I16, Width::I8];
 
 /// Integer products of one kind.
 #[derive(Clone, Copy)]
@@ -34,26 +38,31 @@ pub(crate) struct Outputs {
 impl Products {
     /// Starts anew, but for the outputs.
     pub(crate) fn reset(&self) {
-        self.first.set(None);
-        self.within.set(0);
+        self.first.store(0, Relaxed);
+        self.within.store(0, Relaxed);
     }
 
     /// Ticks from `start` to the first product, and in all of them.
     pub(crate) fn counted(&self, start: u64) -> (u64, u64) {
-        (self.first.get().map_or(0, |first| first - start), self.within.get())
+        (self.first.load(Relaxed).saturating_sub(1).saturating_sub(start), self.within.load(Relaxed))
     }
 
     /// All integer products so far.
-    pub(crate) fn outputs(&self) -> Vec<Outputs> {
-        self.outputs.borrow().clone()
+    pub(crate) fn outputs(&self) -> impl Iterator<Item = Outputs> {
+        let counted =
+            self.places().map(|((format, width), count)| Outputs { format, width, count: count.load(Relaxed) });
+        counted.filter(|outputs| outputs.count > 0)
     }
 
     fn add_outputs(&self, format: Format, width: Width, count: usize) {
-        let mut outputs = self.outputs.borrow_mut();
-        match outputs.iter_mut().find(|outputs| outputs.format == format && outputs.width == width) {
-            Some(outputs) => outputs.count += count as u64,
-            None => outputs.push(Outputs { format, width, count: count as u64 }),
+        for (_, total) in self.places().filter(|&(kind, _)| kind == (format, width)) {
+            total.fetch_add(count as u64, Relaxed);
         }
+    }
+
+    fn places(&self) -> impl Iterator<Item = ((Format, Width), &AtomicU64)> {
+        let kinds = Format::ALL.into_iter().zip(&self.outputs);
+        kinds.flat_map(|(format, counts)| WIDTHS.into_iter().map(move |width| (format, width)).zip(counts))
     }
 }
 
@@ -80,8 +89,10 @@ impl<'a, B: Board> Counting<'a, B> {
         let start = self.board.ticks();
         product(&self.kernel);
         let Products { first, within, .. } = self.products;
-        within.set(within.get() + self.board.ticks() - start);
-        first.set(first.get().or(Some(start)));
+        within.fetch_add(self.board.ticks() - start, Relaxed);
+        if first.load(Relaxed) == 0 {
+            first.store(start + 1, Relaxed);
+        }
     }
 }
 

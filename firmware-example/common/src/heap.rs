@@ -5,12 +5,12 @@ use alloc::vec::Vec;
 use emberlm_core::config::TokenId;
 use emberlm_core::loss::{CrossEntropy, Score};
 use emberlm_core::model::Model;
+use emberlm_core::planner::{Need, Order, Run};
 use emberlm_core::source::Mapped;
 use emberlm_request::report::{Report, key, progress};
 use emberlm_request::{Header, Request};
 
-use crate::buffers::{Need, Order};
-use crate::run::Run;
+use crate::scoring::Scoring;
 use crate::{BATCH, Board, Buffers, ProgramError};
 
 /// Scores the request batch by batch in buffers from the heap and compares with `score`; returns the buffers' bytes.
@@ -22,9 +22,10 @@ pub(crate) fn score_again<B: Board>(
 ) -> Result<usize, ProgramError> {
     let &Header { n_ctx, kv_type, .. } = request.header();
     let model = Model::open(Mapped::new(blob)?)?;
-    let need = Need::new(model.config(), n_ctx, kv_type, Order::TokenMajor, BATCH);
+    let run = Run { batch: BATCH, ..Run::new(Order::TokenMajor, kv_type, n_ctx) };
+    let need = Need::new(model.config(), run);
     let mut heap = HeapBuffers::new(&need, board.heap_free())?;
-    let again = Run::<_, B::Kernel>::new(model, n_ctx, kv_type, Order::TokenMajor, heap.buffers())?
+    let again = Scoring::<_, B::Kernel>::new(model, run, heap.buffers())?
         .score(request, |n| Ok(board.line(key::PROGRESS, progress(score.n() + n, 2 * score.n()))?))?;
     let (fixed, heap) = (score.sum().to_bits(), again.sum().to_bits());
     if fixed == heap { Ok(need.bytes()) } else { Err(ProgramError::Unequal { fixed, heap }) }
@@ -47,7 +48,7 @@ impl HeapBuffers {
             return Err(full);
         }
         Ok(Self {
-            kv: filled(need.kv_words, 0).ok_or(full)?,
+            kv: filled(need.kv_words(), 0).ok_or(full)?,
             floats: filled(need.scratch.floats, 0.0).ok_or(full)?,
             words: filled(need.scratch.words, 0).ok_or(full)?,
             tokens: filled(need.tokens, 0).ok_or(full)?,

@@ -4,7 +4,7 @@ use alloc::vec;
 
 use emberlm_core::format::Format;
 use emberlm_core::kernel::conformance::{self, Product, Random, Width};
-use emberlm_core::scratch::BLOCK_ROWS;
+use emberlm_core::scratch::Batch;
 use emberlm_request::report::{self, Report, key};
 
 use crate::report::print_end;
@@ -46,12 +46,13 @@ fn print_instructions<B: Board>(
 ) -> Result<(), ProgramError> {
     let kernel = B::Kernel::default();
     // A block of rows, over and over, is a matrix that takes little memory.
-    let product = Product::new(format, n_in, BLOCK_ROWS, n, &mut Random::default());
-    let mut out = vec![0.0; n * BLOCK_ROWS];
+    let product = Product::new(format, n_in, Batch::ROWS, n, &mut Random::default());
+    let mut out = vec![0.0; n * Batch::ROWS];
     let start = board.ticks();
     let inputs = product.inputs(&kernel, width);
-    for first in (0..n_in).step_by(BLOCK_ROWS) {
-        product.multiply(&mut out, BLOCK_ROWS, &kernel, &inputs, width, BLOCK_ROWS.min(n_in - first));
+    for first in (0..n_in).step_by(Batch::ROWS) {
+        let n_rows = Batch::ROWS.min(n_in - first);
+        product.multiply(&mut out[..n * n_rows], &kernel, &inputs, width, n_rows);
     }
     let instructions = B::instructions(board.ticks() - start);
     let kind = format_args!("{}_{}", format.name(), width.name());

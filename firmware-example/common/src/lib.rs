@@ -31,8 +31,8 @@ mod misfits;
 #[cfg(feature = "heap")]
 mod profile;
 mod report;
-mod run;
 mod score;
+mod scoring;
 mod self_test;
 mod simulated_nor;
 mod spi_nor;
@@ -42,7 +42,7 @@ mod steps;
 mod tokens;
 
 pub use board::Board;
-pub use buffers::{BATCH, Buffers, Need, Order};
+pub use buffers::{BATCH, Buffers};
 pub use bundled::{SHAKESPEARE_CHAR, TINY};
 pub use console::console;
 pub use error::ProgramError;

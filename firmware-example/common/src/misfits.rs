@@ -19,6 +19,9 @@ const A_QUARTER: usize = u32::MAX as usize / 4 + 1;
 /// Strides and lengths that no memory has, and some that others wrap to.
 const SIZES: [usize; 10] = [0, 1, 5, 8, 32, 64, A_QUARTER, A_THIRD, u32::MAX as usize - 31, usize::MAX];
 
+/// Outputs that there is room for.
+const N_OUT: [usize; 5] = [0, 1, 4, 9, 16];
+
 /// Positions that need 2^32 words and some, where rows are as long as they can be.
 const MANY: usize = 1 << 17;
 
@@ -49,22 +52,23 @@ fn products<K: Kernel>(kernel: &K) -> Result<usize, ProgramError> {
     let (mut calls, mut made) = (0, 0);
     for format in INTEGERS {
         for n_in in SIZES {
-            for out_stride in SIZES {
-                for (n_out, n_words, n_scales, n_bytes) in [
-                    (0, 192, 6, 272),
-                    (1, 192, 4, 68),
-                    (9, 0, 6, 272),
-                    (16, 36, 4, 272),
-                    (16, 5, 1, 8),
-                    (16, 192, 0, 272),
-                    (16, 192, 6, 3),
+            for n_out in N_OUT {
+                for (n_words, n_scales, n_bytes) in [
+                    (192, 6, 272),
+                    (192, 4, 68),
+                    (0, 6, 272),
+                    (36, 4, 272),
+                    (36, 1, 272),
+                    (5, 1, 8),
+                    (192, 0, 272),
+                    (192, 6, 3),
                 ] {
                     let inputs = Inputs::new(&words[..n_words], &scales[..n_scales], n_in);
                     let rows = Rows::new(format, &bytes.0[..n_bytes], n_in);
                     let parts = inputs.zip(rows);
                     let mut multiply = |call: fn(&K, Matmul<'_>)| {
                         out.lend(n_out, |out| {
-                            let matmul = parts.and_then(|(inputs, rows)| Matmul::new(out, out_stride, inputs, rows));
+                            let matmul = parts.and_then(|(inputs, rows)| Matmul::new(out, inputs, rows));
                             made += usize::from(matmul.is_some());
                             matmul.into_iter().for_each(|matmul| call(kernel, matmul));
                         })

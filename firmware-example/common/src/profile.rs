@@ -11,7 +11,7 @@ use emberlm_core::kv_cache::{KvCache, KvType};
 use emberlm_core::loss::CrossEntropy;
 use emberlm_core::model::Model;
 use emberlm_core::score::ScoreError;
-use emberlm_core::scratch::{BLOCK_ROWS, Batch, Scratch, ScratchSize};
+use emberlm_core::scratch::{Batch, Scratch, ScratchSize};
 use emberlm_core::session::{Progress, Session, Stage};
 use emberlm_core::source::Mapped;
 use emberlm_request::report::{Report, key, of_part};
@@ -65,7 +65,7 @@ fn print_parts<B: Board>(board: &mut B, blob: &[u8], kv_type: KvType, batch: usi
     let total = parts.total();
     let products = Products::default();
     let (_, parts) = run(board, blob, kv_type, batch, Counting::new(&*board, &products), &products)?;
-    let conversion = products.outputs().into_iter().map(|outputs| conversion(board, outputs, batch)).sum();
+    let conversion = products.outputs().map(|outputs| conversion(board, outputs, batch)).sum();
     let dots = if kv_type == KvType::I8 {
         let products = Products::default();
         let (_, twice) = run(board, blob, kv_type, batch, Counting::twice(&*board, &products), &products)?;
@@ -101,19 +101,20 @@ fn print_parts<B: Board>(board: &mut B, blob: &[u8], kv_type: KvType, batch: usi
 /// Columns cost in proportion, so that it is what twice a product has more than one with twice the columns.
 fn conversion<B: Board>(board: &B, Outputs { format, width, count }: Outputs, batch: usize) -> u64 {
     const COLUMNS: usize = 256;
+    const ROWS: usize = Batch::ROWS;
     const TIMES: u64 = 32;
     let kernel = B::Kernel::default();
     let ticks = |n_in| {
-        let product = Product::new(format, n_in, BLOCK_ROWS, batch, &mut Random::default());
-        let (inputs, mut out) = (product.inputs(&kernel, width), vec![0.0; batch * BLOCK_ROWS]);
+        let product = Product::new(format, n_in, ROWS, batch, &mut Random::default());
+        let (inputs, mut out) = (product.inputs(&kernel, width), vec![0.0; batch * ROWS]);
         let start = board.ticks();
         for _ in 0..TIMES {
-            product.multiply(black_box(&mut out), BLOCK_ROWS, &kernel, &inputs, width, BLOCK_ROWS);
+            product.multiply(black_box(&mut out), &kernel, &inputs, width, ROWS);
         }
         board.ticks() - start
     };
     let ticks = (2 * ticks(COLUMNS)).saturating_sub(ticks(2 * COLUMNS));
-    ticks * count / (TIMES * (BLOCK_ROWS * batch) as u64)
+    ticks * count / (TIMES * (ROWS * batch) as u64)
 }
 
 /// Takes a full context through the model; returns its length and the ticks of each part, of which those in `kernel` are

@@ -4,14 +4,14 @@ use core::cell::Cell;
 
 use emberlm_core::blob::ARITHMETIC;
 use emberlm_core::loss::Score;
+use emberlm_core::planner::{Need, Order, Run};
 use emberlm_core::source::{Copying, Mapped, ReadAt, Source};
 use emberlm_request::Request;
 use emberlm_request::report::{Report, key, progress};
 
-use crate::buffers::{Need, Order};
 use crate::medium::Counted;
 use crate::report::{print_end, print_score};
-use crate::run::Run;
+use crate::scoring::Scoring;
 use crate::self_test::tested_model;
 use crate::{Board, Buffers, ProgramError};
 
@@ -117,10 +117,11 @@ fn in_static_buffers<B: Board, S: Source>(
 
     let n_to_score = |n_tokens| header.convention.windows(n_tokens, n_ctx).n_scored() as u64;
     let total = n_runs * request.rows().map(|row| n_to_score(row.len())).sum::<u64>();
-    let need = Need::new(model.config(), n_ctx, kv_type, Order::LayerMajor, buffers.sinks.len());
+    let run = Run { batch: buffers.sinks.len(), ..Run::new(Order::LayerMajor, kv_type, n_ctx) };
+    let need = Need::new(model.config(), run);
     start();
     let before = board.ticks();
-    let score = Run::<_, B::Kernel>::new(model, n_ctx, kv_type, Order::LayerMajor, buffers)?
+    let score = Scoring::<_, B::Kernel>::new(model, run, buffers)?
         .score(request, |n| Ok(board.line(key::PROGRESS, progress(n, total))?))?;
     let ticks = board.ticks() - before;
     Ok(Fixed { score, need, other_bytes, stack_bytes: board.stack_bytes(), ticks })

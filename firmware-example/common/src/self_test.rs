@@ -3,12 +3,12 @@
 use emberlm_core::blob::OpenError;
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::model::Model;
+use emberlm_core::planner::{Order, Run};
 use emberlm_core::source::{Copying, Mapped, ReadAt, Source, SourceError};
 use emberlm_request::report::{Report, key};
 
-use crate::buffers::Order;
 use crate::report::print_end;
-use crate::run::Run;
+use crate::scoring::Scoring;
 use crate::{Board, Buffers, ProgramError};
 
 /// Checks the model's bytes and scores the tokens whose sum it knows, with every type of KV cache; says whether the bits
@@ -52,7 +52,8 @@ pub(crate) fn tested_model<B: Board, S: Source>(
     let n_ctx = model.self_test()?.tokens.len() - 1;
     for &kv_type in kv_types {
         let (model, buffers) = (Model::open(&mut source)?, buffers.reborrow());
-        Run::<_, B::Kernel>::new(model, n_ctx, kv_type, Order::LayerMajor, buffers)?.self_test()?;
+        let run = Run { batch: buffers.sinks.len(), ..Run::new(Order::LayerMajor, kv_type, n_ctx) };
+        Scoring::<_, B::Kernel>::new(model, run, buffers)?.self_test()?;
     }
     board.line(key::SELF_TEST, "passed")?;
     Ok(Model::open(source)?)

@@ -1,12 +1,11 @@
 //! The program that scores as if weights lay behind SPI, and counts what goes over the bus.
 
-use emberlm_core::config::{Config, TokenId};
 use emberlm_core::kernel::Kernel;
-use emberlm_core::kv_cache::{KvCache, KvType};
+use emberlm_core::kv_cache::KvType;
 use emberlm_core::loss::Score;
 use emberlm_core::model::Model;
+use emberlm_core::planner::{Need, Order, Run};
 use emberlm_core::score::score_window;
-use emberlm_core::scratch::{Batch, Scratch, ScratchSize};
 use emberlm_core::session::Session;
 use emberlm_core::source::{Copying, Mapped, Nor, Source};
 use emberlm_request::report::{Report, key};
@@ -43,26 +42,26 @@ fn run<B: Board>(board: &mut B, blob: &[u8], mut buffers: Buffers<'_>, buffer: &
     board.line(key::KV, KV.name())?;
     board.line(key::BUFFER_BYTES, buffer.len())?;
     for batch in BATCHES {
-        let batch = Batch { window: n_ctx, batch };
+        let run = Run { batch, staging: buffer.len(), ..Run::new(Order::LayerMajor, KV, n_ctx) };
+        let need = Need::new(&config, run);
         let start = board.ticks();
-        let mapped = score::<_, B::Kernel>(Model::open(Mapped::new(blob)?)?, batch, buffers.reborrow())?;
+        let mapped = score::<_, B::Kernel>(Model::open(Mapped::new(blob)?)?, run, buffers.reborrow())?;
         let in_place = board.ticks() - start;
 
         let mut flash = SimulatedNor::new(blob);
         let model = Model::open(Copying::new(Nor::new(&mut flash), buffer)?)?;
         let start = board.ticks();
-        let copied = score::<_, B::Kernel>(model, batch, buffers.reborrow())?;
+        let copied = score::<_, B::Kernel>(model, run, buffers.reborrow())?;
         let through_buffer = board.ticks() - start;
 
-        let need = bytes(&config, batch);
-        board.line(key::BATCH, batch.batch)?;
+        board.line(key::BATCH, batch)?;
         board.line(key::NLL_BITS, format_args!("{copied:016x}"))?;
         board.line(key::SPI_READS, flash.n_reads)?;
         board.line(key::SPI_BYTES, flash.n_bytes)?;
         board.line(key::INSTRUCTIONS_IN_PLACE, B::instructions(in_place))?;
         board.line(key::INSTRUCTIONS_THROUGH_BUFFER, B::instructions(through_buffer))?;
-        board.line(key::KV_BYTES, size_of::<u32>() * KV.layer_words(&config, n_ctx))?;
-        board.line(key::RAM_BYTES, other_bytes + need + buffer.len())?;
+        board.line(key::KV_BYTES, need.kv_bytes())?;
+        board.line(key::RAM_BYTES, other_bytes + need.bytes())?;
         if mapped != copied {
             return Err(ProgramError::Bits { need: mapped, have: copied });
         }
@@ -71,28 +70,17 @@ fn run<B: Board>(board: &mut B, blob: &[u8], mut buffers: Buffers<'_>, buffer: &
     Ok(())
 }
 
-/// Bytes of the buffers in use.
-fn bytes(config: &Config, batch: Batch) -> usize {
-    let tokens = size_of::<TokenId>() * (batch.window + 1);
-    let sinks = size_of::<emberlm_core::loss::CrossEntropy>() * batch.batch;
-    size_of::<u32>() * KV.layer_words(config, batch.window) + ScratchSize::new(config, batch).bytes() + tokens + sinks
-}
-
 /// The bits of the summed nll of a window of tokens spread over the vocabulary, layer by layer.
-fn score<S: Source, K: Kernel + Default>(
-    model: Model<S>,
-    batch: Batch,
-    buffers: Buffers<'_>,
-) -> Result<u64, ProgramError> {
+fn score<S: Source, K: Kernel + Default>(model: Model<S>, run: Run, buffers: Buffers<'_>) -> Result<u64, ProgramError> {
     let config = *model.config();
-    let kv = KvCache::one_layer(KV, &config, batch.window, buffers.kv)?;
-    let scratch = Scratch::new(&config, batch, buffers.floats, buffers.words)?;
+    let kv = run.kv_cache(&config, buffers.kv)?;
+    let scratch = run.scratch(&config, buffers.floats, buffers.words)?;
     let mut session = Session::new(model, K::default(), kv, scratch)?;
     let have = buffers.tokens.len();
-    let tokens = buffers.tokens.get_mut(..=batch.window);
-    let tokens = tokens.ok_or(ProgramError::Tokens { need: batch.window + 1, have })?;
+    let tokens = buffers.tokens.get_mut(..=run.n_ctx);
+    let tokens = tokens.ok_or(ProgramError::Tokens { need: run.n_ctx + 1, have })?;
     crate::tokens::spread(tokens, config.n_vocab);
-    let sinks = buffers.sinks.get_mut(..batch.batch).unwrap_or_default();
+    let sinks = buffers.sinks.get_mut(..run.batch).unwrap_or_default();
     let mut sum = Score::new();
     score_window(&mut session, tokens, 0, sinks, |nll| sum.push(nll)).map_err(|error| ProgramError::Score {
         row: 0,

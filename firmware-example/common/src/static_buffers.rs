@@ -7,7 +7,7 @@ use static_cell::{ConstStaticCell, StaticCell};
 use crate::Buffers;
 
 /// Buffers that are a variable of the program. [`static_buffers!`](crate::static_buffers) names the type for what a
-/// [`Need`](crate::Need) says: so many words of KV cache, floats and words of scratch memory, ids of a window with its
+/// [`Need`](emberlm_core::planner::Need) says: so many words of KV cache, floats and words of scratch memory, ids of a window with its
 /// last target, and positions that go through a layer together.
 pub struct StaticBuffers<
     const KV: usize,
@@ -23,12 +23,12 @@ pub struct StaticBuffers<
     sinks: StaticCell<[CrossEntropy; BATCH]>,
 }
 
-/// The type of the [`StaticBuffers`] that a constant [`Need`](crate::Need) takes.
+/// The type of the [`StaticBuffers`] that a constant [`Need`](emberlm_core::planner::Need) takes.
 #[macro_export]
 macro_rules! static_buffers {
     ($need:expr) => {
         $crate::StaticBuffers<
-            { $need.kv_words },
+            { $need.kv_words() },
             { $need.scratch.floats },
             { $need.scratch.words },
             { $need.tokens },

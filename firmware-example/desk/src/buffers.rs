@@ -2,7 +2,8 @@
 
 use emberlm_core::config::Config;
 use emberlm_core::kv_cache::KvType;
-use emberlm_firmware::{Buffers, Need, Order, SHAKESPEARE_CHAR, StaticBuffers, static_buffers};
+use emberlm_core::planner::{Need, Order, Run};
+use emberlm_firmware::{Buffers, SHAKESPEARE_CHAR, StaticBuffers, static_buffers};
 
 /// The model's shape. `embassy` refuses another one, `self_test` one that takes more, with what it needs.
 pub const CONFIG: Config = SHAKESPEARE_CHAR;
@@ -15,13 +16,8 @@ pub const N_CTX: usize = 32;
 
 /// What the programs take. `self_test` scores with every type of KV cache, of which 32-bit floats take most, layer by
 /// layer and four positions at a time; then, as `embassy` does, token by token with every layer's keys and values.
-const NEED: Need = Need::new(&CONFIG, N_CTX, KvType::F32, Order::LayerMajor, 4).or(Need::new(
-    &CONFIG,
-    N_CTX,
-    KV,
-    Order::TokenMajor,
-    1,
-));
+const NEED: Need = Need::new(&CONFIG, Run { batch: 4, ..Run::new(Order::LayerMajor, KvType::F32, N_CTX) })
+    .or(Need::new(&CONFIG, Run::new(Order::TokenMajor, KV, N_CTX)));
 
 /// Bytes of RAM that the linker script has for variables.
 const RAM_BYTES: usize = match usize::from_str_radix(env!("RAM_BYTES"), 10) {

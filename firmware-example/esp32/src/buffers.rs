@@ -2,14 +2,15 @@
 
 use emberlm_core::config::Config;
 use emberlm_core::kv_cache::KvType;
-use emberlm_firmware::{Buffers, Need, Order, SHAKESPEARE_CHAR, StaticBuffers, static_buffers};
+use emberlm_core::planner::{Need, Order, Run};
+use emberlm_firmware::{Buffers, SHAKESPEARE_CHAR, StaticBuffers, static_buffers};
 
 /// The model's shape. A model that takes more is refused with what it needs.
 const CONFIG: Config = SHAKESPEARE_CHAR;
 
 /// A full context layer by layer, with the largest type of KV cache, eight positions at a time: weights come out of the
 /// flash once for so many.
-const NEED: Need = Need::new(&CONFIG, CONFIG.n_ctx as usize, KvType::F32, Order::LayerMajor, 8);
+const NEED: Need = Need::new(&CONFIG, Run { batch: 8, ..Run::new(Order::LayerMajor, KvType::F32, CONFIG.n_ctx as usize) });
 
 /// RAM that the HAL's linker script has for a program: `DRAM` in its `ld/esp32c3/memory.x`, `RAM` in
 /// `ld/esp32c6/memory.x`.

@@ -19,6 +19,7 @@ use emberlm_core::scratch::{Batch, Scratch};
 use emberlm_core::session::Session;
 use emberlm_core::source::{Copying, Mapped, Source};
 use emberlm_core::tokenizer::Decoder;
+use emberlm_two_cores::TwoCores;
 use emberlm_request::Request;
 
 /// The summed nll in nats of the request's first row, one window, by a model that is read in place.
@@ -65,6 +66,8 @@ pub struct Memory<'b> {
     pub words: &'b mut [u32],
     /// The inputs and the last target.
     pub tokens: &'b mut [TokenId],
+    /// Who shares the work.
+    pub cores: &'b TwoCores,
 }
 
 fn nll(source: impl Source, request: &[u8], memory: Memory<'_>) -> Option<f64> {
@@ -75,7 +78,7 @@ fn nll(source: impl Source, request: &[u8], memory: Memory<'_>) -> Option<f64> {
     let tokens = memory.tokens.get(..n)?;
     let kv = KvCache::whole(request.header().kv_type, &config, n, memory.kv).ok()?;
     let scratch = Scratch::new(&config, Batch::of(1), memory.floats, memory.words).ok()?;
-    let mut session = Session::new(model, Portable, kv, scratch).ok()?;
+    let mut session = Session::new(model, Portable, kv, scratch).ok()?.with_team(memory.cores);
     let mut score = Score::new();
     score_window(&mut session, tokens, 0, &mut [CrossEntropy::new(0)], |nll| score.push(nll)).ok()?;
     Some(score.sum())

@@ -17,6 +17,8 @@ use emberlm_core::score::{run_self_test, score_window};
 use emberlm_core::scratch::{Batch, Scratch};
 use emberlm_core::session::Session;
 use emberlm_core::source::{Copying, Mapped, Source};
+use emberlm_core::team::Team;
+use emberlm_two_cores::TwoCores;
 
 cfg_select! {
     feature = "cortex-m-mve" => {
@@ -39,10 +41,11 @@ pub struct Memory<'b> {
     words: &'b mut [u32],
     tokens: &'b [TokenId],
     sinks: &'b mut [CrossEntropy],
+    cores: Option<&'b TwoCores>,
 }
 
-/// The summed nll of a window, by a model that is read in place or, with a `buffer`, copied: whatever a scoring program does
-/// with core, from opening the blob on.
+/// The summed nll of a window, by a model that is read in place or, with a `buffer`, copied, and by one core or two:
+/// whatever a scoring program does with core, from opening the blob on.
 #[unsafe(no_mangle)]
 pub fn score(blob: &[u8], buffer: Option<&mut [u8]>, memory: Memory<'_>) -> Option<f64> {
     match buffer {
@@ -52,17 +55,34 @@ pub fn score(blob: &[u8], buffer: Option<&mut [u8]>, memory: Memory<'_>) -> Opti
 }
 
 fn score_from(source: impl Source, memory: Memory<'_>) -> Option<f64> {
-    let Memory { kv_type, batch, kv, floats, words, tokens, sinks } = memory;
+    let Memory { kv_type, batch, kv, floats, words, tokens, sinks, cores } = memory;
     let mut model = Model::open(source).ok()?;
     model.verify_sections().ok()?;
     let config = *model.config();
     let kv = KvCache::whole(kv_type, &config, tokens.len(), kv).ok()?;
     let scratch = Scratch::new(&config, batch, floats, words).ok()?;
-    let mut session = Session::new(model, Kernel, kv, scratch).ok()?;
+    let session = Session::new(model, Kernel, kv, scratch).ok()?;
+    match cores {
+        Some(cores) => score_with(session.with_team(cores), tokens, sinks),
+        None => score_with(session, tokens, sinks),
+    }
+}
+
+fn score_with(
+    mut session: Session<'_, impl Source, Kernel, impl Team>,
+    tokens: &[TokenId],
+    sinks: &mut [CrossEntropy],
+) -> Option<f64> {
     run_self_test(&mut session, sinks).ok()?;
     let mut score = Score::new();
     score_window(&mut session, tokens, 0, sinks, |nll| score.push(nll)).ok()?;
     Some(score.sum())
+}
+
+/// What the second core does, for ever.
+#[unsafe(no_mangle)]
+pub fn second_core(cores: &TwoCores) {
+    cores.serve(|| false);
 }
 
 unsafe extern "C" {

@@ -11,7 +11,7 @@ use crate::heap;
 use crate::{Console, memory};
 
 /// What differs from board to board, the memory map besides.
-pub trait Machine {
+pub trait Machine: Sync {
     /// The board's name, as the host's table of boards has it.
     const NAME: &'static str;
 

@@ -4,7 +4,7 @@
 use core::cfg_select;
 
 use emberlm_core::kv_cache::KvType;
-use emberlm_firmware::{Need, Order};
+use emberlm_core::planner::{Need, Order, Run};
 
 cfg_select! {
     feature = "microbit" => {
@@ -16,7 +16,7 @@ cfg_select! {
         /// QEMU gives the core a SysTick, which the nRF51822 leaves out.
         pub const CLOCK_MHZ: u64 = 16;
         /// For tiny models: a position at a time.
-        pub const NEED: Need = Need::new(&TINY, TINY.n_ctx as usize, KvType::F32, Order::LayerMajor, 1);
+        pub const NEED: Need = Need::new(&TINY, Run::new(Order::LayerMajor, KvType::F32, TINY.n_ctx as usize));
     }
     feature = "netduinoplus2" => {
         use emberlm_firmware::SHAKESPEARE_CHAR;
@@ -26,7 +26,9 @@ cfg_select! {
         pub type Kernel = emberlm_core::kernel::CortexMDsp;
         pub const CLOCK_MHZ: u64 = 168;
         /// For `shakespeare-char`: 8-bit keys and values, four positions at a time.
-        pub const NEED: Need =
-            Need::new(&SHAKESPEARE_CHAR, SHAKESPEARE_CHAR.n_ctx as usize, KvType::I8, Order::LayerMajor, 4);
+        pub const NEED: Need = Need::new(
+            &SHAKESPEARE_CHAR,
+            Run { batch: 4, ..Run::new(Order::LayerMajor, KvType::I8, SHAKESPEARE_CHAR.n_ctx as usize) },
+        );
     }
 }

@@ -24,7 +24,7 @@ pub use pack::RoundingError;
 
 use crate::checkpoint::Checkpoint;
 use crate::engine::kernel::HostKernel;
-use crate::engine::{BlobFault, BlobFile, Memory};
+use crate::engine::{BlobFault, BlobFile, Memory, run};
 use crate::ground::files::output::{Output, OutputError};
 use crate::ground::memory::MemoryError;
 use crate::text::tokenizer::{SectionParts, section};
@@ -33,6 +33,7 @@ use emberlm_core::blob::{KnownNll, SelfTest, Slot};
 use emberlm_core::config::{Activations, Config, TokenId};
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::loss::{CrossEntropy, Score};
+use emberlm_core::planner::Order;
 use emberlm_core::score::{ScoreError, score_window};
 use formats::Formats;
 use quantize::quantize;
@@ -163,7 +164,7 @@ fn self_test(config: &Config) -> SelfTest {
 fn nll_bits(path: &Path, kv_type: KvType, tokens: &[TokenId]) -> Result<u64, ConvertError> {
     let blob = BlobFile::open(path)?;
     let model = blob.model()?;
-    let mut memory = Memory::layer_major(model.config(), kv_type, tokens.len(), tokens.len())?;
+    let mut memory = Memory::new(model.config(), run(Order::LayerMajor, kv_type, tokens.len(), tokens.len()))?;
     let mut session = memory.session(model, HostKernel::detect());
     let mut sinks = vec![CrossEntropy::new(0); tokens.len()];
     let mut score = Score::new();

@@ -5,12 +5,15 @@ use std::time::{Duration, Instant};
 use emberlm_core::config::TokenId;
 use emberlm_core::generate::{GenerateError, Generation, WhenFull};
 use emberlm_core::kv_cache::KvType;
+use emberlm_core::planner::Order;
 use emberlm_core::sample::{Sampler, Settings, SettingsError};
 use serde::Serialize;
 
 use super::blob::{Blob, BlobError};
 use super::kernel::HostKernel;
-use super::memory::{BATCH, Memory};
+use super::memory::{BATCH, Memory, run};
+use super::team::HostTeam;
+use super::workers;
 use crate::ground::memory::{self, MemoryError};
 use crate::ground::signals;
 use crate::text::input::{InputError, check_ids};
@@ -147,7 +150,7 @@ impl<'m> Writer<'m> {
             self.memory = None;
             let n = positions.next_power_of_two().min(self.n_ctx);
             let config = *self.blob.model()?.config();
-            let taken = Memory::token_major(&config, self.kv_type, n, BATCH.min(n));
+            let taken = Memory::new(&config, run(Order::TokenMajor, self.kv_type, n, BATCH));
             self.memory = Some((n, taken.map_err(|error| error.or(ADVICE))?));
             self.context = memory::zeroed("the context's tokens", n).map_err(|error| error.or(ADVICE))?;
         }
@@ -189,7 +192,8 @@ impl<'m> Writer<'m> {
         let (tokens, sampler, when_full) = self.prepare(prompt, request)?;
         let n_ctx = self.n_ctx;
         let (_, memory) = self.memory.as_mut().expect("memory was just taken");
-        let mut session = memory.session(self.blob.model().map_err(WriteError::from)?, HostKernel::detect());
+        let session = memory.session(self.blob.model().map_err(WriteError::from)?, HostKernel::detect());
+        let mut session = session.with_team(HostTeam::new(workers::available()));
         let generation = Generation::new(&mut session, sampler, &mut self.context, when_full);
         let mut generation = generation.map_err(WriteError::from)?;
         generation.append(&tokens).map_err(|error| match error {

@@ -1,14 +1,16 @@
 //! Core on this machine: kernels for its processor, blobs from its files, memory, and threads.
 //!
-//! [`Blob`] is an open file, [`Memory`] what a session on it needs, [`kernel`] what multiplies. [`workers`] share work
-//! among threads, [`divergence`] says how two distributions differ. [`generation`] has core write what follows a prompt.
+//! [`Blob`] is an open file, [`Memory`] what a session on it needs, [`kernel`] what multiplies. [`workers`] share windows
+//! among threads, a [`HostTeam`] one pass; [`divergence`] says how two distributions differ. [`generation`] has core write what follows a prompt.
 
 mod blob;
 pub mod divergence;
 pub mod generation;
 pub mod kernel;
 mod memory;
+mod team;
 pub mod workers;
 
 pub use blob::{Blob, BlobError, BlobFault, BlobFile};
-pub use memory::{BATCH, Memory};
+pub use memory::{BATCH, Memory, run};
+pub use team::HostTeam;

@@ -3,10 +3,10 @@
 use emberlm_core::config::Config;
 use emberlm_core::format::Format;
 use emberlm_core::kv_cache::KvType;
+use emberlm_core::planner::{Order, Run};
 
 use super::boards::Board;
 use super::firmware::{Firmware, Optimized};
-use super::memory::{Order, Run};
 use super::{flash, max_n_ctx, ram};
 use crate::convert::formats::Choice;
 
@@ -35,12 +35,9 @@ pub struct Wish {
 impl Wish {
     /// What is asked for, and for the rest what the scoring program does.
     pub fn run(&self, config: &Config) -> Run {
-        Run {
-            n_ctx: self.n_ctx.unwrap_or(config.n_ctx as usize),
-            kv_type: self.kv_type.unwrap_or(KvType::F32),
-            batch: self.batch.unwrap_or(BATCHES[0]),
-            order: self.order.unwrap_or(Order::LayerMajor),
-        }
+        let (order, kv_type) = (self.order.unwrap_or(Order::LayerMajor), self.kv_type.unwrap_or(KvType::F32));
+        let n_ctx = self.n_ctx.unwrap_or(config.n_ctx as usize);
+        Run { batch: self.batch.unwrap_or(BATCHES[0]), ..Run::new(order, kv_type, n_ctx) }
     }
 
     /// The builds that may be taken, the fastest first.

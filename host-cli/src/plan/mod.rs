@@ -1,7 +1,7 @@
 //! Whether a model fits a board: flash and RAM to the byte, before anything is built or converted.
 //!
 //! [`boards`] says what memory there is, [`firmware`] what the program itself takes, as measured; [`memory`] what a model
-//! takes, by the size functions that core exports; `place` puts the pieces into memories that are not contiguous, and
+//! takes, by core's planner; `place` puts the pieces into memories that are not contiguous, and
 //! [`fit`] looks for formats that do.
 
 pub mod boards;
@@ -11,11 +11,12 @@ pub mod memory;
 mod place;
 
 use emberlm_core::config::Config;
+use emberlm_core::planner::Run;
 use serde::Serialize;
 
 use boards::{Board, Region};
 use firmware::Firmware;
-use memory::{Piece, Run};
+use memory::Piece;
 use place::place;
 
 /// A kind of memory: what is needed, what is there, and what goes where.
@@ -95,7 +96,7 @@ pub fn flash(board: &Board, firmware: &Firmware, blob_bytes: u64) -> Budget {
 
 /// RAM for all that is written.
 pub fn ram(board: &Board, firmware: &Firmware, config: &Config, run: &Run) -> Budget {
-    Budget::new(&memory::pieces(config, run, firmware), &board.ram)
+    Budget::new(&memory::pieces(config, *run, firmware), &board.ram)
 }
 
 /// The longest context, up to the model's own, for which [`ram`] fits.
@@ -113,7 +114,7 @@ mod tests {
     use super::*;
     use emberlm_core::config::Gelu;
     use emberlm_core::kv_cache::KvType;
-    use memory::Order;
+    use emberlm_core::planner::Order;
 
     const CONFIG: Config = Config {
         n_vocab: 65,
@@ -133,7 +134,7 @@ mod tests {
         static_bytes: 100,
         stack_bytes: 2000,
     };
-    const RUN: Run = Run { n_ctx: 128, kv_type: KvType::I8, batch: 1, order: Order::TokenMajor };
+    const RUN: Run = Run::new(Order::TokenMajor, KvType::I8, 128);
 
     fn board(ram: &[u64]) -> Board {
         Board::custom("any", 10_000, ram)

@@ -3,15 +3,15 @@
 use emberlm_core::config::Config;
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::loss::{CrossEntropy, Score};
+use emberlm_core::planner::{Need, Order, Run};
 use emberlm_core::score::score_window;
-use emberlm_core::scratch::{Batch, ScratchSize};
 use rayon::prelude::*;
 
 use super::error::{EvaluateError, NoLoss};
 use super::jobs::Job;
 use crate::engine::kernel::HostKernel;
 use crate::engine::workers::{self, map_in_order};
-use crate::engine::{BATCH, Blob, Memory};
+use crate::engine::{self, BATCH, Blob, HostTeam, Memory};
 use crate::ground::memory::{self, MemoryError};
 use crate::reference::Reference;
 
@@ -60,9 +60,11 @@ pub fn nlls_of_blob(
     progress: &(impl Fn(u64) + Sync),
 ) -> Result<Vec<Vec<f32>>, EvaluateError> {
     let config = *blob.model()?.config();
+    let n_workers = n_workers(threads, jobs.len(), memory_bytes(&config, kv_type, Job::longest(jobs)))?;
+    let team = team(threads, n_workers);
     let memory = || Ok(memory(&config, kv_type, Job::longest(jobs))?);
     let score = |memory: &mut Memory, job: &Job<'_>| -> Result<Vec<f32>, EvaluateError> {
-        let mut session = memory.session(blob.model()?, HostKernel::detect());
+        let mut session = memory.session(blob.model()?, HostKernel::detect()).with_team(team);
         let mut sinks = [CrossEntropy::new(0); BATCH];
         let mut nlls = Vec::with_capacity(job.window.n_scored());
         score_window(&mut session, job.tokens(), job.window.first_scored, &mut sinks, |nll| nlls.push(nll))
@@ -70,7 +72,6 @@ pub fn nlls_of_blob(
         progress(nlls.len() as u64);
         Ok(nlls)
     };
-    let n_workers = n_workers(threads, jobs.len(), memory_bytes(&config, kv_type, Job::longest(jobs)))?;
     map_in_order(jobs, n_workers, memory, score)
 }
 
@@ -79,14 +80,22 @@ pub fn nlls_of_blob(
 /// # Errors
 /// There is not so much.
 pub fn memory(config: &Config, kv_type: KvType, window: usize) -> Result<Memory, MemoryError> {
-    Memory::layer_major(config, kv_type, window.max(1), BATCH)
+    Memory::new(config, run(kv_type, window))
 }
 
 /// Bytes of such working memory.
 pub fn memory_bytes(config: &Config, kv_type: KvType, window: usize) -> usize {
-    let window = window.max(1);
-    let scratch = ScratchSize::new(config, Batch { window, batch: BATCH.min(window) });
-    scratch.bytes().saturating_add(kv_type.layer_words(config, window).saturating_mul(4))
+    let need = Need::new(config, run(kv_type, window));
+    need.scratch.bytes().saturating_add(need.kv_bytes())
+}
+
+const fn run(kv_type: KvType, window: usize) -> Run {
+    engine::run(Order::LayerMajor, kv_type, if window == 0 { 1 } else { window }, BATCH)
+}
+
+/// The threads that are left for each of `n_workers` of the `asked` ones, or of the machine's.
+pub fn team(asked: Option<usize>, n_workers: usize) -> HostTeam {
+    HostTeam::new(asked.unwrap_or_else(workers::available) / n_workers.max(1))
 }
 
 /// Scores `jobs` with a checkpoint's float reference, in parallel. Each loss is rounded to f32, as a blob's is;

@@ -7,6 +7,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgGroup, Args};
 use emberlm_core::config::Config;
 use emberlm_core::format::Format;
+use emberlm_core::planner::{Order, Run};
 use serde::Serialize;
 
 use super::console::Console;
@@ -26,7 +27,6 @@ use crate::ground::shown;
 use crate::plan::boards::{BOARDS, Board, CORES, USUAL_CORE};
 use crate::plan::firmware::{Firmware, Optimized};
 use crate::plan::fit::{Wish, choices, fit_flash, fit_ram};
-use crate::plan::memory::{Order, Run};
 use crate::plan::{Budget, Plan};
 use crate::report::Report;
 use crate::report::table::aligned;

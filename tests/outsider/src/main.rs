@@ -65,7 +65,7 @@ fn score(blob: &[u8], kernel: impl Kernel, kv_type: KvType) -> Result<f64, &'sta
     let model = Model::open(source).map_err(|_| "the blob does not open")?;
     let (mut kv, mut floats, mut words) = ([0; 8192], [0.0; 8192], [0; 8192]);
     let kv = KvCache::whole(kv_type, model.config(), TOKENS.len(), &mut kv).map_err(|_| "too small a KV cache")?;
-    let batch = Batch { window: TOKENS.len(), batch: BATCH };
+    let batch = Batch { window: TOKENS.len(), ..Batch::of(BATCH) };
     let scratch = Scratch::new(model.config(), batch, &mut floats, &mut words).map_err(|_| "too little scratch")?;
     let mut session = Session::new(model, kernel, kv, scratch).map_err(|_| "parts that do not fit")?;
     let (mut sinks, mut score) = ([CrossEntropy::new(0); BATCH], Score::new());

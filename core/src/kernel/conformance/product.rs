@@ -175,33 +175,28 @@ impl Product {
         Inputs { floats, words, scales }
     }
 
-    /// Multiplies the first `n_rows` rows: row `r` of position `t` goes to `out[t * out_stride + r]`.
-    pub fn multiply(
-        &self,
-        out: &mut [f32],
-        out_stride: usize,
-        kernel: &impl Kernel,
-        inputs: &Inputs<'_>,
-        width: Width,
-        n_rows: usize,
-    ) {
+    /// Multiplies the first `n_rows` rows into `out`, `[positions][n_rows]`.
+    ///
+    /// # Panics
+    /// If `out` has another length.
+    pub fn multiply(&self, out: &mut [f32], kernel: &impl Kernel, inputs: &Inputs<'_>, width: Width, n_rows: usize) {
         let start = self.rows.as_ptr().align_offset(4);
         let bytes = &self.rows[start..start + n_rows * self.format.row_stride(self.n_in)];
         let rows = Rows::new(self.format, bytes, self.n_in).expect("whole rows");
         if width == Width::F32 {
-            return kernel.matmul_f32(F32Matmul::new(out, out_stride, inputs.floats, rows).expect("outputs"));
+            return kernel.matmul_f32(F32Matmul::new(out, inputs.floats, rows).expect("outputs"));
         }
         let integers = kernel::Inputs::new(&inputs.words, &inputs.scales, self.n_in).expect("whole positions");
-        let matmul = Matmul::new(out, out_stride, integers, rows).expect("outputs");
+        let matmul = Matmul::new(out, integers, rows).expect("outputs");
         if width == Width::I16 { kernel.matmul_i16(matmul) } else { kernel.matmul_i8(matmul) }
     }
 
-    /// The outputs' bits, and what lies between and behind them.
+    /// The outputs' bits, and what lies around them.
     fn bits(&self, kernel: &impl Kernel, width: Width) -> Vec<u32> {
-        let out_stride = self.n_rows + 3;
-        let mut out = vec![7.0; self.n * out_stride];
+        let len = self.n * self.n_rows;
+        let mut out = vec![7.0; 3 + len + 3];
         let inputs = self.inputs(kernel, width);
-        self.multiply(&mut out, out_stride, kernel, &inputs, width, self.n_rows);
+        self.multiply(&mut out[3..3 + len], kernel, &inputs, width, self.n_rows);
         bits(out)
     }
 }

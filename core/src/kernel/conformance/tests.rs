@@ -40,21 +40,20 @@ impl Kernel for Off {
     }
 
     fn matmul_f32(&self, matmul: F32Matmul<'_>) {
-        let F32Parts { out, out_stride, inputs, rows } = matmul.into_parts();
-        Portable.matmul_f32(F32Matmul::new(out, out_stride, inputs, rows).unwrap());
+        let F32Parts { out, inputs, rows } = matmul.into_parts();
+        Portable.matmul_f32(F32Matmul::new(out, inputs, rows).unwrap());
         self.off(0, out.first_mut());
     }
 
     fn matmul_i16(&self, matmul: Matmul<'_>) {
-        let Parts { out, out_stride, inputs, rows, .. } = matmul.into_parts();
-        Portable.matmul_i16(Matmul::new(out, out_stride, inputs, rows).unwrap());
+        let Parts { out, inputs, rows, .. } = matmul.into_parts();
+        Portable.matmul_i16(Matmul::new(out, inputs, rows).unwrap());
         self.off(1, out.first_mut());
     }
 
     fn matmul_i8(&self, matmul: Matmul<'_>) {
-        let Parts { out, out_stride, inputs, rows, .. } = matmul.into_parts();
-        Portable.matmul_i8(Matmul::new(out, out_stride, inputs, rows).unwrap());
-        // What lies behind the outputs is nobody's.
+        let Parts { out, inputs, rows, .. } = matmul.into_parts();
+        Portable.matmul_i8(Matmul::new(out, inputs, rows).unwrap());
         self.off(2, out.last_mut());
     }
 }

@@ -39,14 +39,14 @@ pub struct Product<'a> {
 
 /// Every position with every row. The loops are handed addresses; what they rest on is that the parts fit each other.
 pub fn multiply(parts: Parts<'_>) {
-    let Parts { out, out_stride, inputs, rows, packing } = parts;
+    let Parts { out, inputs, rows, packing } = parts;
     let product = Product::new(inputs, rows, packing);
     let scales = inputs.scales();
     for (first, size) in tiles(scales.len()) {
-        let (out, scales) = (part_mut(out, first * out_stride..), part(scales, first..));
+        let (out, scales) = (part_mut(out, first * product.n_rows..), part(scales, first..));
         match (size, scales) {
-            (FOUR, &[a, b, c, d, ..]) => product.by_positions(out, out_stride, first, [a, b, c, d]),
-            (TWO, &[a, b, ..]) => product.by_positions(out, out_stride, first, [a, b]),
+            (FOUR, &[a, b, c, d, ..]) => product.by_positions(out, first, [a, b, c, d]),
+            (TWO, &[a, b, ..]) => product.by_positions(out, first, [a, b]),
             (_, &[scale, ..]) => product.by_rows(out, first, scale),
             _ => return,
         }
@@ -93,18 +93,18 @@ impl<'a> Product<'a> {
                 }
                 (at, times) = (n - ROWS, 1);
             }
-            self.finish(out, 1, &sums, start..next, [scale]);
+            self.finish(out, &sums, start..next, [scale]);
         }
     }
 
     /// Every row with `P` positions.
     #[inline(never)]
-    fn by_positions<const P: usize>(&self, out: &mut [f32], out_stride: usize, t: usize, scales: [f32; P]) {
+    fn by_positions<const P: usize>(&self, out: &mut [f32], t: usize, scales: [f32; P]) {
         let mut sums = [const { MaybeUninit::uninit() }; SUMS];
         for start in (0..self.n_rows).step_by(SUMS / P) {
             let n = (self.n_rows - start).min(SUMS / P);
             self.sums::<1, P>(&mut sums, n, start, 1, t);
-            self.finish(out, out_stride, &sums, start..start + n, scales);
+            self.finish(out, &sums, start..start + n, scales);
         }
     }
 
@@ -113,14 +113,18 @@ impl<'a> Product<'a> {
     fn finish<const P: usize>(
         &self,
         out: &mut [f32],
-        out_stride: usize,
         sums: &[MaybeUninit<i64>; SUMS],
         rows: Range<usize>,
         scales: [f32; P],
     ) {
         let (out, row_scales) =
             (part_mut(out, rows.start..), part(self.rows.bytes(), (rows.start + 1) * self.stride - 2..));
-        let over = Outputs { out: out.as_mut_ptr(), out_stride, row_scales: row_scales.as_ptr(), stride: self.stride };
+        let over = Outputs {
+            out: out.as_mut_ptr(),
+            out_stride: self.n_rows,
+            row_scales: row_scales.as_ptr(),
+            stride: self.stride,
+        };
         // SAFETY: there are outputs of all rows at `P` positions, no more rows than
         // `n_rows`, at least one, and as many sums are written.
         unsafe {

@@ -133,11 +133,11 @@ impl Loops {
 /// [`multiply`] of a format.
 #[inline(always)]
 fn multiply_packed(parts: Parts<'_>, format: Format, is_i8: bool) {
-    let Parts { out, out_stride, inputs, rows, packing } = parts;
+    let Parts { out, inputs, rows, packing } = parts;
     let (words, scales, n_in, bytes) = (inputs.words(), inputs.scales(), rows.n_in(), rows.bytes());
     let layout = if is_i8 { Layout::i8(n_in) } else { Layout::i16(n_in) };
     let (stride, len) = (format.row_stride(n_in), input_words(n_in));
-    let (n_rows, full) = (bytes.len() / stride.max(1), n_in / packing.group);
+    let (n_rows, full) = (rows.n(), n_in / packing.group);
     let product = Product { words, bytes, n_in, packing, layout, stride, len, full };
     let loops = Loops::new(packing, is_i8);
     let scaling = Scaling::new(packing, n_in);
@@ -171,7 +171,7 @@ fn multiply_packed(parts: Parts<'_>, format: Format, is_i8: bool) {
                         shift: scaling.shift,
                         unit: scaling.unit(*scales.as_ptr().add(t + i)),
                     };
-                    sums.finish(out.as_mut_ptr().add((t + i) * out_stride + start), scaling);
+                    sums.finish(out.as_mut_ptr().add((t + i) * n_rows + start), scaling);
                 }
             }
             start += n;

@@ -172,7 +172,7 @@ impl Lanes for Scalar {
 /// Two positions at a time, and the last one alone where their number is odd.
 #[inline(always)]
 fn multiply<X: Tiled>(mut positions: impl Iterator<Item = X>, parts: Parts<'_>) {
-    let Parts { out, out_stride, inputs, rows, packing } = parts;
+    let Parts { out, inputs, rows, packing } = parts;
     let product = Product {
         packing,
         full: rows.n_in().checked_div(packing.group).unwrap_or_default(),
@@ -182,13 +182,13 @@ fn multiply<X: Tiled>(mut positions: impl Iterator<Item = X>, parts: Parts<'_>) 
     };
     let scales = inputs.scales();
     let (pairs, last) = scales.as_chunks::<2>();
-    let mut out = out.chunks_mut((2 * out_stride).max(1));
+    let mut out = out.chunks_mut((2 * rows.n()).max(1));
     for (&scales, out) in pairs.iter().zip(&mut out) {
         let (Some(x), Some(y)) = (positions.next(), positions.next()) else { return };
-        product.by_positions::<_, ROWS_BY_TWO, _>(out, out_stride, [x, y], scales);
+        product.by_positions::<_, ROWS_BY_TWO, _>(out, [x, y], scales);
     }
     if let (&[scale], Some(out), Some(x)) = (last, out.next(), positions.next()) {
-        product.by_positions::<_, ROWS_BY_ONE, _>(out, out_stride, [x], [scale]);
+        product.by_positions::<_, ROWS_BY_ONE, _>(out, [x], [scale]);
     }
 }
 
@@ -228,19 +228,13 @@ struct Product<'a> {
 impl Product<'_> {
     /// All rows by `P` positions, `R` rows at a time as long as there are so many.
     #[inline(never)]
-    fn by_positions<X: Tiled, const R: usize, const P: usize>(
-        &self,
-        out: &mut [f32],
-        out_stride: usize,
-        x: [X; P],
-        scales: [f32; P],
-    ) {
+    fn by_positions<X: Tiled, const R: usize, const P: usize>(&self, out: &mut [f32], x: [X; P], scales: [f32; P]) {
         if !x.iter().all(|x| x.covers(self.rows.n_in())) {
             return;
         }
         let scaling = Scaling::new(self.packing, self.rows.n_in());
         let units = scales.map(|scale| scaling.unit(scale));
-        let mut outputs = Outputs { out, stride: out_stride, units, scaling };
+        let mut outputs = Outputs { out, stride: self.rows.n(), units, scaling };
         for (first, bytes) in (0..).step_by(R).zip(self.rows.bytes().chunks((R * self.stride).max(1))) {
             if bytes.len() == R * self.stride {
                 self.tile::<_, R, P>(&mut outputs, first, bytes, &x);

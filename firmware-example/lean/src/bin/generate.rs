@@ -11,7 +11,7 @@ use emberlm_core::config::TokenId;
 use emberlm_core::kernel::CortexMDsp;
 use emberlm_core::kv_cache::KvCache;
 use emberlm_core::model::Model;
-use emberlm_core::scratch::{Batch, Scratch, ScratchSize};
+use emberlm_core::planner::{Need, Order, Run};
 use emberlm_core::session::Session;
 use emberlm_core::sink::ArgMax;
 use emberlm_core::source::Mapped;
@@ -23,15 +23,16 @@ use emberlm_semihosted::{Console, exit};
 use static_cell::ConstStaticCell;
 
 const N_CTX: usize = MODEL.n_ctx as usize;
-const LAYER_WORDS: usize = KV.layer_words(&MODEL, N_CTX);
-const SCRATCH: ScratchSize = ScratchSize::new(&MODEL, Batch::of(1));
+const RUN: Run = Run::new(Order::TokenMajor, KV, N_CTX);
+const NEED: Need = Need::new(&MODEL, RUN);
+const LAYER_WORDS: usize = NEED.kv_layer_words;
 
 /// Layers whose keys and values lie in the first memory.
 const FIRST: usize = MODEL.n_layer as usize - 1;
 
 static FIRST_KV: ConstStaticCell<[[u32; LAYER_WORDS]; FIRST]> = ConstStaticCell::new([[0; _]; _]);
-static FLOATS: ConstStaticCell<[f32; SCRATCH.floats]> = ConstStaticCell::new([0.0; _]);
-static WORDS: ConstStaticCell<[u32; SCRATCH.words]> = ConstStaticCell::new([0; _]);
+static FLOATS: ConstStaticCell<[f32; NEED.scratch.floats]> = ConstStaticCell::new([0.0; _]);
+static WORDS: ConstStaticCell<[u32; NEED.scratch.words]> = ConstStaticCell::new([0; _]);
 
 /// The second memory, which the runtime does not fill before the program starts.
 mod second {
@@ -74,7 +75,7 @@ fn generate() -> Option<()> {
     let [a, b, c] = FIRST_KV.try_take()?;
     let layers: &mut [&mut [u32]] = &mut [a, b, c, second::take()?];
     let kv = KvCache::per_layer(KV, &config, N_CTX, layers).ok()?;
-    let scratch = Scratch::new(&config, Batch::of(1), FLOATS.try_take()?, WORDS.try_take()?).ok()?;
+    let scratch = RUN.scratch(&config, FLOATS.try_take()?, WORDS.try_take()?).ok()?;
     let mut session = Session::new(model, CortexMDsp, kv, scratch).ok()?;
     let mut console = Console::open()?;
     let mut token: [TokenId; 1] = [0];

@@ -116,14 +116,14 @@ impl Lanes for I8Position<'_> {
 
 #[target_feature(enable = "avx2")]
 fn multiply<X: Lanes>(positions: impl Iterator<Item = X>, parts: Parts<'_>) {
-    let Parts { out, out_stride, inputs, rows, packing } = parts;
-    let (n_in, scales) = (rows.n_in(), inputs.scales());
+    let Parts { out, inputs, rows, packing } = parts;
+    let (n_in, n_rows, scales) = (rows.n_in(), rows.n(), inputs.scales());
     let positions: Vec<X> = positions.collect();
     for (r, row) in rows.iter().enumerate() {
         let row = PackedRow::new(row, packing, n_in);
         let mut put = |t: usize, sums: &[i64]| {
             for (i, &sum) in sums.iter().enumerate() {
-                out[(t + i) * out_stride + r] = finish(sum, packing, n_in, row.row_scale, scales[t + i]);
+                out[(t + i) * n_rows + r] = finish(sum, packing, n_in, row.row_scale, scales[t + i]);
             }
         };
         let (fours, rest) = positions.as_chunks::<POSITIONS>();

@@ -11,7 +11,6 @@ use std::cell::RefCell;
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::loss::{CrossEntropy, Score};
 use emberlm_core::score::ScoreError;
-use emberlm_core::scratch::BLOCK_ROWS;
 use emberlm_core::sink::LogitError;
 use serde::Serialize;
 
@@ -130,7 +129,7 @@ fn check_window(
     session.forward(&tokens[..n_inputs]).map_err(|error| failed(error.into()))?;
     let mut scored = Vec::with_capacity(job.window.n_scored());
     // Blocks of logits for so many positions are together no more than one position's row.
-    let together = (reference.config().n_vocab as usize / BLOCK_ROWS).clamp(1, BATCH);
+    let together = (reference.config().n_vocab as usize / session.batch().rows).clamp(1, BATCH);
     for first in (job.window.first_scored..n_inputs).step_by(together) {
         let end = n_inputs.min(first + together);
         let block = RefCell::new(ReferenceBlock::new(reference, &hidden[first * n_embd..end * n_embd]));

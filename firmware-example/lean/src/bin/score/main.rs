@@ -7,15 +7,13 @@
 
 mod buffers;
 
-use buffers::{BATCH, BUFFERS, Buffers, KV_BYTES, LAYER_MAJOR, N_CTX};
+use buffers::{BUFFERS, Buffers, N_CTX, NEED, RUN};
 use cortex_m_rt::entry;
 use emberlm_core::config::TokenId;
 use emberlm_core::kernel::CortexMDsp;
-use emberlm_core::kv_cache::KvCache;
 use emberlm_core::loss::{CrossEntropy, Score};
 use emberlm_core::model::Model;
 use emberlm_core::score::{SelfTestOutcome, run_self_test, score_window};
-use emberlm_core::scratch::Scratch;
 use emberlm_core::session::Session;
 use emberlm_core::source::Mapped;
 use emberlm_lean::{KV, print};
@@ -61,10 +59,9 @@ fn session() -> Option<(&'static mut Session<'static, Mapped<'static>, CortexMDs
     let mut model = Model::open(Mapped::new(model_partition()).ok()?).ok()?;
     model.verify_sections().ok()?;
     let config = *model.config();
-    let kv =
-        if LAYER_MAJOR { KvCache::one_layer(KV, &config, N_CTX, kv) } else { KvCache::whole(KV, &config, N_CTX, kv) };
-    let scratch = Scratch::new(&config, BATCH, floats, words).ok()?;
-    let session = Session::new(model, CortexMDsp, kv.ok()?, scratch).ok()?;
+    let kv = RUN.kv_cache(&config, kv).ok()?;
+    let scratch = RUN.scratch(&config, floats, words).ok()?;
+    let session = Session::new(model, CortexMDsp, kv, scratch).ok()?;
     Some((SESSION.try_init(session)?, tokens))
 }
 
@@ -76,7 +73,7 @@ fn report(score: &Score, ticks: u64) -> Option<()> {
     print(&mut console, key::TOKENS_SCORED, score.n())?;
     print(&mut console, key::NLL_BITS, score.sum().to_bits())?;
     print(&mut console, key::TICKS, ticks)?;
-    print(&mut console, key::KV_BYTES, KV_BYTES as u64)?;
+    print(&mut console, key::KV_BYTES, NEED.kv_bytes() as u64)?;
     print(&mut console, key::RAM_BYTES, memory::static_bytes() as u64)?;
     print(&mut console, key::STACK_BYTES, stack_bytes as u64)
 }

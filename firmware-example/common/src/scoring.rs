@@ -2,57 +2,46 @@
 
 use emberlm_core::config::TokenId;
 use emberlm_core::kernel::Kernel;
-use emberlm_core::kv_cache::{KvCache, KvType};
 use emberlm_core::loss::{CrossEntropy, Score};
 use emberlm_core::model::Model;
+use emberlm_core::planner::{Need, Run};
 use emberlm_core::score::{SelfTestOutcome, run_self_test, score_window};
-use emberlm_core::scratch::Scratch;
 use emberlm_core::session::Session;
 use emberlm_core::source::Source;
 use emberlm_request::Request;
 
-use crate::buffers::{Need, Order};
 use crate::{Buffers, ProgramError};
 
 /// A session and what it scores with.
-pub(crate) struct Run<'b, S, K> {
+pub(crate) struct Scoring<'b, S, K> {
     session: Session<'b, S, K>,
     tokens: &'b mut [TokenId],
     sinks: &'b mut [CrossEntropy],
 }
 
-impl<'b, S: Source, K: Kernel + Default> Run<'b, S, K> {
-    /// A run over windows of up to `n_ctx` inputs with a KV cache of type `kv_type`.
-    pub fn new(
-        model: Model<S>,
-        n_ctx: usize,
-        kv_type: KvType,
-        order: Order,
-        buffers: Buffers<'b>,
-    ) -> Result<Self, ProgramError> {
+impl<'b, S: Source, K: Kernel + Default> Scoring<'b, S, K> {
+    /// A session for such a run, in `buffers`.
+    pub fn new(model: Model<S>, run: Run, buffers: Buffers<'b>) -> Result<Self, ProgramError> {
         let config = *model.config();
-        let need = Need::new(&config, n_ctx, kv_type, order, buffers.sinks.len());
+        let need = Need::new(&config, run);
         if buffers.tokens.len() < need.tokens {
             return Err(ProgramError::Tokens { need: need.tokens, have: buffers.tokens.len() });
         }
-        let kv = match order {
-            Order::LayerMajor => KvCache::one_layer(kv_type, &config, n_ctx, buffers.kv)?,
-            Order::TokenMajor => KvCache::whole(kv_type, &config, n_ctx, buffers.kv)?,
-        };
-        let scratch = Scratch::new(&config, need.batch, buffers.floats, buffers.words)?;
+        let kv = run.kv_cache(&config, buffers.kv)?;
+        let scratch = run.scratch(&config, buffers.floats, buffers.words)?;
         let session = Session::new(model, K::default(), kv, scratch)?;
         Ok(Self { session, tokens: buffers.tokens, sinks: buffers.sinks })
     }
 }
 
-impl<'b, S, K> Run<'b, S, K> {
+impl<'b, S, K> Scoring<'b, S, K> {
     /// The session, and the buffer for tokens.
     pub fn into_parts(self) -> (Session<'b, S, K>, &'b mut [TokenId]) {
         (self.session, self.tokens)
     }
 }
 
-impl<S: Source, K: Kernel> Run<'_, S, K> {
+impl<S: Source, K: Kernel> Scoring<'_, S, K> {
     /// Scores the tokens that the blob knows the sum of.
     pub fn self_test(&mut self) -> Result<(), ProgramError> {
         match run_self_test(&mut self.session, self.sinks).map_err(ProgramError::SelfTestScore)? {
