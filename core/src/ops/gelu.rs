@@ -21,6 +21,7 @@ const WITHIN: i32 = POINT - 4;
 /// Makes each element of `out` the GELU of `x` in its place, `x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2` or
 /// `x (1 + erf(x / sqrt 2)) / 2`, with an absolute error below `8e-8 max(|x|, 1)`. What is infinite or not a number stays
 /// so.
+#[inline(never)] // Its loop wants all registers.
 pub fn gelu(out: &mut [f32], x: &[f32], form: Gelu) {
     let table = table(form);
     out.iter_mut().zip(x).for_each(|(out, &x)| *out = one(x, table));

@@ -1,6 +1,7 @@
 //! A kernel that counts what the board's takes.
 
 use core::hint::black_box;
+use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
 
 use emberlm_core::format::Format;
@@ -9,18 +10,19 @@ use emberlm_core::kernel::{F32Matmul, Kernel, Matmul, Rounding};
 use emberlm_core::ops::attention::HeadRows;
 use emberlm_core::ops::lanes::Lanes;
 use emberlm_core::ops::vector::Update;
-use portable_atomic::AtomicU64;
 
 use crate::Board;
 
-/// Ticks in products since the last reset. One core counts; that others could look is what the kernel's type asks for.
+/// Ticks in products since the last reset, of which there are fewer than 2^32. One core counts; that others could look is
+/// what a kernel's type asks for.
 #[derive(Default)]
 pub(crate) struct Products {
-    /// When the first one began, and one more; 0 before.
-    first: AtomicU64,
-    within: AtomicU64,
+    /// When the first one began; meaningless before.
+    first: AtomicU32,
+    n: AtomicU32,
+    within: AtomicU32,
     /// Sums that became floats, by format and width.
-    outputs: [[AtomicU64; WIDTHS.len()]; Format::ALL.len()],
+    outputs: [[AtomicU32; WIDTHS.len()]; Format::ALL.len()],
 }
 
 /// What integer products round activations to.
@@ -38,32 +40,39 @@ pub(crate) struct Outputs {
 impl Products {
     /// Starts anew, but for the outputs.
     pub(crate) fn reset(&self) {
-        self.first.store(0, Relaxed);
+        self.n.store(0, Relaxed);
         self.within.store(0, Relaxed);
     }
 
     /// Ticks from `start` to the first product, and in all of them.
     pub(crate) fn counted(&self, start: u64) -> (u64, u64) {
-        (self.first.load(Relaxed).saturating_sub(1).saturating_sub(start), self.within.load(Relaxed))
+        let first = self.first.load(Relaxed).wrapping_sub(start as u32);
+        (if self.n.load(Relaxed) > 0 { first.into() } else { 0 }, self.within.load(Relaxed).into())
     }
 
     /// All integer products so far.
     pub(crate) fn outputs(&self) -> impl Iterator<Item = Outputs> {
-        let counted =
-            self.places().map(|((format, width), count)| Outputs { format, width, count: count.load(Relaxed) });
-        counted.filter(|outputs| outputs.count > 0)
+        let kinds = Format::ALL.into_iter().flat_map(|format| WIDTHS.map(|width| (format, width)));
+        kinds.filter_map(|(format, width)| {
+            let count = self.place(format, width)?.load(Relaxed).into();
+            (count > 0).then_some(Outputs { format, width, count })
+        })
     }
 
     fn add_outputs(&self, format: Format, width: Width, count: usize) {
-        for (_, total) in self.places().filter(|&(kind, _)| kind == (format, width)) {
-            total.fetch_add(count as u64, Relaxed);
+        if let Some(total) = self.place(format, width) {
+            add(total, count as u32);
         }
     }
 
-    fn places(&self) -> impl Iterator<Item = ((Format, Width), &AtomicU64)> {
-        let kinds = Format::ALL.into_iter().zip(&self.outputs);
-        kinds.flat_map(|(format, counts)| WIDTHS.into_iter().map(move |width| (format, width)).zip(counts))
+    fn place(&self, format: Format, width: Width) -> Option<&AtomicU32> {
+        self.outputs.get(format as usize)?.get(usize::from(width == Width::I8))
     }
+}
+
+/// Not every core can add in one go, and only one does.
+fn add(total: &AtomicU32, count: u32) {
+    total.store(total.load(Relaxed).wrapping_add(count), Relaxed);
 }
 
 /// The board's kernel, its products counted.
@@ -88,11 +97,12 @@ impl<'a, B: Board> Counting<'a, B> {
     fn count(&self, product: impl FnOnce(&B::Kernel)) {
         let start = self.board.ticks();
         product(&self.kernel);
-        let Products { first, within, .. } = self.products;
-        within.fetch_add(self.board.ticks() - start, Relaxed);
-        if first.load(Relaxed) == 0 {
-            first.store(start + 1, Relaxed);
+        let Products { first, n, within, .. } = self.products;
+        add(within, (self.board.ticks() - start) as u32);
+        if n.load(Relaxed) == 0 {
+            first.store(start as u32, Relaxed);
         }
+        add(n, 1);
     }
 }
 
