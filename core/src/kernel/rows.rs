@@ -3,7 +3,7 @@
 use crate::config::MAX_WIDTH;
 use crate::features::{Q4, TWO_PLANES};
 use crate::format::{Format, Packing, plane_bytes};
-use crate::part::{self, part, split};
+use crate::part::{self, missing, part, split};
 
 /// Consecutive rows of a matrix.
 #[derive(Clone, Copy, Debug)]
@@ -135,7 +135,7 @@ fn unpack_full(out: &mut Unpacked, packing: Packing, bytes: &[u8]) {
 #[inline(always)]
 fn unpack_planes<const LOW: usize, const HIGH: usize>(out: &mut Unpacked, bytes: &[u8]) {
     let (low, high) = bytes.split_at(bytes.len().min(4 * LOW));
-    let (Some(low), Some(high)) = (words::<LOW>(low), words::<HIGH>(high)) else { return };
+    let (Some(low), Some(high)) = (words::<LOW>(low), words::<HIGH>(high)) else { return missing() };
     for (i, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
         let u = fields(&low, i) | fields(&high, i) << LOW;
         // Each byte `u` becomes `u - offset`: the top bit keeps borrows inside its byte.

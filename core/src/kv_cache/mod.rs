@@ -8,7 +8,7 @@ pub(crate) use layer::{Layer, Part};
 
 use crate::config::Config;
 use crate::error::{Buffer, BufferTooSmall};
-use crate::part::part_mut;
+use crate::part::{missing, part_mut};
 use shape::Shape;
 
 /// The caller's memory, by how the layers share it out.
@@ -112,9 +112,13 @@ impl<'b> KvCache<'b> {
     pub(crate) fn layer(&mut self, layer: usize) -> Layer<'_> {
         let words = match &mut self.memory {
             Memory::Whole(words) => part_mut(words, layer * self.layer_words..(layer + 1) * self.layer_words),
-            Memory::PerLayer(layers) => {
-                layers.get_mut(layer).map(|words| part_mut(words, ..self.layer_words)).unwrap_or_default()
-            }
+            Memory::PerLayer(layers) => match layers.get_mut(layer) {
+                Some(words) => part_mut(words, ..self.layer_words),
+                None => {
+                    missing();
+                    &mut []
+                }
+            },
             Memory::OneLayer(words) => part_mut(words, ..self.layer_words),
         };
         Layer::new(self.shape, words)

@@ -43,7 +43,9 @@ fn one(x: f32, table: &Table) -> f32 {
     }
     let x = to_fixed(x, POINT);
     let magnitude = x.unsigned_abs();
-    let Some(&[c0, c1, c2, c3]) = table.get(((magnitude + (1 << (WITHIN - 1))) >> WITHIN) as usize) else { return 0.0 };
+    let Some(&[c0, c1, c2, c3]) = table.get(((magnitude + (1 << (WITHIN - 1))) >> WITHIN) as usize) else {
+        return f32::NAN;
+    };
     // From -1/2 to 1/2, in units of 2^-32.
     let t = (magnitude << (32 - WITHIN)) as i32;
     let bump = c0 + mul_high(c1 + mul_high(c2 + mul_high(c3, t), t), t);

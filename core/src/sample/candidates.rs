@@ -98,7 +98,7 @@ impl Candidates {
             return Ok(self.list.iter().map(weight).sum());
         }
         // The most likely token's probability is 1 / total.
-        let nll = self.log_sum_exp.nll(most.logit / self.temperature)?.unwrap_or(0.0);
+        let nll = self.log_sum_exp.nll(most.logit / self.temperature)?.ok_or(LogitError::NotANumber)?;
         let (exponent, factor) = exp_parts(nll);
         Ok(factor * pow2(exponent.min(127)))
     }

@@ -3,6 +3,7 @@
 use super::{Candidates, Generator, GumbelMax, Recent, Settings, SettingsError, generator};
 use crate::config::TokenId;
 use crate::loss::LogSumExp;
+use crate::part::part;
 use crate::sink::{ArgMax, LogitError, LogitSink};
 
 /// Logits that are penalised at a time.
@@ -136,7 +137,7 @@ impl LogitSink for Draw<'_> {
         for (first, logits) in (first..).step_by(BLOCK).zip(logits.chunks(BLOCK)) {
             let mut penalised = [0.0; BLOCK];
             self.recent.penalise(self.settings.repeat_penalty, first, logits, &mut penalised);
-            self.chooser.push(first, penalised.get(..logits.len()).unwrap_or_default());
+            self.chooser.push(first, part(&penalised, ..logits.len()));
         }
     }
 }

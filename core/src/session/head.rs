@@ -5,7 +5,7 @@ use super::state::{Progress, Session};
 use crate::blob::slot::Slot;
 use crate::config::TokenId;
 use crate::kernel::Kernel;
-use crate::part::{part, rows};
+use crate::part::{is_broken, part, rows};
 use crate::sink::LogitSink;
 use crate::source::{ReadError, Source};
 use crate::team::{Solo, Team};
@@ -64,6 +64,9 @@ impl<'p, 'b, S: Source, K: Kernel, L: LogitSink, T: Team> Head<'p, 'b, S, K, L, 
             let product = Product::new(matrix, bias, scratch.normed, (scratch.inputs, scratch.scales), n);
             let by = (&session.kernel, &session.team);
             let tiles = product.rows(scratch.block, session.model.source(), by, &mut scratch.partial, block)?;
+            if is_broken() {
+                scratch.block.fill(f32::NAN);
+            }
             tiles.each::<T>(scratch.block, |tokens, tile| {
                 for (sink, logits) in self.sinks.iter_mut().zip(rows(tile, tokens.len())) {
                     sink.push(tokens.start as TokenId, logits);
@@ -78,5 +81,41 @@ impl<'p, 'b, S: Source, K: Kernel, L: LogitSink, T: Team> Head<'p, 'b, S, K, L, 
         let model = &mut self.session.model;
         let slot = if model.tensor(Slot::LmHead)?.is_some() { Slot::LmHead } else { Slot::Wte };
         Matrix::find(model, slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::kernel::Portable;
+    use crate::kv_cache::KvType;
+    use crate::loss::CrossEntropy;
+    use crate::model::Model;
+    use crate::part::missing;
+    use crate::planner::{Need, Order, Run};
+    use crate::session::Session;
+    use crate::sink::LogitError;
+    use crate::source::{Aligned, Mapped};
+    use std::vec;
+
+    #[test]
+    fn what_was_missing_in_a_pass_leaves_no_loss() {
+        let blob = Aligned(*include_bytes!("../../examples/letters.blob"));
+        let model = Model::open(Mapped::new(&blob.0).unwrap()).unwrap();
+        let (config, run) = (*model.config(), Run::new(Order::TokenMajor, KvType::F32, 2));
+        let need = Need::new(&config, run);
+        let (mut kv, mut floats, mut words) =
+            (vec![0; need.kv_words()], vec![0.0; need.scratch.floats], vec![0; need.scratch.words]);
+        let kv = run.kv_cache(&config, &mut kv).unwrap();
+        let scratch = run.scratch(&config, &mut floats, &mut words).unwrap();
+        let mut session = Session::new(model, Portable, kv, scratch).unwrap();
+        let mut nll = |token| {
+            session.forward(&[token]).unwrap();
+            let mut sink = [CrossEntropy::new(3)];
+            session.head(0, &mut sink).unwrap();
+            sink[0].nll()
+        };
+        assert!(nll(1).unwrap().is_some_and(f32::is_finite));
+        missing();
+        assert_eq!(nll(2), Err(LogitError::NotANumber));
     }
 }

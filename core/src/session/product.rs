@@ -12,7 +12,7 @@ use crate::kernel::{
 use crate::model::{Model, Tensor};
 use crate::ops::reduce::{STRIPES, fold};
 use crate::ops::vector::Update;
-use crate::part::{part, part_mut, rows_mut};
+use crate::part::{missing, part, part_mut, rows_mut};
 use crate::scratch::Partial;
 use crate::source::{ReadError, Source};
 use crate::team::{PerUnit, Ranges, Solo, Team};
@@ -57,7 +57,7 @@ impl Matrix {
         let n = floats.len() / n_in.max(1);
         let (words, scales) = (part_mut(words, ..n * input_words(n_in)), part_mut(scales, ..n));
         let x = F32Inputs::new(floats, n_in);
-        let Some(rounding) = x.and_then(|x| Rounding::new(words, scales, x, packing)) else { return };
+        let Some(rounding) = x.and_then(|x| Rounding::new(words, scales, x, packing)) else { return missing() };
         let whole = comes_whole(&self.tensor, source);
         match self.rounding {
             Activations::I8 if I8_ACTIVATIONS && whole => kernel.quantize_i8(rounding),
@@ -229,12 +229,12 @@ impl<'a> Product<'a> {
         row: usize,
     ) -> Result<(), ReadError> {
         let Some(packing) = self.matrix.format.packing() else {
-            let Some(inputs) = self.floats() else { return missing(out) };
+            let Some(inputs) = self.floats() else { return no_numbers(out) };
             return self.long_row_of_floats(out, inputs, source, partial.stripes, row);
         };
         let row_scale = read_scales(source, &self.matrix, packing, row, partial.group_scales)?;
         if self.rounding == Activations::F32 {
-            let Some(inputs) = self.floats() else { return missing(out) };
+            let Some(inputs) = self.floats() else { return no_numbers(out) };
             let stripes = part_mut(partial.stripes, ..inputs.n());
             stripes.fill([0.0; STRIPES]);
             self.each_piece(packing, source, row, |piece, bytes| {
@@ -247,7 +247,7 @@ impl<'a> Product<'a> {
             out.zip(stripes).for_each(|(out, stripes)| *out = fold(*stripes));
             return Ok(());
         }
-        let Some(inputs) = self.integers() else { return missing(out) };
+        let Some(inputs) = self.integers() else { return no_numbers(out) };
         let sums = part_mut(partial.sums, ..inputs.scales().len());
         let sums = match self.rounding {
             Activations::I8 => self.long_sums(packing, inputs.i8(), sums, source, partial.group_scales, row)?,
@@ -330,7 +330,7 @@ impl<'a> Product<'a> {
 }
 
 /// No numbers, where inputs are missing.
-fn missing<'o>(out: impl Iterator<Item = &'o mut f32>) -> Result<(), ReadError> {
+fn no_numbers<'o>(out: impl Iterator<Item = &'o mut f32>) -> Result<(), ReadError> {
     out.for_each(|out| *out = f32::NAN);
     Ok(())
 }

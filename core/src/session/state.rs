@@ -158,16 +158,12 @@ impl<S: Source, K: Kernel, T: Team> Session<'_, S, K, T> {
             }
         });
         let normed = part_mut(self.scratch.normed, ..n * n_embd);
-        let weight = self.model.required(weight)?;
-        read_vector(self.model.source(), &weight, 0..n_embd, |range, weights| {
-            for normed in rows_mut(normed, n_embd) {
-                weights.update(self.kernel.lanes(), part_mut(normed, range.clone()), Update::Scale);
-            }
-        })?;
-        if let Some(bias) = self.model.tensor(bias)? {
-            read_vector(self.model.source(), &bias, 0..n_embd, |range, bias| {
+        let vectors = [(Some(self.model.required(weight)?), Update::Scale), (self.model.tensor(bias)?, Update::Add)];
+        for (vector, update) in vectors {
+            let Some(vector) = vector else { continue };
+            read_vector(self.model.source(), &vector, 0..n_embd, |range, floats| {
                 for normed in rows_mut(normed, n_embd) {
-                    bias.update(self.kernel.lanes(), part_mut(normed, range.clone()), Update::Add);
+                    floats.update(lanes, part_mut(normed, range.clone()), update);
                 }
             })?;
         }

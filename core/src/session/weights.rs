@@ -8,7 +8,7 @@ use crate::ops::fixed::multiply;
 use crate::ops::lanes::Lanes;
 use crate::ops::reduce::STRIPES;
 use crate::ops::vector::Update;
-use crate::part::{part, part_mut};
+use crate::part::{missing, part, part_mut};
 use crate::source::{ReadError, Source};
 use core::ops::Range;
 
@@ -82,6 +82,7 @@ pub(super) fn read_row(
     let offset = matrix.offset + row * matrix.stride;
     let Some(packing) = matrix.format.packing() else {
         if !FLOATS {
+            missing();
             return Ok(());
         }
         return read_floats(source, matrix.format, offset, 0..matrix.cols, |range, floats| {

@@ -2,6 +2,7 @@
 
 use super::{DecodeError, Tokenizer};
 use crate::config::TokenId;
+use crate::part::part;
 use core::fmt;
 
 /// Turns a stream of tokens into text.
@@ -54,7 +55,7 @@ impl<'a> Decoder<'a> {
             let Some((&byte, rest)) = bytes.split_first() else { return Ok(()) };
             let Some(place) = self.pending.get_mut(self.n_pending) else { return self.finish(out) };
             *place = byte;
-            match core::str::from_utf8(self.pending.get(..=self.n_pending).unwrap_or_default()) {
+            match core::str::from_utf8(part(&self.pending, ..=self.n_pending)) {
                 Ok(text) => {
                     out.write_str(text)?;
                     self.n_pending = 0;

@@ -4,6 +4,7 @@ use super::byte_pairs::BytePairs;
 use super::merge::merge_all;
 use super::{EncodeError, first_piece_len};
 use crate::config::TokenId;
+use crate::part::{missing, part};
 
 /// Bytes of a piece of text, at most, that need no more room than its tokens.
 pub const MAX_SHORT_PIECE: usize = 64;
@@ -33,7 +34,10 @@ pub(super) fn encode(pairs: &BytePairs<'_>, text: &str, out: &mut [TokenId]) -> 
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
         let special = pairs.find_special(rest.as_bytes());
         let (len, token) = special.map_or((rest.len(), None), |(len, token)| (len, Some(token)));
-        let ordinary = rest.get(..len).unwrap_or(rest);
+        let Some(ordinary) = rest.get(..len) else {
+            missing();
+            break;
+        };
         encode_ordinary(pairs, ordinary, at, &mut output)?;
         at += ordinary.len();
         if let Some(token) = token {
@@ -52,12 +56,15 @@ fn encode_ordinary(
     output: &mut Output<'_>,
 ) -> Result<(), EncodeError> {
     while !text.is_empty() {
-        let Some((piece, rest)) = text.split_at_checked(first_piece_len(text)) else { return Ok(()) };
+        let Some((piece, rest)) = text.split_at_checked(first_piece_len(text)) else {
+            missing();
+            return Ok(());
+        };
         let mut short = [0; MAX_SHORT_PIECE];
         if let Some(tokens) = short.get_mut(..piece.len()) {
             spell(pairs, piece, start, tokens)?;
             let n = merge_all(pairs, tokens);
-            output.push(tokens.get(..n).unwrap_or_default());
+            output.push(part(tokens, ..n));
         } else {
             let end = output.need.saturating_add(piece.len());
             match output.out.get_mut(output.need..end) {

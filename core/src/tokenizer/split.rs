@@ -1,6 +1,7 @@
 //! GPT-2's pattern: `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`.
 
 use super::class::Class;
+use crate::part::missing;
 
 const CONTRACTIONS: [&str; 7] = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"];
 
@@ -28,7 +29,10 @@ fn spaces_len(text: &str) -> usize {
     if end == text.len() {
         return end;
     }
-    let spaces = text.get(..end).unwrap_or_default();
+    let Some(spaces) = text.get(..end) else {
+        missing();
+        return end;
+    };
     match spaces.char_indices().next_back() {
         Some((last, _)) if last > 0 => last,
         _ => end,

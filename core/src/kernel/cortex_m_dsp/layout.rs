@@ -14,7 +14,7 @@ use crate::features::BATCHES;
 use crate::format::Packing;
 use crate::kernel::{Rounding, RoundingParts, input_words};
 use crate::ops::quantize::{self, I8_GROUP, low_bits, round_i8};
-use crate::part::{part_mut, split, split_mut};
+use crate::part::{missing, part_mut, split, split_mut};
 
 /// Sizes of tiles.
 pub const FOUR: usize = 4;
@@ -96,7 +96,7 @@ impl Place {
         let halves = group.columns / I8_GROUP;
         let groups = full.len().checked_div(halves).unwrap_or_default();
         let (words, behind) = split_mut(words, size * group.words * groups);
-        let mut at = 0;
+        let (words, mut at) = (words.as_mut_ptr(), 0);
         let (full, odd) = split(full, groups * halves);
         for x in full {
             let step = Step::new::<BYTES>(x, rounding);
@@ -105,18 +105,17 @@ impl Place {
             // In a tile of one position the correction follows the first four words.
             let gap = usize::from(corrected && size == 1);
             let places = [0, 1, 2, 3].map(|i| start + 4 * size * i + if i > 0 { gap } else { 0 });
-            let Some(out) = words.get_mut(..places[3] + 4) else { return };
             let sum = if cfg!(target_abi = "eabihf") && !BYTES {
-                // SAFETY: as for the places below.
-                unsafe { round::group::<NIBBLES>(out.as_mut_ptr().add(start), x, step.inverse, size, gap) }
+                // SAFETY: a tile's groups have `group.words` words for each position, and these are the places in them.
+                unsafe { round::group::<NIBBLES>(words.add(start), x, step.inverse, size, gap) }
             } else {
                 let mut sum = 0;
                 for (i, place) in places.into_iter().enumerate() {
                     let (low, high) = if NIBBLES { (4 * i, 16 + 4 * i) } else { (8 * i, 8 * i + 4) };
                     let [a, b] = four::<BYTES>([x[low], x[low + 1], x[low + 2], x[low + 3]], step);
                     let [c, d] = four::<BYTES>([x[high], x[high + 1], x[high + 2], x[high + 3]], step);
-                    // SAFETY: the last place is the highest, and `out` has its four words.
-                    unsafe { out.as_mut_ptr().add(place).cast::<[u32; 4]>().write([a, b, c, d]) };
+                    // SAFETY: as above.
+                    unsafe { words.add(place).cast::<[u32; 4]>().write([a, b, c, d]) };
                     if corrected {
                         sum = [a, b, c, d].into_iter().fold(sum, |sum, pair| smlad(pair, 0x0001_0001, sum));
                     }
@@ -126,15 +125,14 @@ impl Place {
             at += 16 * size;
             if corrected {
                 let place = if size == 1 { start + 4 } else { start - size - 3 * position };
-                if let Some(word) = words.get_mut(place) {
-                    *word = group.offset.wrapping_mul(sum) as u32;
-                }
+                // SAFETY: as above.
+                unsafe { words.add(place).write(group.offset.wrapping_mul(sum) as u32) };
                 at += size;
             }
         }
         // What is left of the row, a half group or more, then what is less than that.
         let len = (odd.len() * I8_GROUP + rest.len()).div_ceil(4) * 2;
-        let Some(behind) = behind.get_mut(position * len..(position + 1) * len) else { return };
+        let Some(behind) = behind.get_mut(position * len..(position + 1) * len) else { return missing() };
         let pieces = odd.iter().map(|x| &x[..]).chain((!rest.is_empty()).then_some(rest));
         for (words, x) in behind.chunks_mut(I8_GROUP / 2).zip(pieces) {
             let step = Step::new::<BYTES>(x, rounding);

@@ -7,7 +7,7 @@ use super::loops::{self, Loop, MAX_GROUPS, Run};
 use super::unpack;
 use crate::format::Packing;
 use crate::kernel::{Inputs, PackedRow, Parts, Rows, Scaling, input_words, signed_bytes};
-use crate::part::{self, part, part_mut};
+use crate::part::{self, missing, part, part_mut};
 use core::mem::MaybeUninit;
 use core::num::NonZero;
 use core::ops::Range;
@@ -48,7 +48,7 @@ pub fn multiply(parts: Parts<'_>) {
             (FOUR, &[a, b, c, d, ..]) => product.by_positions(out, first, [a, b, c, d]),
             (TWO, &[a, b, ..]) => product.by_positions(out, first, [a, b]),
             (_, &[scale, ..]) => product.by_rows(out, first, scale),
-            _ => return,
+            _ => missing(),
         }
     }
 }
@@ -87,7 +87,7 @@ impl<'a> Product<'a> {
             let n = next - start;
             let (mut at, mut times) = (0, (n / ROWS).max(1));
             loop {
-                self.sums::<ROWS, 1>(part_mut(&mut sums, at..), times, start + at, usize::from(whole), t);
+                self.sums::<ROWS, 1>(&mut sums, at, times, start + at, usize::from(whole), t);
                 if !whole || at + ROWS * times == n {
                     break;
                 }
@@ -103,7 +103,7 @@ impl<'a> Product<'a> {
         let mut sums = [const { MaybeUninit::uninit() }; SUMS];
         for start in (0..self.n_rows).step_by(SUMS / P) {
             let n = (self.n_rows - start).min(SUMS / P);
-            self.sums::<1, P>(&mut sums, n, start, 1, t);
+            self.sums::<1, P>(&mut sums, 0, n, start, 1, t);
             self.finish(out, &sums, start..start + n, scales);
         }
     }
@@ -117,50 +117,58 @@ impl<'a> Product<'a> {
         rows: Range<usize>,
         scales: [f32; P],
     ) {
-        let (out, row_scales) =
-            (part_mut(out, rows.start..), part(self.rows.bytes(), (rows.start + 1) * self.stride - 2..));
-        let over = Outputs {
-            out: out.as_mut_ptr(),
-            out_stride: self.n_rows,
-            row_scales: row_scales.as_ptr(),
-            stride: self.stride,
-        };
-        // SAFETY: there are outputs of all rows at `P` positions, no more rows than
-        // `n_rows`, at least one, and as many sums are written.
+        debug_assert!(rows.end <= self.n_rows && (P - 1) * self.n_rows + rows.end <= out.len());
+        // SAFETY: there are outputs of all rows at `P` positions, no more rows than `n_rows`, at least one, and as many
+        // sums are written.
         unsafe {
+            let over = Outputs {
+                out: out.as_mut_ptr().add(rows.start),
+                out_stride: self.n_rows,
+                row_scales: self.rows.bytes().as_ptr().add((rows.start + 1) * self.stride - 2),
+                stride: self.stride,
+            };
             finish_rows(over, rows.len(), sums.as_ptr().cast(), self.scaling, scales);
         }
     }
 
     /// Writes the sums `[times][R][P]` of `times` times `R` rows, from row `first` on and `step` apart, with a tile of
-    /// positions that starts with `t`.
+    /// positions that starts with `t`, to `sums` from the one of index `at` on.
     #[inline(always)]
     fn sums<const R: usize, const P: usize>(
         &self,
-        sums: &mut [MaybeUninit<i64>],
+        sums: &mut [MaybeUninit<i64>; SUMS],
+        at: usize,
         times: usize,
         first: usize,
         step: usize,
         t: usize,
     ) {
         if !self.plain {
-            return self.sums_in_pieces(self.run::<P>(), part_mut(sums, ..times * R * P), (R, P), first, step, t);
+            return self.sums_in_pieces(
+                self.run::<P>(),
+                part_mut(sums, at..at + times * R * P),
+                (R, P),
+                first,
+                step,
+                t,
+            );
         }
-        if sums.len() < times * R * P {
-            return;
+        debug_assert!(at + times * R * P <= SUMS && first < self.n_rows && (t + P) * self.len <= self.words.len());
+        // SAFETY: the rows and positions are those of the product, whose shapes are checked, and the sums no more than there
+        // are; there are groups where rows are whole ones.
+        unsafe {
+            let row = self.rows.bytes().as_ptr().add(first * self.stride);
+            let run = Run {
+                weights: row,
+                x: self.words.as_ptr().add(t * self.len),
+                stride: step * self.stride,
+                minus_groups: -(self.full as isize),
+                last_scale: row.add(self.scales + self.full).sub(1),
+                sums: sums.as_mut_ptr().add(at).cast(),
+                times,
+            };
+            self.run::<P>()(&run);
         }
-        let row = part(self.rows.bytes(), first * self.stride..).as_ptr();
-        let run = Run {
-            weights: row,
-            x: part(self.words, t * self.len..).as_ptr(),
-            stride: step * self.stride,
-            minus_groups: -(self.full as isize),
-            last_scale: row.wrapping_add(self.scales + self.full).wrapping_sub(1),
-            sums: sums.as_mut_ptr().cast(),
-            times,
-        };
-        // SAFETY: the shapes are those that the product checked; there are groups where rows are whole ones.
-        unsafe { self.run::<P>()(&run) };
     }
 
     /// As [`Product::sums`], where rows are more than groups that a loop takes at once.
@@ -216,17 +224,19 @@ impl<'a> Product<'a> {
                     unpack::unpack(out, self.packing, planes, part(row, scales..scales + groups));
                 }
             }
-            let (weights, last_scale, stride) = if two_planes {
-                (&unpacked.0[..], part(&unpacked.0, 33 * groups - 1..), unpack::ROW)
-            } else {
-                (part(rows, integers..), part(rows, scales + groups - 1..), step * self.stride)
-            };
-            let x = part(self.words, t * self.len + p * start * self.group.words..);
-            let (weights, x, last_scale) = (weights.as_ptr(), x.as_ptr(), last_scale.as_ptr());
             let (mut piece, minus_groups): (Sums, _) = ([0; MOST_SUMS], -(groups as isize));
-            let over = Run { weights, x, stride, minus_groups, last_scale, sums: piece.as_mut_ptr(), times: 1 };
             // SAFETY: rows, scales and activations of these groups are there, and a place for each sum.
-            unsafe { run(&over) };
+            unsafe {
+                let (weights, last_scale, stride) = if two_planes {
+                    let unpacked = unpacked.0.as_ptr();
+                    (unpacked, unpacked.add(33 * groups - 1), unpack::ROW)
+                } else {
+                    let rows = rows.as_ptr();
+                    (rows.add(integers), rows.add(scales + groups - 1), step * self.stride)
+                };
+                let x = self.words.as_ptr().add(t * self.len + p * start * self.group.words);
+                run(&Run { weights, x, stride, minus_groups, last_scale, sums: piece.as_mut_ptr(), times: 1 });
+            }
             sums.iter_mut().zip(piece).for_each(|(sum, piece)| *sum += piece);
         }
         if self.full * self.group.columns != self.rows.n_in() {
@@ -245,7 +255,7 @@ impl<'a> Product<'a> {
             let start = (first + i * step) * self.stride;
             let row = part(self.rows.bytes(), start..start + self.stride);
             let row = PackedRow::new(row, self.packing, self.rows.n_in());
-            let Some((bytes, scale)) = row.groups(self.packing).nth(self.full) else { return };
+            let Some((bytes, scale)) = row.groups(self.packing).nth(self.full) else { return missing() };
             let mut buffer = [0; 32];
             let integers = signed_bytes(self.packing, bytes, m, &mut buffer);
             for (sum, x) in sums.iter_mut().zip(part::rows(part(self.words, behind..), words)) {

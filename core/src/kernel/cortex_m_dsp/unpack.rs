@@ -3,7 +3,7 @@
 use super::loops::MAX_GROUPS;
 use crate::format::Packing;
 use crate::kernel::rows::{fields, words};
-use crate::part::{self, split, split_mut};
+use crate::part::{self, missing, split, split_mut};
 
 /// Groups that are unpacked at a time.
 pub const GROUPS: usize = MAX_GROUPS / 3;
@@ -32,7 +32,7 @@ fn unpack_planes<const LOW: usize, const HIGH: usize>(out: &mut [u8], planes: &[
     let groups = part::rows(planes, 4 * (LOW + HIGH));
     for (out, planes) in out.as_chunks_mut::<32>().0.iter_mut().zip(groups) {
         let (low, high) = split(planes, 4 * LOW);
-        let (Some(low), Some(high)) = (words::<LOW>(low), words::<HIGH>(high)) else { return };
+        let (Some(low), Some(high)) = (words::<LOW>(low), words::<HIGH>(high)) else { return missing() };
         for (i, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
             *out = (fields(&low, i) | fields(&high, i) << LOW).to_le_bytes();
         }

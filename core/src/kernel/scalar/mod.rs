@@ -42,7 +42,7 @@ use crate::ops::attention::HeadRows;
 use crate::ops::lanes::{Lanes, Plain};
 use crate::ops::quantize::quantize_i16;
 use crate::ops::vector::Update;
-use crate::part::{self, part, put, rows_mut, split_mut};
+use crate::part::{self, missing, part, put, rows_mut, split_mut};
 use core::cfg_select;
 use finish::finish;
 use position::{Columns, Integer, Tiled};
@@ -184,7 +184,7 @@ fn multiply<X: Tiled>(mut positions: impl Iterator<Item = X>, parts: Parts<'_>) 
     let (pairs, last) = scales.as_chunks::<2>();
     let mut out = out.chunks_mut((2 * rows.n()).max(1));
     for (&scales, out) in pairs.iter().zip(&mut out) {
-        let (Some(x), Some(y)) = (positions.next(), positions.next()) else { return };
+        let (Some(x), Some(y)) = (positions.next(), positions.next()) else { return missing() };
         product.by_positions::<_, ROWS_BY_TWO, _>(out, [x, y], scales);
     }
     if let (&[scale], Some(out), Some(x)) = (last, out.next(), positions.next()) {
@@ -230,7 +230,7 @@ impl Product<'_> {
     #[inline(never)]
     fn by_positions<X: Tiled, const R: usize, const P: usize>(&self, out: &mut [f32], x: [X; P], scales: [f32; P]) {
         if !x.iter().all(|x| x.covers(self.rows.n_in())) {
-            return;
+            return missing();
         }
         let scaling = Scaling::new(self.packing, self.rows.n_in());
         let units = scales.map(|scale| scaling.unit(scale));
@@ -352,7 +352,10 @@ impl Product<'_> {
     fn rest<X: Tiled>(&self, row: &[u8], x: X) -> i64 {
         let row = PackedRow::new(row, self.packing, self.rows.n_in());
         let first = self.full * self.packing.group;
-        let Some((bytes, scale)) = row.groups(self.packing).nth(self.full) else { return 0 };
+        let Some((bytes, scale)) = row.groups(self.packing).nth(self.full) else {
+            missing();
+            return 0;
+        };
         let mut buffer = [0; 32];
         x.from(first).dot(signed_bytes(self.packing, bytes, self.rows.n_in() - first, &mut buffer)) * i64::from(scale)
     }

@@ -3,6 +3,7 @@
 use crate::format::Packing;
 use crate::kernel::rows::fields;
 use crate::kernel::signed_bytes;
+use crate::part::missing;
 
 /// The signed bytes of a full group of 32, in order of memory. `bytes` are at a multiple of 4, or take longer.
 #[inline(never)]
@@ -21,8 +22,8 @@ pub fn unpack(out: &mut [u32; 8], packing: Packing, bytes: &[u8]) {
 
 #[inline(always)]
 fn planes<const LOW: usize, const HIGH: usize>(out: &mut [u32; 8], words: &[u32]) {
-    let Some((low, words)) = words.split_first_chunk::<LOW>() else { return };
-    let Some(high) = words.first_chunk::<HIGH>() else { return };
+    let Some((low, words)) = words.split_first_chunk::<LOW>() else { return missing() };
+    let Some(high) = words.first_chunk::<HIGH>() else { return missing() };
     let (low, high) = (low.map(u32::from_le), high.map(u32::from_le));
     for (i, out) in out.iter_mut().enumerate() {
         let u = fields(&low, i) | fields(&high, i) << LOW;

@@ -3,7 +3,7 @@
 use crate::ops::alone::alone;
 use crate::ops::pack::unpack_f16;
 use crate::ops::reduce::{STRIPES, fold};
-use crate::part::split;
+use crate::part::{part, split};
 
 /// One head of a layer's keys or values that are floats.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +18,7 @@ impl<'a> HeadRows<'a> {
     /// The rows from `first` on.
     #[inline(always)]
     pub fn from(self, first: usize) -> Self {
-        Self { words: self.words.get(first * self.stride..).unwrap_or_default(), ..self }
+        Self { words: part(self.words, first * self.stride..), ..self }
     }
 
     /// The head's first `n` words in each row.
