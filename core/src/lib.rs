@@ -77,19 +77,40 @@
 //! Floats are taken as processors have them after reset: rounded to nearest, subnormal numbers kept. Start-up code that
 //! sets FZ in Arm's FPSCR, or FTZ in a host's MXCSR, has to clear it again, or bits may change.
 //!
-//! # One token's way
+//! # Where things are
 //!
 //! * [`source`]: weights come as blocks of bytes, mapped or copied. [`blob`] says where each tensor lies and checks it
 //!   all once; [`model`] hands tensors out by name.
-//! * [`kernel`]: the one place where a weight is multiplied. [`ops`]: layer norm, attention, GELU, on slices.
-//! * [`session`]: brings a model, a kernel, a [`kv_cache`] and [`scratch`] memory together. `forward` takes tokens to
-//!   hidden states, in steps of any size; `head` walks the output head once and pushes blocks of logits into sinks.
+//! * [`kernel`]: the one place where a weight is multiplied. [`ops`]: layer norm, attention, GELU, on slices. [`team`]:
+//!   who else works on a pass.
+//! * [`planner`]: what memory a program needs, for a [`kv_cache`] and [`scratch`].
+//! * [`session`]: brings them together with a model and a kernel. `forward` takes tokens to hidden states, in steps of any
+//!   size; `head` walks the output head once and pushes blocks of logits into sinks.
 //! * [`sink`]: what becomes of logits. An arg-max, a dense buffer, a pair of sinks, or from [`loss`] the negative
 //!   log-likelihood of a target.
 //! * [`sample`]: logits to the token that comes next; [`generate`]: a prompt to the tokens that follow it.
 //! * [`score`]: windows of a text, as [`window`] plans them, to losses; and the blob's self-test.
-//!
 //! * [`Error`]: whatever of all this went wrong.
+//!
+//! # One token's way
+//!
+//! From a text's token to its neighbour's loss, for integer weights and an 8-bit cache; each file calls those behind it.
+//!
+//! 1. `score.rs` puts a window's tokens through, and asks for the losses of its targets.
+//! 2. `session/passes.rs`, `session/state.rs`: what a pass may ask of whom.
+//! 3. `session/forward.rs`: the stages of a pass, layer by layer.
+//! 4. `session/weights.rs`: rows and vectors as floats, here those of the two embeddings.
+//! 5. `ops/layer_norm.rs`, `ops/lanes.rs`, `ops/vector.rs`: each block's inputs, normalised.
+//! 6. `session/product.rs`: rows of a matrix, as the source gives them, with those inputs; `team.rs`: by whom.
+//! 7. `kernel/mod.rs`, `kernel/inputs.rs`, `kernel/rows.rs`, `kernel/matmul.rs`: what a kernel is handed.
+//! 8. `kernel/portable.rs`, `ops/quantize.rs`: what every kernel computes with it.
+//! 9. `kv_cache/layer.rs`, `kv_cache/shape.rs`, `ops/attention/integers.rs`: keys and values kept, and attended to.
+//! 10. `ops/gelu.rs`: the hidden layer.
+//! 11. `session/head.rs`, `sink.rs`: logits, block by block.
+//! 12. `loss/log_sum_exp.rs`, `loss/cross_entropy.rs`: one of them among all, and gone.
+//!
+//! What they call beside each other is arithmetic on numbers and slices: `part.rs`, `format.rs`, and of `ops` `fixed`,
+//! `reduce`, `pack` and `exp`.
 //!
 //! Nothing imports upward: numbers know no models, models no sessions, and losses only logits. What a firmware needs is
 //! named at the crate's root too; inside, each module names the one that a thing lives in.

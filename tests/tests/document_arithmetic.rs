@@ -321,7 +321,7 @@ fn attention_over_floats() {
             words
         };
         let (keys, values) = (words(&keys), words(&values));
-        let rows = |words| HeadRows { words, stride: dim };
+        let rows = |words| HeadRows::new(words, dim);
         let mut out = vec![f32::NAN; dim];
         attend(&mut out, &query, n, rows(&keys), rows(&values), &F32Ops);
         assert_eq!(out.into_iter().map(f32::to_bits).collect::<Vec<_>>(), want, "{n} {dim} {sharp}");

@@ -69,7 +69,7 @@ impl<'a> Layer<'a> {
         let Shape { kv_type, head_dim, .. } = self.shape;
         let (stride, words) = (self.shape.row_words(), self.shape.words(head));
         let (keys, values) = (part(self.keys, ..seen * stride), part(self.values, ..seen * stride));
-        let rows = |rows| HeadRows { words: part(rows, words.start..), stride };
+        let rows = |rows| HeadRows::new(part(rows, words.start..), stride);
         match kv_type {
             KvType::F32 if FLOAT_KV => attend_f32(lanes, out, query, seen, rows(keys), rows(values)),
             KvType::F16 if FLOAT_KV => attend_f16(lanes, out, query, seen, rows(keys), rows(values)),

@@ -125,7 +125,7 @@ fn heads(lanes: &impl Lanes) -> Result<usize, ProgramError> {
     let mut calls = 0;
     for stride in SIZES {
         for n_words in [0, 1, 7, 10, 20] {
-            let keys = HeadRows { words: &words[..n_words], stride };
+            let keys = HeadRows::new(&words[..n_words], stride);
             for n in [0, 1, 2, 4] {
                 for dim in [0, 3, 8, 16] {
                     let (query, weights) = (&query[..dim], &query[..n]);
@@ -136,7 +136,7 @@ fn heads(lanes: &impl Lanes) -> Result<usize, ProgramError> {
                     sums.lend(n, |out| lanes.dots_i8(out, &words[..dim], keys))?;
                     calls += 5;
                 }
-                core::hint::black_box(lanes.weigh_i8(keys.words, stride, &weights[..n]));
+                core::hint::black_box(lanes.weigh_i8(keys.words(), stride, &weights[..n]));
                 calls += 1;
             }
         }

@@ -77,7 +77,7 @@ impl Head {
 
     /// Scores, then outputs.
     fn results(&self, lanes: &impl Lanes) -> Vec<f32> {
-        let rows = HeadRows { words: &self.words, stride: self.stride };
+        let rows = HeadRows::new(&self.words, self.stride);
         let (mut scores, mut out) = (vec![0.0; self.weights.len()], vec![1.0; self.query.len()]);
         if self.half {
             lanes.dots_f16(&mut scores, &self.query, rows);
@@ -112,7 +112,7 @@ impl Integers {
     fn sums(&self, lanes: &impl Lanes) -> Vec<i32> {
         let Self { words, stride, query, weights } = self;
         let mut dots = vec![1; weights.len() + 1];
-        lanes.dots_i8(&mut dots, query, HeadRows { words, stride: *stride });
+        lanes.dots_i8(&mut dots, query, HeadRows::new(words, *stride));
         let columns = (0..stride - 1).flat_map(|i| lanes.weigh_i8(&words[i..], *stride, weights));
         columns.chain(dots).collect()
     }

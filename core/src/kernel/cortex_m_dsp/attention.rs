@@ -57,9 +57,9 @@ type HeadLoop = unsafe extern "C" fn(*mut f32, *const f32, *const u32, &Shape);
 #[inline(always)]
 fn shape(heads: HeadRows<'_>, dim: usize, lanes: usize, rows: usize) -> Option<Shape> {
     // Products of any lengths of 32 bits are exact.
-    let need = rows.checked_sub(1)? as u64 * heads.stride as u64 + (dim / lanes) as u64;
-    let fits = dim > 0 && dim.is_multiple_of(8) && need <= heads.words.len() as u64;
-    fits.then_some(Shape { stride: heads.stride.wrapping_mul(4), eights: dim / 8, rows })
+    let need = rows.checked_sub(1)? as u64 * heads.stride() as u64 + (dim / lanes) as u64;
+    let fits = dim > 0 && dim.is_multiple_of(8) && need <= heads.words().len() as u64;
+    fits.then_some(Shape { stride: heads.stride().wrapping_mul(4), eights: dim / 8, rows })
 }
 
 /// Runs a loop over dot products; says whether it could.
@@ -71,12 +71,12 @@ fn dots(scores: &mut [f32], query: &[f32], keys: HeadRows<'_>, lanes: usize, run
     unsafe {
         if !pairs.is_empty() {
             let shape = Shape { rows: 2 * pairs.len(), ..shape };
-            run(pairs.as_mut_ptr().cast(), query.as_ptr(), keys.words.as_ptr(), &shape);
+            run(pairs.as_mut_ptr().cast(), query.as_ptr(), keys.words().as_ptr(), &shape);
         }
         if let [last] = last {
             // The last key takes both places.
             let mut scores = [0.0; 2];
-            let key = keys.words.as_ptr().add(2 * pairs.len() * keys.stride);
+            let key = keys.words().as_ptr().add(2 * pairs.len() * keys.stride());
             run(scores.as_mut_ptr(), query.as_ptr(), key, &Shape { stride: 0, rows: 2, ..shape });
             *last = scores[0];
         }
@@ -89,7 +89,7 @@ fn dots(scores: &mut [f32], query: &[f32], keys: HeadRows<'_>, lanes: usize, run
 fn add_weighted(out: &mut [f32], weights: &[f32], values: HeadRows<'_>, lanes: usize, run: HeadLoop) -> bool {
     let Some(shape) = shape(values, out.len(), lanes, weights.len()) else { return false };
     // SAFETY: the shape was checked.
-    unsafe { run(out.as_mut_ptr(), weights.as_ptr(), values.words.as_ptr(), &shape) };
+    unsafe { run(out.as_mut_ptr(), weights.as_ptr(), values.words().as_ptr(), &shape) };
     true
 }
 

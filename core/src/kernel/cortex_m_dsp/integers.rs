@@ -13,7 +13,7 @@ use core::arch::{asm, naked_asm};
 /// As [`attention::dots_i8`](crate::ops::attention::dots_i8): eight lanes of all keys, then the next eight.
 #[inline(never)]
 pub fn dots_i8(sums: &mut [i32], query: &[u32], keys: HeadRows<'_>) {
-    let last = keys.words.len().checked_sub(query.len() / 2).and_then(|last| last.checked_div(keys.stride));
+    let last = keys.words().len().checked_sub(query.len() / 2).and_then(|last| last.checked_div(keys.stride()));
     let n = last.map_or(0, |last| sums.len().min(last + 1));
     let sums = part_mut(sums, ..n);
     sums.fill(0);
@@ -21,16 +21,16 @@ pub fn dots_i8(sums: &mut [i32], query: &[u32], keys: HeadRows<'_>) {
         return;
     }
     let (eights, rest) = query.as_chunks::<4>();
-    let mut key = keys.words.as_ptr();
+    let mut key = keys.words().as_ptr();
     for &query in eights {
-        let run = Eight { key, stride: size_of::<u32>() * keys.stride, sums: sums.as_mut_ptr(), n, query };
+        let run = Eight { key, stride: size_of::<u32>() * keys.stride(), sums: sums.as_mut_ptr(), n, query };
         // SAFETY: each of the `n` keys has half as many words as the query, and a sum; there is one.
         unsafe { add_eight(&run) };
         key = key.wrapping_add(2);
     }
     if let &[low, high, ..] = rest {
         let (even, odd) = (low & 0xFFFF | high << 16, low >> 16 | high & 0xFFFF_0000);
-        for (sum, &key) in sums.iter_mut().zip(part(keys.words, 2 * eights.len()..).iter().step_by(keys.stride)) {
+        for (sum, &key) in sums.iter_mut().zip(part(keys.words(), 2 * eights.len()..).iter().step_by(keys.stride())) {
             *sum = smlad(sxtb16_rotated(key), odd, smlad(sxtb16(key), even, *sum));
         }
     }

@@ -69,7 +69,7 @@ mod tests {
         let step = if cfg!(miri) { 13 } else { 1 };
         for n in (0..40).step_by(step) {
             for stride in [n, n + 1, 20] {
-                let (query, keys) = (&words[17..17 + 2 * n], HeadRows { words: &words, stride });
+                let (query, keys) = (&words[17..17 + 2 * n], HeadRows::new(&words, stride));
                 let [mut got, mut want] = [[1; 5]; 2];
                 super::dots_i8(&mut got, query, keys);
                 attention::dots_i8(&mut want, query, keys);

@@ -144,7 +144,7 @@ mod tests {
 
     fn run_with(ops: &impl HeadOps, query: &[f32], keys: &[Vec<u32>], values: &[Vec<u32>]) -> Vec<f32> {
         let (words, stride) = ([keys.concat(), values.concat()], keys[0].len());
-        let [keys, values] = words.each_ref().map(|words| HeadRows { words, stride });
+        let [keys, values] = words.each_ref().map(|words| HeadRows::new(words, stride));
         let mut out = std::vec![f32::NAN; query.len()];
         attend(&mut out, query, words[0].len() / stride, keys, values, ops);
         out

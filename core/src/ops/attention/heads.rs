@@ -5,16 +5,33 @@ use crate::ops::pack::unpack_f16;
 use crate::ops::reduce::{STRIPES, fold};
 use crate::part::{part, split};
 
-/// One head of a layer's keys or values that are floats.
+/// One head of a layer's keys or values.
 #[derive(Clone, Copy, Debug)]
 pub struct HeadRows<'a> {
-    /// From the head's first word in the first row on. The last row may end with the head.
-    pub words: &'a [u32],
-    /// Words from row to row.
-    pub stride: usize,
+    words: &'a [u32],
+    stride: usize,
 }
 
 impl<'a> HeadRows<'a> {
+    /// Rows `stride` words apart, of which 0 are as 1, from the head's first word in the first row on. The last row may end
+    /// with the head; one that ends before is none.
+    #[inline(always)]
+    pub const fn new(words: &'a [u32], stride: usize) -> Self {
+        Self { words, stride: if stride == 0 { 1 } else { stride } }
+    }
+
+    /// From the head's first word in the first row on.
+    #[inline(always)]
+    pub const fn words(self) -> &'a [u32] {
+        self.words
+    }
+
+    /// Words from row to row, at least 1.
+    #[inline(always)]
+    pub const fn stride(self) -> usize {
+        self.stride
+    }
+
     /// The rows from `first` on.
     #[inline(always)]
     pub fn from(self, first: usize) -> Self {
@@ -24,7 +41,7 @@ impl<'a> HeadRows<'a> {
     /// The head's first `n` words in each row.
     #[inline(always)]
     pub fn iter(self, n: usize) -> impl Iterator<Item = &'a [u32]> {
-        self.words.chunks(self.stride.max(1)).filter_map(move |row| row.get(..n))
+        self.words.chunks(self.stride).filter_map(move |row| row.get(..n))
     }
 }
 

@@ -58,7 +58,7 @@ impl<'a> I8Head<'a> {
 
     /// The positions' integers.
     fn integers(self) -> HeadRows<'a> {
-        HeadRows { words: part(self.rows, self.integers..), stride: self.stride }
+        HeadRows::new(part(self.rows, self.integers..), self.stride)
     }
 
     /// Each position's scale.
@@ -243,7 +243,7 @@ fn long_keys(lanes: &impl Lanes, products: &mut [i32], query: &[u32], keys: Head
         let mut sum = 0;
         for (words, query) in key.chunks(CHUNK / 4).zip(query.chunks(CHUNK / 2)) {
             let mut part = [0];
-            lanes.dots_i8(&mut part, query, HeadRows { words, stride: words.len() });
+            lanes.dots_i8(&mut part, query, HeadRows::new(words, words.len()));
             sum += i64::from(part[0]);
         }
         *product = (sum >> dropped) as i32;
@@ -262,7 +262,7 @@ fn add_weighted(
     lower_block: u32,
 ) {
     for (i, out) in out.chunks_mut(4).enumerate() {
-        let sums = lanes.weigh_i8(part(values.integers().words, i..), values.stride, weights);
+        let sums = lanes.weigh_i8(part(values.integers().words(), i..), values.stride, weights);
         for (out, sum) in out.iter_mut().zip(sums) {
             let lowered = (out.to_bits() as i32 >> lower_out) + (sum >> lower_block);
             *out = f32::from_bits(lowered as u32);
@@ -341,7 +341,7 @@ mod tests {
     #[test]
     fn long_heads_do_not_overflow() {
         let long = std::vec![1.0; 70_000];
-        let keys = HeadRows { words: &std::vec![0x7F7F_7F7F; 17_500], stride: 17_500 };
+        let keys = HeadRows::new(&[0x7F7F_7F7F; 17_500], 17_500);
         let mut products = [0];
         multiply_keys(&Plain, &mut products, &std::vec![0x7FFF_7FFF; 35_000], keys, 8);
         assert_eq!(i64::from(products[0]), (70_000i64 * 127 * 32767) >> 8);
