@@ -47,7 +47,12 @@ pub fn two_cores<R>(first: impl FnOnce(&TwoCores) -> R) -> R {
     // SAFETY: only `first` has it.
     let (cores, ends) = (unsafe { TwoCores::new(0) }, AtomicBool::new(false));
     thread::scope(|scope| {
-        scope.spawn(|| cores.serve(|| ends.load(Ordering::Relaxed)));
+        // Where threads are more than processors, waiting must not be in the way.
+        let ended = || {
+            thread::yield_now();
+            ends.load(Ordering::Relaxed)
+        };
+        scope.spawn(|| cores.serve(ended));
         while cores.ranges(0) < 2 {
             thread::yield_now();
         }
