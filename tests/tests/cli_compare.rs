@@ -147,6 +147,40 @@ fn the_table_for_people_and_the_one_for_programs() {
 }
 
 #[test]
+fn a_tokenizer_is_named_once() {
+    let (model, folder) = (char_model(), tempfile::tempdir().unwrap());
+    let ids = folder.path().join("ids.json");
+    fs::write(&ids, "[1, 2, 3]").unwrap();
+    // What its files ask for and is not done is said once too.
+    let other = folder.path().join("other");
+    fs::create_dir(&other).unwrap();
+    for file in ["chars.json", "config.json", "model.safetensors"] {
+        fs::copy(fixtures::bundled("shakespeare-char").join(file), other.join(file)).unwrap();
+    }
+    fs::write(other.join("added_tokens.json"), "{}").unwrap();
+    let (ids, other) = (ids.to_str().unwrap(), other.to_str().unwrap());
+    for model in [model.as_str(), other] {
+        for input in [["--prompt", "to be"].as_slice(), &["--tokens", ids], &["--prompt", "to be", "--no-tokenizer"]] {
+            let args = [&["compare", model, "--weights", "q8", "--calibrate", "none"], input].concat();
+            let stderr = command().args(args).assert().success().get_output().stderr.clone();
+            let stderr = String::from_utf8(stderr).unwrap();
+            let mut lines: Vec<&str> = stderr.lines().collect();
+            let about = |what: &str| lines.iter().filter(|line| line.starts_with(what)).count();
+            let unread = usize::from(model == other);
+            assert_eq!(
+                (about("tokenizer "), about("added_tokens.json is not read")),
+                (1, unread),
+                "{input:?}: {stderr}"
+            );
+            let n_lines = lines.len();
+            lines.sort_unstable();
+            lines.dedup();
+            assert_eq!(lines.len(), n_lines, "{stderr}");
+        }
+    }
+}
+
+#[test]
 fn one_token_costs_nothing_that_is_known() {
     let value = run("compare", 2, &["compare", &char_model(), "--weights", "q8", "--prompt", "a"]);
     assert_eq!(value["error"]["kind"], json!("nothing_to_score"));

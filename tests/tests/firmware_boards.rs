@@ -150,6 +150,32 @@ fn gives_the_hosts_bits_in_everything(board: &Board, memory: Memory) {
     assert!(scored > 0 && (refused > 0) == (memory != Memory::Large), "{scored} {refused}");
 }
 
+/// What is built for a processor, by what its linker says, is for it and for newer ones.
+#[test]
+fn a_program_for_a_newer_processor_is_refused() {
+    let arm = ["mps2-an385-m0", "mps2-an385", "mps2-an386", "mps2-an505", "mps3-an547"];
+    let riscv = ["virt-rv32imc", "virt-rv32imac", "virt-rv32imafc"];
+    for family in [arm.as_slice(), &riscv] {
+        let boards: Vec<_> = family.iter().map(|name| Board::named(name).unwrap()).collect();
+        for (i, built_for) in boards.iter().enumerate() {
+            let program = firmware::build(built_for, "score").unwrap();
+            for (j, board) in boards.iter().enumerate() {
+                let checked = firmware::check(&program, board);
+                assert_eq!(checked.is_ok(), i <= j, "{} on {}: {checked:?}", built_for.name, board.name);
+            }
+        }
+    }
+    let [m3, m55] = ["mps2-an385", "mps3-an547"].map(|name| Board::named(name).unwrap());
+    let refusal = firmware::check(&firmware::build(m55, "score").unwrap(), m3).unwrap_err().to_string();
+    assert!(
+        refusal.ends_with(
+            "it is a program for Armv8.1-M Mainline (Cortex-M55), and mps2-an385 runs programs of Armv7-M (Cortex-M3): \
+             name another, or leave --firmware out"
+        ),
+        "{refusal}"
+    );
+}
+
 /// Scores with a program that is built, to the host's bits.
 ///
 /// # Errors

@@ -68,14 +68,13 @@ mod tests {
     }
 
     fn worst(form: Gelu, want: impl Fn(f64) -> f64) -> f64 {
-        let points = (-1_000_000..1_000_000).map(|i| i as f32 * 9e-6);
+        let points = (-1_000_000..1_000_000).step_by(if cfg!(miri) { 999 } else { 1 }).map(|i| i as f32 * 9e-6);
         points
             .map(|x| (f64::from(of(x, form)) - want(x.into())).abs() / f64::from(x).abs().max(1.0))
             .fold(0.0, f64::max)
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "two million cases of arithmetic")]
     fn tanh_form_keeps_its_bound() {
         let want = |x: f64| 0.5 * x * (1.0 + (0.797_884_560_802_865_4 * (x + 0.044_715 * x.powi(3))).tanh());
         let worst = worst(Gelu::Tanh, want);
@@ -83,7 +82,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "two million cases of arithmetic")]
     fn erf_form_keeps_its_bound() {
         let want = |x: f64| 0.5 * x * libm::erfc(-x / core::f64::consts::SQRT_2);
         let worst = worst(Gelu::Erf, want);

@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn every_half_is_the_float_that_it_is() {
-        for half in 0..=u16::MAX {
+        for half in (0..=u16::MAX).step_by(if cfg!(miri) { 61 } else { 1 }) {
             let (got, want) = (unpack_f16(0xABCD_0000 | u32::from(half)), f16::from_bits(half).to_f32());
             assert!(got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(), "{half:04x}: {got} {want}");
         }

@@ -11,7 +11,7 @@ use elf::to_str::e_machine_to_human_str;
 use elf::{ElfBytes, abi};
 use serde::Deserialize;
 
-use super::{Board, DeviceError};
+use super::{Board, DeviceError, processor};
 use crate::ground::checkout;
 use crate::ground::files::{Fault, FileError, Kind, Wanted, mapped};
 
@@ -62,10 +62,12 @@ pub fn check(program: &Path, board: &'static Board) -> Result<(), DeviceError> {
     } else {
         (abi::EM_ARM, "Arm with 32 bits")
     };
-    let wrong = |have: String| DeviceError::Firmware { path: program.into(), board: board.name, have, need };
+    let refusal = |have, need| DeviceError::Firmware { path: program.into(), board: board.name, have, need };
+    let wrong = |have| refusal(have, need);
     let bytes = mapped::map(program)?;
     let elf = ElfBytes::<AnyEndian>::minimal_parse(&bytes);
-    let header = elf.map_err(|error| wrong(format!("a damaged ELF file ({error})")))?.ehdr;
+    let elf = elf.map_err(|error| wrong(format!("a damaged ELF file ({error})")))?;
+    let header = elf.ehdr;
     if header.e_type != abi::ET_EXEC && header.e_type != abi::ET_DYN {
         return Err(wrong("an ELF file and no program".into()));
     }
@@ -74,7 +76,10 @@ pub fn check(program: &Path, board: &'static Board) -> Result<(), DeviceError> {
         let bits = if header.class == Class::ELF32 { 32 } else { 64 };
         return Err(wrong(format!("a program of {bits} bits for the machine {name}")));
     }
-    Ok(())
+    match processor::mismatch(&elf, board) {
+        Some((have, need)) => Err(refusal(format!("a program for {have}"), need)),
+        None => Ok(()),
+    }
 }
 
 #[derive(Deserialize)]

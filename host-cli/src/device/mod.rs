@@ -7,6 +7,7 @@ pub mod board;
 pub mod emulator;
 pub mod error;
 pub mod firmware;
+mod processor;
 pub mod report;
 
 use std::io;

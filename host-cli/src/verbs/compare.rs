@@ -14,7 +14,7 @@ use super::error::{self, Error};
 use super::options::calibration::{Calibration, RawCalibration};
 use super::options::kv;
 use super::options::model::RawCheckpoint;
-use super::options::task::RawTask;
+use super::options::task::{RawTask, note_tokenizer};
 use super::outcome::Outcome;
 use crate::convert::finder::{Finder, have_integers};
 use crate::convert::formats::Choice;
@@ -213,7 +213,10 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let windows = calibration.windows(&checkpoint, tokenizer, console)?;
     let section =
         if args.no_tokenizer { None } else { tokenizer_for_blob(args.task.search(config, &args.checkpoint), console)? };
-    let task = args.task.resolve(config, Some(&args.checkpoint), None, console)?;
+    let found = args.task.find_tokenizer(config, Some(&args.checkpoint), None)?;
+    // That of the blobs is named already.
+    found.iter().filter(|_| section.is_none()).for_each(|found| note_tokenizer(found, console));
+    let task = args.task.read(config, found, console)?;
     let jobs = task.jobs();
     let tokens_scored = Job::n_scored(&jobs);
     let tokenizer_bytes = section.as_ref().map_or(0, |parts| section::encode(parts).len());

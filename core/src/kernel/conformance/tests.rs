@@ -9,7 +9,8 @@ use crate::ops::vector::Update;
 #[test]
 fn the_scalar_kernel_gives_the_portable_bits() {
     let counts = check(&Scalar, &mut Random::default()).unwrap();
-    assert!(counts.products > 100 && counts.heads > 100 && counts.vectors > 100, "{counts:?}");
+    let few = if cfg!(miri) { 30 } else { 100 };
+    assert!(counts.products > few && counts.heads > few && counts.vectors > few, "{counts:?}");
 }
 
 /// The portable kernel with one method off by a bit.

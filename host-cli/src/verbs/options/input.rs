@@ -22,6 +22,11 @@ pub struct RawInput {
 }
 
 impl RawInput {
+    /// Whether the rows are of text, which a tokenizer is needed for.
+    pub const fn is_text(&self) -> bool {
+        self.tokens.is_none()
+    }
+
     /// Where the rows come from.
     pub fn source(self) -> Source {
         match (self.tokens, self.prompt) {

@@ -54,10 +54,11 @@ impl RawTask {
         Some(Search { named, checkpoint, section, n_vocab: Some(config.n_vocab) }.find().ok()?.tokenizer)
     }
 
-    /// Reads the rows for a model of shape `config`. Its tokenizer may be beside `checkpoint`, or in a blob's `section`.
+    /// Reads the rows for a model of shape `config`, and says which tokenizer is its: that beside `checkpoint`, or in a
+    /// blob's `section`.
     ///
     /// # Errors
-    /// The input cannot be read or is not of the model, there is no tokenizer for text, or the windows make no sense.
+    /// As [`Self::find_tokenizer`] and [`Self::read`].
     pub fn resolve(
         self,
         config: &Config,
@@ -65,11 +66,38 @@ impl RawTask {
         section: Option<SectionParts>,
         console: Console,
     ) -> Result<Task, Error> {
+        let found = self.find_tokenizer(config, checkpoint, section)?;
+        found.iter().for_each(|found| note_tokenizer(found, console));
+        self.read(config, found, console)
+    }
+
+    /// Finds the tokenizer for rows of text, or of ids where it only serves to count their bytes: then one that is not
+    /// there, or would be assumed, is left out.
+    ///
+    /// # Errors
+    /// There is no tokenizer for text, or the one that is named is broken.
+    pub fn find_tokenizer(
+        &self,
+        config: &Config,
+        checkpoint: Option<&Path>,
+        section: Option<SectionParts>,
+    ) -> Result<Option<Found>, Error> {
+        let named = self.tokenizer.as_deref();
+        let optional = !self.input.is_text() && named.is_none();
+        match (Search { named, checkpoint, section, n_vocab: Some(config.n_vocab) }).find() {
+            Ok(Found { assumed: true, .. }) | Err(_) if optional => Ok(None),
+            found => Ok(Some(found?)),
+        }
+    }
+
+    /// Reads the rows for a model of shape `config` and the tokenizer that was found.
+    ///
+    /// # Errors
+    /// The input cannot be read or is not of the model, or the windows make no sense.
+    pub fn read(self, config: &Config, found: Option<Found>, console: Console) -> Result<Task, Error> {
         let windowing = self.windowing.resolve(config.n_ctx)?;
         let source = self.input.source();
-        let named = self.tokenizer.as_deref();
-        let search = Search { named, checkpoint, section, n_vocab: Some(config.n_vocab) };
-        let tokenizer = find_tokenizer(search, source.is_text(), console)?;
+        let tokenizer = found.map(|found| found.tokenizer);
         let mut input = source.read(tokenizer.as_ref(), config.n_vocab, console.max_input)?;
         input.notes().iter().for_each(|note| console.note(note));
         if !source.is_text() && !self.windowing.is_named() {
@@ -83,18 +111,9 @@ impl RawTask {
     }
 }
 
-/// Finds the tokenizer for rows of text, or of ids where it only serves to count their bytes: then one that is not
-/// there, or would be assumed, is left out.
-fn find_tokenizer(search: Search<'_>, is_text: bool, console: Console) -> Result<Option<Tokenizer>, Error> {
-    let optional = !is_text && search.named.is_none();
-    match search.find() {
-        Ok(Found { assumed: true, .. }) | Err(_) if optional => Ok(None),
-        Err(error) => Err(error.into()),
-        Ok(Found { tokenizer, assumed, notes, .. }) => {
-            let why = if assumed { ", assumed because n_vocab is 50257" } else { "" };
-            console.note(format!("tokenizer {}{why}", tokenizer.origin()));
-            notes.iter().for_each(|note| console.note(note));
-            Ok(Some(tokenizer))
-        }
-    }
+/// Says which tokenizer it is, and what its files ask for and is not done.
+pub fn note_tokenizer(found: &Found, console: Console) {
+    let why = if found.assumed { ", assumed because n_vocab is 50257" } else { "" };
+    console.note(format!("tokenizer {}{why}", found.tokenizer.origin()));
+    found.notes.iter().for_each(|note| console.note(note));
 }
