@@ -49,12 +49,12 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
             "--threads is for blobs: a checkpoint's float reference takes every processor".into(),
         ));
     }
-    let config = model.config()?;
+    let limits = model.limits()?;
     let beside = matches!(model, ModelFile::Checkpoint(_)).then_some(args.model.as_path());
-    let task = args.task.resolve(&config, beside, model.section()?, console)?;
+    let task = args.task.resolve(limits, beside, model.section()?, console)?;
     let jobs = task.jobs();
     console.detail(|| {
-        format!("logits (windows, inputs, n_vocab): ({}, {}, {})", jobs.len(), Job::longest(&jobs), config.n_vocab)
+        format!("logits (windows, inputs, n_vocab): ({}, {}, {})", jobs.len(), Job::longest(&jobs), limits.n_vocab)
     });
     let bar = console.progress(Job::n_scored(&jobs), "scoring");
     let (score, canonical) = match &model {

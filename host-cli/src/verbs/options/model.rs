@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use emberlm_core::config::Config;
 
+use crate::checkpoint::architecture::Architecture;
 use crate::checkpoint::{Checkpoint, Layout, Options};
 use crate::engine::Blob;
 use crate::ground::files::{Kind, Wanted};
@@ -15,7 +16,7 @@ use crate::verbs::error::Error;
 /// The words that say what a checkpoint's files do not.
 #[derive(Args, Clone, Debug, Default)]
 pub struct RawCheckpoint {
-    /// The checkpoint's layout: hf, nanogpt, scratch, or a name map file [default: detected]
+    /// The checkpoint's layout: hf, nanogpt, scratch, neo, llama, meta, or a name map file [default: detected]
     ///
     /// A name map is JSON that says what a model with names of its own calls each tensor:
     /// {"description": "mine", "orientation": "out_in" (Linear) or "in_out" (Conv1D), "tensors": {"wte.weight": "emb.weight",
@@ -71,12 +72,44 @@ impl RawCheckpoint {
     ///
     /// # Errors
     /// It is not a checkpoint that can be represented exactly.
-    pub fn open(&self, path: &Path, console: Console) -> Result<Checkpoint, Error> {
+    fn open_any(&self, path: &Path, console: Console) -> Result<Checkpoint, Error> {
         let checkpoint = Checkpoint::open(path, &self.options())?;
         let detected = checkpoint.layout();
         console.note(format!("layout {}: {}", detected.layout, detected.evidence));
+        console.note(format!("architecture: {}", checkpoint.architecture()));
         checkpoint.notes().iter().for_each(|note| console.note(note));
         Ok(checkpoint)
+    }
+
+    /// As [`ModelFile::open`] does a checkpoint, to make a blob of it or to hold blobs against it.
+    ///
+    /// # Errors
+    /// It is not a checkpoint that can be represented exactly, or not one that core computes.
+    pub fn open(&self, path: &Path, console: Console) -> Result<Checkpoint, Error> {
+        let checkpoint = self.open_any(path, console)?;
+        checkpoint.check_core()?;
+        Ok(checkpoint)
+    }
+}
+
+/// What a model takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Token ids are below it.
+    pub n_vocab: u32,
+    /// The longest window.
+    pub n_ctx: u32,
+}
+
+impl From<&Config> for Limits {
+    fn from(&Config { n_vocab, n_ctx, .. }: &Config) -> Self {
+        Self { n_vocab, n_ctx }
+    }
+}
+
+impl From<&Architecture> for Limits {
+    fn from(&Architecture { n_vocab, n_ctx, .. }: &Architecture) -> Self {
+        Self { n_vocab, n_ctx }
     }
 }
 
@@ -108,21 +141,35 @@ impl ModelFile {
             }
         };
         if is_checkpoint {
-            return Ok(Self::Checkpoint(Box::new(checkpoint.open(path, console)?)));
+            return Ok(Self::Checkpoint(Box::new(checkpoint.open_any(path, console)?)));
         }
         let blob = Blob::open(path)?;
         checkpoint.refuse()?;
         Ok(Self::Blob(blob))
     }
 
-    /// The model's shape.
+    /// The model's shape in core's words.
     ///
     /// # Errors
-    /// None, after [`ModelFile::open`].
+    /// It is a checkpoint that core does not compute.
     pub fn config(&self) -> Result<Config, Error> {
         match self {
             Self::Blob(blob) => Ok(*blob.model()?.config()),
-            Self::Checkpoint(checkpoint) => Ok(*checkpoint.config()),
+            Self::Checkpoint(checkpoint) => {
+                checkpoint.check_core()?;
+                Ok(*checkpoint.config())
+            }
+        }
+    }
+
+    /// What the model takes.
+    ///
+    /// # Errors
+    /// None, after [`ModelFile::open`].
+    pub fn limits(&self) -> Result<Limits, Error> {
+        match self {
+            Self::Blob(blob) => Ok(blob.model()?.config().into()),
+            Self::Checkpoint(checkpoint) => Ok(checkpoint.architecture().into()),
         }
     }
 

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use clap::Args;
-use emberlm_core::config::Config;
 
 use super::input::RawInput;
+use super::model::Limits;
 use super::windowing::RawWindowing;
 use crate::score::Task;
 use crate::text::tokenizer::select::{Found, Search};
@@ -29,48 +29,48 @@ pub struct RawTask {
 }
 
 impl RawTask {
-    /// The tokenizer of a checkpoint of shape `config`, for a text that is not scored.
+    /// The tokenizer of a checkpoint, for a text that is not scored.
     ///
     /// # Errors
     /// There is none.
-    pub fn tokenizer(&self, config: &Config, checkpoint: &Path) -> Result<Tokenizer, Error> {
-        Ok(self.search(config, checkpoint).find()?.tokenizer)
+    pub fn tokenizer(&self, limits: Limits, checkpoint: &Path) -> Result<Tokenizer, Error> {
+        Ok(self.search(limits, checkpoint).find()?.tokenizer)
     }
 
-    /// Where the tokenizer of a checkpoint of shape `config` is.
-    pub fn search<'s>(&'s self, config: &Config, checkpoint: &'s Path) -> Search<'s> {
-        let (named, n_vocab) = (self.tokenizer.as_deref(), Some(config.n_vocab));
+    /// Where the tokenizer of a checkpoint is.
+    pub fn search<'s>(&'s self, limits: Limits, checkpoint: &'s Path) -> Search<'s> {
+        let (named, n_vocab) = (self.tokenizer.as_deref(), Some(limits.n_vocab));
         Search { named, checkpoint: Some(checkpoint), section: None, n_vocab }
     }
 
-    /// The tokenizer of a model of shape `config`, if there is one: beside `checkpoint`, or in a blob's `section`.
+    /// The tokenizer of a model, if there is one: beside `checkpoint`, or in a blob's `section`.
     pub fn any_tokenizer(
         &self,
-        config: &Config,
+        limits: Limits,
         checkpoint: Option<&Path>,
         section: Option<SectionParts>,
     ) -> Option<Tokenizer> {
         let named = self.tokenizer.as_deref();
-        Some(Search { named, checkpoint, section, n_vocab: Some(config.n_vocab) }.find().ok()?.tokenizer)
+        Some(Search { named, checkpoint, section, n_vocab: Some(limits.n_vocab) }.find().ok()?.tokenizer)
     }
 
-    /// Reads the rows for a model of shape `config`. Its tokenizer may be beside `checkpoint`, or in a blob's `section`.
+    /// Reads the rows for a model. Its tokenizer may be beside `checkpoint`, or in a blob's `section`.
     ///
     /// # Errors
     /// The input cannot be read or is not of the model, there is no tokenizer for text, or the windows make no sense.
     pub fn resolve(
         self,
-        config: &Config,
+        limits: Limits,
         checkpoint: Option<&Path>,
         section: Option<SectionParts>,
         console: Console,
     ) -> Result<Task, Error> {
-        let windowing = self.windowing.resolve(config.n_ctx)?;
+        let windowing = self.windowing.resolve(limits.n_ctx)?;
         let source = self.input.source();
         let named = self.tokenizer.as_deref();
-        let search = Search { named, checkpoint, section, n_vocab: Some(config.n_vocab) };
+        let search = Search { named, checkpoint, section, n_vocab: Some(limits.n_vocab) };
         let tokenizer = find_tokenizer(search, source.is_text(), console)?;
-        let mut input = source.read(tokenizer.as_ref(), config.n_vocab, console.max_input)?;
+        let mut input = source.read(tokenizer.as_ref(), limits.n_vocab, console.max_input)?;
         input.notes().iter().for_each(|note| console.note(note));
         if !source.is_text() && !self.windowing.is_named() {
             input.check_one_window(windowing.n_ctx)?;

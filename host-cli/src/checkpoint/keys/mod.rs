@@ -1,155 +1,20 @@
 //! The keys of `config.json` as layouts and retellings spell them, and which of them change what a model computes.
 
+mod names;
+mod rope;
+mod spans;
+
+pub use names::*;
+
+use super::architecture::Activation;
 use super::error::CheckpointError;
+use super::family::Family;
 use crate::ground::files::Wanted;
 use crate::ground::files::read::{self, MOST_OF_CONFIG};
 use crate::ground::shown;
 use emberlm_core::config::{Gelu, TokenId};
 use serde_json::{Map, Value};
 use std::path::Path;
-
-/// Spellings of `n_vocab`.
-pub const N_VOCAB: &[&str] = &["vocab_size", "n_vocab"];
-/// Spellings of `n_ctx`.
-pub const N_CTX: &[&str] = &[
-    "n_positions",
-    "n_ctx",
-    "block_size",
-    "context_length",
-    "context_size",
-    "ctx_len",
-    "max_position_embeddings",
-    "max_seq_len",
-    "max_seq_length",
-];
-/// Spellings of `n_embd`.
-pub const N_EMBD: &[&str] = &["n_embd", "emb_dim", "embed_dim", "embedding_dim", "hidden_size", "d_model"];
-/// Spellings of `n_head`.
-pub const N_HEAD: &[&str] = &["n_head", "n_heads", "num_heads", "num_attention_heads"];
-/// Spellings of `n_layer`.
-pub const N_LAYER: &[&str] = &["n_layer", "n_layers", "num_layers", "num_hidden_layers"];
-/// Spellings of `n_ff`; null stands for 4 `n_embd`.
-pub const N_FF: &[&str] = &["n_inner", "n_ff", "d_ff", "ff_dim", "ffn_dim", "mlp_dim", "intermediate_size"];
-/// Spellings of the number of key and value heads, which must equal `n_head`.
-pub const N_KV_HEAD: &[&str] = &["num_key_value_heads", "n_kv_head", "n_kv_heads", "num_kv_heads"];
-/// Spellings of `head_dim`, which must equal `n_embd / n_head`.
-pub const HEAD_DIM: &[&str] = &["head_dim"];
-/// Spellings of `layer_norm_epsilon`.
-pub const EPSILON: &[&str] = &["layer_norm_epsilon", "layer_norm_eps", "norm_eps", "ln_eps", "epsilon", "eps"];
-/// Spellings of the activation function.
-pub const ACTIVATION: &[&str] = &["activation_function", "hidden_act", "activation", "act_fn"];
-/// Spellings of whether the head shares the token embedding.
-pub const TIED: &[&str] = &["tie_word_embeddings", "tie_weights", "weight_tying", "tied_embeddings"];
-/// Whether query, key and value have biases.
-pub const QKV_BIAS: &[&str] = &["qkv_bias"];
-/// nanoGPT's word for all biases, layer norms' included.
-pub const BIAS: &[&str] = &["bias"];
-
-/// The token that texts begin with.
-const BOS: &str = "bos_token_id";
-
-/// Every key whose value is read.
-const READ: [&[&str]; 13] =
-    [N_VOCAB, N_CTX, N_EMBD, N_HEAD, N_LAYER, N_FF, N_KV_HEAD, HEAD_DIM, EPSILON, ACTIVATION, TIED, QKV_BIAS, BIAS];
-
-/// Keys that must be true where they are present.
-const MUST_BE_ON: &[&str] = &["scale_attn_weights"];
-
-/// Keys that name a computation this project does not have: they must be false, null, zero or empty.
-const MUST_BE_OFF: &[&str] = &[
-    "add_cross_attention",
-    "alibi",
-    "attention_scale",
-    "attn_logit_softcapping",
-    "final_logit_softcapping",
-    "is_encoder_decoder",
-    "logit_scale",
-    "logits_scaling",
-    "multi_query",
-    "n_experts",
-    "num_experts",
-    "num_local_experts",
-    "parallel_attn",
-    "parallel_residual",
-    "partial_rotary_factor",
-    "pruned_heads",
-    "qk_norm",
-    "quantization_config",
-    "rope",
-    "rope_parameters",
-    "rope_scaling",
-    "rope_theta",
-    "rotary_dim",
-    "rotary_pct",
-    "scale_attn_by_inverse_layer_idx",
-    "sliding_window",
-    "use_alibi",
-    "use_parallel_residual",
-    "use_qk_norm",
-    "use_rope",
-    "use_sliding_window",
-    "window_size",
-];
-
-/// Keys with the only values under which the model is a GPT-2.
-const ONE_OF: &[(&str, &[&str])] = &[
-    ("model_type", &["gpt2", "gpt", "nanogpt"]),
-    ("norm_type", &["layernorm", "layer_norm", "LayerNorm"]),
-    ("position_embedding_type", &["absolute", "learned"]),
-];
-
-/// Keys of training, generation and bookkeeping: none changes the logits.
-const HARMLESS: &[&str] = &[
-    "_attn_implementation",
-    "_attn_implementation_autoset",
-    "_name_or_path",
-    "architectures",
-    "attn_implementation",
-    "auto_map",
-    "chunk_size_feed_forward",
-    "cross_attention_hidden_size",
-    "do_sample",
-    "drop_rate",
-    "dropout",
-    "dtype",
-    "finetuning_task",
-    "flash_attn",
-    "gradient_checkpointing",
-    "id2label",
-    "initializer_range",
-    "is_decoder",
-    "keys_to_ignore_at_inference",
-    "label2id",
-    "layer_types",
-    "max_length",
-    "n_special",
-    "name",
-    "num_labels",
-    "output_attentions",
-    "output_hidden_states",
-    "predict_special_tokens",
-    "problem_type",
-    "reorder_and_upcast_attn",
-    "return_dict",
-    "seed",
-    "task_specific_params",
-    "temperature",
-    "tf_legacy_loss",
-    "tokenizer_class",
-    "top_k",
-    "top_p",
-    "torch_dtype",
-    "torchscript",
-    "transformers_version",
-    "use_bfloat16",
-    "use_cache",
-];
-
-/// Ends of harmless keys: dropout rates and special tokens.
-const HARMLESS_ENDS: &[&str] = &["_pdrop", "_dropout", "_drop_rate", "dropout_rate", "_token_id"];
-
-/// Beginnings of harmless keys: the classification head's.
-const HARMLESS_BEGINNINGS: &[&str] = &["summary_", "drop_rate_"];
 
 /// A value and the key that said it.
 #[derive(Clone, Debug, PartialEq)]
@@ -197,29 +62,56 @@ impl ConfigFile {
         Ok(Self(object))
     }
 
+    /// What says these keys, where no file does.
+    pub const fn of(keys: Map<String, Value>) -> Self {
+        Self(keys)
+    }
+
+    /// The family that `model_type` names; null counts as absent.
+    ///
+    /// # Errors
+    /// It names another.
+    pub fn family(&self) -> Result<Option<Family>, CheckpointError> {
+        let Some(value) = self.0.get(MODEL_TYPE).filter(|value| !value.is_null()) else { return Ok(None) };
+        match value.as_str().and_then(Family::named) {
+            Some(family) => Ok(Some(family)),
+            None => Err(refused(MODEL_TYPE, format!("{} is not supported ({})", short(value), Family::words()))),
+        }
+    }
+
     /// Refuses what the model would compute otherwise than this project, and names the keys it does not know.
+    ///
+    /// GPT-2's retellings have keys of their own, so that those are only named. Where other families ask for something
+    /// that is not known, it is refused.
     ///
     /// # Errors
     /// The first key that changes the meaning.
-    pub fn check_meaning(&self) -> Result<Vec<&str>, CheckpointError> {
+    pub fn check_meaning(&self, family: Family) -> Result<Vec<&str>, CheckpointError> {
         let mut unknown = Vec::new();
         for (key, value) in &self.0 {
             let key = key.as_str();
-            if MUST_BE_ON.contains(&key) {
-                if *value != Value::Bool(true) {
-                    return Err(refused(key, format!("{} is not supported, only true", short(value))));
+            let fault = match names::meaning(key, family) {
+                Meaning::Read | Meaning::Harmless => None,
+                Meaning::Off => (!is_off(value)).then(String::new),
+                Meaning::On => (*value != Value::Bool(true)).then(|| ", only true".to_owned()),
+                Meaning::OneOf(words) => {
+                    let is_one = value.is_null() || value.as_str().is_some_and(|text| words.contains(&text));
+                    (!is_one).then(|| format!(" ({})", words.join(", ")))
                 }
-            } else if MUST_BE_OFF.contains(&key) {
-                if !is_off(value) {
-                    return Err(refused(key, format!("{} is not supported", short(value))));
+                Meaning::Unknown if family == Family::Gpt2 || is_off(value) => {
+                    unknown.push(key);
+                    None
                 }
-            } else if let Some((_, allowed)) = ONE_OF.iter().find(|(name, _)| *name == key) {
-                let known = value.is_null() || value.as_str().is_some_and(|text| allowed.contains(&text));
-                if !known {
-                    return Err(refused(key, format!("{} is not supported ({})", short(value), allowed.join(", "))));
+                Meaning::Unknown => {
+                    let advice = "take it out of the config if it changes nothing";
+                    return Err(refused(
+                        key,
+                        format!("{} is asked for, and the key is not known: {advice}", short(value)),
+                    ));
                 }
-            } else if !READ.iter().any(|keys| keys.contains(&key)) && !is_harmless(key) {
-                unknown.push(key);
+            };
+            if let Some(fault) = fault {
+                return Err(refused(key, format!("{} is not supported{fault}", short(value))));
             }
         }
         Ok(unknown)
@@ -285,7 +177,7 @@ impl ConfigFile {
         self.0.get(BOS)?.as_u64()?.try_into().ok()
     }
 
-    /// The layer norms' epsilon.
+    /// The norms' epsilon.
     ///
     /// # Errors
     /// Two spellings disagree, or the value is no number.
@@ -296,38 +188,52 @@ impl ConfigFile {
     /// The activation function.
     ///
     /// # Errors
-    /// Two spellings disagree, or the function is none of GELU's two forms.
-    pub fn gelu(&self) -> Result<Option<Said<Gelu>>, CheckpointError> {
+    /// Two spellings disagree, or the function is none of those that are known.
+    pub fn activation(&self) -> Result<Option<Said<Activation>>, CheckpointError> {
         let Some(Said { key, value }) =
             self.convert(ACTIVATION, "a name", |value| value.as_str().map(str::to_owned))?
         else {
             return Ok(None);
         };
-        match gelu_named(&value) {
+        match activation_named(&value) {
             Some(value) => Ok(Some(Said { key, value })),
             None => {
-                Err(refused(&key, format!("activation `{}` is not supported (gelu_new, gelu)", shown::value(&value))))
+                Err(refused(&key, format!("activation `{}` is not supported ({ACTIVATIONS})", shown::value(&value))))
             }
         }
     }
-}
 
-/// The form of GELU that a configuration's word stands for.
-///
-/// `gelu_fast` and `gelu_accurate` are the tanh form with the constant spelled to fewer or more digits, the same in
-/// f32.
-pub fn gelu_named(name: &str) -> Option<Gelu> {
-    match name {
-        "gelu_new" | "gelu_pytorch_tanh" | "gelu_tanh" | "gelu_fast" | "gelu_accurate" => Some(Gelu::Tanh),
-        "gelu" | "gelu_python" | "gelu_erf" => Some(Gelu::Erf),
-        _ => None,
+    /// Whether attention's scores are divided by the root of `head_dim`, and whether by the layer's number too.
+    ///
+    /// # Errors
+    /// A value is neither true nor false.
+    pub fn attention_scales(&self) -> Result<(bool, bool), CheckpointError> {
+        let flag = |key: &str, absent: bool| match self.0.get(key) {
+            None => Ok(absent),
+            Some(Value::Bool(value)) => Ok(*value),
+            Some(value) => Err(refused(key, format!("{} is not true or false", short(value)))),
+        };
+        Ok((flag(SCALED, true)?, flag(BY_LAYER, false)?))
     }
 }
 
-fn is_harmless(key: &str) -> bool {
-    HARMLESS.contains(&key)
-        || HARMLESS_ENDS.iter().any(|end| key.ends_with(end))
-        || HARMLESS_BEGINNINGS.iter().any(|beginning| key.starts_with(beginning))
+/// The activations that configurations may name.
+pub const ACTIVATIONS: &str = "gelu, gelu_new, gelu_pytorch_tanh, relu, silu, swish";
+
+/// The activation that a configuration's word stands for.
+///
+/// `gelu_fast` and `gelu_accurate` are the tanh form with the constant spelled to fewer or more digits, the same in
+/// f32.
+pub fn activation_named(name: &str) -> Option<Activation> {
+    match name {
+        "gelu_new" | "gelu_pytorch_tanh" | "gelu_tanh" | "gelu_fast" | "gelu_accurate" => {
+            Some(Activation::Gelu(Gelu::Tanh))
+        }
+        "gelu" | "gelu_python" | "gelu_erf" => Some(Activation::Gelu(Gelu::Erf)),
+        "relu" => Some(Activation::Relu),
+        "silu" | "swish" => Some(Activation::Silu),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -342,16 +248,13 @@ mod tests {
     #[test]
     fn keys_that_change_the_meaning_are_refused_by_name() {
         let cases = [
-            (json!({"scale_attn_weights": false}), "scale_attn_weights"),
-            (json!({"scale_attn_by_inverse_layer_idx": true}), "scale_attn_by_inverse_layer_idx"),
             (json!({"add_cross_attention": true}), "add_cross_attention"),
             (json!({"rope_theta": 10000.0}), "rope_theta"),
             (json!({"pruned_heads": {"1": [0]}}), "pruned_heads"),
-            (json!({"model_type": "gpt_bigcode"}), "model_type"),
             (json!({"norm_type": "rmsnorm"}), "norm_type"),
         ];
         for (value, key) in cases {
-            let error = config(value).check_meaning().unwrap_err().to_string();
+            let error = config(value).check_meaning(Family::Gpt2).unwrap_err().to_string();
             assert!(error.starts_with(&format!("config key `{key}`: ")), "{error}");
         }
     }
@@ -362,8 +265,8 @@ mod tests {
             "reorder_and_upcast_attn": true, "attn_pdrop": 0.1, "scale_attn_weights": true, "drop_rate_emb": 0.1,
             "eos_token_id": 3, "summary_type": "x", "model_type": "gpt2", "rope_theta": null, "n_embd": 4,
         });
-        assert_eq!(config(harmless).check_meaning().unwrap(), Vec::<&str>::new());
-        assert_eq!(config(json!({"swish_beta": 2, "n_layer": 1})).check_meaning().unwrap(), ["swish_beta"]);
+        assert_eq!(config(harmless).check_meaning(Family::Gpt2).unwrap(), Vec::<&str>::new());
+        assert_eq!(config(json!({"swish_beta": 2, "n_layer": 1})).check_meaning(Family::Gpt2).unwrap(), ["swish_beta"]);
     }
 
     #[test]
@@ -386,12 +289,54 @@ mod tests {
 
     #[test]
     fn activations_are_known_by_name_or_refused() {
-        for (name, gelu) in [("gelu_new", Gelu::Tanh), ("gelu_pytorch_tanh", Gelu::Tanh), ("gelu", Gelu::Erf)] {
-            assert_eq!(config(json!({"activation_function": name})).gelu().unwrap().unwrap().value, gelu);
+        let named = [
+            ("gelu_new", Activation::Gelu(Gelu::Tanh)),
+            ("gelu_pytorch_tanh", Activation::Gelu(Gelu::Tanh)),
+            ("gelu", Activation::Gelu(Gelu::Erf)),
+            ("relu", Activation::Relu),
+            ("silu", Activation::Silu),
+            ("swish", Activation::Silu),
+        ];
+        for (name, activation) in named {
+            assert_eq!(config(json!({"activation_function": name})).activation().unwrap().unwrap().value, activation);
         }
-        for name in ["relu", "silu", "quick_gelu", "tanh"] {
-            let error = config(json!({"hidden_act": name})).gelu().unwrap_err().to_string();
+        for name in ["relu6", "mish", "quick_gelu", "tanh"] {
+            let error = config(json!({"hidden_act": name})).activation().unwrap_err().to_string();
             assert!(error.contains(&format!("`hidden_act`: activation `{name}`")), "{error}");
         }
+    }
+
+    #[test]
+    fn a_familys_keys_are_anothers_refusal() {
+        let cases = [
+            (json!({"rope_theta": 1e4, "sliding_window": null}), Family::Llama, None),
+            (json!({"rope_theta": 1e4, "sliding_window": 7}), Family::Llama, Some("sliding_window")),
+            (json!({"rope_theta": 1e4, "sliding_window": 7}), Family::Mistral, None),
+            (json!({"attention_bias": true}), Family::Mistral, Some("attention_bias")),
+            (json!({"attention_bias": true, "mlp_bias": true}), Family::Llama, None),
+            (json!({"window_size": 7}), Family::GptNeo, None),
+            (json!({"window_size": 7}), Family::Llama, Some("window_size")),
+            (json!({"scale_attn_weights": true}), Family::GptNeo, None),
+            (json!({"scale_attn_weights": false}), Family::GptNeo, Some("scale_attn_weights")),
+            (json!({"scale_attn_weights": false}), Family::Gpt2, None),
+            (json!({"residual_multiplier": 0.5}), Family::Llama, Some("residual_multiplier")),
+            (json!({"residual_multiplier": null}), Family::Llama, None),
+            (json!({"rope_interleaved": true}), Family::Llama, Some("rope_interleaved")),
+            (json!({"norm_type": "layernorm"}), Family::Llama, Some("norm_type")),
+        ];
+        for (value, family, key) in cases {
+            let said = config(value.clone());
+            match (said.check_meaning(family), key) {
+                (Ok(_), None) => {}
+                (Err(error), Some(key)) => {
+                    let error = error.to_string();
+                    assert!(error.starts_with(&format!("config key `{key}`: ")), "{error}");
+                }
+                (outcome, _) => panic!("{value} of {family:?}: {outcome:?}"),
+            }
+        }
+        assert_eq!(config(json!({"model_type": "swish"})).family().unwrap_err().kind(), "config_key");
+        assert_eq!(config(json!({"model_type": "mistral"})).family().unwrap(), Some(Family::Mistral));
+        assert_eq!(config(json!({"model_type": null})).family().unwrap(), None);
     }
 }
