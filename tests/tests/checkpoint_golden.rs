@@ -4,7 +4,7 @@ use emberlm::checkpoint::{Checkpoint, Layout, Options};
 use emberlm::reference::Reference;
 use emberlm_core::config::TokenId;
 use emberlm_core::window::{Convention, Window};
-use emberlm_tests::fixtures::{self, BUNDLED, NAMES};
+use emberlm_tests::fixtures::{self, BUNDLED, FAMILIES, NAMES};
 use rayon::prelude::*;
 
 /// Of a mean loss, in nats.
@@ -20,11 +20,11 @@ fn open(path: &std::path::Path) -> Checkpoint {
 
 #[test]
 fn losses_and_logits_agree_on_every_fixture() {
-    for name in NAMES {
+    for name in NAMES.into_iter().chain(FAMILIES) {
         let checkpoint = open(&fixtures::path(name));
         let reference = Reference::new(&checkpoint);
         let golden = fixtures::golden(name);
-        let n_vocab = checkpoint.config().n_vocab as usize;
+        let n_vocab = checkpoint.architecture().n_vocab as usize;
         let largest = golden.logits.iter().flatten().flatten().fold(0.0, |max: f64, logit| max.max(logit.abs()));
         let mut sum = 0.0;
         for ((tokens, golden_logits), golden_nll) in golden.tokens.iter().zip(&golden.logits).zip(&golden.nll) {
