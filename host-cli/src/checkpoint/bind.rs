@@ -190,7 +190,7 @@ pub fn settle_head(
 }
 
 fn same_bits(a: (&str, RawTensor<'_>), b: (&str, RawTensor<'_>)) -> Result<bool, CheckpointError> {
-    if a.1.dtype == b.1.dtype {
+    if a.1.storage == b.1.storage {
         return Ok(a.1.bytes == b.1.bytes);
     }
     let (a, b) = (tensor::decode(a.0, a.1)?, tensor::decode(b.0, b.1)?);

@@ -29,6 +29,14 @@ pub enum CheckpointError {
         /// What is wrong with it.
         why: String,
     },
+    /// A llama2.c file whose header does not describe it.
+    #[error("{}: llama2.c checkpoint: {}", shown::path(path), shown::message(why))]
+    Llama2c {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A shard index that is damaged or disagrees with its shards.
     #[error("{}: {}", shown::path(path), shown::message(why))]
     Index {
@@ -177,6 +185,7 @@ impl CheckpointError {
             Self::File(error) => error.kind(),
             Self::NoCheckpoint { .. } => "no_checkpoint",
             Self::Header { .. } => "safetensors_header",
+            Self::Llama2c { .. } => "llama2c",
             Self::Index { .. } => "shard_index",
             Self::ConfigFile { .. } => "config_file",
             Self::Key { .. } => "config_key",

@@ -17,8 +17,10 @@ mod heads;
 pub mod init;
 mod keys;
 mod layout;
+mod llama2c;
 pub mod name_map;
 mod patterns;
+mod rotary_base;
 mod shapes;
 mod tensor;
 #[cfg(test)]
@@ -30,7 +32,7 @@ pub use error::CheckpointError;
 pub use layout::{DetectedLayout, Layout};
 pub use name_map::Orientation;
 
-use crate::ground::files::read;
+use crate::ground::files::{Kind, read};
 use crate::ground::shown;
 use architecture::Architecture;
 use archive::Archive;
@@ -87,17 +89,32 @@ pub(crate) struct StoredMatrix<'a> {
     pub data: Cow<'a, [f32]>,
 }
 
+/// The tensors at `path`, the folder that they lie in, and their configuration.
+fn files(path: &Path, options: &Options) -> Result<(Archive, PathBuf, Option<ConfigFile>), CheckpointError> {
+    if Kind::of(path)? == Kind::Llama2c {
+        if options.config.is_some() {
+            let why = "its header says its configuration, and a config.json has no say".to_owned();
+            return Err(CheckpointError::Llama2c { path: path.to_owned(), why });
+        }
+        let (archive, config) = llama2c::open(path)?;
+        return Ok((archive, path.parent().map(Path::to_owned).unwrap_or_default(), Some(config)));
+    }
+    let (archive, folder) = Archive::open(path)?;
+    let beside = Some(folder.join("config.json")).filter(|path| read::is_there(path));
+    let file = options.config.clone().or(beside).map(|path| ConfigFile::read(&path)).transpose()?;
+    Ok((archive, folder, file))
+}
+
 impl Checkpoint {
-    /// Opens a `.safetensors` file, a shard index (`model.safetensors.index.json`), or a folder that holds either.
+    /// Opens a `.safetensors` file, a shard index (`model.safetensors.index.json`), or a folder that holds either; or a file
+    /// of llama2.c, which needs no `config.json`.
     ///
     /// Reads every weight once, to refuse those that are not finite.
     ///
     /// # Errors
     /// Whatever cannot be read, or cannot be represented exactly in meaning.
     pub fn open(path: &Path, options: &Options) -> Result<Self, CheckpointError> {
-        let (mut archive, folder) = Archive::open(path)?;
-        let beside = Some(folder.join("config.json")).filter(|path| read::is_there(path));
-        let file = options.config.clone().or(beside).map(|path| ConfigFile::read(&path)).transpose()?;
+        let (mut archive, folder, file) = files(path, options)?;
         let mut notes = Vec::new();
         if let Some(wrappers) = archive.wrappers() {
             notes.push(format!("names are read without what training wrapped around modules: {wrappers}"));
