@@ -5,6 +5,7 @@ use std::path::Path;
 
 use emberlm::checkpoint::{Checkpoint, Options};
 use emberlm::reference::Reference;
+use emberlm::text::tokenizer::select::Search;
 use emberlm_tests::family_models::{Llama, write_llama, write_neo};
 use emberlm_tests::family_reader::turns;
 use emberlm_tests::fixtures;
@@ -240,6 +241,12 @@ fn what_a_config_asks_for_beyond_that_is_refused_by_its_key() {
     let fast = json!({"rope_type": "linear", "rope_theta": 10000.0, "factor": 0.1});
     let error = refusal("llama", |config| config["rope_parameters"] = fast.clone());
     assert!(error.starts_with("config key `rope_parameters`: ") && error.contains("a whole turn"), "{error}");
+    let (mut model, config) = neo();
+    model.blocks[1].c_attn.weight[3][2] = f64::from(f32::MAX);
+    let folder = tempfile::tempdir().unwrap();
+    write_neo(&model, &config, folder.path()).unwrap();
+    let error = Checkpoint::open(folder.path(), &Options::default()).unwrap_err().to_string();
+    assert_eq!(error, "tensor `transformer.h.1.attn.attention.q_proj.weight` holds inf at index 98");
     let error = refusal("llama", |config| remove(config, "num_attention_heads"));
     assert!(error.starts_with("`n_head` is not known"), "{error}");
 }
@@ -273,6 +280,12 @@ fn llama2c_files_of_every_version_are_read() {
             check(&file, &model, &format!("{version:?}, tied: {tied}"));
         }
     }
+    // A folder of it will do, whatever else is in it.
+    let tokenizer: Vec<u8> = [7, 0, 1, 97].into_iter().flat_map(i32::to_le_bytes).collect();
+    std::fs::write(folder.path().join("tokenizer.bin"), tokenizer).unwrap();
+    let mut model = DIVIDING.model(4);
+    std::fs::write(&file, llama2c_writer::write(&mut model, Version::One, 50)).unwrap();
+    check(folder.path(), &model, "the folder");
     // Only the first version says another base.
     let mut model = DIVIDING.model(3);
     model.choices.turns.fill((0..3).map(|i| 500_000f64.powf(-2.0 * f64::from(i) / 6.0)).collect());
@@ -318,4 +331,21 @@ fn a_fixture_is_the_same_model_in_either_format() {
             assert_eq!(elements(&folder), elements(&file), "{name}: {slot}");
         }
     }
+}
+
+#[test]
+fn stories260k_has_the_tokens_that_its_tokenizer_gives() {
+    let folder = fixtures::bundled("stories260K");
+    let golden: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("golden.json")).unwrap()).unwrap();
+    let ids = |value: &Value| serde_json::from_value::<Vec<u32>>(value.clone()).unwrap();
+    let tokenizer = Search { checkpoint: Some(&folder), ..Search::default() }.find().unwrap().tokenizer;
+    let text = golden["encode"]["text"].as_str().unwrap();
+    // The first one begins the text, and is not of it.
+    let expected = ids(&golden["encode"]["ids"]);
+    assert_eq!(tokenizer.encode(text).unwrap(), expected[1..]);
+    assert_eq!(tokenizer.decode(&expected).unwrap(), text);
+    let story = golden["greedy_text"].as_str().unwrap().replace("<0x0A>", "\n");
+    assert_eq!(tokenizer.decode(&ids(&golden["greedy_ids"])).unwrap(), story.trim_start());
+    assert_eq!((tokenizer.n_vocab(), tokenizer.token_text(1).unwrap()), (512, "<s>".to_owned()));
+    assert!(tokenizer.section_parts().is_err());
 }

@@ -164,9 +164,11 @@ impl Architecture {
         }
     }
 
-    /// The same in core's words, or what core does not compute.
+    /// The same in core's words.
+    ///
+    /// # Errors
+    /// The first thing that core does not compute.
     pub fn to_core(&self) -> Result<Config, &'static str> {
-        let Activation::Gelu(gelu) = self.mlp.activation else { return Err("an MLP without GELU") };
         let lacks = [
             (self.norm.kind != NormKind::Layer, "RMS norms"),
             (self.positions != Positions::Learned, "rotary positions"),
@@ -180,6 +182,7 @@ impl Architecture {
         if let Some((_, what)) = lacks.into_iter().find(|(lacks, _)| *lacks) {
             return Err(what);
         }
+        let Activation::Gelu(gelu) = self.mlp.activation else { return Err("an MLP without GELU") };
         let &Self { n_vocab, n_ctx, n_embd, n_head, n_layer, n_ff, norm, .. } = self;
         Ok(Config { n_vocab, n_ctx, n_embd, n_head, n_layer, n_ff, layer_norm_epsilon: norm.epsilon, gelu })
     }
@@ -282,5 +285,92 @@ impl fmt::Display for Architecture {
             write!(f, ", embeddings times {}", self.embedding_scale)?;
         }
         write!(f, ", {}", if self.tied { "tied head" } else { "a head of its own" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GPT2: Config = Config {
+        n_vocab: 97,
+        n_ctx: 24,
+        n_embd: 60,
+        n_head: 5,
+        n_layer: 3,
+        n_ff: 100,
+        layer_norm_epsilon: 1e-5,
+        gelu: Gelu::Erf,
+    };
+
+    /// A Llama with a window in every second layer.
+    fn llama() -> Architecture {
+        Architecture {
+            n_kv_head: 1,
+            head_dim: 8,
+            norm: Norm { kind: NormKind::Rms, epsilon: 1e-6 },
+            positions: Positions::Rotary(Rotary { tables: vec![vec![1.0, 0.5]], of_layers: vec![0] }),
+            spans: vec![Span::Window(7), Span::All],
+            mlp: Mlp { activation: Activation::Silu, gated: true },
+            ..Architecture::of_core(&GPT2, false)
+        }
+    }
+
+    #[test]
+    fn gpt2_is_one_value_of_it() {
+        let gpt2 = Architecture::of_core(&GPT2, true);
+        assert_eq!(gpt2.to_core(), Ok(GPT2));
+        assert!(gpt2.slots().eq(Slot::all(&GPT2)));
+        for slot in gpt2.slots() {
+            let (rows, cols) = slot.shape(&GPT2);
+            assert_eq!(gpt2.shape(slot), (rows as usize, cols as usize), "{slot}");
+        }
+        let said = "3 layers, n_embd 60, 5 heads of 12, n_ff 100 (GELU (erf)), layer norm with epsilon 1e-5, learned \
+                    positions, tied head";
+        assert_eq!(gpt2.to_string(), said);
+    }
+
+    #[test]
+    fn every_choice_is_something_that_core_lacks() {
+        let gpt2 = Architecture::of_core(&GPT2, true);
+        let others = [
+            Architecture { norm: llama().norm, ..gpt2.clone() },
+            Architecture { positions: llama().positions, ..gpt2.clone() },
+            Architecture { spans: llama().spans, ..gpt2.clone() },
+            Architecture { mlp: Mlp { gated: true, ..gpt2.mlp }, ..gpt2.clone() },
+            Architecture { mlp: Mlp { activation: Activation::Relu, ..gpt2.mlp }, ..gpt2.clone() },
+            Architecture { n_kv_head: 1, ..gpt2.clone() },
+            Architecture { head_dim: 8, ..gpt2.clone() },
+            Architecture { parallel: true, ..gpt2.clone() },
+            Architecture { embedding_scale: 2.0, ..gpt2 },
+        ];
+        let lacks: Vec<&str> = others.iter().map(|other| other.to_core().unwrap_err()).collect();
+        assert!((1..lacks.len()).all(|at| !lacks[..at].contains(&lacks[at])), "{lacks:?}");
+    }
+
+    #[test]
+    fn shapes_follow_the_choices() {
+        let llama = llama();
+        let of = |slot: LayerSlot| llama.shape(Slot::Layer(1, slot));
+        assert_eq!((of(LayerSlot::AttnQkvWeight), of(LayerSlot::AttnProjWeight)), ((56, 60), (60, 40)));
+        assert_eq!((of(LayerSlot::FcWeight), of(LayerSlot::MlpProjWeight)), ((200, 60), (60, 100)));
+        assert_eq!(llama.parts(Slot::Layer(0, LayerSlot::AttnQkvBias)), [40, 8, 8]);
+        assert_eq!(llama.parts(Slot::Layer(0, LayerSlot::FcWeight)), [100, 100]);
+        assert_eq!((llama.parts(Slot::Wte), llama.parts(Slot::LmHeadBias)), (vec![97], vec![97]));
+        let lacks = |slot: Slot| llama.slots().all(|other| other != slot);
+        assert!(lacks(Slot::Wpe) && lacks(Slot::LnFBias) && lacks(Slot::Layer(2, LayerSlot::Ln2Bias)));
+        assert_eq!(llama.slots().count(), 4 + 3 * 10);
+        assert_eq!([0, 1, 2].map(|layer| llama.span(layer)), [Span::Window(7), Span::All, Span::Window(7)]);
+        let said = llama.to_string();
+        assert!(said.contains("5 heads of 8 (1 of keys and values), n_ff 100 (gated SiLU), RMS norm"), "{said}");
+        assert!(said.contains("rotary positions (4 of 8), windows of 7 in 2 of the layers"), "{said}");
+    }
+
+    #[test]
+    fn turns_are_less_than_one_a_position() {
+        let tau = std::f64::consts::TAU;
+        assert_eq!((turns(0.0), turns(tau / 4.0)), (Some(0), Some(1 << 62)));
+        assert_eq!((turns(tau), turns(7.0), turns(-1e-3), turns(f64::NAN)), (None, None, None, None));
+        assert!(turns(tau * (1.0 - f64::EPSILON)).is_some());
     }
 }

@@ -14,11 +14,11 @@ use super::error::CheckpointError;
 use super::keys::ConfigFile;
 use super::rotary_base;
 use crate::ground::files::llama2c::{HEADER, Header, Version};
-use crate::ground::files::mapped;
+use crate::ground::files::{FileError, Kind, mapped};
 use safetensors::Dtype;
 use serde_json::{Value, json};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Bytes of an f32.
 const F32: usize = size_of::<f32>();
@@ -56,6 +56,32 @@ impl Layout {
     fn put_layers(&mut self, header: &Header, name: &str, shape: &[usize], group: Option<usize>) -> Option<()> {
         (0..header.n_layer).try_for_each(|layer| self.put(format!("layers.{layer}.{name}.weight"), shape, group))
     }
+}
+
+/// The file of this format at `path`: itself, or the only one in a folder without safetensors.
+///
+/// # Errors
+/// Nothing is there, it cannot be read, or a folder holds several.
+pub fn find(path: &Path) -> Result<Option<PathBuf>, CheckpointError> {
+    match Kind::of(path)? {
+        Kind::Llama2c => return Ok(Some(path.to_owned())),
+        // What has files of this ending and no safetensors.
+        Kind::Torch if path.is_dir() => {}
+        _ => return Ok(None),
+    }
+    let io = |error| FileError::io(path, &error);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(io)? {
+        let file = entry.map_err(io)?.path();
+        if file.extension().is_some_and(|extension| extension == "bin") && Kind::of(&file)? == Kind::Llama2c {
+            found.push(file);
+        }
+    }
+    if found.len() > 1 {
+        let why = format!("holds {} llama2.c files: name one", found.len());
+        return Err(CheckpointError::NoCheckpoint { path: path.to_owned(), why });
+    }
+    Ok(found.pop())
 }
 
 /// Opens a file, its tensors by name, and what its header says as a configuration.

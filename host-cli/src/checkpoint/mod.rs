@@ -32,7 +32,7 @@ pub use error::CheckpointError;
 pub use layout::{DetectedLayout, Layout};
 pub use name_map::Orientation;
 
-use crate::ground::files::{Kind, read};
+use crate::ground::files::read;
 use crate::ground::shown;
 use architecture::Architecture;
 use archive::Archive;
@@ -91,12 +91,12 @@ pub(crate) struct StoredMatrix<'a> {
 
 /// The tensors at `path`, the folder that they lie in, and their configuration.
 fn files(path: &Path, options: &Options) -> Result<(Archive, PathBuf, Option<ConfigFile>), CheckpointError> {
-    if Kind::of(path)? == Kind::Llama2c {
+    if let Some(path) = llama2c::find(path)? {
         if options.config.is_some() {
             let why = "its header says its configuration, and a config.json has no say".to_owned();
-            return Err(CheckpointError::Llama2c { path: path.to_owned(), why });
+            return Err(CheckpointError::Llama2c { path, why });
         }
-        let (archive, config) = llama2c::open(path)?;
+        let (archive, config) = llama2c::open(&path)?;
         return Ok((archive, path.parent().map(Path::to_owned).unwrap_or_default(), Some(config)));
     }
     let (archive, folder) = Archive::open(path)?;
@@ -107,7 +107,7 @@ fn files(path: &Path, options: &Options) -> Result<(Archive, PathBuf, Option<Con
 
 impl Checkpoint {
     /// Opens a `.safetensors` file, a shard index (`model.safetensors.index.json`), or a folder that holds either; or a file
-    /// of llama2.c, which needs no `config.json`.
+    /// of llama2.c, which needs no `config.json`, or a folder that holds one and no safetensors.
     ///
     /// Reads every weight once, to refuse those that are not finite.
     ///
@@ -130,7 +130,26 @@ impl Checkpoint {
         architecture.tied = bind::settle_head(&archive, &names, &layout.layout, file.as_ref(), &mut bindings)?;
         let bos = file.and_then(|file| file.bos()).filter(|&bos| bos < architecture.n_vocab);
         let core = architecture.to_core();
-        Ok(Self { archive, folder, architecture, folding, core, layout, bindings, bos, notes })
+        let checkpoint = Self { archive, folder, architecture, folding, core, layout, bindings, bos, notes };
+        checkpoint.check_folded()?;
+        Ok(checkpoint)
+    }
+
+    /// Refuses weights that are not finite any more once queries are scaled.
+    fn check_folded(&self) -> Result<(), CheckpointError> {
+        let layers = 0..self.architecture.n_layer;
+        let grows = |layer: &u32| self.folding.query_scale(*layer, self.architecture.head_dim).is_some_and(|x| x > 1.0);
+        for layer in layers.filter(grows) {
+            for slot in [LayerSlot::AttnQkvWeight, LayerSlot::AttnQkvBias].map(|slot| Slot::Layer(layer, slot)) {
+                let Some(StoredMatrix { data, .. }) = self.stored(slot) else { continue };
+                if let Some(index) = data.iter().position(|weight| !weight.is_finite()) {
+                    let tensor =
+                        self.bindings[slot.index()].as_ref().map_or_else(String::new, |place| place.names[0].clone());
+                    return Err(CheckpointError::NotFinite { tensor, index, value: data[index] });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What the model computes.

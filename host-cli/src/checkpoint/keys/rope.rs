@@ -262,8 +262,8 @@ mod tests {
         let linear = |factor: f64| {
             frequencies(json!({"rope_theta": 1e4, "rope_scaling": {"type": "linear", "factor": factor}}), 8)
         };
-        assert!(linear(1.0 / 6.28).is_ok());
-        for factor in [1.0 / TAU, 1.0 / 6.29, 1e-300] {
+        assert!(linear(1.001 / TAU).is_ok());
+        for factor in [1.0 / TAU, 0.999 / TAU, 1e-300] {
             let error = linear(factor).unwrap_err();
             assert!(error.starts_with("config key `rope_scaling`: ") && error.contains("a whole turn"), "{error}");
         }
