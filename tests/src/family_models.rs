@@ -138,6 +138,47 @@ pub fn write_llama(model: &Gpt2, config: &Value, folder: &Path) -> io::Result<()
     fs::write(folder.join("config.json"), config.to_string())
 }
 
+/// Writes a Llama under names of its own, its queries, keys and values in one matrix, its gate and hidden layer in one, with
+/// the pairs of a head side by side; `config` and a map of the names (`map.json`) beside it.
+///
+/// # Errors
+/// The folder cannot be written to.
+pub fn write_llama_renamed(model: &Gpt2, config: &Value, folder: &Path) -> io::Result<()> {
+    let mut tensors = Writer::default();
+    let turned = (model.n_head + model.n_kv_head()) * model.head_dim();
+    tensors.matrix("emb", &model.wte);
+    for (i, block) in model.blocks.iter().enumerate() {
+        let (head, rest) = block.c_attn.weight.split_at(turned);
+        let adjacent = head.chunks(model.head_dim()).flat_map(|head| {
+            let (left, right) = head.split_at(head.len() / 2);
+            left.iter().zip(right).flat_map(|(a, b)| [a.clone(), b.clone()])
+        });
+        tensors.matrix(&format!("b{i}.qkv"), &adjacent.chain(rest.iter().cloned()).collect());
+        tensors.matrix(&format!("b{i}.o"), &block.attn_proj.weight);
+        tensors.matrix(&format!("b{i}.gate_up"), &block.c_fc.weight);
+        tensors.matrix(&format!("b{i}.down"), &block.mlp_proj.weight);
+        tensors.optional_vector(&format!("b{i}.norm1"), Some(&block.ln_1.weight));
+        tensors.optional_vector(&format!("b{i}.norm2"), Some(&block.ln_2.weight));
+    }
+    tensors.optional_vector("norm", Some(&model.ln_f.weight));
+    if let Some(head) = &model.lm_head {
+        tensors.matrix("head", head);
+    }
+    tensors.write(&folder.join("model.safetensors"))?;
+    fs::write(folder.join("config.json"), config.to_string())?;
+    let map = json!({
+        "description": "a test's", "orientation": "out_in", "model_type": "llama", "rotary_pairs": "adjacent",
+        "tensors": {
+            "wte.weight": "emb", "ln_f.weight": "norm", "lm_head.weight": "head",
+            "h.{layer}.ln_1.weight": "b{layer}.norm1", "h.{layer}.ln_2.weight": "b{layer}.norm2",
+            "h.{layer}.attn.c_attn.weight": "b{layer}.qkv", "h.{layer}.attn.c_proj.weight": "b{layer}.o",
+            "h.{layer}.mlp.c_fc.weight": "b{layer}.gate_up", "h.{layer}.mlp.c_proj.weight": "b{layer}.down",
+        },
+        "defaults": { "activation_function": "silu", "layer_norm_epsilon": 1e-5 },
+    });
+    fs::write(folder.join("map.json"), map.to_string())
+}
+
 /// Writes a model as Hugging Face names the tensors of a GPT-Neo, and `config` beside it.
 ///
 /// # Errors

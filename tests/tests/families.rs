@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use emberlm::checkpoint::{Checkpoint, Options};
-use emberlm::reference::Reference;
+use emberlm::checkpoint::{Checkpoint, Layout, Options};
+use emberlm::reference::{Decoder, Reference};
 use emberlm::text::tokenizer::select::Search;
-use emberlm_tests::family_models::{Llama, write_llama, write_neo};
+use emberlm_tests::family_models::{Llama, write_llama, write_llama_renamed, write_neo};
 use emberlm_tests::family_reader::turns;
 use emberlm_tests::fixtures;
 use emberlm_tests::hf_writer;
@@ -27,7 +27,11 @@ fn tokens(n_vocab: usize) -> Vec<u32> {
 
 /// Holds the reference's losses of a checkpoint against the oracle's.
 fn check(folder: &Path, model: &Gpt2, what: &str) {
-    let checkpoint = Checkpoint::open(folder, &Options::default()).unwrap_or_else(|error| panic!("{what}: {error}"));
+    check_with(folder, &Options::default(), model, what);
+}
+
+fn check_with(folder: &Path, options: &Options, model: &Gpt2, what: &str) {
+    let checkpoint = Checkpoint::open(folder, options).unwrap_or_else(|error| panic!("{what}: {error}"));
     let tokens = &tokens(model.n_vocab())[..N_TOKENS.min(checkpoint.architecture().n_ctx as usize + 1)];
     let mut found = Vec::new();
     Reference::new(&checkpoint).nll(tokens, 0, |nll| found.push(nll)).unwrap();
@@ -145,6 +149,46 @@ fn windows_may_be_narrower_and_wider_than_the_text() {
     check_llama(Llama::SMALL, "mistral", unused, |_| ());
 }
 
+#[test]
+fn names_of_its_own_and_fused_matrices_are_read_by_a_map() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Some(Layout::Map(folder.path().join("map.json")));
+    let options = Options { layout, ..Options::default() };
+    for tied in [true, false] {
+        let spec = Llama { n_head: 4, n_kv_head: 2, tied, ..Llama::SMALL };
+        let (model, mut config) = (spec.model(2), spec.config("llama"));
+        write_llama_renamed(&model, &config, folder.path()).unwrap();
+        check_with(folder.path(), &options, &model, "renamed");
+        // The map says the family where the config does not.
+        remove(&mut config, "model_type");
+        write_llama_renamed(&model, &config, folder.path()).unwrap();
+        check_with(folder.path(), &options, &model, "renamed, without a family");
+        // Of fused matrices nothing shows how many keys and values there are.
+        remove(&mut config, "num_key_value_heads");
+        write_llama_renamed(&model, &config, folder.path()).unwrap();
+        let error = Checkpoint::open(folder.path(), &options).unwrap_err().to_string();
+        assert_eq!(error, "tensor `b0.qkv` has another shape: need [120, 20], have [80, 20]");
+    }
+}
+
+#[test]
+fn steps_give_the_losses_of_the_whole_window() {
+    let mut config = Llama::SMALL.config("mistral");
+    config["sliding_window"] = 7.into();
+    let folder = tempfile::tempdir().unwrap();
+    write_llama(&Llama::SMALL.model(8), &config, folder.path()).unwrap();
+    let checkpoint = Checkpoint::open(folder.path(), &Options::default()).unwrap();
+    let (reference, tokens) = (Reference::new(&checkpoint), tokens(37));
+    let mut whole = Vec::new();
+    reference.nll(&tokens, 0, |nll| whole.push(nll)).unwrap();
+    let mut decoder = Decoder::new(&reference, 1, N_TOKENS);
+    for (pair, whole) in tokens.windows(2).zip(whole) {
+        let logits: Vec<f64> = decoder.step(&pair[..1]).into_iter().map(f64::from).collect();
+        let sum: f64 = logits.iter().map(|logit| logit.exp()).sum();
+        assert!((sum.ln() - logits[pair[1] as usize] - whole).abs() <= MAX_LOSS_ERROR);
+    }
+}
+
 /// A GPT-Neo of three layers, the middle one local.
 fn neo() -> (Gpt2, Value) {
     let biases = Biases { qkv: false, ..Biases::GPT2 };
@@ -212,6 +256,7 @@ fn what_a_config_asks_for_beyond_that_is_refused_by_its_key() {
     let cases = [
         ("llama", "model_type", json!("qwen2")),
         ("llama", "model_type", json!("gpt2")),
+        ("llama", "model_type", json!(["llama"])),
         ("llama", "model_type", json!("gpt_neo")),
         ("llama", "hidden_act", json!("quick_gelu")),
         ("llama", "sliding_window", json!(7)),

@@ -1,4 +1,4 @@
-//! Checkpoints in: a safetensors checkpoint in any of the known layouts, as one set of canonical tensors.
+//! Checkpoints in: a checkpoint in any of the known layouts, as an architecture and one set of canonical tensors.
 //!
 //! [`Checkpoint::open`] maps the file or its shards (`archive`), tells the layout (`layout`, [`name_map`]), works
 //! out the [`architecture`] (`family`, `keys`, `derive`), and finds every tensor's slot (`bind`). What it cannot
@@ -115,6 +115,8 @@ impl Checkpoint {
     /// Whatever cannot be read, or cannot be represented exactly in meaning.
     pub fn open(path: &Path, options: &Options) -> Result<Self, CheckpointError> {
         let (mut archive, folder, file) = files(path, options)?;
+        // A family that is not read has names of its own too, and no map would make it another.
+        file.as_ref().map_or(Ok(None), ConfigFile::family)?;
         let mut notes = Vec::new();
         if let Some(wrappers) = archive.wrappers() {
             notes.push(format!("names are read without what training wrapped around modules: {wrappers}"));

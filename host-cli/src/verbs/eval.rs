@@ -21,7 +21,7 @@ use crate::score::evaluate::{score_blob, score_reference};
 /// The words after `eval`.
 #[derive(Args, Debug)]
 pub struct RawArgs {
-    /// A blob, or a checkpoint: a folder, a .safetensors file, or an index of shards
+    /// A blob, or a checkpoint: a folder, a .safetensors file, an index of shards, or a file of llama2.c
     model: PathBuf,
     #[command(flatten)]
     task: RawTask,

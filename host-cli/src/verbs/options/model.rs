@@ -22,7 +22,7 @@ pub struct RawCheckpoint {
     /// {"description": "mine", "orientation": "out_in" (Linear) or "in_out" (Conv1D), "tensors": {"wte.weight": "emb.weight",
     /// "h.{layer}.attn.c_attn.weight": "blocks.{layer}.att.qkv.weight", …}}, for wte, wpe, ln_f, lm_head and, in each block,
     /// ln_1, attn.c_attn, attn.c_proj, ln_2, mlp.c_fc and mlp.c_proj. A list of three names stands for a query, a key and a
-    /// value that are stored apart. "lm_head_absent": "tied" says that a model without a head shares wte,
+    /// value that are stored apart, one of two for the gate and the hidden layer of a gated MLP. "lm_head_absent": "tied" says that a model without a head shares wte,
     /// "defaults": {"activation_function": "gelu", "layer_norm_epsilon": 1e-5} what the config does not say, and "skip"
     /// which buffers are no weights.
     #[arg(long, value_name = "LAYOUT")]

@@ -18,7 +18,7 @@ use crate::verbs::error::Error;
 pub struct RawTask {
     #[command(flatten)]
     input: RawInput,
-    /// `gpt2`, a tokenizer.json, vocab.json, chars.json, or a folder with one of them [default: the model's own]
+    /// `gpt2`, a tokenizer.json, vocab.json, chars.json, tokenizer.bin, or a folder with one of them [default: the model's own]
     #[arg(long, value_name = "PATH")]
     tokenizer: Option<String>,
     #[command(flatten)]
