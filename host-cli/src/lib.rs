@@ -8,7 +8,7 @@
 //! | floor | what it does |
 //! |---|---|
 //! | [`ground`] | the user's [files](ground::files), memory, signals, and words from outside as they may be [shown](ground::shown) |
-//! | [`text`], [`checkpoint`] | texts to rows of token ids and back; safetensors of any known layout, read and [initialised](checkpoint::init) |
+//! | [`text`], [`checkpoint`] | texts to rows of token ids and back; checkpoints of any known layout as an [architecture](checkpoint::architecture) and its tensors, and [initialised](checkpoint::init) ones |
 //! | [`reference`](mod@reference), [`engine`] | a checkpoint in floats; core on a blob, with this processor's [kernel](engine::kernel) |
 //! | [`convert`](mod@convert) | a checkpoint's matrices rounded and written to a blob |
 //! | [`score`] | the losses of windows, by either or side by side |

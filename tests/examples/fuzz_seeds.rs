@@ -6,9 +6,11 @@ use std::path::Path;
 use emberlm::text::tokenizer::section;
 use emberlm_core::model::Model;
 use emberlm_core::source::Mapped;
+use emberlm_tests::family_models::{Llama, write_llama};
 use emberlm_tests::hostile::blob::sound_blobs;
-use emberlm_tests::hostile::checkpoint::{SOUND, shard_names};
+use emberlm_tests::hostile::checkpoint::{SOUND, shard_names, sound_llama2c};
 use emberlm_tests::hostile::forward;
+use emberlm_tests::llama2c_writer::Version;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use safetensors::SafeTensors;
@@ -52,6 +54,19 @@ fn checkpoints() {
     let nanogpt =
         json!({"vocab_size": 9, "block_size": 4, "n_embd": 4, "n_head": 2, "n_layer": 1, "tie_word_embeddings": false});
     write("config", "nanogpt", nanogpt.to_string().as_bytes());
+
+    for (name, version) in [("zero", Version::Zero), ("one", Version::One), ("two", Version::Two(2))] {
+        write("llama2c", name, &sound_llama2c(version));
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let spec = Llama { n_vocab: 5, n_embd: 4, n_layer: 1, head_dim: 2, n_ff: 6, tied: true, ..Llama::SMALL };
+    let mut config = spec.config("mistral");
+    (config["sliding_window"], config["max_position_embeddings"]) = (2.into(), 4.into());
+    write_llama(&spec.model(1), &config, folder.path()).expect("a checkpoint that can be written");
+    let file = fs::read(folder.path().join("model.safetensors")).expect("the file that was written");
+    let n_header = 8 + u64::from_le_bytes(file[..8].try_into().expect("eight bytes")) as usize;
+    let parts = [config.to_string().as_bytes(), b"\0", &file[8..n_header], b"\0", &file[n_header..]].concat();
+    write("checkpoint", "mistral", &parts);
 
     let (first, second) = shard_names(&SOUND.tensors);
     let shards = [("a.safetensors", first), ("b.safetensors", second)];

@@ -7,7 +7,7 @@ use emberlm_core::config::Gelu;
 use emberlm_core::model::Model;
 use emberlm_core::source::Mapped;
 
-use crate::oracle::{Activation, Block, Gpt2, LayerNorm, Linear, Matrix};
+use crate::oracle::{Activation, Block, Choices, Gpt2, LayerNorm, Linear, Matrix};
 use crate::quantised::Storage;
 
 /// The model whose weights are exactly those that `blob` stores, dequantised.
@@ -31,6 +31,7 @@ pub fn read(blob: &[u8]) -> Gpt2 {
         ln_f: reader.norm(Slot::LnFWeight, Slot::LnFBias),
         lm_head: reader.matrix(Slot::LmHead),
         lm_head_bias: reader.vector(Slot::LmHeadBias),
+        choices: Choices::GPT2,
     }
 }
 

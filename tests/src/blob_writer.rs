@@ -97,6 +97,7 @@ fn head(model: &Gpt2, activations: Activations) -> Vec<u8> {
     bytes.push(match model.activation {
         Activation::GeluTanh => 0,
         Activation::GeluErf => 1,
+        other => panic!("a blob has no {other:?}"),
     });
     bytes.push(activations.code());
     bytes

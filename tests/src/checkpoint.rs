@@ -11,7 +11,7 @@ use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
-use crate::oracle::{Activation, Block, Gpt2, LayerNorm, Linear, Matrix};
+use crate::oracle::{Activation, Block, Choices, Gpt2, LayerNorm, Linear, Matrix};
 
 /// Reads the checkpoint in `folder`.
 ///
@@ -67,6 +67,7 @@ fn gpt2(tensors: &Tensors, config: &Value, matrix: fn(&Tensors, &str) -> Matrix)
         ln_f: norm(&format!("{prefix}ln_f")),
         lm_head: tensors.has("lm_head.weight").then(|| tensors.matrix("lm_head.weight")),
         lm_head_bias: tensors.optional_vector("lm_head.bias"),
+        choices: Choices::GPT2,
     }
 }
 
@@ -109,10 +110,11 @@ fn from_scratch(tensors: &Tensors, config: &Value) -> Gpt2 {
         ln_f: norm("final_norm"),
         lm_head: Some(tensors.matrix("out_head.weight")),
         lm_head_bias: None,
+        choices: Choices::GPT2,
     }
 }
 
-fn number(config: &Value, key: &str) -> u64 {
+pub(crate) fn number(config: &Value, key: &str) -> u64 {
     config[key].as_u64().unwrap_or_else(|| panic!("no {key} in the config"))
 }
 
@@ -151,13 +153,13 @@ impl Tensors {
         transpose(&self.matrix(name))
     }
 
-    fn vector(&self, name: &str) -> Vec<f64> {
+    pub(crate) fn vector(&self, name: &str) -> Vec<f64> {
         let (shape, elements) = self.get(name);
         assert_eq!(shape.len(), 1, "{name} is not a vector");
         elements.to_vec()
     }
 
-    fn optional_vector(&self, name: &str) -> Option<Vec<f64>> {
+    pub(crate) fn optional_vector(&self, name: &str) -> Option<Vec<f64>> {
         self.has(name).then(|| self.vector(name))
     }
 }

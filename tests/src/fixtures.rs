@@ -21,6 +21,9 @@ pub const NAMES: [&str; 8] = [
     "scratch-qkv-bias",
 ];
 
+/// Those of other families than GPT-2.
+pub const FAMILIES: [&str; 5] = ["neo-local", "llama-gqa", "llama-tied", "llama3-rope", "mistral-window"];
+
 /// The folders in `models`.
 pub const BUNDLED: [&str; 2] = ["shakespeare-char", "shakespeare-bpe512"];
 

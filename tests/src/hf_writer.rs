@@ -46,26 +46,34 @@ fn config(model: &Gpt2) -> String {
         "n_head": model.n_head,
         "n_layer": model.blocks.len(),
         "n_inner": model.n_ff(),
-        "activation_function": match model.activation {
-            Activation::GeluTanh => "gelu_new",
-            Activation::GeluErf => "gelu",
-        },
+        "activation_function": activation(model.activation),
         "layer_norm_epsilon": model.layer_norm_epsilon,
         "tie_word_embeddings": model.lm_head.is_none(),
     });
     config.to_string()
 }
 
+/// The name of an activation function.
+pub(crate) const fn activation(activation: Activation) -> &'static str {
+    match activation {
+        Activation::GeluTanh => "gelu_new",
+        Activation::GeluErf => "gelu",
+        Activation::Relu => "relu",
+        Activation::ReluSquared => "relu2",
+        Activation::Silu => "silu",
+    }
+}
+
 /// Tensors by name: shape, and little-endian f32 bytes.
 #[derive(Default)]
-struct Writer(HashMap<String, (Vec<usize>, Vec<u8>)>);
+pub(crate) struct Writer(HashMap<String, (Vec<usize>, Vec<u8>)>);
 
 impl Writer {
-    fn matrix(&mut self, name: &str, rows: &Matrix) {
+    pub(crate) fn matrix(&mut self, name: &str, rows: &Matrix) {
         self.insert(name, vec![rows.len(), rows[0].len()], &rows.concat());
     }
 
-    fn optional_vector(&mut self, name: &str, vector: Option<&Vec<f64>>) {
+    pub(crate) fn optional_vector(&mut self, name: &str, vector: Option<&Vec<f64>>) {
         if let Some(vector) = vector {
             self.insert(name, vec![vector.len()], vector);
         }
@@ -76,7 +84,12 @@ impl Writer {
         self.optional_vector(&format!("{name}.bias"), linear.bias.as_ref());
     }
 
-    fn norm(&mut self, name: &str, norm: &LayerNorm) {
+    pub(crate) fn linear(&mut self, name: &str, linear: &Linear) {
+        self.matrix(&format!("{name}.weight"), &linear.weight);
+        self.optional_vector(&format!("{name}.bias"), linear.bias.as_ref());
+    }
+
+    pub(crate) fn norm(&mut self, name: &str, norm: &LayerNorm) {
         self.optional_vector(&format!("{name}.weight"), Some(&norm.weight));
         self.optional_vector(&format!("{name}.bias"), norm.bias.as_ref());
     }
@@ -86,7 +99,7 @@ impl Writer {
         self.0.insert(name.to_owned(), (shape, bytes));
     }
 
-    fn write(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
         let views = self.0.iter().map(|(name, (shape, bytes))| {
             let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("as many bytes as the shape says");
             (name, view)

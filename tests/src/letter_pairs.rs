@@ -7,7 +7,7 @@ use emberlm::text::tokenizer::SectionParts;
 use emberlm_core::format::Format;
 
 use crate::aligned::AlignedBytes;
-use crate::oracle::{Activation, Block, Gpt2, LayerNorm, Linear, Matrix};
+use crate::oracle::{Activation, Block, Choices, Gpt2, LayerNorm, Linear, Matrix};
 use crate::{blobs, fixtures};
 
 /// The blob, from the repository's root.
@@ -57,6 +57,7 @@ fn model() -> Gpt2 {
         ln_f: LayerNorm { weight: vec![1.0; N_EMBD], bias: Some(vec![low; N_EMBD]) },
         lm_head: Some(head),
         lm_head_bias: None,
+        choices: Choices::GPT2,
     }
 }
 

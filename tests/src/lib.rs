@@ -1,9 +1,11 @@
 //! What the cross-crate tests share: an oracle, golden files, models to feed them, and ways through the core.
 //!
-//! - [`oracle`]: GPT-2's forward pass in f64, naive on purpose. It shares no arithmetic with `emberlm-core`
+//! - [`oracle`]: the forward pass in f64, of GPT-2 and of other families, naive on purpose. It shares no arithmetic with `emberlm-core`
 //!   nor with the float reference of `emberlm`; PyTorch's golden logits vouch for it.
 //! - [`gelu`], [`log_sum_exp`]: its two transcendental pieces, which other tests use on their own.
 //! - [`checkpoint`]: reads the three checkpoint layouts into the oracle; [`hf_writer`] writes one of them.
+//! - [`family_reader`]: reads checkpoints of other families than GPT-2 into the oracle; [`family_models`] draws and
+//!   writes some, and [`llama2c_writer`] writes llama2.c's files.
 //! - [`altered`]: a fixture's checkpoint in a folder of its own, for tests to alter.
 //! - [`blobs`]: blobs as the converter writes them, in memory.
 //! - [`blob_reader`]: reads a blob's weights into the oracle, dequantised; [`blob_writer`] writes one.
@@ -24,11 +26,14 @@ pub mod blobs;
 pub mod checkpoint;
 pub mod class_table;
 pub mod document;
+pub mod family_models;
+pub mod family_reader;
 pub mod fixtures;
 pub mod gelu;
 pub mod hf_writer;
 pub mod hostile;
 pub mod letter_pairs;
+pub mod llama2c_writer;
 pub mod log_sum_exp;
 pub mod models;
 pub mod oracle;

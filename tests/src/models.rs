@@ -9,7 +9,7 @@ use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use rand_pcg::Pcg64;
 
-use crate::oracle::{Activation, Block, Gpt2, LayerNorm, Linear, Matrix};
+use crate::oracle::{Activation, Block, Choices, Gpt2, LayerNorm, Linear, Matrix};
 
 /// The standard deviation of a weight times the square root of its row's length.
 /// At 1.5 attention is far from uniform and an error anywhere reaches the logits.
@@ -171,6 +171,7 @@ impl Spec {
             ln_f: draw.norm(n_embd, biases.layer_norm),
             lm_head: self.untied.then(|| draw.linear(n_vocab, n_embd, false).weight),
             lm_head_bias: biases.head.then(|| draw.vector(n_vocab, 0.0, 0.2)),
+            choices: Choices::GPT2,
         }
     }
 
@@ -181,26 +182,26 @@ impl Spec {
     }
 }
 
-struct Draw(Pcg64);
+pub(crate) struct Draw(pub(crate) Pcg64);
 
 impl Draw {
-    fn vector(&mut self, n: usize, mean: f64, std: f64) -> Vec<f64> {
+    pub(crate) fn vector(&mut self, n: usize, mean: f64, std: f64) -> Vec<f64> {
         let normal = StandardNormal.sample_iter(&mut self.0).take(n);
         normal.map(|x: f64| f64::from((mean + std * x) as f32)).collect()
     }
 
-    fn matrix(&mut self, rows: usize, columns: usize, std: f64) -> Matrix {
+    pub(crate) fn matrix(&mut self, rows: usize, columns: usize, std: f64) -> Matrix {
         (0..rows).map(|_| self.vector(columns, 0.0, std)).collect()
     }
 
-    fn linear(&mut self, n_out: usize, n_in: usize, bias: bool) -> Linear {
+    pub(crate) fn linear(&mut self, n_out: usize, n_in: usize, bias: bool) -> Linear {
         Linear {
             weight: self.matrix(n_out, n_in, GAIN / (n_in as f64).sqrt()),
             bias: bias.then(|| self.vector(n_out, 0.0, 0.2)),
         }
     }
 
-    fn norm(&mut self, n: usize, bias: bool) -> LayerNorm {
+    pub(crate) fn norm(&mut self, n: usize, bias: bool) -> LayerNorm {
         LayerNorm { weight: self.vector(n, 1.0, 0.2), bias: bias.then(|| self.vector(n, 0.0, 0.2)) }
     }
 }

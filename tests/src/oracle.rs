@@ -1,6 +1,7 @@
-//! GPT-2 in f64, written for reading.
+//! Decoder-only transformers in f64, written for reading.
 //!
-//! Every step is the plain formula on whole matrices: no cache, no streaming, no fused loop.
+//! Every step is the plain formula on whole matrices: no cache, no streaming, no fused loop. A model is a GPT-2 but for
+//! what its [`Choices`] say.
 //! The weights are public, so that a test can build a model, change it, and see what changes.
 
 use crate::gelu::{gelu_erf, gelu_tanh};
@@ -9,13 +10,58 @@ use crate::log_sum_exp;
 /// Rows of equal length.
 pub type Matrix = Vec<Vec<f64>>;
 
-/// Which GELU stands between the two halves of the MLP.
+/// What stands between the two halves of the MLP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     /// `gelu_new`.
     GeluTanh,
     /// `gelu`.
     GeluErf,
+    /// `relu`.
+    Relu,
+    /// `relu2`: its square.
+    ReluSquared,
+    /// `silu`.
+    Silu,
+}
+
+/// How a model differs from a GPT-2.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choices {
+    /// Norms divide by the root of the mean of squares, and do not centre.
+    pub rms_norm: bool,
+    /// Heads of keys and values, each shared by as many heads of queries in a row; `None`: one for each.
+    pub n_kv_head: Option<usize>,
+    /// Width of a head; `None`: `n_embd / n_head`.
+    pub head_dim: Option<usize>,
+    /// For each layer, the angles that pairs of queries and keys turn by from one position to the next; no pairs, no
+    /// rotation.
+    pub turns: Vec<Vec<f64>>,
+    /// For each layer, how many positions a query sees, its own included; `None`: all before it.
+    pub windows: Vec<Option<usize>>,
+    /// For each layer, what the dot product of query and key is multiplied by; `None`: by the root of `1 / head_dim`.
+    pub scales: Vec<Option<f64>>,
+    /// `c_fc` has the rows of a gate above its own.
+    pub gated: bool,
+    /// Attention and MLP have the same input.
+    pub parallel: bool,
+    /// Multiplies token embeddings on their way in.
+    pub embedding_scale: f64,
+}
+
+impl Choices {
+    /// None: GPT-2's.
+    pub const GPT2: Self = Self {
+        rms_norm: false,
+        n_kv_head: None,
+        head_dim: None,
+        turns: Vec::new(),
+        windows: Vec::new(),
+        scales: Vec::new(),
+        gated: false,
+        parallel: false,
+        embedding_scale: 1.0,
+    };
 }
 
 /// y = W x + b, W `[n_out, n_in]`.
@@ -27,7 +73,7 @@ pub struct Linear {
     pub bias: Option<Vec<f64>>,
 }
 
-/// Normalisation to mean 0 and variance 1, then a scale and a shift for each element.
+/// Normalisation, then a scale and a shift for each element.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerNorm {
     /// `[n_embd]`.
@@ -41,13 +87,13 @@ pub struct LayerNorm {
 pub struct Block {
     /// Before attention.
     pub ln_1: LayerNorm,
-    /// `[3 n_embd, n_embd]`: queries, keys, values.
+    /// `[(n_head + 2 n_kv_head) head_dim, n_embd]`: queries, keys, values; GPT-2's has `3 n_embd` rows.
     pub c_attn: Linear,
-    /// `[n_embd, n_embd]`.
+    /// `[n_embd, n_head head_dim]`.
     pub attn_proj: Linear,
     /// Before the MLP.
     pub ln_2: LayerNorm,
-    /// `[n_ff, n_embd]`.
+    /// `[n_ff, n_embd]`, or twice as many rows where there is a gate.
     pub c_fc: Linear,
     /// `[n_embd, n_ff]`.
     pub mlp_proj: Linear,
@@ -71,7 +117,7 @@ pub enum Product {
 /// A model, all of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gpt2 {
-    /// How many heads share the n_embd columns of queries, keys and values.
+    /// Heads of queries.
     pub n_head: usize,
     /// Added to the variance under the root.
     pub layer_norm_epsilon: f64,
@@ -79,7 +125,7 @@ pub struct Gpt2 {
     pub activation: Activation,
     /// `[n_vocab, n_embd]`.
     pub wte: Matrix,
-    /// `[n_ctx, n_embd]`.
+    /// `[n_ctx, n_embd]`; no rows where positions are only turned by.
     pub wpe: Matrix,
     /// `[n_layer]`.
     pub blocks: Vec<Block>,
@@ -89,13 +135,15 @@ pub struct Gpt2 {
     pub lm_head: Option<Matrix>,
     /// `[n_vocab]`.
     pub lm_head_bias: Option<Vec<f64>>,
+    /// What it does otherwise than GPT-2.
+    pub choices: Choices,
 }
 
 impl Gpt2 {
     /// The logits `[tokens.len(), n_vocab]` of the token after each position.
     ///
     /// # Panics
-    /// If there are more tokens than n_ctx, or one is n_vocab or more.
+    /// If there are more tokens than `wpe` has rows, where it has any, or one is n_vocab or more.
     pub fn logits(&self, tokens: &[u32]) -> Matrix {
         self.logits_rounded(tokens, |_, _| (), |_| ())
     }
@@ -111,21 +159,25 @@ impl Gpt2 {
     ) -> Matrix {
         let round = &round;
         let with = |product| move |x: &mut [f64]| round(product, x);
-        let mut x: Matrix = tokens
-            .iter()
-            .zip(&self.wpe[..tokens.len()])
-            .map(|(&token, position)| add(&self.wte[token as usize], position))
-            .collect();
-        for block in &self.blocks {
+        let mut x: Matrix = tokens.iter().map(|&token| self.wte[token as usize].clone()).collect();
+        x.iter_mut().flatten().for_each(|x| *x *= self.choices.embedding_scale);
+        if !self.wpe.is_empty() {
+            add_rows(&mut x, &self.wpe[..tokens.len()].to_vec());
+        }
+        for (layer, block) in self.blocks.iter().enumerate() {
             let mut qkv = block.c_attn.apply_to_rows(&self.normed(&x, &block.ln_1), with(Product::Qkv));
-            let (n_embd, head_dim) = (self.n_embd(), self.n_embd() / self.n_head);
-            qkv.iter_mut().for_each(|row| row[n_embd..].chunks_mut(head_dim).for_each(&round_head));
-            let attended = self.attention(&qkv);
-            add_rows(&mut x, &block.attn_proj.apply_to_rows(&attended, with(Product::AttnProj)));
+            self.turn(layer, &mut qkv);
+            let (head_dim, keys) = (self.head_dim(), self.n_head * self.head_dim());
+            qkv.iter_mut().for_each(|row| row[keys..].chunks_mut(head_dim).for_each(&round_head));
+            let attended = block.attn_proj.apply_to_rows(&self.attention(layer, &qkv), with(Product::AttnProj));
 
-            let mut ff = block.c_fc.apply_to_rows(&self.normed(&x, &block.ln_2), with(Product::Fc));
-            ff.iter_mut().flatten().for_each(|h| *h = self.activate(*h));
-            add_rows(&mut x, &block.mlp_proj.apply_to_rows(&ff, with(Product::MlpProj)));
+            let mut between = x.clone();
+            add_rows(&mut between, &attended);
+            let input = if self.choices.parallel { &x } else { &between };
+            let ff = block.c_fc.apply_to_rows(&self.normed(input, &block.ln_2), with(Product::Fc));
+            let ff = ff.iter().map(|row| self.activated(row)).collect();
+            add_rows(&mut between, &block.mlp_proj.apply_to_rows(&ff, with(Product::MlpProj)));
+            x = between;
         }
         let head =
             Linear { weight: self.lm_head.as_ref().unwrap_or(&self.wte).clone(), bias: self.lm_head_bias.clone() };
@@ -160,25 +212,55 @@ impl Gpt2 {
 
     /// n_ff.
     pub fn n_ff(&self) -> usize {
-        self.blocks[0].c_fc.weight.len()
+        self.blocks[0].mlp_proj.weight[0].len()
     }
 
-    /// Causal softmax attention over qkv `[T, 3 n_embd]`: `[T, n_embd]`.
-    fn attention(&self, qkv: &Matrix) -> Matrix {
-        let n_embd = self.n_embd();
-        let head_dim = n_embd / self.n_head;
-        let mut out = vec![vec![0.0; n_embd]; qkv.len()];
-        for first in (0..n_embd).step_by(head_dim) {
-            let columns = |offset: usize| -> Vec<&[f64]> {
-                let start = offset * n_embd + first;
-                qkv.iter().map(|row| &row[start..start + head_dim]).collect()
+    /// Width of a head.
+    pub fn head_dim(&self) -> usize {
+        self.choices.head_dim.unwrap_or(self.n_embd() / self.n_head)
+    }
+
+    /// Heads of keys and values.
+    pub fn n_kv_head(&self) -> usize {
+        self.choices.n_kv_head.unwrap_or(self.n_head)
+    }
+
+    /// Turns the pairs of queries and keys: element `i` of a head with the one as far behind it as there are pairs.
+    fn turn(&self, layer: usize, qkv: &mut Matrix) {
+        let Some(turns) = self.choices.turns.get(layer) else { return };
+        let n_turned = self.n_head + self.n_kv_head();
+        for (position, row) in qkv.iter_mut().enumerate() {
+            for head in row.chunks_mut(self.head_dim()).take(n_turned) {
+                for (i, turn) in turns.iter().enumerate() {
+                    let j = i + turns.len();
+                    let angle = position as f64 * turn;
+                    let (a, b) = (head[i], head[j]);
+                    head[i] = a * angle.cos() - b * angle.sin();
+                    head[j] = a * angle.sin() + b * angle.cos();
+                }
+            }
+        }
+    }
+
+    /// Causal softmax attention over qkv `[T, (n_head + 2 n_kv_head) head_dim]`: `[T, n_head head_dim]`.
+    fn attention(&self, layer: usize, qkv: &Matrix) -> Matrix {
+        let (head_dim, n_kv_head) = (self.head_dim(), self.n_kv_head());
+        let scale = self.choices.scales.get(layer).copied().flatten().unwrap_or(1.0 / (head_dim as f64).sqrt());
+        let window = self.choices.windows.get(layer).copied().flatten().unwrap_or(usize::MAX);
+        let mut out = vec![vec![0.0; self.n_head * head_dim]; qkv.len()];
+        for head in 0..self.n_head {
+            let shared = head / (self.n_head / n_kv_head);
+            let columns = |column: usize| -> Vec<&[f64]> {
+                qkv.iter().map(|row| &row[column * head_dim..][..head_dim]).collect()
             };
-            let (queries, keys, values) = (columns(0), columns(1), columns(2));
+            let queries = columns(head);
+            let keys = columns(self.n_head + shared);
+            let values = columns(self.n_head + n_kv_head + shared);
             for (t, query) in queries.iter().enumerate() {
-                let scores: Vec<f64> =
-                    keys[..=t].iter().map(|key| dot(query, key) / (head_dim as f64).sqrt()).collect();
-                for (weight, value) in softmax(&scores).iter().zip(&values) {
-                    for (o, v) in out[t][first..].iter_mut().zip(*value) {
+                let seen: Vec<usize> = (0..=t).filter(|past| t - past < window).collect();
+                let scores: Vec<f64> = seen.iter().map(|&past| dot(query, keys[past]) * scale).collect();
+                for (weight, past) in softmax(&scores).iter().zip(seen) {
+                    for (o, v) in out[t][head * head_dim..].iter_mut().zip(values[past]) {
                         *o += weight * v;
                     }
                 }
@@ -187,15 +269,25 @@ impl Gpt2 {
         out
     }
 
-    fn activate(&self, x: f64) -> f64 {
-        match self.activation {
+    /// What the second half of the MLP takes of what the first gave.
+    fn activated(&self, row: &[f64]) -> Vec<f64> {
+        let of = |x: f64| match self.activation {
             Activation::GeluTanh => gelu_tanh(x),
             Activation::GeluErf => gelu_erf(x),
+            Activation::Relu => x.max(0.0),
+            Activation::ReluSquared => x.max(0.0) * x.max(0.0),
+            Activation::Silu => x / (1.0 + (-x).exp()),
+        };
+        if !self.choices.gated {
+            return row.iter().map(|&x| of(x)).collect();
         }
+        let (gate, up) = row.split_at(row.len() / 2);
+        gate.iter().zip(up).map(|(&gate, up)| of(gate) * up).collect()
     }
 
     fn normed(&self, rows: &Matrix, norm: &LayerNorm) -> Matrix {
-        rows.iter().map(|row| layer_norm(row, norm, self.layer_norm_epsilon)).collect()
+        let apply = if self.choices.rms_norm { rms_norm } else { layer_norm };
+        rows.iter().map(|row| apply(row, norm, self.layer_norm_epsilon)).collect()
     }
 }
 
@@ -225,6 +317,11 @@ fn layer_norm(x: &[f64], norm: &LayerNorm, epsilon: f64) -> Vec<f64> {
         Some(bias) => add(&scaled, bias),
         None => scaled,
     }
+}
+
+fn rms_norm(x: &[f64], norm: &LayerNorm, epsilon: f64) -> Vec<f64> {
+    let mean_square = x.iter().map(|v| v * v).sum::<f64>() / x.len() as f64;
+    x.iter().zip(&norm.weight).map(|(v, weight)| v / (mean_square + epsilon).sqrt() * weight).collect()
 }
 
 fn softmax(scores: &[f64]) -> Vec<f64> {

@@ -47,12 +47,13 @@ pub fn two_cores<R>(first: impl FnOnce(&TwoCores) -> R) -> R {
     // SAFETY: only `first` has it.
     let (cores, ends) = (unsafe { TwoCores::new(0) }, AtomicBool::new(false));
     thread::scope(|scope| {
-        // Where threads are more than processors, waiting must not be in the way.
-        let ended = || {
-            thread::yield_now();
-            ends.load(Ordering::Relaxed)
-        };
-        scope.spawn(|| cores.serve(ended));
+        scope.spawn(|| {
+            cores.serve(|| {
+                // Where threads are more than processors, waiting must not be in the way.
+                thread::yield_now();
+                ends.load(Ordering::Relaxed)
+            });
+        });
         while cores.ranges(0) < 2 {
             thread::yield_now();
         }

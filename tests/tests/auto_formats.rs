@@ -80,7 +80,7 @@ fn ratios(name: &str, checkpoint: &Checkpoint, text: &Windows, held_out: Windows
 fn a_short_text_leads_to_no_mix_that_is_worse_than_one_format() {
     let checkpoint = open(&fixtures::bundled("shakespeare-char"));
     let tokens: Vec<TokenId> = fixtures::char_ids(&fixtures::as_you_like_it()[..200]);
-    let text = Windows::of_rows([tokens.as_slice()], checkpoint.config());
+    let text = Windows::of_rows([tokens.as_slice()], checkpoint.architecture());
     let held_out = own_text(&checkpoint, 1, 1024);
     let ratios = ratios("shakespeare-char, 200 tokens", &checkpoint, &text, held_out, &[4.24]);
     assert!(ratios[0] <= 1.0, "{ratios:?}");
@@ -107,7 +107,7 @@ fn five_budgets_of_three_models_by_long_and_by_short_texts() {
         let checkpoint = open(&path);
         let own = Windows::own_text(&Reference::new(&checkpoint), &OwnText::to_round_by(checkpoint.bos()), |_| ());
         let short: Vec<TokenId> = own_text(&checkpoint, 2, 2048).iter().flatten().copied().take(200).collect();
-        let short = Windows::of_rows([short.as_slice()], checkpoint.config());
+        let short = Windows::of_rows([short.as_slice()], checkpoint.architecture());
         for (text_name, text) in [("own text", own), ("200 tokens", short)] {
             let name = format!("{name}, {text_name}");
             let ratios = ratios(&name, &checkpoint, &text, own_text(&checkpoint, 1, 2048), &BUDGETS);

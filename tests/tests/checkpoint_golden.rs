@@ -1,10 +1,10 @@
 //! The checkpoint reader and the float reference against PyTorch's float64.
 
 use emberlm::checkpoint::{Checkpoint, Layout, Options};
-use emberlm::reference::Reference;
+use emberlm::reference::{Decoder, Reference};
 use emberlm_core::config::TokenId;
 use emberlm_core::window::{Convention, Window};
-use emberlm_tests::fixtures::{self, BUNDLED, NAMES};
+use emberlm_tests::fixtures::{self, BUNDLED, FAMILIES, NAMES};
 use rayon::prelude::*;
 
 /// Of a mean loss, in nats.
@@ -20,11 +20,11 @@ fn open(path: &std::path::Path) -> Checkpoint {
 
 #[test]
 fn losses_and_logits_agree_on_every_fixture() {
-    for name in NAMES {
+    for name in NAMES.into_iter().chain(FAMILIES) {
         let checkpoint = open(&fixtures::path(name));
         let reference = Reference::new(&checkpoint);
         let golden = fixtures::golden(name);
-        let n_vocab = checkpoint.config().n_vocab as usize;
+        let n_vocab = checkpoint.architecture().n_vocab as usize;
         let largest = golden.logits.iter().flatten().flatten().fold(0.0, |max: f64, logit| max.max(logit.abs()));
         let mut sum = 0.0;
         for ((tokens, golden_logits), golden_nll) in golden.tokens.iter().zip(&golden.logits).zip(&golden.nll) {
@@ -104,4 +104,29 @@ fn bundled_models_have_the_losses_that_pytorch_gives() {
     assert!((mean(&nlls) - whole).abs() <= MAX_LOSS_ERROR, "{} for {whole}", mean(&nlls));
     let start = expected["first_2048_tokens_scored"]["loss"].as_f64().unwrap();
     assert!((mean(&nlls[..2048]) - start).abs() <= MAX_LOSS_ERROR, "{} for {start}", mean(&nlls[..2048]));
+}
+
+#[test]
+fn stories260k_has_the_loss_that_pytorch_gives() {
+    let folder = fixtures::bundled("stories260K");
+    let golden = std::fs::read_to_string(folder.join("golden.json")).unwrap();
+    let golden: serde_json::Value = serde_json::from_str(&golden).unwrap();
+    let rows: Vec<Vec<TokenId>> = serde_json::from_value(golden["tokens"].clone()).unwrap();
+    let checkpoint = open(&folder.join("stories260K.bin"));
+    let reference = Reference::new(&checkpoint);
+    let mut nlls = Vec::new();
+    rows.iter().for_each(|tokens| reference.nll(tokens, 0, |nll| nlls.push(nll)).unwrap());
+    let (loss, expected) = (nlls.iter().sum::<f64>() / nlls.len() as f64, golden["loss"].as_f64().unwrap());
+    assert!((loss - expected).abs() <= MAX_LOSS_ERROR, "{loss} for {expected}");
+
+    // The most likely token, one after another.
+    let ids: Vec<TokenId> = serde_json::from_value(golden["greedy_ids"].clone()).unwrap();
+    let prompt: Vec<TokenId> = serde_json::from_value(golden["greedy_prompt_ids"].clone()).unwrap();
+    assert!(ids.starts_with(&prompt) && ids.len() > prompt.len());
+    let mut decoder = Decoder::new(&reference, 1, ids.len());
+    for (position, (&id, &next)) in ids.iter().zip(&ids[1..]).enumerate() {
+        let logits = decoder.step(&[id]);
+        let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap();
+        assert!(position + 1 < prompt.len() || best == next as usize, "{position}: {best} for {next}");
+    }
 }

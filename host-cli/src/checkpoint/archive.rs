@@ -36,18 +36,36 @@ struct Stored {
     name: String,
     map: usize,
     bytes: Range<usize>,
-    dtype: Dtype,
+    storage: Storage,
     shape: Vec<usize>,
+}
+
+/// How elements are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// One by one, in a type of safetensors.
+    Plain(Dtype),
+    /// As i8, row-major, and behind them an f32 for each run of so many, which it multiplies.
+    Grouped(usize),
+}
+
+/// A tensor to be found in a file: its name, its shape, and where its bytes lie.
+#[derive(Debug)]
+pub struct Entry {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub storage: Storage,
+    pub bytes: Range<usize>,
 }
 
 /// A tensor as the file stores it.
 #[derive(Clone, Copy, Debug)]
 pub struct RawTensor<'a> {
-    /// Element type.
-    pub dtype: Dtype,
+    /// How its elements are stored.
+    pub storage: Storage,
     /// Dimensions, outermost first.
     pub shape: &'a [usize],
-    /// Little-endian elements, row-major.
+    /// Little-endian, row-major.
     pub bytes: &'a [u8],
 }
 
@@ -74,6 +92,15 @@ impl Archive {
             kind => archive.add_file(&file, kind)?,
         }
         Ok((archive, folder))
+    }
+
+    /// The tensors of one file, whose names differ and whose bytes lie in it.
+    pub fn of(map: Mmap, entries: impl IntoIterator<Item = Entry>) -> Self {
+        let stored = |Entry { name, shape, storage, bytes }: Entry| {
+            (name.clone(), Stored { name, map: 0, bytes, storage, shape })
+        };
+        let tensors = entries.into_iter().map(stored).collect();
+        Self { maps: vec![map], tensors, aliases: BTreeMap::new() }
     }
 
     fn add_index(&mut self, path: &Path, folder: &Path) -> Result<(), CheckpointError> {
@@ -121,7 +148,7 @@ impl Archive {
                 name: name.clone(),
                 map: self.maps.len(),
                 bytes: data + start..data + end,
-                dtype: info.dtype,
+                storage: Storage::Plain(info.dtype),
                 shape: info.shape.clone(),
             };
             if let Some(first) = self.tensors.insert(unwrapped(&name).into_owned(), stored) {
@@ -150,7 +177,7 @@ impl Archive {
     pub fn get(&self, name: &str) -> Option<RawTensor<'_>> {
         let stored = self.stored(name)?;
         Some(RawTensor {
-            dtype: stored.dtype,
+            storage: stored.storage,
             shape: &stored.shape,
             bytes: &self.maps[stored.map][stored.bytes.clone()],
         })

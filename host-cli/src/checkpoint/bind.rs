@@ -1,5 +1,6 @@
 //! Which stored tensor fills which slot, with every name, shape and head accounted for.
 
+use super::architecture::Architecture;
 use super::archive::{Archive, RawTensor};
 use super::error::CheckpointError;
 use super::keys::{self, ConfigFile};
@@ -8,7 +9,6 @@ use super::name_map::{HeadAbsent, Orientation, Place};
 use super::tensor;
 use crate::ground::shown;
 use emberlm_core::blob::{LayerSlot, Slot};
-use emberlm_core::config::Config;
 use std::collections::BTreeSet;
 
 /// Each slot's place in the archive, by [`Slot::index`]; `None` for a tensor that the model lacks.
@@ -18,20 +18,21 @@ pub type Bindings = Vec<Option<Place>>;
 ///
 /// # Errors
 /// A tensor is missing, has another shape or type, is not finite, or belongs to no slot.
-pub fn bind(archive: &Archive, names: &Names, config: &Config) -> Result<Bindings, CheckpointError> {
-    let mut bindings = Vec::new();
+pub fn bind(archive: &Archive, names: &Names, architecture: &Architecture) -> Result<Bindings, CheckpointError> {
+    let mut bindings = Bindings::new();
     let mut used = BTreeSet::new();
-    for slot in Slot::all(config) {
+    for slot in architecture.slots() {
         let place = find(archive, names, slot)?;
         for name in place.iter().flat_map(|place| &place.names) {
             used.insert(name.clone());
         }
         if let Some(place) = &place {
-            check_shapes(archive, place, slot, config)?;
+            check_shapes(archive, place, slot, architecture)?;
         }
+        bindings.resize(slot.index(), None);
         bindings.push(place);
     }
-    check_blocks_alike(&bindings, names, config)?;
+    check_blocks_alike(&bindings, names, architecture.n_layer)?;
     if let Some(leftover) = archive.names().find(|name| !used.contains(*name) && !names.skips(name)) {
         return Err(CheckpointError::Leftover { tensor: archive.spelled(leftover).to_owned() });
     }
@@ -92,27 +93,36 @@ fn find(archive: &Archive, names: &Names, slot: Slot) -> Result<Option<Place>, C
     if slot.is_optional() && !partly {
         return Ok(None);
     }
-    let hint = if partly { ", though others of query, key and value are there" } else { "" };
+    let hint = match place.names.len() {
+        _ if !partly => "",
+        3 => ", though others of query, key and value are there",
+        _ => ", though its other half is there",
+    };
     Err(CheckpointError::Missing { tensor: absent.clone(), hint: hint.to_owned() })
 }
 
-/// The shape that each of a slot's stored tensors must have.
-fn stored_shape(place: &Place, slot: Slot, config: &Config) -> Vec<usize> {
-    let (rows, cols) = slot.shape(config);
-    let parts = place.names.len();
-    let (rows, cols) = (rows as usize, cols as usize);
+/// The shape that a stored tensor must have that holds so many of a slot's rows, or of a vector's elements.
+fn stored_shape(place: &Place, slot: Slot, part: usize, architecture: &Architecture) -> Vec<usize> {
+    let (_, cols) = architecture.shape(slot);
     if !slot.is_matrix() {
-        vec![cols / parts]
+        vec![part]
     } else if place.orientation == Orientation::InOut {
-        vec![cols, rows / parts]
+        vec![cols, part]
     } else {
-        vec![rows / parts, cols]
+        vec![part, cols]
     }
 }
 
-fn check_shapes(archive: &Archive, place: &Place, slot: Slot, config: &Config) -> Result<(), CheckpointError> {
-    let need = stored_shape(place, slot, config);
-    for name in &place.names {
+fn check_shapes(
+    archive: &Archive,
+    place: &Place,
+    slot: Slot,
+    architecture: &Architecture,
+) -> Result<(), CheckpointError> {
+    let parts = architecture.parts(slot);
+    let parts = if place.names.len() == 1 { vec![parts.iter().sum()] } else { parts };
+    for (name, part) in place.names.iter().zip(parts) {
+        let need = stored_shape(place, slot, part, architecture);
         let have = archive.get(name).map_or(&[][..], |raw| raw.shape);
         if have != need {
             let (tensor, need) = (archive.spelled(name).to_owned(), format!("{need:?}"));
@@ -123,12 +133,12 @@ fn check_shapes(archive: &Archive, place: &Place, slot: Slot, config: &Config) -
 }
 
 /// A bias that one block has and another lacks is a lost tensor, not a model without biases.
-fn check_blocks_alike(bindings: &Bindings, names: &Names, config: &Config) -> Result<(), CheckpointError> {
+fn check_blocks_alike(bindings: &Bindings, names: &Names, n_layer: u32) -> Result<(), CheckpointError> {
     for slot in LayerSlot::ALL {
         let at = |layer: u32| Slot::Layer(layer, slot);
-        let has = |layer: u32| bindings[at(layer).index()].is_some();
-        let Some(with) = (0..config.n_layer).find(|layer| has(*layer)) else { continue };
-        if let Some(without) = (0..config.n_layer).find(|layer| !has(*layer)) {
+        let has = |layer: u32| bindings.get(at(layer).index()).is_some_and(Option::is_some);
+        let Some(with) = (0..n_layer).find(|layer| has(*layer)) else { continue };
+        if let Some(without) = (0..n_layer).find(|layer| !has(*layer)) {
             let place = names.place(at(without)).expect("block {with} has the tensor");
             let (tensor, hint) = (place.names[0].clone(), format!(", though block {with} has it"));
             return Err(CheckpointError::Missing { tensor, hint });
@@ -170,7 +180,7 @@ pub fn settle_head(
         bindings[Slot::LmHead.index()] = None;
         return Ok(true);
     }
-    let by_default = *layout == Layout::HuggingFace && file.is_some();
+    let by_default = matches!(layout, Layout::HuggingFace | Layout::GptNeo) && file.is_some();
     let why = match said {
         Some(said) if said.value => format!("`{}` is true", said.key),
         None if by_default => "the config does not say \"tie_word_embeddings\": false".to_owned(),
@@ -180,7 +190,7 @@ pub fn settle_head(
 }
 
 fn same_bits(a: (&str, RawTensor<'_>), b: (&str, RawTensor<'_>)) -> Result<bool, CheckpointError> {
-    if a.1.dtype == b.1.dtype {
+    if a.1.storage == b.1.storage {
         return Ok(a.1.bytes == b.1.bytes);
     }
     let (a, b) = (tensor::decode(a.0, a.1)?, tensor::decode(b.0, b.1)?);

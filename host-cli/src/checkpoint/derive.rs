@@ -1,103 +1,150 @@
-//! A model's configuration, from the shapes of its tensors and what `config.json` says, which must agree.
+//! A model's architecture, from the shapes of its tensors and what `config.json` says, which must agree.
 
+use super::architecture::{Activation, Architecture, Mlp, Norm, Positions, Rotary};
 use super::archive::Archive;
 use super::error::CheckpointError;
+use super::family::Family;
+use super::fold::Folding;
+use super::heads::{self, Heads};
 use super::keys::{self, ConfigFile, Said};
 use super::layout::{DetectedLayout, Layout, Names};
-use super::name_map::Orientation;
+use super::shapes::{agree, matrix};
 use crate::ground::shown;
 use emberlm_core::blob::{LayerSlot, Slot};
 use emberlm_core::config::{Config, Gelu};
 
-/// A size that a tensor's shape gives.
-struct Seen {
-    tensor: String,
-    value: u32,
-}
-
-/// Works out the configuration.
+/// Works out the architecture, and what has to be folded into the weights for it to hold.
 ///
 /// Sizes come from the shapes; what the file says of them must agree. The number of heads, the activation and epsilon
 /// are in no shape: the first must be said, the others are the layout's where nothing is said, and a line in `notes`
-/// tells of it.
+/// tells of it. So are a context without rows of its own, a rotary base and a window.
 ///
 /// # Errors
 /// A key that changes the meaning, is missing, malformed or disagrees with a shape, or a tensor without the shape that
 /// sizes are read from.
-pub fn config(
+pub fn architecture(
     archive: &Archive,
     names: &Names,
     layout: &DetectedLayout,
     file: Option<&ConfigFile>,
     n_head: Option<u32>,
     notes: &mut Vec<String>,
-) -> Result<Config, CheckpointError> {
+) -> Result<(Architecture, Folding), CheckpointError> {
     let empty = ConfigFile::default();
     let said = file.unwrap_or(&empty);
-    let unknown = said.check_meaning()?;
+    let family = family(said, names, layout, notes)?;
+    let unknown = said.check_meaning(family)?;
     if !unknown.is_empty() {
         notes.push(format!("config keys not known, ignored: {}", shown::list(unknown.into_iter())));
     }
-    let gelu = gelu(said, names, layout, notes)?;
-    let layer_norm_epsilon = epsilon(said, names, layout, notes)?;
+    let activation = activation(said, names, layout, notes)?;
+    let epsilon = epsilon(said, names, layout, notes)?;
 
     let [n_vocab, n_embd] = matrix(archive, names, Slot::Wte)?;
-    let [n_ctx, _] = matrix(archive, names, Slot::Wpe)?;
-    let [n_ff, _] = matrix(archive, names, Slot::Layer(0, LayerSlot::FcWeight))?;
+    let n_ctx = context(archive, names, family, said, notes)?;
+    let [mut n_ff, _] = matrix(archive, names, Slot::Layer(0, LayerSlot::FcWeight))?;
+    let mlp = Mlp { activation, gated: family.is_llama_like() };
+    if mlp.gated && names.place(Slot::Layer(0, LayerSlot::FcWeight)).is_some_and(|place| place.names.len() == 1) {
+        n_ff.value /= 2;
+    }
     agree(said.count(keys::N_VOCAB)?, &n_vocab)?;
-    agree(said.count(keys::N_CTX)?, &n_ctx)?;
     agree(said.count(keys::N_EMBD)?, &n_embd)?;
     agree(said.count(keys::N_FF)?, &n_ff)?;
-    if let Some(key) = said.null(keys::N_FF) {
+    if let Some(key) = said.null(keys::N_FF).filter(|_| !mlp.gated) {
         agree(Some(Said { key, value: n_embd.value.saturating_mul(4) }), &n_ff)?;
     }
     let n_layer = blocks(archive, names, said.count(keys::N_LAYER)?)?;
-    let n_head = heads(said.count(keys::N_HEAD)?, n_head, file.is_some())?;
-    let config = Config {
+    let n_head = asked_heads(said.count(keys::N_HEAD)?, n_head, file.is_some())?;
+    let core = Config {
         n_vocab: n_vocab.value,
-        n_ctx: n_ctx.value,
+        n_ctx,
         n_embd: n_embd.value,
-        n_head,
+        // Heads of whatever width are checked apart.
+        n_head: if family.is_llama_like() { 1 } else { n_head },
         n_layer,
         n_ff: n_ff.value,
-        layer_norm_epsilon,
-        gelu,
+        layer_norm_epsilon: epsilon,
+        gelu: Gelu::Tanh,
     };
-    config.validate()?;
-    for (said, need) in [(said.count(keys::N_KV_HEAD)?, n_head), (said.count(keys::HEAD_DIM)?, n_embd.value / n_head)] {
-        if let Some(Said { key, value }) = said.filter(|said| said.value != need) {
-            return Err(CheckpointError::Key { key, why: format!("{value} is not supported, only {need}") });
+    core.validate()?;
+    let Heads { n_kv_head, head_dim } = if family.is_llama_like() {
+        heads::free(archive, names, said, n_head, n_embd.value)?
+    } else {
+        heads::dividing(said, n_head, n_embd.value)?
+    };
+    check_biases(archive, names, layout, family, said)?;
+    let positions = if family.is_llama_like() {
+        Positions::Rotary(Rotary { tables: vec![said.frequencies(head_dim, notes)?], of_layers: vec![0] })
+    } else {
+        Positions::Learned
+    };
+    let architecture = Architecture {
+        n_head,
+        n_kv_head,
+        head_dim,
+        norm: Norm { kind: family.norm(), epsilon },
+        positions,
+        spans: said.spans(family, n_layer, notes)?,
+        mlp,
+        ..Architecture::of_core(&core, false)
+    };
+    let (scaled, by_layer) = match family {
+        Family::Gpt2 => said.attention_scales()?,
+        Family::GptNeo => (false, false),
+        Family::Llama | Family::Mistral => (true, false),
+    };
+    Ok((architecture, Folding { scaled, by_layer, pairs: names.map().rotary_pairs }))
+}
+
+/// The family that the configuration names, which must be one that the layout's names fit, or else the layout's.
+fn family(
+    said: &ConfigFile,
+    names: &Names,
+    layout: &DetectedLayout,
+    notes: &mut Vec<String>,
+) -> Result<Family, CheckpointError> {
+    let of_names = names.map().family().expect("a parsed map names a family");
+    let fits = |family: Family| match layout.layout {
+        Layout::Map(_) => family.is_llama_like() == of_names.is_llama_like(),
+        _ => family == of_names || (family.is_llama_like() && of_names.is_llama_like()),
+    };
+    match said.family()? {
+        Some(family) if fits(family) => Ok(family),
+        Some(family) => {
+            let why = format!("`{}` does not have the tensors of layout {}", family.name(), layout.layout);
+            Err(CheckpointError::Key { key: keys::MODEL_TYPE.to_owned(), why })
+        }
+        None => {
+            if of_names != Family::Gpt2 {
+                notes.push(format!("assumed default of layout {}: model_type {}", layout.layout, of_names.name()));
+            }
+            Ok(of_names)
         }
     }
-    check_biases(archive, names, layout, said)?;
-    Ok(config)
 }
 
-/// The rows and columns of a matrix in canonical orientation.
-fn matrix(archive: &Archive, names: &Names, slot: Slot) -> Result<[Seen; 2], CheckpointError> {
-    let place = names.place(slot).expect("required tensors are mapped");
-    let tensor = place.names.into_iter().next().expect("a place has a name");
-    let Some(raw) = archive.get(&tensor) else {
-        return Err(CheckpointError::Missing { tensor, hint: String::new() });
-    };
-    let &[outer, inner] = raw.shape else {
-        return Err(CheckpointError::Shape { tensor, need: "two dimensions".to_owned(), have: raw.shape.to_vec() });
-    };
-    let (rows, cols) = if place.orientation == Orientation::InOut { (inner, outer) } else { (outer, inner) };
-    let seen = |value: usize| Seen { tensor: tensor.clone(), value: value.try_into().unwrap_or(u32::MAX) };
-    Ok([seen(rows), seen(cols)])
-}
-
-fn agree(said: Option<Said<u32>>, seen: &Seen) -> Result<(), CheckpointError> {
-    match said {
-        Some(Said { key, value }) if value != seen.value => Err(CheckpointError::Disagree {
-            key,
-            value: value.to_string(),
-            tensor: seen.tensor.clone(),
-            have: format!("says {}", seen.value),
-        }),
-        _ => Ok(()),
+/// The positions that the model knows: as many as have rows, or as the file says.
+fn context(
+    archive: &Archive,
+    names: &Names,
+    family: Family,
+    said: &ConfigFile,
+    notes: &mut Vec<String>,
+) -> Result<u32, CheckpointError> {
+    let said = said.count(keys::N_CTX)?;
+    if !family.is_llama_like() {
+        let [n_ctx, _] = matrix(archive, names, Slot::Wpe)?;
+        agree(said, &n_ctx)?;
+        return Ok(n_ctx.value);
     }
+    Ok(said.map_or_else(
+        || {
+            let n_ctx = family.default_n_ctx();
+            notes.push(format!("assumed default: max_position_embeddings {n_ctx}"));
+            n_ctx
+        },
+        |said| said.value,
+    ))
 }
 
 /// The number of blocks; what the file says must be what is there.
@@ -118,7 +165,7 @@ fn blocks(archive: &Archive, names: &Names, said: Option<Said<u32>>) -> Result<u
     }
 }
 
-fn heads(said: Option<Said<u32>>, asked: Option<u32>, has_file: bool) -> Result<u32, CheckpointError> {
+fn asked_heads(said: Option<Said<u32>>, asked: Option<u32>, has_file: bool) -> Result<u32, CheckpointError> {
     match (said, asked) {
         (Some(Said { key, value }), Some(asked)) if value != asked => {
             Err(CheckpointError::Key { key, why: format!("{value}, but {asked} heads are asked for") })
@@ -133,13 +180,13 @@ fn heads(said: Option<Said<u32>>, asked: Option<u32>, has_file: bool) -> Result<
     }
 }
 
-fn gelu(
+fn activation(
     said: &ConfigFile,
     names: &Names,
     layout: &DetectedLayout,
     notes: &mut Vec<String>,
-) -> Result<Gelu, CheckpointError> {
-    if let Some(Said { value, .. }) = said.gelu()? {
+) -> Result<Activation, CheckpointError> {
+    if let Some(Said { value, .. }) = said.activation()? {
         return Ok(value);
     }
     let Some(name) = &names.map().defaults.activation_function else {
@@ -147,9 +194,9 @@ fn gelu(
         return Err(CheckpointError::MissingKey { key: "activation_function", why });
     };
     notes.push(format!("assumed default of layout {}: activation_function {}", layout.layout, shown::value(name)));
-    keys::gelu_named(name).ok_or_else(|| CheckpointError::Key {
+    keys::activation_named(name).ok_or_else(|| CheckpointError::Key {
         key: "activation_function".to_owned(),
-        why: format!("the name map's `{}` is not supported (gelu_new, gelu)", shown::value(name)),
+        why: format!("the name map's `{}` is not supported ({})", shown::value(name), keys::ACTIVATIONS),
     })
 }
 
@@ -170,19 +217,17 @@ fn epsilon(
     Ok(value as f32)
 }
 
-/// Holds `qkv_bias`, and nanoGPT's `bias`, against the tensors that are there.
+/// Holds what is said of biases against the tensors that are there.
 fn check_biases(
     archive: &Archive,
     names: &Names,
     layout: &DetectedLayout,
+    family: Family,
     said: &ConfigFile,
 ) -> Result<(), CheckpointError> {
-    let block_biases = LayerSlot::ALL.map(|slot| Slot::Layer(0, slot)).into_iter().filter(|slot| slot.is_optional());
-    let every_bias: Vec<Slot> = [Slot::LnFBias].into_iter().chain(block_biases).collect();
-    let qkv = [Slot::Layer(0, LayerSlot::AttnQkvBias)];
-    let bias = if layout.layout == Layout::NanoGpt { said.flag(keys::BIAS)? } else { None };
-    for (said, slots) in [(bias, every_bias.as_slice()), (said.flag(keys::QKV_BIAS)?, &qkv)] {
-        let Some(Said { key, value }) = said else { continue };
+    let of_block = |slots: &[LayerSlot]| slots.iter().map(|&slot| Slot::Layer(0, slot)).collect::<Vec<_>>();
+    let check = |said: Option<Said<bool>>, slots: &[Slot]| {
+        let Some(Said { key, value }) = said else { return Ok(()) };
         for place in slots.iter().filter_map(|slot| names.place(*slot)) {
             let tensor = place.names.into_iter().next().expect("a place has a name");
             let present = archive.get(&tensor).is_some();
@@ -191,6 +236,20 @@ fn check_biases(
                 return Err(CheckpointError::Disagree { key, value: value.to_string(), tensor, have });
             }
         }
+        Ok(())
+    };
+    if family.is_llama_like() {
+        // Silence is a no: these families have biases only where they say so.
+        let said = |key: &[&str]| {
+            let silent = || Said { key: key[0].to_owned(), value: false };
+            Ok::<_, CheckpointError>(Some(said.flag(key)?.unwrap_or_else(silent)))
+        };
+        let attention = [LayerSlot::AttnQkvBias, LayerSlot::AttnProjBias];
+        check(said(keys::ATTENTION_BIAS)?, &of_block(&attention))?;
+        return check(said(keys::MLP_BIAS)?, &of_block(&[LayerSlot::FcBias, LayerSlot::MlpProjBias]));
     }
-    Ok(())
+    let block_biases = LayerSlot::ALL.map(|slot| Slot::Layer(0, slot)).into_iter().filter(|slot| slot.is_optional());
+    let every_bias: Vec<Slot> = [Slot::LnFBias].into_iter().chain(block_biases).collect();
+    check(if layout.layout == Layout::NanoGpt { said.flag(keys::BIAS)? } else { None }, &every_bias)?;
+    check(said.flag(keys::QKV_BIAS)?, &of_block(&[LayerSlot::AttnQkvBias]))
 }

@@ -29,6 +29,14 @@ pub enum CheckpointError {
         /// What is wrong with it.
         why: String,
     },
+    /// A llama2.c file whose header does not describe it.
+    #[error("{}: llama2.c checkpoint: {}", shown::path(path), shown::message(why))]
+    Llama2c {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A shard index that is damaged or disagrees with its shards.
     #[error("{}: {}", shown::path(path), shown::message(why))]
     Index {
@@ -64,6 +72,12 @@ pub enum CheckpointError {
     /// Counts that no model can have.
     #[error("the checkpoint's config is invalid: {0}")]
     Config(#[from] ConfigError),
+    /// A model that only the float reference computes.
+    #[error("this build converts GPT-2 only: the checkpoint has {lacks} (`emberlm eval` gives its loss in floats)")]
+    NotOfCore {
+        /// What core does not compute.
+        lacks: &'static str,
+    },
     /// No built-in layout has these names.
     #[error(
         "no known layout has a tensor named `{}`: name the tensors in a map file and pass it with --layout FILE",
@@ -171,11 +185,13 @@ impl CheckpointError {
             Self::File(error) => error.kind(),
             Self::NoCheckpoint { .. } => "no_checkpoint",
             Self::Header { .. } => "safetensors_header",
+            Self::Llama2c { .. } => "llama2c",
             Self::Index { .. } => "shard_index",
             Self::ConfigFile { .. } => "config_file",
             Self::Key { .. } => "config_key",
             Self::MissingKey { .. } => "config_missing",
             Self::Config(_) => "config_invalid",
+            Self::NotOfCore { .. } => "not_of_core",
             Self::UnknownLayout { .. } => "unknown_layout",
             Self::NameMap { .. } => "name_map",
             Self::Missing { .. } => "tensor_missing",

@@ -23,6 +23,12 @@ pub enum Layout {
     NanoGpt,
     /// The from-scratch book's `GPTModel`: separate query, key and value, `Linear` matrices.
     Scratch,
+    /// Hugging Face's GPT-Neo: separate query, key and value, `Linear` matrices.
+    GptNeo,
+    /// Hugging Face's Llama and Mistral.
+    Llama,
+    /// Llama by its authors' names, as in llama2.c: adjacent elements of a head rotate together.
+    Meta,
     /// A name map file.
     Map(PathBuf),
 }
@@ -30,12 +36,15 @@ pub enum Layout {
 impl FromStr for Layout {
     type Err = std::convert::Infallible;
 
-    /// `hf`, `nanogpt` and `scratch` are the built-in layouts; anything else is a name map's path.
+    /// `hf`, `nanogpt`, `scratch`, `neo`, `llama` and `meta` are the built-in layouts; anything else is a name map's path.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(match text {
             "hf" => Self::HuggingFace,
             "nanogpt" => Self::NanoGpt,
             "scratch" => Self::Scratch,
+            "neo" => Self::GptNeo,
+            "llama" => Self::Llama,
+            "meta" => Self::Meta,
             path => Self::Map(path.into()),
         })
     }
@@ -47,6 +56,9 @@ impl fmt::Display for Layout {
             Self::HuggingFace => f.write_str("hf"),
             Self::NanoGpt => f.write_str("nanogpt"),
             Self::Scratch => f.write_str("scratch"),
+            Self::GptNeo => f.write_str("neo"),
+            Self::Llama => f.write_str("llama"),
+            Self::Meta => f.write_str("meta"),
             Self::Map(path) => shown::path(path).fmt(f),
         }
     }
@@ -63,6 +75,9 @@ impl Layout {
             Self::HuggingFace => Ok(built_in(include_str!("layouts/hf.json"))),
             Self::NanoGpt => Ok(built_in(include_str!("layouts/nanogpt.json"))),
             Self::Scratch => Ok(built_in(include_str!("layouts/scratch.json"))),
+            Self::GptNeo => Ok(built_in(include_str!("layouts/neo.json"))),
+            Self::Llama => Ok(built_in(include_str!("layouts/llama.json"))),
+            Self::Meta => Ok(built_in(include_str!("layouts/meta.json"))),
             Self::Map(path) => {
                 let faulty = |why| CheckpointError::NameMap { path: path.clone(), why };
                 let text = read::text(path, MOST_OF_CONFIG).map_err(|error| Wanted::NameMap.explain(path, error))?;
@@ -173,8 +188,8 @@ impl Names {
 
 /// Tells the layout, or takes the caller's word for it.
 ///
-/// Names tell the from-scratch layout from the other two. Those two share their names, and a square matrix does not
-/// show which way round it is stored; the fused `c_attn` is never square, so its shape decides.
+/// Names tell every layout but Hugging Face's and nanoGPT's GPT-2. Those two share their names, and a square matrix does
+/// not show which way round it is stored; the fused `c_attn` is never square, so its shape decides.
 ///
 /// # Errors
 /// No layout has the names, or `c_attn` has neither orientation's shape.
@@ -185,17 +200,24 @@ pub fn detect(archive: &Archive, overruled: Option<&Layout>) -> Result<(Detected
         return Ok((detected, names));
     }
     let qkv_slot = Slot::Layer(0, LayerSlot::AttnQkvWeight);
-    let scratch = Names::new(Layout::Scratch.name_map()?, archive);
-    if scratch.last_block(archive).is_some() {
-        let found = scratch.find(qkv_slot, archive);
-        let (name, _) = found.map_err(|error| explain(error, archive, &Layout::Scratch, &[&scratch]))?;
-        let evidence =
-            format!("the file has {}: separate query, key and value, Linear, [out, in]", shown::value(&name));
-        return Ok((DetectedLayout { layout: Layout::Scratch, evidence }, scratch));
-    }
     let names = Names::new(Layout::HuggingFace.name_map()?, archive);
+    let mut tried = Vec::new();
+    for layout in [Layout::Scratch, Layout::GptNeo, Layout::Llama, Layout::Meta] {
+        let own = Names::new(layout.name_map()?, archive);
+        // Some names of a block are in more than one layout.
+        if archive.names().any(|name| own.of_blocks.find(name).is_some() && names.of_blocks.find(name).is_none()) {
+            let found = own.find(qkv_slot, archive);
+            let (name, _) = found.map_err(|error| explain(error, archive, &layout, &[&own]))?;
+            let evidence =
+                format!("the file has {}: separate query, key and value, Linear, [out, in]", shown::value(&name));
+            return Ok((DetectedLayout { layout, evidence }, own));
+        }
+        tried.push(own);
+    }
     if names.last_block(archive).is_none() {
-        return Err(CheckpointError::UnknownLayout { tensor: first_unknown(archive, &[&scratch, &names]) });
+        tried.push(names);
+        let tensor = first_unknown(archive, &tried.iter().collect::<Vec<_>>());
+        return Err(CheckpointError::UnknownLayout { tensor });
     }
     let find = |slot: Slot| {
         names.find(slot, archive).map_err(|error| explain(error, archive, &Layout::HuggingFace, &[&names]))

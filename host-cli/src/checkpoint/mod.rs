@@ -1,20 +1,27 @@
-//! Checkpoints in: a safetensors checkpoint in any of the known layouts, as one set of canonical tensors.
+//! Checkpoints in: a checkpoint in any of the known layouts, as an architecture and one set of canonical tensors.
 //!
 //! [`Checkpoint::open`] maps the file or its shards (`archive`), tells the layout (`layout`, [`name_map`]), works
-//! out the configuration (`keys`, `derive`), and finds every tensor's slot (`bind`). What it cannot represent
-//! exactly in meaning it refuses with one line that names the tensor or key. [`Checkpoint::tensor`] then gives any
-//! slot's tensor in f32 and canonical form (`tensor`). [`init`] writes checkpoints.
+//! out the [`architecture`] (`family`, `keys`, `derive`), and finds every tensor's slot (`bind`). What it cannot
+//! represent exactly in meaning it refuses with one line that names the tensor or key. [`Checkpoint::tensor`] then gives
+//! any slot's tensor in f32 and canonical form (`tensor`, `fold`). [`init`] writes checkpoints.
 
+pub mod architecture;
 mod archive;
 mod bind;
 mod derive;
 mod ends;
 mod error;
+mod family;
+mod fold;
+mod heads;
 pub mod init;
 mod keys;
 mod layout;
+mod llama2c;
 pub mod name_map;
 mod patterns;
+mod rotary_base;
+mod shapes;
 mod tensor;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -27,10 +34,12 @@ pub use name_map::Orientation;
 
 use crate::ground::files::read;
 use crate::ground::shown;
+use architecture::Architecture;
 use archive::Archive;
 use bind::Bindings;
-use emberlm_core::blob::Slot;
+use emberlm_core::blob::{LayerSlot, Slot};
 use emberlm_core::config::{Config, TokenId};
+use fold::{Folding, Rows};
 pub(crate) use keys::ConfigFile;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -53,10 +62,11 @@ pub struct Options {
 pub struct Checkpoint {
     archive: Archive,
     folder: PathBuf,
-    config: Config,
+    architecture: Architecture,
+    folding: Folding,
+    core: Result<Config, &'static str>,
     layout: DetectedLayout,
     bindings: Bindings,
-    tied: bool,
     bos: Option<TokenId>,
     notes: Vec<String>,
 }
@@ -79,17 +89,34 @@ pub(crate) struct StoredMatrix<'a> {
     pub data: Cow<'a, [f32]>,
 }
 
+/// The tensors at `path`, the folder that they lie in, and their configuration.
+fn files(path: &Path, options: &Options) -> Result<(Archive, PathBuf, Option<ConfigFile>), CheckpointError> {
+    if let Some(path) = llama2c::find(path)? {
+        if options.config.is_some() {
+            let why = "its header says its configuration, and a config.json has no say".to_owned();
+            return Err(CheckpointError::Llama2c { path, why });
+        }
+        let (archive, config) = llama2c::open(&path)?;
+        return Ok((archive, path.parent().map(Path::to_owned).unwrap_or_default(), Some(config)));
+    }
+    let (archive, folder) = Archive::open(path)?;
+    let beside = Some(folder.join("config.json")).filter(|path| read::is_there(path));
+    let file = options.config.clone().or(beside).map(|path| ConfigFile::read(&path)).transpose()?;
+    Ok((archive, folder, file))
+}
+
 impl Checkpoint {
-    /// Opens a `.safetensors` file, a shard index (`model.safetensors.index.json`), or a folder that holds either.
+    /// Opens a `.safetensors` file, a shard index (`model.safetensors.index.json`), or a folder that holds either; or a file
+    /// of llama2.c, which needs no `config.json`, or a folder that holds one and no safetensors.
     ///
     /// Reads every weight once, to refuse those that are not finite.
     ///
     /// # Errors
     /// Whatever cannot be read, or cannot be represented exactly in meaning.
     pub fn open(path: &Path, options: &Options) -> Result<Self, CheckpointError> {
-        let (mut archive, folder) = Archive::open(path)?;
-        let beside = Some(folder.join("config.json")).filter(|path| read::is_there(path));
-        let file = options.config.clone().or(beside).map(|path| ConfigFile::read(&path)).transpose()?;
+        let (mut archive, folder, file) = files(path, options)?;
+        // A family that is not read has names of its own too, and no map would make it another.
+        file.as_ref().map_or(Ok(None), ConfigFile::family)?;
         let mut notes = Vec::new();
         if let Some(wrappers) = archive.wrappers() {
             notes.push(format!("names are read without what training wrapped around modules: {wrappers}"));
@@ -98,17 +125,57 @@ impl Checkpoint {
         if let Some(head) = bind::find_embedding(&mut archive, &names, file.as_ref())? {
             notes.push(format!("the token embedding is stored as {} alone, which is tied to it", shown::value(&head)));
         }
-        let config = derive::config(&archive, &names, &layout, file.as_ref(), options.n_head, &mut notes)?;
-        let bound = bind::bind(&archive, &names, &config);
+        let (mut architecture, folding) =
+            derive::architecture(&archive, &names, &layout, file.as_ref(), options.n_head, &mut notes)?;
+        let bound = bind::bind(&archive, &names, &architecture);
         let mut bindings = bound.map_err(|error| layout::explain(error, &archive, &layout.layout, &[&names]))?;
-        let tied = bind::settle_head(&archive, &names, &layout.layout, file.as_ref(), &mut bindings)?;
-        let bos = file.and_then(|file| file.bos()).filter(|&bos| bos < config.n_vocab);
-        Ok(Self { archive, folder, config, layout, bindings, tied, bos, notes })
+        architecture.tied = bind::settle_head(&archive, &names, &layout.layout, file.as_ref(), &mut bindings)?;
+        let bos = file.and_then(|file| file.bos()).filter(|&bos| bos < architecture.n_vocab);
+        let core = architecture.to_core();
+        let checkpoint = Self { archive, folder, architecture, folding, core, layout, bindings, bos, notes };
+        checkpoint.check_folded()?;
+        Ok(checkpoint)
     }
 
-    /// The model's shape.
+    /// Refuses weights that are not finite any more once queries are scaled.
+    fn check_folded(&self) -> Result<(), CheckpointError> {
+        let layers = 0..self.architecture.n_layer;
+        let grows = |layer: &u32| self.folding.query_scale(*layer, self.architecture.head_dim).is_some_and(|x| x > 1.0);
+        for layer in layers.filter(grows) {
+            for slot in [LayerSlot::AttnQkvWeight, LayerSlot::AttnQkvBias].map(|slot| Slot::Layer(layer, slot)) {
+                let Some(StoredMatrix { data, .. }) = self.stored(slot) else { continue };
+                if let Some(index) = data.iter().position(|weight| !weight.is_finite()) {
+                    let tensor =
+                        self.bindings[slot.index()].as_ref().map_or_else(String::new, |place| place.names[0].clone());
+                    return Err(CheckpointError::NotFinite { tensor, index, value: data[index] });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the model computes.
+    pub const fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    /// Checks that core computes the model, so that a blob can be made of it.
+    ///
+    /// # Errors
+    /// The first thing that core lacks.
+    pub fn check_core(&self) -> Result<(), CheckpointError> {
+        self.core.map(drop).map_err(|lacks| CheckpointError::NotOfCore { lacks })
+    }
+
+    /// The model's shape in core's words.
+    ///
+    /// # Panics
+    /// Core does not compute the model: [`check_core`](Self::check_core) tells.
     pub const fn config(&self) -> &Config {
-        &self.config
+        match &self.core {
+            Ok(config) => config,
+            Err(_) => panic!("core does not compute this model"),
+        }
     }
 
     /// The layout that the checkpoint was read in, and what told it.
@@ -128,7 +195,7 @@ impl Checkpoint {
 
     /// Whether the head shares the token embedding, by absence or because its weights are the same bits.
     pub const fn is_tied(&self) -> bool {
-        self.tied
+        self.architecture.tied
     }
 
     /// The token that texts begin with, where the config names one that the model has.
@@ -147,35 +214,58 @@ impl Checkpoint {
     /// f32 copy of this one tensor.
     pub fn tensor(&self, slot: Slot) -> Option<Tensor<'_>> {
         let StoredMatrix { orientation, data } = self.stored(slot)?;
-        let (rows, cols) = slot.shape(&self.config);
-        let (rows, cols) = (rows as usize, cols as usize);
+        let (rows, cols) = self.architecture.shape(slot);
         let transposed = slot.is_matrix() && orientation == Orientation::InOut;
         let data = if transposed { Cow::Owned(tensor::transpose(&data, rows, cols)) } else { data };
         Some(Tensor { rows, cols, data })
     }
 
-    /// A slot's elements, query, key and value fused, oriented as in the file.
+    /// A slot's elements, what is stored apart fused, oriented as in the file where it is not, and with what is folded into
+    /// the weights.
     pub(crate) fn stored(&self, slot: Slot) -> Option<StoredMatrix<'_>> {
         let place = self.bindings.get(slot.index())?.as_ref()?;
         let decode = |name: &String| {
             let raw = self.archive.get(name).expect("bound tensors exist");
             tensor::decode(name, raw).expect("bound tensors have known types")
         };
-        let [query, key, value] = place.names.as_slice() else {
-            let (orientation, data) = (place.orientation, decode(&place.names[0]));
-            return Some(StoredMatrix { orientation, data });
-        };
-        let (rows, cols) = slot.shape(&self.config);
-        let (rows, cols) = (rows as usize, cols as usize);
-        let mut fused = Vec::with_capacity(rows * cols);
-        for name in [query, key, value] {
-            let part = decode(name);
-            if slot.is_matrix() && place.orientation == Orientation::InOut {
-                fused.extend(tensor::transpose(&part, rows / 3, cols));
-            } else {
-                fused.extend_from_slice(&part);
+        let mut stored = match place.names.as_slice() {
+            [name] => StoredMatrix { orientation: place.orientation, data: decode(name) },
+            names => {
+                let (rows, cols) = self.architecture.shape(slot);
+                let mut fused = Vec::with_capacity(rows * cols);
+                for (name, part) in names.iter().zip(self.architecture.parts(slot)) {
+                    let data = decode(name);
+                    if slot.is_matrix() && place.orientation == Orientation::InOut {
+                        fused.extend(tensor::transpose(&data, part, cols));
+                    } else {
+                        fused.extend_from_slice(&data);
+                    }
+                }
+                StoredMatrix { orientation: Orientation::OutIn, data: Cow::Owned(fused) }
             }
+        };
+        if let Slot::Layer(layer, LayerSlot::AttnQkvWeight | LayerSlot::AttnQkvBias) = slot {
+            self.fold(layer, slot, &mut stored);
         }
-        Some(StoredMatrix { orientation: Orientation::OutIn, data: Cow::Owned(fused) })
+        Some(stored)
+    }
+
+    /// Folds what is no choice of the architecture into a layer's queries and keys.
+    fn fold(&self, layer: u32, slot: Slot, stored: &mut StoredMatrix<'_>) {
+        let [query, key, value] = self.architecture.qkv_rows();
+        let n_out = query + key + value;
+        if self.folding.moves_rows() {
+            let cols = if slot.is_matrix() { self.architecture.n_embd as usize } else { 1 };
+            if stored.orientation == Orientation::InOut && slot.is_matrix() {
+                let data = Cow::Owned(tensor::transpose(&stored.data, n_out, cols));
+                *stored = StoredMatrix { orientation: Orientation::OutIn, data };
+            }
+            let rows = Rows { head_dim: self.architecture.head_dim as usize, cols };
+            self.folding.move_rows(&mut stored.data.to_mut()[..(query + key) * cols], rows);
+        }
+        if let Some(scale) = self.folding.query_scale(layer, self.architecture.head_dim) {
+            let orientation = if slot.is_matrix() { stored.orientation } else { Orientation::OutIn };
+            fold::scale_first(stored.data.to_mut(), orientation, query, n_out, scale);
+        }
     }
 }

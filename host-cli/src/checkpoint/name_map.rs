@@ -11,21 +11,28 @@
 //!   `ln_1.weight`, `ln_1.bias`, `attn.c_attn.weight`, `attn.c_attn.bias`, `attn.c_proj.weight`, `attn.c_proj.bias`,
 //!   `ln_2.weight`, `ln_2.bias`, `mlp.c_fc.weight`, `mlp.c_fc.bias`, `mlp.c_proj.weight`, `mlp.c_proj.bias`.
 //!   `{layer}` stands for the block's number, counted from 0, on both sides. A value is a name; or, for `c_attn`, a
-//!   list of the query's, the key's and the value's name where they are stored apart; or
-//!   `{"name": NAME, "orientation": ...}` where one matrix (the head's, for instance) is stored otherwise. Names of
-//!   optional tensors (every bias, the head) may be left out.
+//!   list of the query's, the key's and the value's name where they are stored apart, and for the `c_fc` of a gated MLP
+//!   one of the gate's and the hidden layer's (`up_proj`); or `{"name": NAME, "orientation": ...}` where one matrix (the
+//!   head's, for instance) is stored otherwise. Names of optional tensors (every bias, the head) may be left out, and
+//!   `wpe.weight` where positions are rotary.
+//! - `model_type`: the family whose checkpoints have these names, where the configuration does not say it: `gpt2` (the
+//!   default), `gpt_neo`, `llama`, `mistral`.
+//! - `rotary_pairs`: which elements of a head's rows of the query and the key rotate together: `"halves"` (the default;
+//!   the first with the first of the second half) or `"adjacent"`.
 //! - `skip`: names of buffers that are no weights, such as causal masks; `{layer}` matches any number.
 //! - `prefixes`: what `{prefix}` may stand for in the names; the first one under which the file has a block holds.
 //! - `lm_head_absent`: `"tied"` if a file without the head shares `wte`, `"refused"` (the default) if that is a fault.
 //!   A map that names no head is tied.
 //! - `defaults`: `activation_function` and `layer_norm_epsilon`, for configurations that do not say.
 //!
-//! A fused `c_attn` holds all of the query, then all of the key, then all of the value.
+//! A fused `c_attn` holds all of the query, then all of the key, then all of the value; a fused `c_fc` of a gated MLP the
+//! gate, then the hidden layer.
 //!
 //! `{prefix}` and `{layer}` stand at most once in a name, and `{layer}` not beside a digit. A map is at most 1 MiB long,
 //! with at most 64 prefixes and 1024 names to skip, and no name comes to more than 1024 bytes. Names are compared without
 //! the wrappers that training leaves in them (`_orig_mod.`, `module.`), on both sides.
 
+use super::family::Family;
 use super::patterns::LAYER;
 use crate::ground::files::json;
 use crate::ground::shown;
@@ -54,24 +61,35 @@ pub enum HeadAbsent {
     Refused,
 }
 
+/// Which elements of a head rotate together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RotaryPairs {
+    /// Each of the first half with its like of the second: the canonical form.
+    #[default]
+    Halves,
+    /// Each with its neighbour.
+    Adjacent,
+}
+
 /// What a layout assumes where the configuration is silent.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Defaults {
     /// As configurations spell it (`gelu_new`, `gelu`).
     pub activation_function: Option<String>,
-    /// Added to the variance in layer normalisation.
+    /// The norms' epsilon.
     pub layer_norm_epsilon: Option<f64>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(
     untagged,
-    expecting = "a tensor's value is a name, a list of the query's, the key's and the value's, or an object of `name` and `orientation`"
+    expecting = "a tensor's value is a name, a list of names that are stored apart, or an object of `name` and `orientation`"
 )]
 enum Entry {
     Name(String),
-    Split([String; 3]),
+    Split(Vec<String>),
     Oriented { name: String, orientation: Orientation },
 }
 
@@ -92,6 +110,11 @@ pub struct NameMap {
     pub description: String,
     /// How the matrices of a block are stored.
     pub orientation: Orientation,
+    /// Which elements of a head rotate together.
+    #[serde(default)]
+    pub rotary_pairs: RotaryPairs,
+    #[serde(default)]
+    model_type: Option<String>,
     /// What a file without a head means.
     #[serde(default)]
     pub lm_head_absent: HeadAbsent,
@@ -108,7 +131,7 @@ pub struct NameMap {
 /// A canonical tensor's place in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// One name, or those of the query, the key and the value.
+    /// One name, or those of the query, the key and the value, or of the gate and the hidden layer.
     pub names: Vec<String>,
     /// How a matrix is stored; without meaning for vectors.
     pub orientation: Orientation,
@@ -156,10 +179,11 @@ impl NameMap {
                 return Err(format!("`{}` is no canonical tensor", shown::value(key)));
             }
         }
+        let family = map.family()?;
         for slot in kinds() {
             let key = pattern(slot);
             let Some(entry) = map.tensors.get(&key) else {
-                if slot.is_optional() {
+                if slot.is_optional() || (slot == Slot::Wpe && family.is_llama_like()) {
                     continue;
                 }
                 return Err(format!("`{key}` is not mapped"));
@@ -171,12 +195,26 @@ impl NameMap {
                     shown::value(name)
                 ));
             }
-            let splits = matches!(slot, Slot::Layer(_, LayerSlot::AttnQkvWeight | LayerSlot::AttnQkvBias));
-            if names.len() > 1 && !splits {
-                return Err(format!("`{key}`: only c_attn can be split in three"));
+            let parts = match slot {
+                Slot::Layer(_, LayerSlot::AttnQkvWeight | LayerSlot::AttnQkvBias) => 3,
+                Slot::Layer(_, LayerSlot::FcWeight | LayerSlot::FcBias) if family.is_llama_like() => 2,
+                _ => 1,
+            };
+            if names.len() != 1 && names.len() != parts {
+                return Err(format!("`{key}`: only c_attn can be split in three, and the c_fc of a gated MLP in two"));
             }
         }
         Ok(map)
+    }
+
+    /// The family whose checkpoints have these names.
+    ///
+    /// # Errors
+    /// Another is named; never after [`NameMap::parse`].
+    pub fn family(&self) -> Result<Family, String> {
+        let Some(named) = &self.model_type else { return Ok(Family::Gpt2) };
+        Family::named(named)
+            .ok_or_else(|| format!("model_type `{}` is not supported ({})", shown::value(named), Family::words()))
     }
 
     /// What `{prefix}` may stand for.
@@ -321,6 +359,26 @@ mod tests {
         for name in ["h.{layer}.{layer}", "h.1{layer}.w", "h.{layer}0.w"] {
             assert!(NameMap::parse(&scratch_with("h.{layer}.ln_1.weight", name.into())).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn maps_of_rotary_models_need_no_rows_of_positions_and_may_split_a_gated_mlp() {
+        const META: &str = include_str!("layouts/meta.json");
+        let map = NameMap::parse(META.as_bytes()).unwrap();
+        assert_eq!((map.family(), map.rotary_pairs), (Ok(Family::Llama), RotaryPairs::Adjacent));
+        assert_eq!(map.place(Slot::Wpe, ""), None);
+        let place = map.place(Slot::Layer(3, LayerSlot::FcWeight), "").unwrap();
+        assert_eq!(place.names, ["layers.3.feed_forward.w1.weight", "layers.3.feed_forward.w3.weight"]);
+        let with = |key: &str, value: serde_json::Value| {
+            let mut map: serde_json::Value = serde_json::from_str(META).unwrap();
+            map[key] = value;
+            NameMap::parse(&serde_json::to_vec(&map).unwrap()).unwrap_err()
+        };
+        assert_eq!(with("model_type", "gpt2".into()), "`wpe.weight` is not mapped");
+        assert!(with("model_type", "opt".into()).starts_with("model_type `opt` is not supported (gpt2, "));
+        let gate_alone = serde_json::json!(["layers.{layer}.w1", "layers.{layer}.w3"]);
+        let error = NameMap::parse(&scratch_with("h.{layer}.mlp.c_fc.weight", gate_alone)).unwrap_err();
+        assert!(error.contains("the c_fc of a gated MLP in two"), "{error}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Elements of a stored tensor, as f32 and in canonical order.
 
-use super::archive::RawTensor;
+use super::archive::{RawTensor, Storage};
 use super::error::CheckpointError;
 use half::{bf16, f16};
 use rayon::prelude::*;
@@ -26,19 +26,29 @@ fn map<const N: usize>(bytes: &[u8], element: fn([u8; N]) -> f32) -> Vec<f32> {
     bytes.as_chunks().0.iter().map(|bytes| element(*bytes)).collect()
 }
 
-/// The elements; borrowed where the file holds aligned f32 in this machine's byte order. Exact for every type.
+/// The elements; borrowed where the file holds aligned f32 in this machine's byte order. Exact for every type; of integers
+/// with a scale, the product rounded to f32.
 ///
 /// # Errors
 /// The element type is none of f32, f16 and bf16.
 pub fn decode<'a>(name: &str, raw: RawTensor<'a>) -> Result<Cow<'a, [f32]>, CheckpointError> {
-    match raw.dtype {
-        Dtype::F32 => Ok(match bytemuck::try_cast_slice(raw.bytes) {
+    match raw.storage {
+        Storage::Plain(Dtype::F32) => Ok(match bytemuck::try_cast_slice(raw.bytes) {
             Ok(elements) if cfg!(target_endian = "little") => Cow::Borrowed(elements),
             _ => Cow::Owned(map(raw.bytes, f32_at)),
         }),
-        Dtype::F16 => Ok(Cow::Owned(map(raw.bytes, f16_at))),
-        Dtype::BF16 => Ok(Cow::Owned(map(raw.bytes, bf16_at))),
-        other => Err(CheckpointError::Dtype { tensor: name.to_owned(), dtype: other.to_string() }),
+        Storage::Plain(Dtype::F16) => Ok(Cow::Owned(map(raw.bytes, f16_at))),
+        Storage::Plain(Dtype::BF16) => Ok(Cow::Owned(map(raw.bytes, bf16_at))),
+        Storage::Plain(other) => Err(CheckpointError::Dtype { tensor: name.to_owned(), dtype: other.to_string() }),
+        Storage::Grouped(group) => {
+            let (integers, scales) = raw.bytes.split_at(raw.shape.iter().product());
+            let scales = map(scales, f32_at);
+            let mut elements = Vec::with_capacity(integers.len());
+            for (integers, scale) in integers.chunks(group).zip(scales) {
+                elements.extend(integers.iter().map(|&q| f32::from(q as i8) * scale));
+            }
+            Ok(Cow::Owned(elements))
+        }
     }
 }
 
@@ -54,11 +64,17 @@ pub fn check_finite(name: &str, raw: RawTensor<'_>) -> Result<(), CheckpointErro
             Some((chunk * CHUNK + at, element(elements[at])))
         })
     }
-    let found = match raw.dtype {
-        Dtype::F32 => first(raw.bytes, f32_at),
-        Dtype::F16 => first(raw.bytes, f16_at),
-        Dtype::BF16 => first(raw.bytes, bf16_at),
-        other => return Err(CheckpointError::Dtype { tensor: name.to_owned(), dtype: other.to_string() }),
+    let found = match raw.storage {
+        Storage::Plain(Dtype::F32) => first(raw.bytes, f32_at),
+        Storage::Plain(Dtype::F16) => first(raw.bytes, f16_at),
+        Storage::Plain(Dtype::BF16) => first(raw.bytes, bf16_at),
+        Storage::Plain(other) => {
+            return Err(CheckpointError::Dtype { tensor: name.to_owned(), dtype: other.to_string() });
+        }
+        Storage::Grouped(_) => {
+            let elements = decode(name, raw)?;
+            elements.iter().position(|element| !element.is_finite()).map(|at| (at, elements[at]))
+        }
     };
     match found {
         Some((index, value)) => Err(CheckpointError::NotFinite { tensor: name.to_owned(), index, value }),
@@ -87,7 +103,18 @@ mod tests {
     use super::*;
 
     fn raw<'a>(dtype: Dtype, bytes: &'a [u8], shape: &'a [usize]) -> RawTensor<'a> {
-        RawTensor { dtype, shape, bytes }
+        RawTensor { storage: Storage::Plain(dtype), shape, bytes }
+    }
+
+    #[test]
+    fn integers_are_multiplied_by_the_scale_of_their_group() {
+        let integers = [1i8, -2, 127, -128].map(|q| q as u8);
+        let bytes: Vec<u8> = integers.into_iter().chain([0.5f32, 0.1].into_iter().flat_map(f32::to_le_bytes)).collect();
+        let raw = RawTensor { storage: Storage::Grouped(2), shape: &[2, 2], bytes: &bytes };
+        assert_eq!(decode("x", raw).unwrap().as_ref(), [0.5, -1.0, 12.7, -12.8]);
+        let infinite: Vec<u8> = [0u8, 1].into_iter().chain(f32::INFINITY.to_le_bytes()).collect();
+        let raw = RawTensor { storage: Storage::Grouped(2), shape: &[2], bytes: &infinite };
+        assert!(check_finite("w", raw).unwrap_err().to_string().starts_with("tensor `w` holds NaN at index 0"));
     }
 
     #[test]

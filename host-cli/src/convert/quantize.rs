@@ -122,7 +122,7 @@ mod tests {
         draft.tensors.insert("transformer.h.0.ln_1.weight".to_owned(), zeros.clone());
         draft.tensors.insert("transformer.h.0.ln_1.bias".to_owned(), zeros);
         let checkpoint = draft.open().unwrap();
-        let windows = Windows::new([vec![3]], checkpoint.config());
+        let windows = Windows::new([vec![3]], checkpoint.architecture());
         for format in [Format::Q8, Format::Q3] {
             let formats = Formats::uniform(checkpoint.config(), format);
             let model = quantize(&checkpoint, &formats, Some(&windows), |_| ()).unwrap();
@@ -137,7 +137,7 @@ mod tests {
         draft.tensors.insert("transformer.h.1.ln_2.weight".to_owned(), Stored::f32(&[4], &[f32::MAX; 4]));
         let checkpoint = draft.open().unwrap();
         let formats = Formats::uniform(checkpoint.config(), Format::Q8);
-        let windows = Windows::new([vec![1, 2, 3]], checkpoint.config());
+        let windows = Windows::new([vec![1, 2, 3]], checkpoint.architecture());
         let error = quantize(&checkpoint, &formats, Some(&windows), |_| ()).unwrap_err();
         assert!(error.to_string().starts_with("the inputs of wte.weight are not finite"), "{error}");
         assert!(quantize(&checkpoint, &formats, None, |_| ()).is_ok());

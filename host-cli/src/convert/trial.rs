@@ -73,8 +73,8 @@ impl<'t> Trial<'t> {
 
     /// The sum over one window's positions.
     fn of_window(&self, rounded: &Reference<'_>, exact: &[f32], other: &[f32]) -> Option<f64> {
-        let n_vocab = self.reference.config().n_vocab as usize;
-        let n = exact.len() / self.reference.config().n_embd as usize;
+        let n_vocab = self.reference.architecture().n_vocab as usize;
+        let n = exact.len() / self.reference.architecture().n_embd as usize;
         let logits = |reference: &Reference<'_>, hidden: &[f32]| {
             let mut logits = vec![0.0; n * n_vocab];
             reference.head_rows(hidden, 0, &mut logits);

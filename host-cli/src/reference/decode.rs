@@ -1,5 +1,6 @@
 //! Several sequences continued in lockstep, a token each at a time, over their keys and values.
 
+use super::attention::Heads;
 use super::{Reference, ops};
 use emberlm_core::config::TokenId;
 use rayon::prelude::*;
@@ -11,15 +12,15 @@ pub struct Decoder<'r> {
     lanes: usize,
     n_ctx: usize,
     n_past: usize,
-    /// For each layer keys and values, `[lanes][n_ctx][2 n_embd]`.
+    /// For each layer rotated keys and values, `[lanes][n_ctx][2 n_kv_head head_dim]`.
     cache: Vec<Vec<f32>>,
 }
 
 impl<'r> Decoder<'r> {
     /// `lanes` empty sequences, with room for `n_ctx` tokens each.
     pub fn new(reference: &'r Reference<'r>, lanes: usize, n_ctx: usize) -> Self {
-        let len = lanes * n_ctx * 2 * reference.config.n_embd as usize;
-        let cache = vec![vec![0.0; len]; reference.config.n_layer as usize];
+        let len = lanes * n_ctx * Heads::of(reference.architecture, 0).kv_len();
+        let cache = vec![vec![0.0; len]; reference.blocks.len()];
         Self { reference, lanes, n_ctx, n_past: 0, cache }
     }
 
@@ -31,24 +32,31 @@ impl<'r> Decoder<'r> {
         assert_eq!(tokens.len(), self.lanes, "a token for each sequence");
         assert!(self.n_past < self.n_ctx, "room for a token");
         let reference = self.reference;
-        let config = reference.config;
-        let (n_embd, n_head) = (config.n_embd as usize, config.n_head as usize);
+        let architecture = reference.architecture;
         let mut x: Vec<f64> = tokens.iter().flat_map(|&token| reference.embedding(token, self.n_past)).collect();
-        for (block, cache) in reference.blocks.iter().zip(&mut self.cache) {
-            let qkv = block.qkv.apply(&block.ln_1.apply(&x));
-            let mut mixed = vec![0.0; self.lanes * n_embd];
-            let lanes = mixed.par_chunks_mut(n_embd).zip(qkv.par_chunks(3 * n_embd));
-            lanes.zip(cache.par_chunks_mut(self.n_ctx * 2 * n_embd)).for_each(|((mixed, qkv), cache)| {
-                cache[self.n_past * 2 * n_embd..][..2 * n_embd].copy_from_slice(&qkv[n_embd..]);
-                ops::attend_one(mixed, &qkv[..n_embd], &cache[..(self.n_past + 1) * 2 * n_embd], n_head);
+        for ((layer, block), cache) in (0..).zip(&reference.blocks).zip(&mut self.cache) {
+            let heads = Heads::of(architecture, layer);
+            let (q_len, kv_len) = (heads.q_len(), heads.kv_len());
+            let mut qkv = block.qkv.apply(&block.ln_1.apply(&x));
+            let mut mixed = vec![0.0; self.lanes * q_len];
+            let lanes = mixed.par_chunks_mut(q_len).zip(qkv.par_chunks_mut(q_len + kv_len));
+            lanes.zip(cache.par_chunks_mut(self.n_ctx * kv_len)).for_each(|((mixed, qkv), cache)| {
+                heads.rotate(qkv, self.n_past);
+                cache[self.n_past * kv_len..][..kv_len].copy_from_slice(&qkv[q_len..]);
+                heads.attend_one(mixed, &qkv[..q_len], &cache[..(self.n_past + 1) * kv_len]);
             });
-            ops::add(&mut x, &block.attn_proj.apply(&mixed));
-            let mut hidden = block.fc.apply(&block.ln_2.apply(&x));
-            ops::apply_gelu(&mut hidden, config.gelu);
+            let attended = block.attn_proj.apply(&mixed);
+            if !architecture.parallel {
+                ops::add(&mut x, &attended);
+            }
+            let hidden = reference.activate(block.fc.apply(&block.ln_2.apply(&x)));
             ops::add(&mut x, &block.mlp_proj.apply(&hidden));
+            if architecture.parallel {
+                ops::add(&mut x, &attended);
+            }
         }
         self.n_past += 1;
-        let mut logits = vec![0.0; self.lanes * config.n_vocab as usize];
+        let mut logits = vec![0.0; self.lanes * architecture.n_vocab as usize];
         reference.head_rows(&reference.ln_f.apply(&x), 0, &mut logits);
         logits
     }

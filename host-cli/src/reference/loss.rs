@@ -41,7 +41,7 @@ impl Reference<'_> {
     pub fn nll(&self, tokens: &[TokenId], first_scored: usize, each: impl FnMut(f64)) -> Result<(), ReferenceError> {
         let Some((last, inputs)) = tokens.split_last() else { return Err(ReferenceError::Empty) };
         self.check_tokens(&[*last])?;
-        let n_embd = self.config.n_embd as usize;
+        let n_embd = self.architecture.n_embd as usize;
         let hidden = self.hidden(inputs)?;
         let first = first_scored.min(inputs.len());
         let nlls = self.nll_of_hidden(&hidden[first * n_embd..], &tokens[first + 1..]);
@@ -54,7 +54,7 @@ impl Reference<'_> {
 
     /// The loss of each row of `hidden` `[t, n_embd]` against its target; NaN where a logit is NaN.
     fn nll_of_hidden(&self, hidden: &[f32], targets: &[TokenId]) -> Vec<f64> {
-        let (n_vocab, n_embd) = (self.config.n_vocab as usize, self.config.n_embd as usize);
+        let (n_vocab, n_embd) = (self.architecture.n_vocab as usize, self.architecture.n_embd as usize);
         let tasks = hidden.par_chunks(ROWS * n_embd).zip(targets.par_chunks(ROWS));
         let score = |(hidden, targets): (&[f32], &[TokenId])| {
             let mut running = vec![Running::EMPTY; targets.len()];

@@ -1,10 +1,11 @@
 //! The float reference: a checkpoint's own loss, computed without the core's arithmetic.
 //!
-//! A window of positions at once: matrix products in f32 (`gemm`), everything else in f64 (`ops`), and the head
-//! walked in blocks of rows (`loss`), so that nothing has the size of the vocabulary. Weights stay where the
-//! checkpoint has them; only half-precision tensors and split query, key and value are copied to f32. Beside the
-//! weights a window of T positions takes about `T * (8 n_embd + n_ff)` f32.
+//! A window of positions at once: matrix products in f32 (`gemm`), everything else in f64 (`ops`, `attention`), and the
+//! head walked in blocks of rows (`loss`), so that nothing has the size of the vocabulary. Weights stay where the
+//! checkpoint has them; only half-precision tensors, those that are stored apart and those that something is folded into
+//! are copied to f32. Beside the weights a window of T positions of GPT-2 takes about `T * (8 n_embd + n_ff)` f32.
 
+mod attention;
 mod decode;
 pub(crate) mod gemm;
 mod loss;
@@ -12,11 +13,13 @@ pub(crate) mod ops;
 #[cfg(test)]
 mod tests;
 
+use crate::checkpoint::architecture::Architecture;
 use crate::checkpoint::{Checkpoint, StoredMatrix};
+use attention::Heads;
 pub use decode::Decoder;
 use emberlm_core::blob::{LayerSlot, Slot};
-use emberlm_core::config::{Config, TokenId};
-use ops::{LayerNorm, Linear};
+use emberlm_core::config::TokenId;
+use ops::{Linear, Norm};
 use thiserror::Error;
 
 /// Tokens that the reference cannot score.
@@ -53,10 +56,10 @@ pub enum ReferenceError {
 /// One transformer block.
 #[derive(Debug)]
 pub(crate) struct Block<'a> {
-    pub ln_1: LayerNorm,
+    pub ln_1: Norm,
     pub qkv: Linear<'a>,
     pub attn_proj: Linear<'a>,
-    pub ln_2: LayerNorm,
+    pub ln_2: Norm,
     pub fc: Linear<'a>,
     pub mlp_proj: Linear<'a>,
 }
@@ -64,12 +67,13 @@ pub(crate) struct Block<'a> {
 /// A checkpoint as a float model.
 #[derive(Debug)]
 pub struct Reference<'a> {
-    config: Config,
+    architecture: &'a Architecture,
     /// The embedding, and the head where that is tied.
     wte: Linear<'a>,
-    wpe: StoredMatrix<'a>,
+    /// Where positions are learned.
+    wpe: Option<StoredMatrix<'a>>,
     pub(crate) blocks: Vec<Block<'a>>,
-    pub(crate) ln_f: LayerNorm,
+    pub(crate) ln_f: Norm,
     untied_head: Option<Linear<'a>>,
 }
 
@@ -80,18 +84,19 @@ impl<'a> Reference<'a> {
     }
 
     /// Takes weights that stand for the checkpoint's.
-    pub(crate) fn of(checkpoint: &Checkpoint, stored: impl Fn(Slot) -> Option<StoredMatrix<'a>>) -> Self {
-        let config = *checkpoint.config();
+    pub(crate) fn of(checkpoint: &'a Checkpoint, stored: impl Fn(Slot) -> Option<StoredMatrix<'a>>) -> Self {
+        let architecture = checkpoint.architecture();
         let weights = |slot: Slot| stored(slot).expect("an open checkpoint has every required tensor");
         let vector = |slot: Slot| stored(slot).map(|stored| stored.data.into_owned());
-        let norm = |weight: Slot, bias: Slot| LayerNorm {
+        let norm = |weight: Slot, bias: Slot| Norm {
+            kind: architecture.norm.kind,
             weight: weights(weight).data.into_owned(),
             bias: vector(bias),
-            epsilon: f64::from(config.layer_norm_epsilon),
+            epsilon: f64::from(architecture.norm.epsilon),
         };
         let linear = |weight: Slot, bias: Option<Slot>| {
-            let (rows, cols) = weight.shape(&config);
-            Linear::new(rows as usize, cols as usize, weights(weight), bias.and_then(vector))
+            let (rows, cols) = architecture.shape(weight);
+            Linear::new(rows, cols, weights(weight), bias.and_then(vector))
         };
         let block = |layer: u32| {
             let at = |slot: LayerSlot| Slot::Layer(layer, slot);
@@ -107,10 +112,10 @@ impl<'a> Reference<'a> {
         };
         let tied = checkpoint.is_tied();
         Self {
-            config,
+            architecture,
             wte: linear(Slot::Wte, tied.then_some(Slot::LmHeadBias)),
-            wpe: weights(Slot::Wpe),
-            blocks: (0..config.n_layer).map(block).collect(),
+            wpe: stored(Slot::Wpe),
+            blocks: (0..architecture.n_layer).map(block).collect(),
             ln_f: norm(Slot::LnFWeight, Slot::LnFBias),
             untied_head: (!tied).then(|| linear(Slot::LmHead, Some(Slot::LmHeadBias))),
         }
@@ -118,13 +123,16 @@ impl<'a> Reference<'a> {
 
     /// Bytes that a window of so many positions takes, about.
     pub fn window_bytes(&self, window: usize) -> u64 {
-        let Config { n_embd, n_ff, .. } = self.config;
-        (window as u64).saturating_mul(4 * (8 * u64::from(n_embd) + u64::from(n_ff)))
+        let Architecture { n_embd, n_ff, mlp, .. } = self.architecture;
+        let qkv: usize = self.architecture.qkv_rows().iter().sum();
+        let hidden = if mlp.gated { 3 } else { 1 };
+        let elements = 5 * u64::from(*n_embd) + qkv as u64 + hidden * u64::from(*n_ff);
+        (window as u64).saturating_mul(4 * elements)
     }
 
-    /// The model's shape.
-    pub const fn config(&self) -> &Config {
-        &self.config
+    /// What the model computes.
+    pub const fn architecture(&self) -> &'a Architecture {
+        self.architecture
     }
 
     /// The hidden states after `ln_f` of one window: `[tokens.len(), n_embd]`, row-major.
@@ -133,17 +141,33 @@ impl<'a> Reference<'a> {
     /// The window is empty or longer than `n_ctx`, or a token is outside the vocabulary.
     pub fn hidden(&self, tokens: &[TokenId]) -> Result<Vec<f32>, ReferenceError> {
         self.check_window(tokens)?;
-        let (n_embd, n_head) = (self.config.n_embd as usize, self.config.n_head as usize);
         let embeddings = tokens.iter().enumerate().flat_map(|(position, &token)| self.embedding(token, position));
         let mut x: Vec<f64> = embeddings.collect();
-        for block in &self.blocks {
+        for (layer, block) in (0..).zip(&self.blocks) {
             let qkv = block.qkv.apply(&block.ln_1.apply(&x));
-            ops::add(&mut x, &block.attn_proj.apply(&ops::attend(&qkv, n_embd, n_head)));
-            let mut hidden = block.fc.apply(&block.ln_2.apply(&x));
-            ops::apply_gelu(&mut hidden, self.config.gelu);
+            let attended = block.attn_proj.apply(&self.attend(layer, qkv));
+            if !self.architecture.parallel {
+                ops::add(&mut x, &attended);
+            }
+            let hidden = self.activate(block.fc.apply(&block.ln_2.apply(&x)));
             ops::add(&mut x, &block.mlp_proj.apply(&hidden));
+            if self.architecture.parallel {
+                ops::add(&mut x, &attended);
+            }
         }
         Ok(self.ln_f.apply(&x))
+    }
+
+    /// A layer's attention of one window: queries, keys and values as their projection gives them, to `[t, n_head head_dim]`.
+    pub(crate) fn attend(&self, layer: u32, mut qkv: Vec<f32>) -> Vec<f32> {
+        let heads = Heads::of(self.architecture, layer);
+        heads.rotate(&mut qkv, 0);
+        heads.attend(&qkv)
+    }
+
+    /// The input of the MLP's second matrix from the output of its first.
+    pub(crate) fn activate(&self, hidden: Vec<f32>) -> Vec<f32> {
+        ops::activate(hidden, self.architecture.mlp, self.architecture.n_ff as usize)
     }
 
     /// The head, where it is not the token embedding.
@@ -153,13 +177,12 @@ impl<'a> Reference<'a> {
 
     /// The first block's input for one token, `[n_embd]`.
     pub(crate) fn embedding(&self, token: TokenId, position: usize) -> impl Iterator<Item = f64> {
-        let n_embd = self.config.n_embd as usize;
-        let position = &self.wpe.data[position * n_embd..][..n_embd];
-        self.wte
-            .row(token as usize)
-            .iter()
-            .zip(position)
-            .map(|(token, position)| f64::from(*token) + f64::from(*position))
+        let n_embd = self.architecture.n_embd as usize;
+        let position = self.wpe.as_ref().map(|wpe| &wpe.data[position * n_embd..][..n_embd]);
+        let scale = f64::from(self.architecture.embedding_scale);
+        self.wte.row(token as usize).iter().enumerate().map(move |(index, &token)| {
+            scale * f64::from(token) + position.map_or(0.0, |position| f64::from(position[index]))
+        })
     }
 
     /// Logits of a run of tokens: `hidden` is `[t, n_embd]`, `logits` is `[t, n]` and takes tokens
@@ -173,7 +196,7 @@ impl<'a> Reference<'a> {
 
     /// Checks that a window can be passed through the model.
     fn check_window(&self, tokens: &[TokenId]) -> Result<(), ReferenceError> {
-        let (need, have) = (tokens.len(), self.config.n_ctx as usize);
+        let (need, have) = (tokens.len(), self.architecture.n_ctx as usize);
         if need == 0 {
             return Err(ReferenceError::Empty);
         }
@@ -184,7 +207,7 @@ impl<'a> Reference<'a> {
     }
 
     fn check_tokens(&self, tokens: &[TokenId]) -> Result<(), ReferenceError> {
-        let n_vocab = self.config.n_vocab;
+        let n_vocab = self.architecture.n_vocab;
         match tokens.iter().find(|token| **token >= n_vocab) {
             Some(&token) => Err(ReferenceError::TokenOutOfRange { token, n_vocab }),
             None => Ok(()),

@@ -1,8 +1,10 @@
 //! The reference on the tiny checkpoints: what it refuses, and that no way of asking changes an answer.
 
-use super::{Reference, ReferenceError};
+use super::{Decoder, Reference, ReferenceError, ops};
 use crate::checkpoint::Layout;
-use crate::checkpoint::tests::build::{Draft, Stored};
+use crate::checkpoint::architecture::Architecture;
+use crate::checkpoint::tests::build::{Draft, Stored, value};
+use emberlm_core::blob::Slot;
 
 #[test]
 fn every_layout_and_orientation_gives_the_same_hidden_states() {
@@ -63,4 +65,44 @@ fn losses_that_overflow_are_errors() {
     let checkpoint = draft.open().unwrap();
     let error = Reference::new(&checkpoint).nll(&[0, 1, 2], 1, |_| {}).unwrap_err();
     assert_eq!(error, ReferenceError::NotFinite { position: 1 });
+}
+
+#[test]
+fn embeddings_are_scaled_where_they_are_embeddings() {
+    let draft = Draft::new(&Layout::Scratch, "");
+    let checkpoint = draft.open().unwrap();
+    let scaled = Architecture { embedding_scale: 2.0, ..checkpoint.architecture().clone() };
+    let scaled = Reference { architecture: &scaled, ..Reference::new(&checkpoint) };
+    let mut doubled = draft.clone();
+    for (index, bytes) in doubled.tensors.get_mut("tok_emb.weight").unwrap().bytes.chunks_mut(4).enumerate() {
+        bytes.copy_from_slice(&(2.0 * value(Slot::Wte, index)).to_le_bytes());
+    }
+    let doubled = doubled.open().unwrap();
+    let tokens = [3, 1, 6, 0, 2];
+    assert_eq!(scaled.hidden(&tokens), Reference::new(&doubled).hidden(&tokens));
+    assert_ne!(scaled.hidden(&tokens), Reference::new(&checkpoint).hidden(&tokens));
+}
+
+#[test]
+fn parallel_blocks_add_both_to_what_both_start_from() {
+    let checkpoint = Draft::hf().open().unwrap();
+    let parallel = Architecture { parallel: true, ..checkpoint.architecture().clone() };
+    let reference = Reference { architecture: &parallel, ..Reference::new(&checkpoint) };
+    let tokens = [3, 1, 6, 0, 2];
+    let embeddings = (0..).zip(tokens).flat_map(|(position, token)| reference.embedding(token, position));
+    let mut x: Vec<f64> = embeddings.collect();
+    for (layer, block) in (0..).zip(&reference.blocks) {
+        let before = x.clone();
+        ops::add(&mut x, &block.attn_proj.apply(&reference.attend(layer, block.qkv.apply(&block.ln_1.apply(&before)))));
+        ops::add(&mut x, &block.mlp_proj.apply(&reference.activate(block.fc.apply(&block.ln_2.apply(&before)))));
+    }
+    let (expected, hidden) = (reference.ln_f.apply(&x), reference.hidden(&tokens).unwrap());
+    assert!(hidden.iter().zip(&expected).all(|(x, y)| (x - y).abs() < 1e-5));
+    assert_ne!(hidden, Reference::new(&checkpoint).hidden(&tokens).unwrap());
+    let mut decoder = Decoder::new(&reference, 1, 5);
+    for (position, token) in tokens.into_iter().enumerate() {
+        let (stepped, mut whole) = (decoder.step(&[token]), [0.0; 7]);
+        reference.head_rows(&hidden[position * 4..][..4], 0, &mut whole);
+        assert!(stepped.iter().zip(whole).all(|(x, y)| (x - y).abs() < 1e-5), "{position}");
+    }
 }

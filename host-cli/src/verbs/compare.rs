@@ -208,15 +208,16 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     for &weights in &choices.weights {
         has_integers |= have_integers(weights, &checkpoint)?;
     }
-    let tokenizer = || args.task.tokenizer(config, &args.checkpoint);
+    let limits = config.into();
+    let tokenizer = || args.task.tokenizer(limits, &args.checkpoint);
     let calibration = if has_integers { args.calibration.resolve() } else { Calibration::None };
     let windows = calibration.windows(&checkpoint, tokenizer, console)?;
     let section =
-        if args.no_tokenizer { None } else { tokenizer_for_blob(args.task.search(config, &args.checkpoint), console)? };
-    let found = args.task.find_tokenizer(config, Some(&args.checkpoint), None)?;
+        if args.no_tokenizer { None } else { tokenizer_for_blob(args.task.search(limits, &args.checkpoint), console)? };
+    let found = args.task.find_tokenizer(limits, Some(&args.checkpoint), None)?;
     // That of the blobs is named already.
     found.iter().filter(|_| section.is_none()).for_each(|found| note_tokenizer(found, console));
-    let task = args.task.read(config, found, console)?;
+    let task = args.task.read(limits, found, console)?;
     let jobs = task.jobs();
     let tokens_scored = Job::n_scored(&jobs);
     let tokenizer_bytes = section.as_ref().map_or(0, |parts| section::encode(parts).len());

@@ -131,7 +131,7 @@ fn score(args: ScoreArgs, console: Console) -> Result<Outcome, Error> {
     }
     let blob = Blob::open(&args.blob)?;
     let config = *blob.model()?.config();
-    let task = args.task.resolve(&config, None, blob.section()?, console)?;
+    let task = args.task.resolve((&config).into(), None, blob.section()?, console)?;
     let kv_type = args.kv.resolve();
     let run = Run { board, medium, firmware: args.firmware.as_deref(), timeout: Duration::from_secs(args.timeout) };
     let (mut loss, device) = score_on_board(&run, &blob, kv_type, &task, console)?;

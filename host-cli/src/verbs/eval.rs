@@ -21,7 +21,7 @@ use crate::score::evaluate::{score_blob, score_reference};
 /// The words after `eval`.
 #[derive(Args, Debug)]
 pub struct RawArgs {
-    /// A blob, or a checkpoint: a folder, a .safetensors file, or an index of shards
+    /// A blob, or a checkpoint: a folder, a .safetensors file, an index of shards, or a file of llama2.c
     model: PathBuf,
     #[command(flatten)]
     task: RawTask,
@@ -49,12 +49,12 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
             "--threads is for blobs: a checkpoint's float reference takes every processor".into(),
         ));
     }
-    let config = model.config()?;
+    let limits = model.limits()?;
     let beside = matches!(model, ModelFile::Checkpoint(_)).then_some(args.model.as_path());
-    let task = args.task.resolve(&config, beside, model.section()?, console)?;
+    let task = args.task.resolve(limits, beside, model.section()?, console)?;
     let jobs = task.jobs();
     console.detail(|| {
-        format!("logits (windows, inputs, n_vocab): ({}, {}, {})", jobs.len(), Job::longest(&jobs), config.n_vocab)
+        format!("logits (windows, inputs, n_vocab): ({}, {}, {})", jobs.len(), Job::longest(&jobs), limits.n_vocab)
     });
     let bar = console.progress(Job::n_scored(&jobs), "scoring");
     let (score, canonical) = match &model {

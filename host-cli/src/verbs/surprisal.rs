@@ -30,7 +30,7 @@ use crate::text::tokenizer::Tokenizer;
 /// The words after `surprisal`.
 #[derive(Args, Debug)]
 pub struct RawArgs {
-    /// A blob, or a checkpoint: a folder, a .safetensors file, or an index of shards
+    /// A blob, or a checkpoint: a folder, a .safetensors file, an index of shards, or a file of llama2.c
     model: PathBuf,
     #[command(flatten)]
     task: RawTask,
@@ -74,10 +74,10 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     if let (ModelFile::Checkpoint(_), Some(_)) = (&model, args.kv.named()) {
         return Err(Error::Usage("--kv is for blobs: a checkpoint's float reference keeps no cache".into()));
     }
-    let config = model.config()?;
+    let limits = model.limits()?;
     let beside = matches!(model, ModelFile::Checkpoint(_)).then_some(args.model.as_path());
-    let tokenizer = args.task.any_tokenizer(&config, beside, model.section()?);
-    let task = args.task.resolve(&config, beside, model.section()?, console)?;
+    let tokenizer = args.task.any_tokenizer(limits, beside, model.section()?);
+    let task = args.task.resolve(limits, beside, model.section()?, console)?;
     let jobs = task.jobs();
     let bar = console.progress(Job::n_scored(&jobs), "scoring");
     let (nlls, canonical) = match &model {

@@ -23,7 +23,7 @@ pub struct RawArgs {
     /// Ids to turn into text, separated by commas or spaces
     #[arg(long, value_name = "IDS", num_args = 1.., value_delimiter = ',')]
     decode: Vec<String>,
-    /// `gpt2`, a tokenizer.json, vocab.json, chars.json, or a folder with one of them
+    /// `gpt2`, a tokenizer.json, vocab.json, chars.json, tokenizer.bin, or a folder with one of them
     #[arg(long, value_name = "PATH", default_value = "gpt2")]
     tokenizer: String,
 }

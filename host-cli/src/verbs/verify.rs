@@ -199,7 +199,7 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
             return Err(Error::Usage(format!("{} is a blob of another model's shape", shown::path(&blob.path))));
         }
     }
-    let task = args.task.resolve(&config, Some(&args.checkpoint), blobs[0].section()?, console)?;
+    let task = args.task.resolve((&config).into(), Some(&args.checkpoint), blobs[0].section()?, console)?;
     let jobs = task.jobs();
     let tokens_scored = Job::n_scored(&jobs);
     let bar = console.progress(tokens_scored * blobs.len() as u64, "comparing");

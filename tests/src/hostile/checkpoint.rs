@@ -11,6 +11,7 @@ use emberlm::convert::formats::Formats;
 use emberlm::convert::{self, convert};
 use emberlm::ground::files::output::is_blob;
 use emberlm::ground::files::{Output, Permit};
+use emberlm::reference::Reference;
 use emberlm_core::blob::Slot;
 use emberlm_core::config::Activations;
 use emberlm_core::format::Format;
@@ -19,7 +20,9 @@ use serde_json::Value;
 
 use super::{blob, folder, parts, write};
 use crate::aligned::AlignedBytes;
+use crate::family_models::Llama;
 use crate::hf_writer;
+use crate::llama2c_writer::{self, Version};
 use crate::models::{Biases, Spec};
 
 /// The most bytes of tensors that a header may ask for.
@@ -129,20 +132,51 @@ pub fn run_name_map(data: &[u8]) -> bool {
     opened
 }
 
-/// Opens a checkpoint, reads every tensor, and converts it to a blob that has to hold against all that opened ones do.
+/// A file of llama2.c, as long as it is.
+pub fn run_llama2c(data: &[u8]) -> bool {
+    let folder = folder(&[("model.bin", data)]);
+    use_checkpoint(&folder.path().join("model.bin"), &Options::default())
+}
+
+/// A sound file of llama2.c.
+pub fn sound_llama2c(version: Version) -> Vec<u8> {
+    let spec =
+        Llama { n_vocab: 5, n_embd: 4, n_layer: 1, n_head: 2, n_kv_head: 1, head_dim: 2, n_ff: 6, ..Llama::SMALL };
+    llama2c_writer::write(&mut spec.model(1), version, 4)
+}
+
+/// Opens a checkpoint, reads every tensor, and scores a window; converts it to a blob that has to hold against all that
+/// opened ones do, where core computes it.
 fn use_checkpoint(path: &Path, options: &Options) -> bool {
     let Ok(checkpoint) = Checkpoint::open(path, options) else { return false };
+    let architecture = checkpoint.architecture();
+    for slot in architecture.slots() {
+        let Some(tensor) = checkpoint.tensor(slot) else { continue };
+        assert_eq!((tensor.rows, tensor.cols), architecture.shape(slot), "{slot}");
+        assert_eq!(tensor.data.len(), tensor.rows * tensor.cols, "{slot}");
+        assert!(tensor.data.iter().all(|weight| weight.is_finite()), "{slot}");
+    }
+    let tokens: Vec<u32> = (0..architecture.n_ctx.min(5) + 1).map(|i| i % architecture.n_vocab).collect();
+    let reference = Reference::new(&checkpoint);
+    let (scored, mut n) = (reference.nll(&tokens, 0, |nll| assert!(nll.is_finite())), 0);
+    if scored.is_ok() {
+        reference.nll(&tokens, 0, |_| n += 1).expect("what was scored once is scored again");
+        assert_eq!(n, tokens.len() - 1);
+    }
+    if checkpoint.check_core().is_err() {
+        return true;
+    }
     let config = *checkpoint.config();
     config.validate().expect("what is opened can exist");
     for slot in Slot::all(&config) {
         let Some(tensor) = checkpoint.tensor(slot) else { continue };
-        assert_eq!((tensor.rows as u32, tensor.cols as u32), slot.shape(&config), "{slot}");
-        assert_eq!(tensor.data.len(), tensor.rows * tensor.cols, "{slot}");
-        assert!(tensor.data.iter().all(|weight| weight.is_finite()), "{slot}");
+        let (rows, cols) = slot.shape(&config);
+        assert_eq!((tensor.rows, tensor.cols), (rows as usize, cols as usize), "{slot}");
     }
     let formats = Formats::uniform(&config, Format::Q8);
     let options = convert::Options { formats, windows: None, activations: Activations::I16, tokenizer: None };
-    let file = path.join("model.blob");
+    let folder = if path.is_dir() { path } else { path.parent().expect("a file lies in a folder") };
+    let file = folder.join("model.blob");
     let output = Output::begin(&file, &Permit::default(), is_blob).expect("a folder to write to");
     if convert(&checkpoint, &options, output, |_| ()).is_ok() {
         let blob = AlignedBytes::new(&fs::read(&file).expect("the blob that was written"));

@@ -26,7 +26,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target { name: "blob", run: blob::run },
     Target { name: "forward", run: forward::run },
     Target { name: "tokenizer", run: tokenizer::run },
@@ -35,6 +35,7 @@ pub const TARGETS: [Target; 9] = [
     Target { name: "shard_index", run: checkpoint::run_index },
     Target { name: "config", run: checkpoint::run_config },
     Target { name: "name_map", run: checkpoint::run_name_map },
+    Target { name: "llama2c", run: checkpoint::run_llama2c },
     Target { name: "input", run: text::run },
 ];
 

@@ -1,5 +1,7 @@
 //! What an initialised checkpoint is to look like: a name, or a JSON file.
 
+use crate::checkpoint::architecture::Activation;
+use crate::checkpoint::family::Family;
 use crate::checkpoint::{CheckpointError, ConfigFile, keys};
 use crate::ground::shown;
 use emberlm_core::config::{Config, Gelu};
@@ -56,10 +58,25 @@ impl InitConfig {
     /// The file cannot be read, lacks a size, or says something that an initialised model would not follow.
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
         let file = ConfigFile::read(path)?;
-        if let Some(key) = file.check_meaning()?.first() {
-            let why = "is not known, so that the model would not follow it".to_owned();
-            return Err(CheckpointError::Key { key: (*key).to_owned(), why });
+        let refused = |key: &str, why: String| Err(CheckpointError::Key { key: key.to_owned(), why });
+        if let Some(key) = file.check_meaning(Family::Gpt2)?.first() {
+            return refused(key, "is not known, so that the model would not follow it".to_owned());
         }
+        if let Some(family) = file.family()?.filter(|&family| family != Family::Gpt2) {
+            return refused(keys::MODEL_TYPE, format!("{} is not initialised, only gpt2", family.name()));
+        }
+        match file.attention_scales()? {
+            (true, false) => {}
+            (false, _) => return refused(keys::SCALED, "false is not supported, only true".to_owned()),
+            (true, true) => return refused(keys::BY_LAYER, "true is not supported".to_owned()),
+        }
+        let gelu = match file.activation()? {
+            None => Gelu::Tanh,
+            Some(keys::Said { value: Activation::Gelu(gelu), .. }) => gelu,
+            Some(keys::Said { key, value }) => {
+                return refused(&key, format!("activation {} is not supported (gelu_new, gelu)", value.name()));
+            }
+        };
         let size = |key: &'static str, keys: &[&str]| match file.count(keys)? {
             Some(said) => Ok(said.value),
             None => {
@@ -76,7 +93,7 @@ impl InitConfig {
             n_layer: size("n_layer", keys::N_LAYER)?,
             n_ff: file.count(keys::N_FF)?.map_or(n_embd.saturating_mul(4), |said| said.value),
             layer_norm_epsilon: file.epsilon()?.map_or(1e-5, |said| said.value as f32),
-            gelu: file.gelu()?.map_or(Gelu::Tanh, |said| said.value),
+            gelu,
         };
         model.validate()?;
         let flag = |keys| file.flag(keys).map(|said| said.is_some_and(|said| said.value));
@@ -150,6 +167,6 @@ mod tests {
         assert!(with("emb_dim", Value::Null).starts_with("`n_embd` is not known"));
         assert!(with("n_heads", json!(5)).contains("n_head does not divide n_embd"));
         assert!(with("swish_beta", json!(1)).starts_with("config key `swish_beta`"));
-        assert!(with("activation_function", json!("relu")).contains("`relu` is not supported"));
+        assert!(with("activation_function", json!("relu")).contains("ReLU is not supported"));
     }
 }

@@ -15,9 +15,9 @@ fn refused_config(key: &str, value: Value) -> String {
 #[test]
 fn configurations_with_another_meaning() {
     let cases = [
-        ("activation_function", json!("relu")),
-        ("scale_attn_weights", json!(false)),
-        ("scale_attn_by_inverse_layer_idx", json!(true)),
+        ("activation_function", json!("quick_gelu")),
+        ("scale_attn_weights", json!(0)),
+        ("scale_attn_by_inverse_layer_idx", json!(2)),
         ("add_cross_attention", json!(true)),
         ("model_type", json!("gpt_bigcode")),
         ("num_key_value_heads", json!(1)),

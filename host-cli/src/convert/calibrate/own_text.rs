@@ -7,8 +7,9 @@ use rand_pcg::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
 
 use super::Windows;
+use crate::checkpoint::architecture::Architecture;
 use crate::reference::{Decoder, Reference};
-use emberlm_core::config::{Config, TokenId};
+use emberlm_core::config::TokenId;
 
 /// The longest sequence.
 const LENGTH: usize = 128;
@@ -40,9 +41,9 @@ impl OwnText {
         Self { first, seed: 0x6d65_6173_7572_6564, tokens: 2048 }
     }
 
-    /// Tokens that are written in all, by a model of shape `config`.
-    pub fn n_tokens(&self, config: &Config) -> usize {
-        self.tokens.next_multiple_of(length(config))
+    /// Tokens that are written in all, by a model.
+    pub fn n_tokens(&self, architecture: &Architecture) -> usize {
+        self.tokens.next_multiple_of(length(architecture))
     }
 
     fn draws(&self, sequence: usize, length: usize) -> Pcg64 {
@@ -60,9 +61,10 @@ struct Sequence {
 
 impl Windows {
     /// Bytes that writing it takes, about: keys, values and logits of the sequences that are written at once.
-    pub fn own_bytes(config: &Config) -> u64 {
-        let cache = 2 * length(config) as u64 * u64::from(config.n_embd) * u64::from(config.n_layer);
-        let each = cache + u64::from(config.n_vocab) + 8 * config.max_width() as u64;
+    pub fn own_bytes(architecture: &Architecture) -> u64 {
+        let [_, kv_width, _] = architecture.qkv_rows();
+        let cache = 2 * length(architecture) as u64 * kv_width as u64 * u64::from(architecture.n_layer);
+        let each = cache + u64::from(architecture.n_vocab) + 8 * u64::from(architecture.n_embd.max(architecture.n_ff));
         (rayon::current_num_threads() * LANES) as u64 * each * size_of::<f32>() as u64
     }
 
@@ -71,10 +73,10 @@ impl Windows {
     /// # Panics
     /// The first token is not in the vocabulary.
     pub fn own_text(reference: &Reference<'_>, text: &OwnText, progress: impl Fn(usize) + Sync) -> Self {
-        let config = reference.config();
-        let length = length(config);
+        let architecture = reference.architecture();
+        let length = length(architecture);
         let n = text.tokens.div_ceil(length);
-        let any = |rng: &mut Pcg64| (unit(rng) * f64::from(config.n_vocab)) as TokenId;
+        let any = |rng: &mut Pcg64| (unit(rng) * f64::from(architecture.n_vocab)) as TokenId;
         let begin = |sequence: usize| {
             let mut rng = text.draws(sequence, length);
             let any = any(&mut rng);
@@ -93,7 +95,7 @@ impl Windows {
             let rewritten = write(reference, again.iter().map(begin).collect(), length, &|_| ());
             again.into_iter().zip(rewritten).for_each(|(sequence, new)| written[sequence] = new);
         }
-        Self::new(written.into_iter().map(|sequence| sequence.tokens), config)
+        Self::new(written.into_iter().map(|sequence| sequence.tokens), architecture)
     }
 }
 
@@ -104,7 +106,7 @@ fn write(
     length: usize,
     progress: &(impl Fn(usize) + Sync),
 ) -> Vec<Sequence> {
-    let n_vocab = reference.config().n_vocab as usize;
+    let n_vocab = reference.architecture().n_vocab as usize;
     let of_lanes = |begun: &[(TokenId, Pcg64)]| {
         let mut draws: Vec<Pcg64> = begun.iter().map(|(_, rng)| rng.clone()).collect();
         let mut decoder = Decoder::new(reference, begun.len(), length);
@@ -135,8 +137,8 @@ fn unsure(entropies: &[f64]) -> Vec<bool> {
 }
 
 /// Tokens of a sequence.
-fn length(config: &Config) -> usize {
-    LENGTH.min(config.n_ctx as usize)
+fn length(architecture: &Architecture) -> usize {
+    LENGTH.min(architecture.n_ctx as usize)
 }
 
 /// A number from 0 to below 1.

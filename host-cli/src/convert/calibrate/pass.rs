@@ -21,9 +21,9 @@ use crate::convert::pack::stored_float;
 use crate::convert::quantized::{QuantizeError, Quantized};
 use crate::convert::round::{Metric, Moments, RoundedRow, in_shares};
 use crate::ground::memory;
+use crate::reference::Reference;
 use crate::reference::gemm::{View, add_product};
-use crate::reference::ops::{self, LayerNorm, Linear};
-use crate::reference::{Block, Reference};
+use crate::reference::ops::{self, Linear, Norm};
 
 /// Rounds every matrix whose format is one of integers, and tells `done` of each.
 ///
@@ -104,8 +104,8 @@ impl<'p, F: FnMut(Slot)> Pass<'p, F> {
             exact: embed(windows, |token, position, x| x.extend(reference.embedding(token, position))),
             rounded: self.embed_rounded(windows),
         };
-        for (layer, block) in (0..).zip(&reference.blocks) {
-            self.round_block(layer, block, &mut x)?;
+        for layer in 0..self.config.n_layer {
+            self.round_block(layer, reference, &mut x)?;
         }
         if let Some(head) = reference.untied_head() {
             self.round_layer(Slot::LmHead, Some(Slot::LmHeadBias), head, &normed(&reference.ln_f, &x), None)?;
@@ -121,9 +121,9 @@ impl<'p, F: FnMut(Slot)> Pass<'p, F> {
         (windows.n_tokens() as u64).saturating_mul(activations).saturating_add(3 * 8 * width * width)
     }
 
-    fn round_block(&mut self, layer: u32, block: &Block<'_>, x: &mut Pair<f64>) -> Result<(), QuantizeError> {
+    fn round_block(&mut self, layer: u32, reference: &Reference<'_>, x: &mut Pair<f64>) -> Result<(), QuantizeError> {
+        let block = &reference.blocks[layer as usize];
         let at = |slot: LayerSlot| Slot::Layer(layer, slot);
-        let (n_embd, n_head, gelu) = (self.config.n_embd as usize, self.config.n_head as usize, self.config.gelu);
 
         let (weight, bias) = (at(LayerSlot::AttnQkvWeight), at(LayerSlot::AttnQkvBias));
         let inputs = normed(&block.ln_1, x);
@@ -131,8 +131,8 @@ impl<'p, F: FnMut(Slot)> Pass<'p, F> {
         let qkv = outputs(&block.qkv, &rounded, &inputs);
         let spans = &self.spans;
         let inputs = qkv.map(|qkv| {
-            let window =
-                |span: &Range<usize>| ops::attend(&qkv[3 * n_embd * span.start..3 * n_embd * span.end], n_embd, n_head);
+            let row = qkv.len() / spans.last().map_or(1, |span| span.end);
+            let window = |span: &Range<usize>| reference.attend(layer, qkv[row * span.start..row * span.end].to_vec());
             spans.par_iter().map(window).collect::<Vec<_>>().concat()
         });
         let (weight, bias) = (at(LayerSlot::AttnProjWeight), at(LayerSlot::AttnProjBias));
@@ -142,9 +142,8 @@ impl<'p, F: FnMut(Slot)> Pass<'p, F> {
         let (weight, bias) = (at(LayerSlot::FcWeight), at(LayerSlot::FcBias));
         let inputs = normed(&block.ln_2, x);
         let rounded = self.round_layer(weight, Some(bias), &block.fc, &inputs, None)?;
-        let mut inputs = outputs(&block.fc, &rounded, &inputs);
-        ops::apply_gelu(&mut inputs.exact, gelu);
-        ops::apply_gelu(&mut inputs.rounded, gelu);
+        let Pair { exact, rounded } = outputs(&block.fc, &rounded, &inputs);
+        let inputs = Pair { exact: reference.activate(exact), rounded: reference.activate(rounded) };
         let (weight, bias) = (at(LayerSlot::MlpProjWeight), at(LayerSlot::MlpProjBias));
         let rounded = self.round_layer(weight, Some(bias), &block.mlp_proj, &inputs, Some(&x.missing()))?;
         x.add(&outputs(&block.mlp_proj, &rounded, &inputs));
@@ -292,7 +291,7 @@ fn embed(windows: &Windows, mut append: impl FnMut(TokenId, usize, &mut Vec<f64>
     x
 }
 
-fn normed(norm: &LayerNorm, x: &Pair<f64>) -> Pair<f32> {
+fn normed(norm: &Norm, x: &Pair<f64>) -> Pair<f32> {
     x.map(|x| norm.apply(x))
 }
 

@@ -1,6 +1,7 @@
 //! The windows of a calibration text.
 
-use emberlm_core::config::{Config, TokenId};
+use crate::checkpoint::architecture::Architecture;
+use emberlm_core::config::TokenId;
 
 /// Tokens of a text that are looked at: what they say about a model of GPT-2's size grows little with more, and the
 /// time and the memory that they take do.
@@ -15,11 +16,11 @@ impl Windows {
     ///
     /// # Panics
     /// A window is longer than `n_ctx`, or a token is not in the vocabulary.
-    pub fn new(windows: impl IntoIterator<Item = Vec<TokenId>>, config: &Config) -> Self {
+    pub fn new(windows: impl IntoIterator<Item = Vec<TokenId>>, architecture: &Architecture) -> Self {
         let windows: Vec<_> = windows.into_iter().filter(|window| !window.is_empty()).collect();
         for window in &windows {
-            assert!(window.len() <= config.n_ctx as usize, "windows fit n_ctx");
-            assert!(window.iter().all(|&token| token < config.n_vocab), "tokens are in the vocabulary");
+            assert!(window.len() <= architecture.n_ctx as usize, "windows fit n_ctx");
+            assert!(window.iter().all(|&token| token < architecture.n_vocab), "tokens are in the vocabulary");
         }
         Self(windows)
     }
@@ -29,11 +30,11 @@ impl Windows {
     ///
     /// # Panics
     /// A token is not in the vocabulary.
-    pub fn of_rows<'r>(rows: impl IntoIterator<Item = &'r [TokenId]>, config: &Config) -> Self {
-        let n_ctx = config.n_ctx as usize;
+    pub fn of_rows<'r>(rows: impl IntoIterator<Item = &'r [TokenId]>, architecture: &Architecture) -> Self {
+        let n_ctx = architecture.n_ctx as usize;
         let all: Vec<&[TokenId]> = rows.into_iter().flat_map(|row| row.chunks(n_ctx)).collect();
         let n = all.len().min((MAX_TOKENS / n_ctx).max(1));
-        Self::new((0..n).map(|i| all[i * all.len() / n].to_vec()), config)
+        Self::new((0..n).map(|i| all[i * all.len() / n].to_vec()), architecture)
     }
 
     /// The windows, one after another.
@@ -63,8 +64,8 @@ impl Windows {
     }
 
     /// The tokens that it takes to say something about every direction of a model's widest inputs, where there are fewer.
-    pub fn lacks(&self, config: &Config) -> Option<usize> {
-        let widest = config.n_ff.max(config.n_embd) as usize;
+    pub fn lacks(&self, architecture: &Architecture) -> Option<usize> {
+        let widest = architecture.n_ff.max(architecture.n_embd) as usize;
         (self.n_tokens() < widest).then_some(widest)
     }
 }
@@ -72,29 +73,31 @@ impl Windows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use emberlm_core::config::Gelu;
+    use emberlm_core::config::{Config, Gelu};
 
-    fn config(n_ctx: u32) -> Config {
+    fn model(n_ctx: u32) -> Architecture {
         let (n_vocab, n_embd, n_head, n_layer, n_ff) = (100_000, 4, 2, 1, 16);
-        Config { n_vocab, n_ctx, n_embd, n_head, n_layer, n_ff, layer_norm_epsilon: 1e-5, gelu: Gelu::Tanh }
+        let (layer_norm_epsilon, gelu) = (1e-5, Gelu::Tanh);
+        let config = Config { n_vocab, n_ctx, n_embd, n_head, n_layer, n_ff, layer_norm_epsilon, gelu };
+        Architecture::of_core(&config, true)
     }
 
     #[test]
     fn windows_are_spread_over_a_long_text_and_bounded() {
         let text: Vec<TokenId> = (0..90_000).collect();
-        let windows = Windows::of_rows([text.as_slice()], &config(1000));
+        let windows = Windows::of_rows([text.as_slice()], &model(1000));
         let firsts: Vec<TokenId> = windows.iter().map(|window| window[0]).collect();
         assert_eq!(firsts.len(), 16);
         assert!(firsts.windows(2).all(|pair| pair[1] - pair[0] >= 5000) && firsts[15] >= 80_000);
-        assert_eq!((windows.n_tokens(), windows.lacks(&config(1000))), (16_000, None));
-        assert_eq!(Windows::of_rows([text.as_slice()], &config(80_000)).iter().len(), 1);
+        assert_eq!((windows.n_tokens(), windows.lacks(&model(1000))), (16_000, None));
+        assert_eq!(Windows::of_rows([text.as_slice()], &model(80_000)).iter().len(), 1);
     }
 
     #[test]
     fn short_texts_are_what_they_are() {
-        let windows = Windows::of_rows([[1, 2, 3, 4, 5].as_slice(), &[], &[6]], &config(4));
+        let windows = Windows::of_rows([[1, 2, 3, 4, 5].as_slice(), &[], &[6]], &model(4));
         assert_eq!(windows.iter().collect::<Vec<_>>(), [[1, 2, 3, 4].as_slice(), &[5], &[6]]);
-        assert_eq!(windows.lacks(&config(4)), Some(16));
-        assert_eq!(Windows::of_rows([[].as_slice()], &config(4)).n_tokens(), 0);
+        assert_eq!(windows.lacks(&model(4)), Some(16));
+        assert_eq!(Windows::of_rows([[].as_slice()], &model(4)).n_tokens(), 0);
     }
 }

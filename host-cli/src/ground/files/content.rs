@@ -7,7 +7,7 @@ use emberlm_core::blob::preamble::MAGIC;
 use serde_json::{Map, Value};
 
 use super::kind::Kind;
-use super::read;
+use super::{llama2c, read};
 
 /// A kind and what its files begin with.
 type Magic = (&'static [u8], Kind);
@@ -18,6 +18,7 @@ const MAGICS: &[Magic] = &[
     (b"tjgg", Kind::Gguf),
     (b"fmgg", Kind::Gguf),
     (b"lmgg", Kind::Gguf),
+    (&llama2c::MAGIC, Kind::Llama2c),
     (b"\x7fELF", Kind::Elf),
     (b"version https://git-lfs.github.com/", Kind::LfsPointer),
     (b"\x1f\x8b", Kind::Archive("a gzip archive")),
@@ -68,6 +69,9 @@ pub fn kind(bytes: &[u8], path: &Path) -> Kind {
     if bytes.get(4..8) == Some(b"TFL3") {
         return Kind::OtherModel("a TensorFlow Lite model");
     }
+    if is_llama2c(bytes) {
+        return Kind::Llama2c;
+    }
     if let Some(encoding) = read::encoding(bytes) {
         return Kind::OtherText(encoding);
     }
@@ -85,6 +89,14 @@ fn safetensors_header(bytes: &[u8]) -> Option<&[u8]> {
     let length = u64::from_le_bytes(*length);
     let header = (2..=MOST_OF_HEADER).contains(&length) && rest.first() == Some(&b'{');
     header.then(|| &rest[..rest.len().min(length as usize)])
+}
+
+/// Whether the bytes are the header of llama2.c's first format, which has no magic: counts of a model that somebody has.
+fn is_llama2c(bytes: &[u8]) -> bool {
+    let is_model = |header: llama2c::Header| {
+        header.dim <= 1 << 16 && header.n_layer <= 1 << 10 && header.n_vocab <= 1 << 20 && header.n_ctx <= 1 << 20
+    };
+    llama2c::Header::read(bytes).is_ok_and(is_model)
 }
 
 /// Whether the tensors are PEFT's, by the name of the file or by those of the first tensors.

@@ -10,6 +10,8 @@ pub enum Kind {
     Safetensors,
     /// An index of safetensors shards.
     ShardIndex,
+    /// llama2.c's own format.
+    Llama2c,
     /// A folder through which a safetensors checkpoint is opened.
     CheckpointFolder,
     /// PEFT's small matrices, or the folder or config of such.
@@ -85,6 +87,7 @@ impl Kind {
             Self::Blob => "a blob",
             Self::Safetensors => "a safetensors file",
             Self::ShardIndex => "an index of safetensors shards",
+            Self::Llama2c => "a llama2.c checkpoint",
             Self::CheckpointFolder => "the folder of a checkpoint",
             Self::Adapter => "a LoRA adapter without its base model",
             Self::Torch => "a PyTorch checkpoint (a pickle)",
@@ -111,9 +114,9 @@ impl Kind {
     pub const fn serves(self, wanted: Wanted) -> bool {
         use Kind::*;
         match wanted {
-            Wanted::Checkpoint => matches!(self, Safetensors | ShardIndex | CheckpointFolder),
+            Wanted::Checkpoint => matches!(self, Safetensors | ShardIndex | Llama2c | CheckpointFolder),
             Wanted::Blob => matches!(self, Blob),
-            Wanted::Model => matches!(self, Blob | Safetensors | ShardIndex | CheckpointFolder),
+            Wanted::Model => matches!(self, Blob | Safetensors | ShardIndex | Llama2c | CheckpointFolder),
             // Any UTF-8 may be a text to score, a pointer's excepted: nobody wants that.
             Wanted::Text => matches!(
                 self,
@@ -169,11 +172,12 @@ pub const fn advice(found: Kind, wanted: Wanted) -> &'static str {
         }
         (Blob, Wanted::Checkpoint) => "name the checkpoint that it was made from, it cannot be turned back",
         (Blob, Wanted::Tokenizer) => "leave the option out, a blob's own tokenizer is used with it",
-        (Blob | Safetensors | ShardIndex | CheckpointFolder | Torch | Gguf | OtherModel(_), Wanted::Text) => {
+        (Blob | Safetensors | ShardIndex | Llama2c | CheckpointFolder | Torch | Gguf | OtherModel(_), Wanted::Text) => {
             "name a file of plain text, the model is named without an option"
         }
-        (Safetensors | ShardIndex | CheckpointFolder, Wanted::Blob) => "`emberlm convert` makes a blob of it",
+        (Safetensors | ShardIndex | Llama2c | CheckpointFolder, Wanted::Blob) => "`emberlm convert` makes a blob of it",
         (Safetensors | ShardIndex | CheckpointFolder, Wanted::Config) => "name the config.json beside it",
+        (Llama2c, Wanted::Config) => "a llama2.c file says its configuration itself, leave the option out",
         (Safetensors | ShardIndex, Wanted::Tokenizer) => "name the folder with its tokenizer",
         (Config | Tokenizer | Chars, Wanted::Checkpoint | Wanted::Model) => {
             "name the folder that it lies in, or the .safetensors file beside it"

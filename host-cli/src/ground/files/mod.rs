@@ -5,6 +5,7 @@
 //! * [`mapped`]: models, mapped into memory.
 //! * [`kind`]: what a file may be, and what to do with it where something else is needed. `content` tells it by bytes,
 //!   `recognise` by whatever lies at a path, and refuses it where it cannot serve.
+//! * [`llama2c`]: the headers of llama2.c's files.
 //! * [`output`]: what may be written, and files that appear whole or not at all, by way of [`part`]; [`identity`] tells an
 //!   input by any name.
 //! * [`temporary`]: folders that nobody is to find afterwards.
@@ -16,6 +17,7 @@ mod error;
 pub mod identity;
 pub mod json;
 pub mod kind;
+pub mod llama2c;
 pub mod mapped;
 pub mod output;
 pub mod part;

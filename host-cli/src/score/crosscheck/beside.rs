@@ -28,7 +28,7 @@ impl<'r> ReferenceBlock<'r> {
     /// The logits of tokens `first .. first + len` at `position`; the first position to ask has them made for all.
     fn logits(&mut self, position: usize, first: TokenId, len: usize) -> &[f32] {
         if self.first != Some(first) || self.len != len {
-            let positions = self.hidden.len() / self.reference.config().n_embd as usize;
+            let positions = self.hidden.len() / self.reference.architecture().n_embd as usize;
             self.logits.resize(positions * len, 0.0);
             self.reference.head_rows(self.hidden, first, &mut self.logits);
             (self.first, self.len) = (Some(first), len);

@@ -81,7 +81,8 @@ pub fn crosscheck(
     threads: Option<usize>,
     progress: &(impl Fn(u64) + Sync),
 ) -> Result<Vec<Summary>, EvaluateError> {
-    let (config, longest) = (reference.config(), Job::longest(jobs));
+    let Some(Candidate { blob, .. }) = candidates.first() else { return Ok(Vec::new()) };
+    let (config, longest) = (*blob.model()?.config(), Job::longest(jobs));
     let kv_types = || KvType::ALL.into_iter().filter(|&kv_type| candidates.iter().any(|c| c.kv_type == kv_type));
     let check = |memories: &mut Memories, job: &Job<'_>| -> Result<Vec<Vec<Scored>>, EvaluateError> {
         let tokens = job.tokens();
@@ -94,10 +95,10 @@ pub fn crosscheck(
         };
         candidates.iter().map(check).collect()
     };
-    let of_caches = kv_types().map(|kv_type| memory_bytes(config, kv_type, longest)).fold(0, usize::saturating_add);
+    let of_caches = kv_types().map(|kv_type| memory_bytes(&config, kv_type, longest)).fold(0, usize::saturating_add);
     let of_reference = usize::try_from(reference.window_bytes(longest)).unwrap_or(usize::MAX);
     let n_workers = n_workers(threads, jobs.len(), of_caches.saturating_add(of_reference))?;
-    let memory_of = |kv_type| Ok((kv_type, memory(config, kv_type, longest)?));
+    let memory_of = |kv_type| Ok((kv_type, memory(&config, kv_type, longest)?));
     let memories = || kv_types().map(memory_of).collect::<Result<_, EvaluateError>>().map(Memories);
     let windows = map_in_order(jobs, n_workers, memories, check)?;
     let of_candidate = |index: usize| summarize(windows.iter().flat_map(|window| &window[index]));
@@ -122,14 +123,14 @@ fn check_window(
     memory: &mut Memory,
     job: &Job<'_>,
 ) -> Result<Vec<Scored>, EvaluateError> {
-    let n_embd = reference.config().n_embd as usize;
+    let n_embd = reference.architecture().n_embd as usize;
     let (tokens, n_inputs) = (job.tokens(), job.window.n_inputs);
     let failed = |error: ScoreError| NoLoss::of_core(job, error);
     let mut session = memory.session(blob.model()?, HostKernel::detect());
     session.forward(&tokens[..n_inputs]).map_err(|error| failed(error.into()))?;
     let mut scored = Vec::with_capacity(job.window.n_scored());
     // Blocks of logits for so many positions are together no more than one position's row.
-    let together = (reference.config().n_vocab as usize / session.batch().rows).clamp(1, BATCH);
+    let together = (reference.architecture().n_vocab as usize / session.batch().rows).clamp(1, BATCH);
     for first in (job.window.first_scored..n_inputs).step_by(together) {
         let end = n_inputs.min(first + together);
         let block = RefCell::new(ReferenceBlock::new(reference, &hidden[first * n_embd..end * n_embd]));

@@ -1,7 +1,7 @@
 //! Text to token ids and back.
 //!
-//! Three kinds: single characters (`chars`), byte-level BPE by GPT-2's scheme ([`byte_pairs`], `bpe` with `merge`), and any
-//! other `tokenizer.json` (`other`). A `document` is what Hugging Face's files say, with the `companions` that lie beside
+//! Four kinds: single characters (`chars`), byte-level BPE by GPT-2's scheme ([`byte_pairs`], `bpe` with `merge`), BPE by
+//! scores as in llama2.c's `tokenizer.bin` (`scored`), and any other `tokenizer.json` (`other`). A `document` is what Hugging Face's files say, with the `companions` that lie beside
 //! them; `hugging_face` tells whether it is GPT-2's scheme. GPT-2's own table is `gpt2`, what a blob holds [`section`].
 //! Which one serves a model: [`select`].
 
@@ -16,6 +16,7 @@ mod gpt2;
 mod hugging_face;
 mod merge;
 mod other;
+mod scored;
 pub mod section;
 pub mod select;
 
@@ -27,6 +28,7 @@ use chars::Chars;
 use document::Document;
 use emberlm_core::config::TokenId;
 use other::Other;
+use scored::Scored;
 
 pub use error::{Position, TokenizerError};
 pub use gpt2::N_VOCAB as GPT2_N_VOCAB;
@@ -40,6 +42,7 @@ pub struct Tokenizer {
 enum Kind {
     Chars(Chars),
     Bpe(Box<Bpe>),
+    Scored(Box<Scored>),
     Other(Box<Other>),
 }
 
@@ -139,6 +142,18 @@ impl Tokenizer {
         }
     }
 
+    /// A tokenizer from the bytes of llama2.c's `tokenizer.bin`; `origin` says where it is from.
+    ///
+    /// # Errors
+    /// They are none; the message says why.
+    pub fn from_tokenizer_bin(file: &[u8], origin: impl Into<String>) -> Result<Self, TokenizerError> {
+        let origin = origin.into();
+        match Scored::read(file) {
+            Ok(scored) => Ok(Self { kind: Kind::Scored(Box::new(scored)), origin }),
+            Err(why) => Err(TokenizerError::Broken { origin, why }),
+        }
+    }
+
     /// Where the tokenizer is from, for people.
     pub fn origin(&self) -> &str {
         &self.origin
@@ -149,6 +164,7 @@ impl Tokenizer {
         match &self.kind {
             Kind::Chars(chars) => chars.list().len(),
             Kind::Bpe(bpe) => bpe.pairs().tokens().len(),
+            Kind::Scored(scored) => scored.len(),
             Kind::Other(other) => other.len(),
         }
     }
@@ -161,6 +177,7 @@ impl Tokenizer {
         match &self.kind {
             Kind::Chars(chars) => chars.encode(text),
             Kind::Bpe(bpe) => bpe.encode(text),
+            Kind::Scored(scored) => Ok(scored.encode(text)),
             Kind::Other(other) => other.encode(text),
         }
     }
@@ -170,6 +187,7 @@ impl Tokenizer {
         match &self.kind {
             Kind::Chars(chars) => chars.list().get(id as usize).map(|c| Cow::Owned(c.to_string().into_bytes())),
             Kind::Bpe(bpe) => bpe.token_bytes(id).map(Cow::Borrowed),
+            Kind::Scored(scored) => scored.token_bytes(id).map(Cow::Borrowed),
             Kind::Other(other) => other.token_bytes(id).map(Cow::Borrowed),
         }
     }
@@ -179,6 +197,11 @@ impl Tokenizer {
     /// # Errors
     /// The id has no token.
     pub fn token_text(&self, id: TokenId) -> Result<String, TokenizerError> {
+        if let Kind::Scored(scored) = &self.kind
+            && let Some(name) = scored.name(id)
+        {
+            return Ok(name.to_owned());
+        }
         match (self.token_bytes(id), &self.kind) {
             (Some(bytes), _) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
             (None, Kind::Other(other)) => other.token(id).ok_or_else(|| self.unknown_id(id)),
@@ -195,6 +218,9 @@ impl Tokenizer {
             |id| self.token_bytes(id).is_some() || matches!(&self.kind, Kind::Other(o) if o.token(id).is_some());
         if let Some(&id) = ids.iter().find(|&&id| !known(id)) {
             return Err(self.unknown_id(id));
+        }
+        if let Kind::Scored(scored) = &self.kind {
+            return Ok(String::from_utf8_lossy(&scored.decode(ids)).into_owned());
         }
         let mut bytes = Vec::new();
         for &id in ids {
@@ -216,6 +242,7 @@ impl Tokenizer {
         match &self.kind {
             Kind::Chars(chars) => Ok(SectionParts::Chars(chars.list().to_vec())),
             Kind::Bpe(bpe) => Ok(SectionParts::BytePairs(bpe.pairs().clone())),
+            Kind::Scored(_) => Err(self.not_portable("its tokens have scores, and a section has none".to_owned())),
             Kind::Other(other) => Err(self.not_portable(other.why.clone())),
         }
     }

@@ -77,19 +77,26 @@ impl Search<'_> {
 
 const TOKENIZER_JSON: &str = "tokenizer.json";
 
-const NAMES: &str = "tokenizer.json, vocab.json with merges.txt or chars.json";
+const NAMES: &str = "tokenizer.json, vocab.json with merges.txt, chars.json or tokenizer.bin";
+
+/// How the names of llama2.c's files begin and end: `tokenizer.bin`, `tok512.bin`.
+const TOKENIZER_BIN: [&str; 2] = ["tok", ".bin"];
 
 /// A tokenizer's files.
 enum Files {
     TokenizerJson(PathBuf),
     VocabAndMerges(PathBuf, PathBuf),
     CharsJson(PathBuf),
+    TokenizerBin(PathBuf),
 }
 
 impl Files {
     fn read(&self) -> Result<Found, TokenizerError> {
         let path = match self {
-            Self::TokenizerJson(path) | Self::VocabAndMerges(path, _) | Self::CharsJson(path) => path,
+            Self::TokenizerJson(path)
+            | Self::VocabAndMerges(path, _)
+            | Self::CharsJson(path)
+            | Self::TokenizerBin(path) => path,
         };
         let origin = shown::path(path).to_string();
         let broken = |why: String| TokenizerError::Broken { origin: origin.clone(), why };
@@ -113,6 +120,12 @@ impl Files {
                 let note = |name| format!("{name} is not read: chars.json alone is the vocabulary");
                 (Tokenizer::from_chars_json(&read(path)?, origin)?, unread.map(note).collect())
             }
+            Self::TokenizerBin(path) => {
+                let file = read::bytes(path, MOST_OF_TOKENIZER)?;
+                let tokenizer = Tokenizer::from_tokenizer_bin(&file, origin);
+                let note = "no token for the beginning (<s>, 1) is put before a text".to_owned();
+                (tokenizer.map_err(|error| Wanted::Tokenizer.explain(path, error))?, vec![note])
+            }
         };
         Ok(Found { tokenizer, assumed: false, notes, folder: Some(folder.to_owned()) })
     }
@@ -127,7 +140,18 @@ fn files_in(folder: &Path) -> Option<Files> {
     if let (Some(vocab), Some(merges)) = (file("vocab.json"), file("merges.txt")) {
         return Some(Files::VocabAndMerges(vocab, merges));
     }
-    file("chars.json").map(Files::CharsJson)
+    file("chars.json").map(Files::CharsJson).or_else(|| Some(Files::TokenizerBin(tokenizer_bin(folder)?)))
+}
+
+/// The only file in `folder` with a name as llama2.c's tokenizers have.
+fn tokenizer_bin(folder: &Path) -> Option<PathBuf> {
+    let files = std::fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    let [begin, end] = TOKENIZER_BIN;
+    let mut named = files.filter(|path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with(begin) && name.ends_with(end) && read::is_there(path)
+    });
+    named.next().filter(|_| named.next().is_none())
 }
 
 /// The tokenizer that a path from the user names: a folder with files, or one of them, told by what it holds.
@@ -139,6 +163,9 @@ fn from_path(path: &Path) -> Result<Found, TokenizerError> {
     let beside = |name| parent(path).join(name);
     if path.extension().is_some_and(|extension| extension == "txt") {
         return Files::VocabAndMerges(beside("vocab.json"), path.into()).read();
+    }
+    if path.extension().is_some_and(|extension| extension == "bin") {
+        return Files::TokenizerBin(path.into()).read();
     }
     let broken = |why: String| TokenizerError::Broken { origin: shown::path(path).to_string(), why };
     let json = serde_json::from_slice(&read(path)?)
@@ -166,6 +193,7 @@ fn read(path: &Path) -> Result<Vec<u8>, TokenizerError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::scored;
     use super::*;
 
     fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -214,5 +242,20 @@ mod tests {
             assert_eq!(tokenizer.encode("ab").unwrap(), ids, "{name}");
         }
         assert_eq!(from_path(files.path()).unwrap().tokenizer.encode("ab").unwrap(), [2]);
+    }
+
+    #[test]
+    fn llama2c_files_are_found_by_their_name_where_there_is_one() {
+        let folder = folder(&[]);
+        let file = scored::tests::file(&[" ab"]);
+        std::fs::write(folder.path().join("tok512.bin"), &file).unwrap();
+        std::fs::write(folder.path().join("model.bin"), "not looked at").unwrap();
+        let encode = |path: &Path| from_path(path).map(|found| found.tokenizer.encode("x").unwrap()).ok();
+        assert_eq!(encode(folder.path()), Some(vec![3 + 0x20, 3 + 0x78]));
+        assert_eq!(encode(&folder.path().join("tok512.bin")), encode(folder.path()));
+        let Err(error) = from_path(&folder.path().join("model.bin")) else { panic!("found a tokenizer") };
+        assert!(error.to_string().contains("model.bin"), "{error}");
+        std::fs::write(folder.path().join("tokenizer.bin"), &file).unwrap();
+        assert!(encode(folder.path()).is_none(), "which of two is not known");
     }
 }

@@ -73,23 +73,24 @@ impl Calibration {
         tokenizer: impl FnOnce() -> Result<Tokenizer, Error>,
         console: Console,
     ) -> Result<Option<Windows>, Error> {
-        let config = checkpoint.config();
+        let architecture = checkpoint.architecture();
         let path = match self {
             Self::None => return Ok(None),
             Self::OwnText => {
                 let text = OwnText::to_round_by(checkpoint.bos());
-                let enough = memory::check("text of the model's own", Windows::own_bytes(config));
+                let enough = memory::check("text of the model's own", Windows::own_bytes(architecture));
                 enough.map_err(|error| error.or("; --calibrate none needs none"))?;
-                let bar = console.progress(text.n_tokens(config) as u64, "writing a text");
+                let bar = console.progress(text.n_tokens(architecture) as u64, "writing a text");
                 let advance = |tokens| bar.advance(tokens as u64);
                 return Ok(Some(Windows::own_text(&Reference::new(checkpoint), &text, advance)));
             }
             Self::Text(path) => path,
         };
-        let input = Source::Text(vec![path.clone()]).read(Some(&tokenizer()?), config.n_vocab, console.max_input)?;
+        let input =
+            Source::Text(vec![path.clone()]).read(Some(&tokenizer()?), architecture.n_vocab, console.max_input)?;
         input.notes().iter().for_each(|note| console.note(note));
-        let windows = Windows::of_rows(input.rows().iter().map(|Row { tokens, .. }| tokens.as_slice()), config);
-        if let Some(enough) = windows.lacks(config) {
+        let windows = Windows::of_rows(input.rows().iter().map(|Row { tokens, .. }| tokens.as_slice()), architecture);
+        if let Some(enough) = windows.lacks(architecture) {
             console.note(format!(
                 "warning: {} has {} tokens, which say little of matrices with {enough} inputs: {enough} or more would",
                 shown::path(path),

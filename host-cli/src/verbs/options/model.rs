@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use emberlm_core::config::Config;
 
+use crate::checkpoint::architecture::Architecture;
 use crate::checkpoint::{Checkpoint, Layout, Options};
 use crate::engine::Blob;
 use crate::ground::files::{Kind, Wanted};
@@ -15,13 +16,13 @@ use crate::verbs::error::Error;
 /// The words that say what a checkpoint's files do not.
 #[derive(Args, Clone, Debug, Default)]
 pub struct RawCheckpoint {
-    /// The checkpoint's layout: hf, nanogpt, scratch, or a name map file [default: detected]
+    /// The checkpoint's layout: hf, nanogpt, scratch, neo, llama, meta, or a name map file [default: detected]
     ///
     /// A name map is JSON that says what a model with names of its own calls each tensor:
     /// {"description": "mine", "orientation": "out_in" (Linear) or "in_out" (Conv1D), "tensors": {"wte.weight": "emb.weight",
     /// "h.{layer}.attn.c_attn.weight": "blocks.{layer}.att.qkv.weight", …}}, for wte, wpe, ln_f, lm_head and, in each block,
     /// ln_1, attn.c_attn, attn.c_proj, ln_2, mlp.c_fc and mlp.c_proj. A list of three names stands for a query, a key and a
-    /// value that are stored apart. "lm_head_absent": "tied" says that a model without a head shares wte,
+    /// value that are stored apart, one of two for the gate and the hidden layer of a gated MLP. "lm_head_absent": "tied" says that a model without a head shares wte,
     /// "defaults": {"activation_function": "gelu", "layer_norm_epsilon": 1e-5} what the config does not say, and "skip"
     /// which buffers are no weights.
     #[arg(long, value_name = "LAYOUT")]
@@ -71,12 +72,44 @@ impl RawCheckpoint {
     ///
     /// # Errors
     /// It is not a checkpoint that can be represented exactly.
-    pub fn open(&self, path: &Path, console: Console) -> Result<Checkpoint, Error> {
+    fn open_any(&self, path: &Path, console: Console) -> Result<Checkpoint, Error> {
         let checkpoint = Checkpoint::open(path, &self.options())?;
         let detected = checkpoint.layout();
         console.note(format!("layout {}: {}", detected.layout, detected.evidence));
+        console.note(format!("architecture: {}", checkpoint.architecture()));
         checkpoint.notes().iter().for_each(|note| console.note(note));
         Ok(checkpoint)
+    }
+
+    /// As [`ModelFile::open`] does a checkpoint, to make a blob of it or to hold blobs against it.
+    ///
+    /// # Errors
+    /// It is not a checkpoint that can be represented exactly, or not one that core computes.
+    pub fn open(&self, path: &Path, console: Console) -> Result<Checkpoint, Error> {
+        let checkpoint = self.open_any(path, console)?;
+        checkpoint.check_core()?;
+        Ok(checkpoint)
+    }
+}
+
+/// What a model takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Token ids are below it.
+    pub n_vocab: u32,
+    /// The longest window.
+    pub n_ctx: u32,
+}
+
+impl From<&Config> for Limits {
+    fn from(&Config { n_vocab, n_ctx, .. }: &Config) -> Self {
+        Self { n_vocab, n_ctx }
+    }
+}
+
+impl From<&Architecture> for Limits {
+    fn from(&Architecture { n_vocab, n_ctx, .. }: &Architecture) -> Self {
+        Self { n_vocab, n_ctx }
     }
 }
 
@@ -100,7 +133,7 @@ impl ModelFile {
             Kind::Blob => false,
             Kind::Unknown => is_named(&["safetensors"]),
             Kind::Json => is_named(&["json"]),
-            Kind::Safetensors | Kind::ShardIndex => true,
+            Kind::Safetensors | Kind::ShardIndex | Kind::Llama2c => true,
             _ if path.is_dir() => true,
             other => {
                 Wanted::Model.check_kind(path, other)?;
@@ -108,21 +141,35 @@ impl ModelFile {
             }
         };
         if is_checkpoint {
-            return Ok(Self::Checkpoint(Box::new(checkpoint.open(path, console)?)));
+            return Ok(Self::Checkpoint(Box::new(checkpoint.open_any(path, console)?)));
         }
         let blob = Blob::open(path)?;
         checkpoint.refuse()?;
         Ok(Self::Blob(blob))
     }
 
-    /// The model's shape.
+    /// The model's shape in core's words.
     ///
     /// # Errors
-    /// None, after [`ModelFile::open`].
+    /// It is a checkpoint that core does not compute.
     pub fn config(&self) -> Result<Config, Error> {
         match self {
             Self::Blob(blob) => Ok(*blob.model()?.config()),
-            Self::Checkpoint(checkpoint) => Ok(*checkpoint.config()),
+            Self::Checkpoint(checkpoint) => {
+                checkpoint.check_core()?;
+                Ok(*checkpoint.config())
+            }
+        }
+    }
+
+    /// What the model takes.
+    ///
+    /// # Errors
+    /// None, after [`ModelFile::open`].
+    pub fn limits(&self) -> Result<Limits, Error> {
+        match self {
+            Self::Blob(blob) => Ok(blob.model()?.config().into()),
+            Self::Checkpoint(checkpoint) => Ok(checkpoint.architecture().into()),
         }
     }
 

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use clap::Args;
-use emberlm_core::config::Config;
 
 use super::input::RawInput;
+use super::model::Limits;
 use super::windowing::RawWindowing;
 use crate::score::Task;
 use crate::text::tokenizer::select::{Found, Search};
@@ -18,7 +18,7 @@ use crate::verbs::error::Error;
 pub struct RawTask {
     #[command(flatten)]
     input: RawInput,
-    /// `gpt2`, a tokenizer.json, vocab.json, chars.json, or a folder with one of them [default: the model's own]
+    /// `gpt2`, a tokenizer.json, vocab.json, chars.json, tokenizer.bin, or a folder with one of them [default: the model's own]
     #[arg(long, value_name = "PATH")]
     tokenizer: Option<String>,
     #[command(flatten)]
@@ -29,46 +29,46 @@ pub struct RawTask {
 }
 
 impl RawTask {
-    /// The tokenizer of a checkpoint of shape `config`, for a text that is not scored.
+    /// The tokenizer of a checkpoint, for a text that is not scored.
     ///
     /// # Errors
     /// There is none.
-    pub fn tokenizer(&self, config: &Config, checkpoint: &Path) -> Result<Tokenizer, Error> {
-        Ok(self.search(config, checkpoint).find()?.tokenizer)
+    pub fn tokenizer(&self, limits: Limits, checkpoint: &Path) -> Result<Tokenizer, Error> {
+        Ok(self.search(limits, checkpoint).find()?.tokenizer)
     }
 
-    /// Where the tokenizer of a checkpoint of shape `config` is.
-    pub fn search<'s>(&'s self, config: &Config, checkpoint: &'s Path) -> Search<'s> {
-        let (named, n_vocab) = (self.tokenizer.as_deref(), Some(config.n_vocab));
+    /// Where the tokenizer of a checkpoint is.
+    pub fn search<'s>(&'s self, limits: Limits, checkpoint: &'s Path) -> Search<'s> {
+        let (named, n_vocab) = (self.tokenizer.as_deref(), Some(limits.n_vocab));
         Search { named, checkpoint: Some(checkpoint), section: None, n_vocab }
     }
 
-    /// The tokenizer of a model of shape `config`, if there is one: beside `checkpoint`, or in a blob's `section`.
+    /// The tokenizer of a model, if there is one: beside `checkpoint`, or in a blob's `section`.
     pub fn any_tokenizer(
         &self,
-        config: &Config,
+        limits: Limits,
         checkpoint: Option<&Path>,
         section: Option<SectionParts>,
     ) -> Option<Tokenizer> {
         let named = self.tokenizer.as_deref();
-        Some(Search { named, checkpoint, section, n_vocab: Some(config.n_vocab) }.find().ok()?.tokenizer)
+        Some(Search { named, checkpoint, section, n_vocab: Some(limits.n_vocab) }.find().ok()?.tokenizer)
     }
 
-    /// Reads the rows for a model of shape `config`, and says which tokenizer is its: that beside `checkpoint`, or in a
+    /// Reads the rows for a model, and says which tokenizer is its: that beside `checkpoint`, or in a
     /// blob's `section`.
     ///
     /// # Errors
     /// As [`Self::find_tokenizer`] and [`Self::read`].
     pub fn resolve(
         self,
-        config: &Config,
+        limits: Limits,
         checkpoint: Option<&Path>,
         section: Option<SectionParts>,
         console: Console,
     ) -> Result<Task, Error> {
-        let found = self.find_tokenizer(config, checkpoint, section)?;
+        let found = self.find_tokenizer(limits, checkpoint, section)?;
         found.iter().for_each(|found| note_tokenizer(found, console));
-        self.read(config, found, console)
+        self.read(limits, found, console)
     }
 
     /// Finds the tokenizer for rows of text, or of ids where it only serves to count their bytes: then one that is not
@@ -78,27 +78,27 @@ impl RawTask {
     /// There is no tokenizer for text, or the one that is named is broken.
     pub fn find_tokenizer(
         &self,
-        config: &Config,
+        limits: Limits,
         checkpoint: Option<&Path>,
         section: Option<SectionParts>,
     ) -> Result<Option<Found>, Error> {
         let named = self.tokenizer.as_deref();
         let optional = !self.input.is_text() && named.is_none();
-        match (Search { named, checkpoint, section, n_vocab: Some(config.n_vocab) }).find() {
+        match (Search { named, checkpoint, section, n_vocab: Some(limits.n_vocab) }).find() {
             Ok(Found { assumed: true, .. }) | Err(_) if optional => Ok(None),
             found => Ok(Some(found?)),
         }
     }
 
-    /// Reads the rows for a model of shape `config` and the tokenizer that was found.
+    /// Reads the rows for a model and the tokenizer that was found.
     ///
     /// # Errors
     /// The input cannot be read or is not of the model, or the windows make no sense.
-    pub fn read(self, config: &Config, found: Option<Found>, console: Console) -> Result<Task, Error> {
-        let windowing = self.windowing.resolve(config.n_ctx)?;
+    pub fn read(self, limits: Limits, found: Option<Found>, console: Console) -> Result<Task, Error> {
+        let windowing = self.windowing.resolve(limits.n_ctx)?;
         let source = self.input.source();
         let tokenizer = found.map(|found| found.tokenizer);
-        let mut input = source.read(tokenizer.as_ref(), config.n_vocab, console.max_input)?;
+        let mut input = source.read(tokenizer.as_ref(), limits.n_vocab, console.max_input)?;
         input.notes().iter().for_each(|note| console.note(note));
         if !source.is_text() && !self.windowing.is_named() {
             input.check_one_window(windowing.n_ctx)?;

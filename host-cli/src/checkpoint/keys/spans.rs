@@ -1,0 +1,200 @@
+//! What queries see, by layer, as configurations say it.
+
+use super::{
+    ATTENTION_LAYERS, ATTENTION_TYPES, ConfigFile, LAYER_TYPES, SLIDING_WINDOW, USE_SLIDING_WINDOW, WINDOW_SIZE,
+    refused, short,
+};
+use crate::checkpoint::architecture::Span;
+use crate::checkpoint::error::CheckpointError;
+use crate::checkpoint::family::Family;
+use serde_json::Value;
+
+/// Positions that local attention sees where nothing says it.
+const WINDOW: u32 = 256;
+/// The same where layers slide.
+const SLIDING: u32 = 4096;
+
+impl ConfigFile {
+    /// What the queries of a family's layers see; a line in `notes` tells of a window that is assumed.
+    ///
+    /// # Errors
+    /// A key is malformed, or does not say as many layers as there are, or two of them conflict.
+    pub fn spans(&self, family: Family, n_layer: u32, notes: &mut Vec<String>) -> Result<Vec<Span>, CheckpointError> {
+        match family {
+            Family::Gpt2 => Ok(vec![Span::All]),
+            Family::GptNeo => self.global_and_local(n_layer, notes),
+            Family::Llama => self.agreeing_with_types(Span::All, n_layer),
+            Family::Mistral => {
+                let span = self.sliding(notes)?;
+                self.agreeing_with_types(span, n_layer)
+            }
+        }
+    }
+
+    fn present(&self, key: &str) -> Option<&Value> {
+        self.0.get(key).filter(|value| !value.is_null())
+    }
+
+    /// A window that is no empty one.
+    fn window(&self, key: &str) -> Result<Option<u32>, CheckpointError> {
+        match self.count(&[key])? {
+            Some(said) if said.value == 0 => Err(refused(key, "0 positions are no window")),
+            said => Ok(said.map(|said| said.value)),
+        }
+    }
+
+    /// `attention_layers`, or `attention_types` written out, which must agree.
+    fn global_and_local(&self, n_layer: u32, notes: &mut Vec<String>) -> Result<Vec<Span>, CheckpointError> {
+        let listed = self.present(ATTENTION_LAYERS).map(|value| words(ATTENTION_LAYERS, value)).transpose()?;
+        let repeated = self.present(ATTENTION_TYPES).map(|value| self.written_out(value, n_layer)).transpose()?;
+        let (key, words) = match (listed, repeated) {
+            (Some(listed), Some(repeated)) if listed != repeated => {
+                return Err(refused(ATTENTION_LAYERS, format!("it conflicts with `{ATTENTION_TYPES}`")));
+            }
+            (Some(listed), _) => (ATTENTION_LAYERS, listed),
+            (None, Some(repeated)) => (ATTENTION_TYPES, repeated),
+            (None, None) => {
+                let why = format!("neither it nor `{ATTENTION_TYPES}` is in the config");
+                return Err(CheckpointError::MissingKey { key: ATTENTION_LAYERS, why });
+            }
+        };
+        check_count(key, words.len(), n_layer)?;
+        let window = self.window(WINDOW_SIZE)?;
+        if window.is_none() && words.contains(&"local") {
+            notes.push(format!("assumed default: {WINDOW_SIZE} {WINDOW}"));
+        }
+        let span = |word: &&str| match *word {
+            "global" => Ok(Span::All),
+            "local" => Ok(Span::Window(window.unwrap_or(WINDOW))),
+            other => Err(refused(key, format!("{} is not supported (global, local)", short(&other.into())))),
+        };
+        words.iter().map(span).collect()
+    }
+
+    /// `[[["global", "local"], 2]]` as four words.
+    fn written_out<'v>(&self, value: &'v Value, n_layer: u32) -> Result<Vec<&'v str>, CheckpointError> {
+        let malformed = || refused(ATTENTION_TYPES, format!("{} is no list of lists and counts", short(value)));
+        let mut all = Vec::new();
+        for entry in value.as_array().ok_or_else(malformed)? {
+            let [kinds, count] = entry.as_array().map_or(&[][..], Vec::as_slice) else { return Err(malformed()) };
+            let (kinds, count) = (words(ATTENTION_TYPES, kinds)?, count.as_u64().ok_or_else(malformed)?);
+            let n = (kinds.len() as u64).saturating_mul(count).saturating_add(all.len() as u64);
+            check_most(ATTENTION_TYPES, n, n_layer)?;
+            // A list of none may be repeated without end.
+            (0..if kinds.is_empty() { 0 } else { count }).for_each(|_| all.extend_from_slice(&kinds));
+        }
+        Ok(all)
+    }
+
+    fn sliding(&self, notes: &mut Vec<String>) -> Result<Span, CheckpointError> {
+        let is_used = self.flag(&[USE_SLIDING_WINDOW])?.is_none_or(|said| said.value);
+        Ok(match self.window(SLIDING_WINDOW)? {
+            _ if !is_used => Span::All,
+            Some(window) => Span::Window(window),
+            None if self.0.contains_key(SLIDING_WINDOW) => Span::All,
+            None => {
+                notes.push(format!("assumed default: {SLIDING_WINDOW} {SLIDING}"));
+                Span::Window(SLIDING)
+            }
+        })
+    }
+
+    /// One span for all layers, which `layer_types` must call so where it is there.
+    fn agreeing_with_types(&self, span: Span, n_layer: u32) -> Result<Vec<Span>, CheckpointError> {
+        let Some(value) = self.present(LAYER_TYPES) else { return Ok(vec![span]) };
+        let (words, own) =
+            (words(LAYER_TYPES, value)?, if span == Span::All { "full_attention" } else { "sliding_attention" });
+        check_count(LAYER_TYPES, words.len(), n_layer)?;
+        match words.iter().position(|word| *word != own) {
+            Some(layer) => {
+                let word = short(&words[layer].into());
+                Err(refused(
+                    LAYER_TYPES,
+                    format!("{word} for layer {layer} is not supported: by its other keys it is {own}"),
+                ))
+            }
+            None => Ok(vec![span]),
+        }
+    }
+}
+
+fn words<'v>(key: &str, value: &'v Value) -> Result<Vec<&'v str>, CheckpointError> {
+    let words = value.as_array().and_then(|items| items.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
+    words.ok_or_else(|| refused(key, format!("{} is no list of words", short(value))))
+}
+
+fn check_most(key: &str, n: u64, n_layer: u32) -> Result<(), CheckpointError> {
+    if n > u64::from(n_layer) {
+        return Err(refused(key, format!("it says {n} layers or more, and there are {n_layer}")));
+    }
+    Ok(())
+}
+
+fn check_count(key: &str, n: usize, n_layer: u32) -> Result<(), CheckpointError> {
+    if n as u64 != u64::from(n_layer) {
+        return Err(refused(key, format!("it says {n} layers, and there are {n_layer}")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn spans(family: Family, value: Value) -> Result<Vec<Span>, String> {
+        let file = ConfigFile(value.as_object().unwrap().clone());
+        file.spans(family, 4, &mut Vec::new()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn local_layers_are_listed_or_repeated() {
+        let neo = |value: Value| spans(Family::GptNeo, value);
+        let expected = vec![Span::All, Span::Window(7), Span::All, Span::Window(7)];
+        let listed = json!(["global", "local", "global", "local"]);
+        assert_eq!(neo(json!({"attention_layers": listed, "window_size": 7})), Ok(expected.clone()));
+        let repeated = json!([[["global", "local"], 2]]);
+        assert_eq!(neo(json!({"attention_types": repeated, "window_size": 7})), Ok(expected.clone()));
+        let both = json!({"attention_types": repeated, "attention_layers": listed, "window_size": 7});
+        assert_eq!(neo(both), Ok(expected));
+        let parts = json!({"attention_types": [[["local"], 1], [["global"], 3]]});
+        assert_eq!(neo(parts).unwrap(), [Span::Window(256), Span::All, Span::All, Span::All]);
+        let cases = [
+            (json!({"attention_types": repeated, "attention_layers": ["local"]}), "attention_layers"),
+            (json!({"attention_layers": ["local"]}), "attention_layers"),
+            (json!({"attention_layers": ["global", "global", "global", "sparse"]}), "attention_layers"),
+            (json!({"attention_layers": "global"}), "attention_layers"),
+            (json!({"attention_types": [[["global"], 4_000_000_000_u64]]}), "attention_types"),
+            (json!({"attention_types": [[["global"], 3]]}), "attention_types"),
+            (json!({"attention_types": [["global"], 4]}), "attention_types"),
+            (json!({"attention_layers": listed, "window_size": 0}), "window_size"),
+        ];
+        for (value, key) in cases {
+            let error = neo(value.clone()).unwrap_err();
+            assert!(error.starts_with(&format!("config key `{key}`: ")), "{value}: {error}");
+        }
+        assert!(neo(json!({})).unwrap_err().starts_with("`attention_layers` is not known: "));
+    }
+
+    #[test]
+    fn windows_slide_in_every_layer_or_in_none() {
+        let mistral = |value: Value| spans(Family::Mistral, value);
+        assert_eq!(mistral(json!({"sliding_window": 7})), Ok(vec![Span::Window(7)]));
+        assert_eq!(mistral(json!({"sliding_window": null})), Ok(vec![Span::All]));
+        assert_eq!(mistral(json!({"sliding_window": 7, "use_sliding_window": false})), Ok(vec![Span::All]));
+        assert_eq!(mistral(json!({})), Ok(vec![Span::Window(4096)]));
+        let types = |word: &str, n: usize| json!(vec![word; n]);
+        let with_types = json!({"sliding_window": 7, "layer_types": types("sliding_attention", 4)});
+        assert_eq!(mistral(with_types), Ok(vec![Span::Window(7)]));
+        let full = json!({"layer_types": types("full_attention", 4)});
+        assert_eq!(spans(Family::Llama, full.clone()), Ok(vec![Span::All]));
+        for value in [
+            json!({"sliding_window": 7, "layer_types": types("full_attention", 4)}),
+            json!({"sliding_window": 7, "layer_types": types("sliding_attention", 3)}),
+            json!({"sliding_window": 7, "layer_types": 4}),
+        ] {
+            assert!(mistral(value).unwrap_err().starts_with("config key `layer_types`: "));
+        }
+        assert!(mistral(json!({"sliding_window": 0})).unwrap_err().starts_with("config key `sliding_window`: "));
+    }
+}
