@@ -54,6 +54,26 @@ fn eval_gives_pytorchs_loss_of_every_family_and_says_what_the_model_is() {
 }
 
 #[test]
+fn inspect_shows_a_checkpoints_architecture() {
+    let inspect = |path: &std::path::Path| run("inspect_checkpoint", 0, &["inspect", &text(path)]);
+    let neo = inspect(&fixtures::path("neo-local"));
+    assert_eq!((&neo["layout"], &neo["architecture"]["windows"]), (&json!("neo"), &json!([null, 8, null, 8])));
+    let llama = inspect(&fixtures::path("llama-gqa"));
+    let stated =
+        ["n_head", "n_kv_head", "head_dim", "rotary_dim", "n_ff"].map(|key| llama["architecture"][key].as_u64());
+    assert_eq!(stated, [Some(6), Some(2), Some(8), Some(8), Some(100)]);
+    let gpt2 = inspect(&fixtures::bundled("shakespeare-char"));
+    assert_eq!((&gpt2["parameters"], &gpt2["architecture"]["tied_head"]), (&json!(818_048), &json!(true)));
+    let output = command().args(["inspect", &text(&fixtures::path("mistral-window"))]).output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    for line in
+        ["seen         7 in every layer", "heads        5 of 8, 1 of keys and values", "192x40  h.0.mlp.c_fc.weight"]
+    {
+        assert!(shown.contains(line), "{shown}");
+    }
+}
+
+#[test]
 fn what_needs_core_refuses_in_one_line_and_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let blob = text(&folder.path().join("model.blob"));

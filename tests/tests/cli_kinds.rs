@@ -99,11 +99,9 @@ fn what_is_no_model_is_named_with_what_to_do() {
     }
     says(&["eval", &kinds.path("empty-folder"), "--prompt", "a"], &["holds neither model.safetensors nor"]);
     says(&["convert", &kinds.path("blob"), "-o", &out], &["it is a blob", "name the checkpoint that it was made from"]);
-    for verb in [
-        ["inspect"].as_slice(),
-        &["generate", "--prompt", "a"],
-        &["device", "score", "--board", BOARD, "--prompt", "a"],
-    ] {
+    says(&["inspect", &kinds.path("lfs.safetensors")], &["`git lfs pull`"]);
+    says(&["inspect", &kinds.path("book.txt")], &["plain text"]);
+    for verb in [["generate", "--prompt", "a"].as_slice(), &["device", "score", "--board", BOARD, "--prompt", "a"]] {
         for (name, phrase) in [
             ("model", "the folder of a checkpoint, and a blob is needed: `emberlm convert` makes a blob of it"),
             ("model/model.safetensors", "`emberlm convert` makes a blob of it"),

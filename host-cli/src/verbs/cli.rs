@@ -50,7 +50,7 @@ enum Verb {
     Compare(compare::RawArgs),
     /// Run firmware on a board
     Device(device::RawArgs),
-    /// Show what is in a blob
+    /// Show what is in a blob or a checkpoint
     Inspect(inspect::RawArgs),
     /// See whether a model fits a board, to the byte
     Plan(Box<plan::RawArgs>),

@@ -1,4 +1,4 @@
-//! `emberlm inspect`: what is in a blob.
+//! `emberlm inspect`: what is in a blob or a checkpoint.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -7,17 +7,57 @@ use clap::Args;
 
 use super::console::Console;
 use super::error::Error;
+use super::options::model::{ModelFile, RawCheckpoint};
 use super::outcome::Outcome;
-use crate::engine::Blob;
 use crate::ground::shown;
 use crate::report::Report;
+use crate::report::checkpoint::{CheckpointContents, checkpoint};
 use crate::report::contents::{Contents, contents};
 
 /// The words after `inspect`.
 #[derive(Args, Debug)]
 pub struct RawArgs {
-    /// The blob
-    blob: PathBuf,
+    /// A blob, or a checkpoint: a folder, a .safetensors file, an index of shards, or a file of llama2.c
+    model: PathBuf,
+    #[command(flatten)]
+    checkpoint: RawCheckpoint,
+}
+
+impl Report for CheckpointContents {
+    fn text(&self) -> String {
+        let mut text = String::new();
+        let mut line = |name: &str, value: String| {
+            let _ = writeln!(text, "{name:<12} {value}");
+        };
+        let a = &self.architecture;
+        line("checkpoint", format!("{}, layout {}", shown::message(&self.checkpoint), self.layout));
+        line("vocabulary", format!("{} tokens, context {}", a.n_vocab, a.n_ctx));
+        line("shape", format!("{} layers, n_embd {}, n_ff {}", a.n_layer, a.n_embd, a.n_ff));
+        line("heads", format!("{} of {}, {} of keys and values", a.n_head, a.head_dim, a.n_kv_head));
+        let positions = match a.rotary_dim {
+            0 => "learned".to_owned(),
+            rotary => format!("rotary, {rotary} of {} elements", a.head_dim),
+        };
+        line("positions", positions);
+        let mut spans: Vec<Option<u32>> = a.windows.clone();
+        spans.dedup();
+        let span = |window: &Option<u32>| window.map_or_else(|| "all".to_owned(), |window| window.to_string());
+        let seen = match spans.as_slice() {
+            [one] => format!("{} in every layer", span(one)),
+            _ => a.windows.iter().map(span).collect::<Vec<_>>().join(" "),
+        };
+        line("seen", seen);
+        let (gated, kind) = (if a.gated { "gated " } else { "" }, a.norm);
+        line("function", format!("{gated}{}, {kind} norm epsilon {:e}", a.activation, a.norm_epsilon));
+        line("head", if a.tied_head { "tied to wte" } else { "its own" }.to_owned());
+        line("weights", format!("{} parameters", self.parameters));
+        text += "\n        shape  tensor\n";
+        for tensor in &self.tensors {
+            let shape = format!("{}x{}", tensor.rows, tensor.cols);
+            let _ = writeln!(text, "{shape:>13}  {}", tensor.name);
+        }
+        text
+    }
 }
 
 impl Report for Contents {
@@ -68,8 +108,11 @@ impl Report for Contents {
 /// Runs the verb.
 ///
 /// # Errors
-/// The file is no blob of this version, or is damaged.
+/// The file is no blob of this version and no checkpoint, or is damaged.
 pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
-    console.print(&contents(&Blob::open(&args.blob)?)?)?;
+    match ModelFile::open(&args.model, &args.checkpoint, console)? {
+        ModelFile::Blob(blob) => console.print(&contents(&blob)?)?,
+        ModelFile::Checkpoint(of) => console.print(&checkpoint(args.model.display().to_string(), &of))?,
+    }
     Ok(Outcome::Passed)
 }
