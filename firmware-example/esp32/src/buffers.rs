@@ -10,7 +10,8 @@ const CONFIG: Config = SHAKESPEARE_CHAR;
 
 /// A full context layer by layer, with the largest type of KV cache, eight positions at a time: weights come out of the
 /// flash once for so many.
-const NEED: Need = Need::new(&CONFIG, Run { batch: 8, ..Run::new(Order::LayerMajor, KvType::F32, CONFIG.n_ctx as usize) });
+const NEED: Need =
+    Need::new(&CONFIG, Run { batch: 8, ..Run::new(Order::LayerMajor, KvType::F32, CONFIG.n_ctx as usize) });
 
 /// RAM that the HAL's linker script has for a program: `DRAM` in its `ld/esp32c3/memory.x`, `RAM` in
 /// `ld/esp32c6/memory.x`.

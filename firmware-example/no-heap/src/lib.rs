@@ -19,8 +19,8 @@ use emberlm_core::scratch::{Batch, Scratch};
 use emberlm_core::session::Session;
 use emberlm_core::source::{Copying, Mapped, Source};
 use emberlm_core::tokenizer::Decoder;
-use emberlm_two_cores::TwoCores;
 use emberlm_request::Request;
+use emberlm_two_cores::TwoCores;
 
 /// The summed nll in nats of the request's first row, one window, by a model that is read in place.
 pub fn nll_mapped(blob: &[u8], request: &[u8], memory: Memory<'_>) -> Option<f64> {
