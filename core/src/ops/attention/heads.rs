@@ -13,11 +13,11 @@ pub struct HeadRows<'a> {
 }
 
 impl<'a> HeadRows<'a> {
-    /// Rows `stride` words apart, of which 0 are as 1, from the head's first word in the first row on. The last row may end
-    /// with the head; one that ends before is none.
+    /// Rows `stride` words apart, from the head's first word in the first row on. The last row may end with the head; one
+    /// that ends before is none, and with a stride of 0 a kernel may take the first for any number of them.
     #[inline(always)]
     pub const fn new(words: &'a [u32], stride: usize) -> Self {
-        Self { words, stride: if stride == 0 { 1 } else { stride } }
+        Self { words, stride }
     }
 
     /// From the head's first word in the first row on.
@@ -26,7 +26,7 @@ impl<'a> HeadRows<'a> {
         self.words
     }
 
-    /// Words from row to row, at least 1.
+    /// Words from row to row.
     #[inline(always)]
     pub const fn stride(self) -> usize {
         self.stride
@@ -41,7 +41,7 @@ impl<'a> HeadRows<'a> {
     /// The head's first `n` words in each row.
     #[inline(always)]
     pub fn iter(self, n: usize) -> impl Iterator<Item = &'a [u32]> {
-        self.words.chunks(self.stride).filter_map(move |row| row.get(..n))
+        self.words.chunks(self.stride.max(1)).filter_map(move |row| row.get(..n))
     }
 }
 
