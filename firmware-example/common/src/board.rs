@@ -5,7 +5,7 @@ use core::fmt;
 use emberlm_core::kernel::Kernel;
 
 /// What a program needs of the board that it runs on. [`fmt::Write`] is its console.
-pub trait Board: fmt::Write + Sync {
+pub trait Board: fmt::Write {
     /// The board's name, as the host's table of boards has it.
     const NAME: &'static str;
 

@@ -106,7 +106,7 @@ impl<'a, B: Board> Counting<'a, B> {
     }
 }
 
-impl<B: Board> Kernel for Counting<'_, B> {
+impl<B: Board + Sync> Kernel for Counting<'_, B> {
     type Lanes = Self;
 
     fn lanes(&self) -> &Self {
@@ -138,7 +138,7 @@ impl<B: Board> Kernel for Counting<'_, B> {
     }
 }
 
-impl<B: Board> Lanes for Counting<'_, B> {
+impl<B: Board + Sync> Lanes for Counting<'_, B> {
     fn dots_i8(&self, sums: &mut [i32], query: &[u32], keys: HeadRows<'_>) {
         if self.twice {
             self.kernel.lanes().dots_i8(black_box(&mut *sums), query, keys);

@@ -28,7 +28,7 @@ const STEP: u32 = 1_000_003;
 
 /// Takes a full context through the model in the partition, with each type of KV cache, and prints the instructions of
 /// each part, a mean over all positions; every position's loss is computed.
-pub fn profile<B: Board>(board: &mut B, model: &[u8]) -> bool {
+pub fn profile<B: Board + Sync>(board: &mut B, model: &[u8]) -> bool {
     let result = KvType::ALL
         .into_iter()
         .try_for_each(|kv_type| BATCHES.into_iter().try_for_each(|batch| print_parts(board, model, kv_type, batch)));
@@ -59,7 +59,7 @@ impl Parts {
     }
 }
 
-fn print_parts<B: Board>(board: &mut B, blob: &[u8], kv_type: KvType, batch: usize) -> Result<(), ProgramError> {
+fn print_parts<B: Board + Sync>(board: &mut B, blob: &[u8], kv_type: KvType, batch: usize) -> Result<(), ProgramError> {
     // Counting takes instructions too: it has no part in the total.
     let (n_ctx, parts) = run(board, blob, kv_type, batch, B::Kernel::default(), &Products::default())?;
     let total = parts.total();
