@@ -101,8 +101,10 @@ fn error(args: &[&str]) -> String {
 fn one_line(args: &[&str]) -> String {
     let output = command().args(args).assert().code(2).get_output().clone();
     let said = String::from_utf8(output.stderr).unwrap();
-    let lines: Vec<&str> =
-        said.lines().filter(|line| !["layout ", "tokenizer "].iter().any(|note| line.starts_with(note))).collect();
+    let lines: Vec<&str> = said
+        .lines()
+        .filter(|line| !["layout ", "architecture: ", "tokenizer "].iter().any(|note| line.starts_with(note)))
+        .collect();
     assert!(matches!(lines[..], [line] if line.starts_with("error: ")), "{said}");
     said
 }
