@@ -31,12 +31,14 @@ impl TwoCores {
     /// Nobody serves yet. Work of fewer than `grain` multiplications is not divided: a few hundred pay for the handing over.
     ///
     /// # Safety
-    /// No two cores or threads use it as a team at the same time, but for what is within the work that it hands over.
+    /// No two cores or threads use it as a team at the same time, but for what is within the work that it hands over; and no
+    /// two serve.
     pub const unsafe fn new(grain: usize) -> Self {
         Self { work: AtomicPtr::new(ptr::null_mut()), is_served: AtomicBool::new(false), grain }
     }
 
-    /// Does the first core's work as it comes, until `ends` says so between two pieces.
+    /// Does the first core's work as it comes, until `ends` says so between two pieces. It may not while a pass is under way:
+    /// the first core would wait for ever.
     pub fn serve(&self, mut ends: impl FnMut() -> bool) {
         self.is_served.store(true, Ordering::Release);
         while !ends() {
@@ -45,7 +47,7 @@ impl TwoCores {
                 spin_loop();
                 continue;
             }
-            // SAFETY: the first core keeps the work where it is until the word is null again.
+            // SAFETY: the first core keeps the work where it is until the word is null again, and nobody else serves.
             unsafe { ((*work).run)((*work).with) };
             self.work.store(ptr::null_mut(), Ordering::Release);
         }
