@@ -12,7 +12,15 @@ pub(crate) const fn check() {
         Q8 || Q4 || TWO_PLANES || FLOATS,
         "emberlm-core has no format of weights: enable its feature q8, q4, two-planes or floats"
     );
-    assert!(GELU_TANH || GELU_ERF, "emberlm-core has no form of GELU: enable its feature gelu-tanh or gelu-erf");
+    assert!(
+        GELU_TANH || GELU_ERF || SILU || RELU,
+        "emberlm-core has no function for MLPs: enable its feature gelu-tanh, gelu-erf, silu or relu"
+    );
+    assert!(LAYER_NORM || RMS_NORM, "emberlm-core has no norm: enable its feature layer-norm or rms-norm");
+    assert!(
+        LEARNED_POSITIONS || ROTARY,
+        "emberlm-core has no positions: enable its feature learned-positions or rotary"
+    );
 }
 
 /// Matrices of q8.
@@ -42,3 +50,30 @@ pub const GELU_TANH: bool = cfg!(feature = "gelu-tanh");
 
 /// GELUs of the erf form.
 pub const GELU_ERF: bool = cfg!(feature = "gelu-erf");
+
+/// SiLUs.
+pub const SILU: bool = cfg!(feature = "silu");
+
+/// ReLUs, and their squares.
+pub const RELU: bool = cfg!(feature = "relu");
+
+/// MLPs with a gate.
+pub const GATED_MLP: bool = cfg!(feature = "gated-mlp");
+
+/// Norms to mean 0 and variance 1.
+pub const LAYER_NORM: bool = cfg!(feature = "layer-norm");
+
+/// Norms to a mean of squares of 1.
+pub const RMS_NORM: bool = cfg!(feature = "rms-norm");
+
+/// Positions by rows that are added.
+pub const LEARNED_POSITIONS: bool = cfg!(feature = "learned-positions");
+
+/// Positions by rotation.
+pub const ROTARY: bool = cfg!(feature = "rotary");
+
+/// Heads of queries that share keys and values.
+pub const GROUPED_HEADS: bool = cfg!(feature = "grouped-heads");
+
+/// Layers whose queries see a window of the positions.
+pub const WINDOWS: bool = cfg!(feature = "windows");

@@ -6,7 +6,7 @@
 
 use crate::config::{Config, KvType, TokenId};
 use crate::error::BufferTooSmall;
-use crate::kv_cache::KvCache;
+use crate::kv_cache::{KvCache, KvSize};
 use crate::loss::CrossEntropy;
 use crate::ops::quantize::i16_words;
 use crate::scratch::{Batch, Scratch, ScratchSize, larger};
@@ -79,14 +79,19 @@ impl Run {
         Batch { window, batch, rows: self.rows }
     }
 
+    /// What the KV cache is for.
+    pub const fn kv_size(&self) -> KvSize {
+        KvSize { kv_type: self.kv_type, n_ctx: self.n_ctx, batch: self.batch().batch }
+    }
+
     /// The cache that such a run takes, in [`Need::kv_words`].
     ///
     /// # Errors
     /// `words` is too short.
     pub fn kv_cache<'b>(&self, config: &Config, words: &'b mut [u32]) -> Result<KvCache<'b>, BufferTooSmall> {
         match self.order {
-            Order::LayerMajor => KvCache::one_layer(self.kv_type, config, self.n_ctx, words),
-            Order::TokenMajor => KvCache::whole(self.kv_type, config, self.n_ctx, words),
+            Order::LayerMajor => KvCache::one_layer(self.kv_size(), config, words),
+            Order::TokenMajor => KvCache::whole(self.kv_size(), config, words),
         }
     }
 
@@ -108,10 +113,9 @@ impl Run {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Need {
-    /// Layers that the KV cache keeps: one, or all.
-    pub kv_layers: usize,
-    /// 32-bit words of each, which may lie [apart](KvCache::per_layer).
-    pub kv_layer_words: usize,
+    /// 32-bit words of the KV cache: of one layer, or of all. Layers may lie [apart](KvCache::per_layer), and each takes
+    /// [`KvSize::layer_words`].
+    pub kv_words: usize,
     /// The scratch memory.
     pub scratch: ScratchSize,
     /// Ids of a window: its inputs and its last target.
@@ -128,14 +132,13 @@ impl Need {
         let batch = run.batch();
         let mut scratch = ScratchSize::new(config, batch);
         // Beside what one worker needs, a query for each of the others.
-        let queries = run.workers.saturating_sub(1).saturating_mul(i16_words(config.head_dim()));
+        let queries = run.workers.saturating_sub(1).saturating_mul(i16_words(config.head_dim as usize));
         scratch.words = scratch.words.saturating_add(queries);
         Self {
-            kv_layers: match run.order {
-                Order::LayerMajor => 1,
-                Order::TokenMajor => config.n_layer as usize,
+            kv_words: match run.order {
+                Order::LayerMajor => run.kv_size().largest_layer_words(config),
+                Order::TokenMajor => run.kv_size().words(config),
             },
-            kv_layer_words: run.kv_type.layer_words(config, run.n_ctx),
             scratch,
             tokens: run.n_ctx.saturating_add(1),
             sinks: batch.batch,
@@ -143,13 +146,11 @@ impl Need {
         }
     }
 
-    /// What is enough for either, their caches being in one piece.
+    /// What is enough for either.
     pub const fn or(self, other: Self) -> Self {
         let (one, two) = (self.scratch, other.scratch);
-        let words = larger(self.kv_words(), other.kv_words());
         Self {
-            kv_layers: 1,
-            kv_layer_words: words,
+            kv_words: larger(self.kv_words, other.kv_words),
             scratch: ScratchSize { floats: larger(one.floats, two.floats), words: larger(one.words, two.words) },
             tokens: larger(self.tokens, other.tokens),
             sinks: larger(self.sinks, other.sinks),
@@ -157,14 +158,9 @@ impl Need {
         }
     }
 
-    /// 32-bit words of the KV cache.
-    pub const fn kv_words(&self) -> usize {
-        self.kv_layer_words.saturating_mul(self.kv_layers)
-    }
-
     /// Bytes of the KV cache.
     pub const fn kv_bytes(&self) -> usize {
-        self.kv_words().saturating_mul(size_of::<u32>())
+        self.kv_words.saturating_mul(size_of::<u32>())
     }
 
     /// Bytes of a window's ids.
@@ -187,36 +183,39 @@ impl Need {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Gelu;
+    use crate::config::{Layers, Positions, Rotary, Windows};
     use std::vec;
 
-    const CONFIG: Config = Config {
-        n_vocab: 97,
-        n_ctx: 40,
-        n_embd: 24,
-        n_head: 3,
-        n_layer: 3,
-        n_ff: 56,
-        layer_norm_epsilon: 1e-5,
-        gelu: Gelu::Tanh,
+    const GPT2: Config =
+        Config { n_vocab: 97, n_ctx: 400, n_embd: 24, n_layer: 3, n_ff: 56, ..Config::GPT2 }.with_heads(3);
+
+    /// Rotary positions, by two tables, and a window in every second layer.
+    const OTHER: Config = Config {
+        n_kv_head: 1,
+        head_dim: 12,
+        positions: Positions::Rotary(Rotary { dim: 10, second: Layers::repeating(&[false, true]) }),
+        windows: Windows { layers: Layers::repeating(&[true, false]), len: 5 },
+        ..GPT2
     };
 
     #[test]
     fn what_is_needed_is_enough_and_no_less_is() {
         for order in Order::ALL {
             for kv_type in KvType::ALL {
-                for (n_ctx, batch, rows, workers) in [(40, 4, 8, 1), (40, 1, 144, 2), (7, 64, 1, 3), (1, 0, 0, 0)] {
-                    let run = Run { batch, rows, workers, ..Run::new(order, kv_type, n_ctx) };
-                    let need = Need::new(&CONFIG, run);
-                    let mut kv = vec![0; need.kv_words()];
-                    let (mut floats, mut words) = (vec![0.0; need.scratch.floats], vec![0; need.scratch.words]);
-                    assert!(run.kv_cache(&CONFIG, &mut kv).is_ok());
-                    assert!(run.kv_cache(&CONFIG, &mut kv[1..]).is_err());
-                    assert!(run.scratch(&CONFIG, &mut floats, &mut words).is_ok());
-                    assert!(run.scratch(&CONFIG, &mut floats[1..], &mut words).is_err());
-                    assert_eq!(need.sinks, batch.clamp(1, n_ctx));
-                    let parts = [need.kv_bytes(), need.scratch.bytes(), need.token_bytes(), need.sink_bytes()];
-                    assert_eq!(parts.iter().sum::<usize>(), need.bytes());
+                for (n_ctx, batch, rows, workers) in [(400, 4, 8, 1), (40, 1, 144, 2), (7, 64, 1, 3), (1, 0, 0, 0)] {
+                    for config in [&GPT2, &OTHER] {
+                        let run = Run { batch, rows, workers, ..Run::new(order, kv_type, n_ctx) };
+                        let need = Need::new(config, run);
+                        let mut kv = vec![0; need.kv_words];
+                        let (mut floats, mut words) = (vec![0.0; need.scratch.floats], vec![0; need.scratch.words]);
+                        assert!(run.kv_cache(config, &mut kv).is_ok());
+                        assert!(run.kv_cache(config, &mut kv[1..]).is_err());
+                        assert!(run.scratch(config, &mut floats, &mut words).is_ok());
+                        assert!(run.scratch(config, &mut floats[1..], &mut words).is_err());
+                        assert_eq!(need.sinks, batch.clamp(1, n_ctx));
+                        let parts = [need.kv_bytes(), need.scratch.bytes(), need.token_bytes(), need.sink_bytes()];
+                        assert_eq!(parts.iter().sum::<usize>(), need.bytes());
+                    }
                 }
             }
         }
@@ -224,11 +223,11 @@ mod tests {
 
     #[test]
     fn enough_for_two_is_enough_for_each() {
-        let one = Need::new(&CONFIG, Run::new(Order::LayerMajor, KvType::F32, 40));
-        let two = Need::new(&CONFIG, Run { batch: 4, staging: 1, ..Run::new(Order::TokenMajor, KvType::I8, 20) });
+        let one = Need::new(&GPT2, Run::new(Order::LayerMajor, KvType::F32, 40));
+        let two = Need::new(&GPT2, Run { batch: 4, staging: 1, ..Run::new(Order::TokenMajor, KvType::I8, 20) });
         let both = one.or(two);
         for need in [one, two] {
-            assert!(both.kv_words() >= need.kv_words() && both.scratch.floats >= need.scratch.floats);
+            assert!(both.kv_words >= need.kv_words && both.scratch.floats >= need.scratch.floats);
             assert!(both.scratch.words >= need.scratch.words && both.tokens >= need.tokens && both.sinks >= need.sinks);
         }
         assert_eq!(both.staging, MIN_BUFFER);
@@ -238,7 +237,7 @@ mod tests {
     fn what_no_memory_has_does_not_wrap() {
         let run =
             Run { batch: usize::MAX, workers: usize::MAX, ..Run::new(Order::TokenMajor, KvType::F32, usize::MAX) };
-        let need = Need::new(&CONFIG, run);
-        assert_eq!([need.kv_words(), need.scratch.floats, need.tokens, need.bytes()], [usize::MAX; 4]);
+        let need = Need::new(&GPT2, run);
+        assert_eq!([need.kv_words, need.scratch.floats, need.tokens, need.bytes()], [usize::MAX; 4]);
     }
 }

@@ -1,7 +1,8 @@
 //! The forward pass's working memory, which the caller owns.
 
-use crate::config::Config;
+use crate::config::{Config, Positions};
 use crate::error::{Buffer, BufferTooSmall};
+use crate::features::{GATED_MLP, ROTARY};
 use crate::format::MIN_GROUP;
 use crate::ops::quantize::i16_words;
 use crate::ops::reduce::STRIPES;
@@ -32,7 +33,8 @@ impl Batch {
     /// At least one position, a window that holds the batch, and no more rows than a matrix of the model has.
     const fn whole(self, config: &Config) -> Self {
         let batch = larger(self.batch, 1);
-        let most = larger(larger(config.n_embd as usize, config.n_ff as usize), config.n_vocab as usize);
+        let fc = if GATED_MLP && config.mlp.gated { 2 * config.n_ff as usize } else { config.n_ff as usize };
+        let most = larger(larger(config.n_embd as usize, fc), config.n_vocab as usize);
         let rows = larger(if self.rows < most { self.rows } else { most }, 1);
         Self { window: larger(self.window, batch), batch, rows }
     }
@@ -59,7 +61,7 @@ impl ScratchSize {
     pub const fn new(config: &Config, batch: Batch) -> Self {
         let batch = batch.whole(config);
         let (n_embd, width) = (config.n_embd as usize, config.max_width());
-        let each = n_embd + hidden_width(config) + batch.rows + 1 + STRIPES;
+        let each = normed_width(config) + hidden_width(config) + angle_width(config) + batch.rows + 1 + STRIPES;
         let floats = batch.window.saturating_mul(n_embd).saturating_add(batch.batch.saturating_mul(each));
         let words = batch.batch.saturating_mul(i16_words(width) + 2).saturating_add(width.div_ceil(MIN_GROUP));
         Self { floats, words }
@@ -73,8 +75,24 @@ impl ScratchSize {
 
 /// Floats of one position's hidden layer, or of its queries and one head of its keys or values.
 const fn hidden_width(config: &Config) -> usize {
-    larger(config.n_ff as usize, config.n_embd as usize + config.head_dim())
+    larger(config.n_ff as usize, config.query_width() + config.head_dim as usize)
 }
+
+/// Floats of one position's normalised residual, or of what its heads attend to.
+const fn normed_width(config: &Config) -> usize {
+    larger(config.n_embd as usize, config.query_width())
+}
+
+/// Floats of one position's sines and cosines, of all tables.
+const fn angle_width(config: &Config) -> usize {
+    match config.positions {
+        Positions::Rotary(rotary) if ROTARY => rotary.n_tables() * rotary.dim as usize,
+        _ => 0,
+    }
+}
+
+/// Of a position's sines and cosines in memory: the first position of the batch, and how many there are.
+pub(crate) type AnglesOf = [(usize, usize); 2];
 
 /// The scratch buffers, shared out.
 #[derive(Debug)]
@@ -84,9 +102,12 @@ pub struct Scratch<'b> {
     pub(crate) width: usize,
     /// The residual stream, `[window][n_embd]`.
     pub(crate) residual: &'b mut [f32],
-    /// Normalised residuals, then attention's output, `[batch][n_embd]`.
+    /// Normalised residuals, `[batch][n_embd]`, then attention's output, `[batch][query_width]`.
     pub(crate) normed: &'b mut [f32],
-    /// Queries `[batch][n_embd]` and a head of keys or values on its way to the cache, `[batch][head_dim]`; then the
+    /// Cosines and sines of the positions under way, `[table][batch][rotary_dim]`, and whose they are.
+    pub(crate) angles: &'b mut [f32],
+    pub(crate) angles_of: AnglesOf,
+    /// Queries `[batch][query_width]` and a head of keys or values on its way to the cache, `[batch][head_dim]`; then the
     /// MLP's hidden layer, `[batch][n_ff]`.
     pub(crate) hidden: &'b mut [f32],
     /// Outputs of the rows under way, `[range of rows][batch][row]`.
@@ -126,22 +147,26 @@ impl<'b> Scratch<'b> {
         BufferTooSmall::check(Buffer::ScratchWords, need.words, words.len())?;
         let (n_embd, width) = (config.n_embd as usize, config.max_width());
         let (residual, rest) = split_mut(floats, size.window * n_embd);
-        let (normed, rest) = split_mut(rest, n * n_embd);
+        let (normed, rest) = split_mut(rest, n * normed_width(config));
         let (hidden, rest) = split_mut(rest, n * hidden_width(config));
+        let (angles, rest) = split_mut(rest, n * angle_width(config));
         let (block, rest) = split_mut(rest, n * size.rows);
         let (scales, rest) = split_mut(rest, n);
         let (stripes, _) = rest.as_chunks_mut();
         let (sums, rest) = split_mut(words, 2 * n);
         let (group_scales, inputs) = split_mut(rest, width.div_ceil(MIN_GROUP));
         let partial = Partial { stripes, sums: sums.as_chunks_mut().0, group_scales };
-        Ok(Self { size, n_embd, width, residual, normed, hidden, block, inputs, scales, partial })
+        let angles_of = [(0, 0); 2];
+        Ok(Self { size, n_embd, width, residual, normed, angles, angles_of, hidden, block, inputs, scales, partial })
     }
 
     /// Whether the memory was shared out for models of this shape.
     pub(crate) const fn fits(&self, config: &Config) -> bool {
         self.n_embd == config.n_embd as usize
             && self.width == config.max_width()
+            && self.normed.len() == self.size.batch * normed_width(config)
             && self.hidden.len() == self.size.batch * hidden_width(config)
+            && self.angles.len() == self.size.batch * angle_width(config)
     }
 
     /// Positions that one forward call takes.

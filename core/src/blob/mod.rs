@@ -11,13 +11,15 @@ pub mod open;
 pub mod preamble;
 pub mod slot;
 
-pub use manifest::{Descriptor, Head, KnownNll, MAX_SELF_TEST_TOKENS, Section, SelfTest};
+pub use manifest::{
+    Descriptor, Head, KnownNll, LongSelfTest, MAX_SELF_TEST_TOKENS, NO_TOKEN, Section, SelfTest, TextTokens,
+};
 pub use open::{OpenError, Part, TensorFault};
 pub use preamble::Preamble;
-pub use slot::{LayerSlot, Slot};
+pub use slot::{LayerSlot, Presence, Slot};
 
 /// The layout of bytes that this core reads and writes.
-pub const FORMAT_VERSION: u16 = 1;
+pub const FORMAT_VERSION: u16 = 2;
 
 /// The arithmetic that this core computes (`FORMAT.md`, chapter Arithmetic). Blobs record the one that their
 /// self-test was computed with.

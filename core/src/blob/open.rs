@@ -1,11 +1,12 @@
 //! Opening a blob: everything that could make a later access fail is checked here, once.
 
-use super::manifest::{Descriptor, Head, Section, SelfTest};
+use super::manifest::{Descriptor, Head, LongSelfTest, Section, SelfTest};
 use super::preamble::{MAGIC, Preamble};
-use super::slot::Slot;
+use super::slot::{Presence, Slot};
 use super::{ARITHMETIC, FORMAT_VERSION, SECTION_ALIGNMENT};
-use crate::config::{Activations, ConfigError, Gelu};
+use crate::config::{Activations, Choice, ConfigError, Positions};
 use crate::crc::Crc32;
+use crate::features::ROTARY;
 use crate::format::Format;
 use crate::source::{MIN_BUFFER, ReadError, Source};
 use core::fmt;
@@ -29,6 +30,8 @@ pub enum Part {
 pub enum TensorFault {
     /// The model cannot do without it.
     Missing,
+    /// No model of its config has it.
+    Surplus,
     /// No such format, or not one that this tensor may have.
     Format(u8),
     /// A matrix of a format that this build leaves out, see [`features`](crate::features).
@@ -82,12 +85,12 @@ pub enum OpenError {
     Config(ConfigError),
     /// Its activations are rounded in a way that this build leaves out, see [`features`](crate::features).
     ActivationsLeftOut(Activations),
-    /// Its GELU has a form that this build leaves out.
-    GeluLeftOut(Gelu),
+    /// It takes something that this build leaves out.
+    LeftOut(Choice),
     /// A tensor's descriptor is wrong.
     Tensor(Slot, TensorFault),
-    /// The self-test's tokens do not fit the model.
-    SelfTest,
+    /// The tokens that begin or end a text, or those of a self-test, do not fit the model.
+    Tokens,
     /// It is too large for this machine's addresses.
     TooLarge,
     /// The medium failed.
@@ -106,7 +109,7 @@ impl fmt::Display for OpenError {
             Self::NotABlob => f.write_str("not an emberlm blob"),
             Self::Truncated { need, have } => write!(f, "the blob is cut off: need {need} bytes, have {have}"),
             Self::UnsupportedVersion(version) => {
-                write!(f, "the blob has format version {version}, this core reads {FORMAT_VERSION}")
+                write!(f, "the blob has format version {version}, this core reads {FORMAT_VERSION}: convert again")
             }
             Self::Checksum(Part::Header) => f.write_str("the header is damaged: its CRC-32 does not match"),
             Self::Checksum(Part::Sections) => f.write_str("the weights are damaged: their CRC-32 does not match"),
@@ -118,10 +121,9 @@ impl fmt::Display for OpenError {
             Self::ActivationsLeftOut(activations) => {
                 write!(f, "its activations are {}, which this build leaves out", activations.name())
             }
-            Self::GeluLeftOut(form) => {
-                write!(f, "its gelu is of the {} form, which this build leaves out", form.name())
-            }
+            Self::LeftOut(choice) => write!(f, "it takes {}, which this build leaves out", choice.name()),
             Self::Tensor(slot, TensorFault::Missing) => write!(f, "{slot} is missing"),
+            Self::Tensor(slot, TensorFault::Surplus) => write!(f, "{slot} is of no use to the model"),
             Self::Tensor(slot, TensorFault::Format(code)) => write!(f, "{slot} cannot have format {code}"),
             Self::Tensor(slot, TensorFault::LeftOut(format)) => {
                 write!(f, "{slot} is of {}, which this build leaves out", format.name())
@@ -133,7 +135,7 @@ impl fmt::Display for OpenError {
                 write!(f, "{slot} is misplaced: need offset {need}, have {have}")
             }
             Self::Tensor(slot, TensorFault::End) => write!(f, "{slot} is longer than the rest of the blob"),
-            Self::SelfTest => f.write_str("the self-test does not fit the model"),
+            Self::Tokens => f.write_str("tokens that begin or end a text, or of a self-test, do not fit the model"),
             Self::TooLarge => f.write_str("the blob is too large for this machine"),
             Self::Read(error) => error.fmt(f),
         }
@@ -156,7 +158,8 @@ pub(crate) struct Layout {
     pub head: Head,
     /// The first descriptor's first byte.
     pub table: usize,
-    pub self_test: (usize, usize),
+    /// Where the self-test starts, the long one, and what is behind.
+    pub self_tests: [usize; 3],
     /// What the final CRC covers: all between the manifest and it.
     pub checked: (usize, usize),
 }
@@ -196,14 +199,15 @@ pub(crate) fn open(source: &mut impl Source) -> Result<Layout, OpenError> {
     if arithmetic != ARITHMETIC {
         return Err(OpenError::OtherArithmetic { blob: arithmetic, core: ARITHMETIC });
     }
-    let (head, used): (Head, _) = decode(source, at..manifest_end.min(at + Head::BYTES))?;
-    at += used;
+    let head = source.read(at, (manifest_end - at).min(Head::BYTES))?.first_chunk().ok_or(OpenError::Manifest)?;
+    let head = Head::from_bytes(head).ok_or(OpenError::Manifest)?;
+    at += Head::BYTES;
     head.config.validate().map_err(OpenError::Config)?;
     if !head.activations.is_built() {
         return Err(OpenError::ActivationsLeftOut(head.activations));
     }
-    if !head.config.gelu.is_built() {
-        return Err(OpenError::GeluLeftOut(head.config.gelu));
+    if let Some(choice) = head.config.left_out() {
+        return Err(OpenError::LeftOut(choice));
     }
     let (slots, used): (u32, _) = decode(source, at..manifest_end.min(at + 5))?;
     at += used;
@@ -214,18 +218,24 @@ pub(crate) fn open(source: &mut impl Source) -> Result<Layout, OpenError> {
     }
     check_tensors(source, &head, table, (manifest_end as u64, sections_end))?;
     at += table_bytes as usize;
-    if manifest_end - at > SelfTest::MAX_BYTES {
+    if manifest_end - at > SelfTest::MAX_BYTES + LongSelfTest::MAX_BYTES {
         return Err(OpenError::Manifest);
     }
     let (self_test, used): (SelfTest, _) = decode(source, at..manifest_end)?;
-    if used != manifest_end - at {
+    let long = at + used;
+    let (long_self_test, long_used): (LongSelfTest, _) = decode(source, long..manifest_end)?;
+    if long_used != manifest_end - long {
         return Err(OpenError::Manifest);
     }
-    let fits = (2..=head.config.n_ctx as usize + 1).contains(&self_test.tokens.len());
-    if !fits || self_test.tokens.iter().any(|&token| token >= head.config.n_vocab) {
-        return Err(OpenError::SelfTest);
+    let fits = |n_tokens| (2..=head.config.n_ctx as usize + 1).contains(&n_tokens);
+    if !fits(self_test.tokens.len())
+        || self_test.tokens.iter().any(|&token| token >= head.config.n_vocab)
+        || !(long_self_test.n_tokens == 0 || fits(long_self_test.n_tokens as usize))
+        || !head.text.are_below(head.config.n_vocab)
+    {
+        return Err(OpenError::Tokens);
     }
-    Ok(Layout { head, table, self_test: (at, used), checked: (manifest_end, blob_end - 4) })
+    Ok(Layout { head, table, self_tests: [at, long, manifest_end], checked: (manifest_end, blob_end - 4) })
 }
 
 /// The tensors follow one another in the table's order, the tokeniser follows them, and the final CRC follows it: with
@@ -244,14 +254,18 @@ fn check_tensors(
         let start = table + slot.descriptor_offset();
         let descriptor: Descriptor = decode(source, start..start + Descriptor::BYTES)?.0;
         let fault = |fault| OpenError::Tensor(slot, fault);
+        let presence = slot.presence(&head.config);
         if descriptor.format == 0 {
-            if !slot.is_optional() {
+            if presence == Presence::Required {
                 return Err(fault(TensorFault::Missing));
             }
             if descriptor != Descriptor::ABSENT {
                 return Err(OpenError::Manifest);
             }
             continue;
+        }
+        if presence == Presence::Never {
+            return Err(fault(TensorFault::Surplus));
         }
         let allowed = |format: &Format| format.packing().is_none() || slot.is_matrix();
         let Some(format) = Format::from_code(descriptor.format).filter(allowed) else {
@@ -271,12 +285,25 @@ fn check_tensors(
         let end = end.ok_or(fault(TensorFault::End))?;
         at = end.next_multiple_of(SECTION_ALIGNMENT as u64);
     }
-    let Section { offset, bytes } = head.tensors;
-    let tokenizer_end = head.tokenizer.offset.checked_add(head.tokenizer.bytes);
-    if offset.checked_add(bytes) != Some(at) || head.tokenizer.offset != at || tokenizer_end != Some(sections_end) {
+    let Head { tensors, frequencies, tokenizer, .. } = head;
+    let end = |section: &Section| section.offset.checked_add(section.bytes);
+    let tokenizer_at = at + frequency_bytes(head).next_multiple_of(SECTION_ALIGNMENT as u64);
+    if end(tensors) != Some(at)
+        || (frequencies.offset, frequencies.bytes) != (at, frequency_bytes(head))
+        || tokenizer.offset != tokenizer_at
+        || end(tokenizer) != Some(sections_end)
+    {
         return Err(OpenError::Manifest);
     }
     Ok(())
+}
+
+/// Length of the frequencies' section, which a build without rotary positions opens no model with.
+const fn frequency_bytes(head: &Head) -> u64 {
+    match head.config.positions {
+        Positions::Rotary(rotary) if ROTARY => rotary.n_tables() as u64 * (rotary.dim as u64 / 2) * 8,
+        _ => 0,
+    }
 }
 
 /// Decodes the postcard message at the start of `range`, at most [`MIN_BUFFER`] long, and says how long it was.

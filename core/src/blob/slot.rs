@@ -1,28 +1,33 @@
 //! Which tensor is which: a fixed order of slots, so that a tensor is found by arithmetic and never by search.
 
 use super::manifest::Descriptor;
-use crate::config::Config;
+use crate::config::{Config, NormKind, Positions};
+use crate::features::GATED_MLP;
 use core::fmt;
 
 /// A tensor outside the transformer blocks, or one of a block's.
 ///
-/// Matrices are `[out, in]`, row-major. The tensor table holds one descriptor a slot: the six global slots, then
-/// twelve for each layer.
+/// Matrices are `[out, in]`, row-major. The tensor table holds one descriptor a slot: the eight global slots, then
+/// eighteen for each layer, whatever of them a model has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Slot {
     /// Token embedding, `[n_vocab, n_embd]`.
     Wte,
-    /// Position embedding, `[n_ctx, n_embd]`.
+    /// Position embedding, `[n_ctx, n_embd]`, of learned positions.
     Wpe,
-    /// Final layer norm's scale, `[1, n_embd]`.
+    /// Final norm's scale, `[1, n_embd]`; optional.
     LnFWeight,
-    /// Final layer norm's shift, `[1, n_embd]`; optional.
+    /// Final norm's shift, `[1, n_embd]`; optional.
     LnFBias,
     /// Output head, `[n_vocab, n_embd]`; absent where it is tied to `wte`.
     LmHead,
     /// Output head's bias, `[1, n_vocab]`; optional.
     LmHeadBias,
+    /// The embedding's norm's scale, `[1, n_embd]`; optional.
+    LnEWeight,
+    /// The embedding's norm's shift, `[1, n_embd]`; optional.
+    LnEBias,
     /// A tensor of one transformer block, counted from 0.
     Layer(u32, LayerSlot),
 }
@@ -31,35 +36,48 @@ pub enum Slot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum LayerSlot {
-    /// First layer norm's scale, `[1, n_embd]`.
+    /// Scale of the norm before attention, `[1, n_embd]`; optional, as every norm's scale and shift.
     Ln1Weight,
-    /// First layer norm's shift, `[1, n_embd]`; optional.
+    /// Its shift, `[1, n_embd]`.
     Ln1Bias,
-    /// Query, key and value projections above one another, `[3 n_embd, n_embd]`.
+    /// Query, key and value projections above one another, `[query_width + 2 kv_width, n_embd]`.
     AttnQkvWeight,
-    /// `[1, 3 n_embd]`; optional.
+    /// `[1, query_width + 2 kv_width]`; optional.
     AttnQkvBias,
-    /// Attention's output projection, `[n_embd, n_embd]`.
+    /// Attention's output projection, `[n_embd, query_width]`.
     AttnProjWeight,
     /// `[1, n_embd]`; optional.
     AttnProjBias,
-    /// Second layer norm's scale, `[1, n_embd]`.
+    /// Scale of the norm before the MLP, `[1, n_embd]`.
     Ln2Weight,
-    /// Second layer norm's shift, `[1, n_embd]`; optional.
+    /// Its shift, `[1, n_embd]`.
     Ln2Bias,
-    /// MLP's first matrix, `[n_ff, n_embd]`.
+    /// MLP's first matrix, `[n_ff, n_embd]`; with a gate `[2 n_ff, n_embd]`, in runs of
+    /// [`GATE_RUN`](crate::config::GATE_RUN) rows of either.
     FcWeight,
-    /// `[1, n_ff]`; optional.
+    /// A number for each of those rows; optional.
     FcBias,
     /// MLP's second matrix, `[n_embd, n_ff]`.
     MlpProjWeight,
     /// `[1, n_embd]`; optional.
     MlpProjBias,
+    /// Scale of the norm of each head's queries, `[1, head_dim]`.
+    QNormWeight,
+    /// Scale of the norm of each head's keys, `[1, head_dim]`.
+    KNormWeight,
+    /// Scale of the norm behind attention, `[1, n_embd]`.
+    LnAttnWeight,
+    /// Its shift, `[1, n_embd]`.
+    LnAttnBias,
+    /// Scale of the norm behind the MLP, `[1, n_embd]`.
+    LnMlpWeight,
+    /// Its shift, `[1, n_embd]`.
+    LnMlpBias,
 }
 
 impl LayerSlot {
     /// Every tensor of a block, in the table's order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 18] = [
         Self::Ln1Weight,
         Self::Ln1Bias,
         Self::AttnQkvWeight,
@@ -72,6 +90,12 @@ impl LayerSlot {
         Self::FcBias,
         Self::MlpProjWeight,
         Self::MlpProjBias,
+        Self::QNormWeight,
+        Self::KNormWeight,
+        Self::LnAttnWeight,
+        Self::LnAttnBias,
+        Self::LnMlpWeight,
+        Self::LnMlpBias,
     ];
 
     const fn name(self) -> &'static str {
@@ -88,12 +112,38 @@ impl LayerSlot {
             Self::FcBias => "mlp.c_fc.bias",
             Self::MlpProjWeight => "mlp.c_proj.weight",
             Self::MlpProjBias => "mlp.c_proj.bias",
+            Self::QNormWeight => "attn.q_norm.weight",
+            Self::KNormWeight => "attn.k_norm.weight",
+            Self::LnAttnWeight => "ln_attn.weight",
+            Self::LnAttnBias => "ln_attn.bias",
+            Self::LnMlpWeight => "ln_mlp.weight",
+            Self::LnMlpBias => "ln_mlp.bias",
         }
     }
 }
 
 /// Slots outside the transformer blocks, in the table's order.
-const GLOBAL: [Slot; 6] = [Slot::Wte, Slot::Wpe, Slot::LnFWeight, Slot::LnFBias, Slot::LmHead, Slot::LmHeadBias];
+const GLOBAL: [Slot; 8] = [
+    Slot::Wte,
+    Slot::Wpe,
+    Slot::LnFWeight,
+    Slot::LnFBias,
+    Slot::LmHead,
+    Slot::LmHeadBias,
+    Slot::LnEWeight,
+    Slot::LnEBias,
+];
+
+/// Whether models of a config have a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// All of them.
+    Required,
+    /// Some of them.
+    Optional,
+    /// None of them.
+    Never,
+}
 
 impl Slot {
     /// The number of slots of a model.
@@ -116,31 +166,41 @@ impl Slot {
             Self::LnFBias => 3,
             Self::LmHead => 4,
             Self::LmHeadBias => 5,
+            Self::LnEWeight => 6,
+            Self::LnEBias => 7,
             Self::Layer(layer, slot) => GLOBAL.len() + LayerSlot::ALL.len() * layer as usize + slot as usize,
         }
     }
 
-    /// Rows and columns of the tensor; vectors have one row.
+    /// Rows and columns of the tensor, `config` being [valid](Config::validate); vectors have one row.
     pub const fn shape(self, config: &Config) -> (u32, u32) {
-        let Config { n_vocab, n_ctx, n_embd, n_ff, .. } = *config;
+        let Config { n_vocab, n_ctx, n_embd, n_ff, head_dim, .. } = *config;
+        let queries = config.query_width() as u32;
+        let qkv = queries + 2 * config.kv_width() as u32;
+        let fc = if GATED_MLP && config.mlp.gated { 2 * n_ff } else { n_ff };
         match self {
             Self::Wte | Self::LmHead => (n_vocab, n_embd),
             Self::Wpe => (n_ctx, n_embd),
             Self::LmHeadBias => (1, n_vocab),
-            Self::LnFWeight | Self::LnFBias => (1, n_embd),
+            Self::LnFWeight | Self::LnFBias | Self::LnEWeight | Self::LnEBias => (1, n_embd),
             Self::Layer(_, slot) => match slot {
-                LayerSlot::AttnQkvWeight => (3 * n_embd, n_embd),
-                LayerSlot::AttnQkvBias => (1, 3 * n_embd),
-                LayerSlot::AttnProjWeight => (n_embd, n_embd),
-                LayerSlot::FcWeight => (n_ff, n_embd),
-                LayerSlot::FcBias => (1, n_ff),
+                LayerSlot::AttnQkvWeight => (qkv, n_embd),
+                LayerSlot::AttnQkvBias => (1, qkv),
+                LayerSlot::AttnProjWeight => (n_embd, queries),
+                LayerSlot::FcWeight => (fc, n_embd),
+                LayerSlot::FcBias => (1, fc),
                 LayerSlot::MlpProjWeight => (n_embd, n_ff),
+                LayerSlot::QNormWeight | LayerSlot::KNormWeight => (1, head_dim),
                 LayerSlot::Ln1Weight
                 | LayerSlot::Ln1Bias
                 | LayerSlot::AttnProjBias
                 | LayerSlot::Ln2Weight
                 | LayerSlot::Ln2Bias
-                | LayerSlot::MlpProjBias => (1, n_embd),
+                | LayerSlot::MlpProjBias
+                | LayerSlot::LnAttnWeight
+                | LayerSlot::LnAttnBias
+                | LayerSlot::LnMlpWeight
+                | LayerSlot::LnMlpBias => (1, n_embd),
             },
         }
     }
@@ -157,16 +217,32 @@ impl Slot {
         )
     }
 
-    /// Whether a model may lack the tensor.
-    pub const fn is_optional(self) -> bool {
-        use LayerSlot::{AttnProjBias, AttnQkvBias, FcBias, Ln1Bias, Ln2Bias, MlpProjBias};
-        matches!(
-            self,
-            Self::LnFBias
-                | Self::LmHead
-                | Self::LmHeadBias
-                | Self::Layer(_, Ln1Bias | AttnQkvBias | AttnProjBias | Ln2Bias | FcBias | MlpProjBias)
-        )
+    /// Whether models of this config have the tensor.
+    pub const fn presence(self, config: &Config) -> Presence {
+        use LayerSlot::{
+            AttnProjBias, AttnProjWeight, AttnQkvBias, AttnQkvWeight, FcBias, FcWeight, KNormWeight, Ln1Bias, Ln1Weight,
+            Ln2Bias, Ln2Weight, LnAttnBias, LnAttnWeight, LnMlpBias, LnMlpWeight, MlpProjBias, MlpProjWeight, QNormWeight,
+        };
+        let norms = config.norms;
+        let shifts = matches!(norms.kind, NormKind::Layer);
+        let may_be_there = match self {
+            Self::Wte | Self::Layer(_, AttnQkvWeight | AttnProjWeight | FcWeight | MlpProjWeight) => {
+                return Presence::Required;
+            }
+            Self::Wpe if matches!(config.positions, Positions::Learned) => return Presence::Required,
+            Self::Wpe => false,
+            Self::LmHead | Self::LmHeadBias | Self::Layer(_, AttnQkvBias | AttnProjBias | FcBias | MlpProjBias) => true,
+            Self::LnFWeight => norms.last,
+            Self::LnFBias => norms.last && shifts,
+            Self::LnEWeight => norms.embedding,
+            Self::LnEBias => norms.embedding && shifts,
+            Self::Layer(_, Ln1Weight | Ln2Weight) => norms.before,
+            Self::Layer(_, Ln1Bias | Ln2Bias) => norms.before && shifts,
+            Self::Layer(_, QNormWeight | KNormWeight) => norms.heads,
+            Self::Layer(_, LnAttnWeight | LnMlpWeight) => norms.after,
+            Self::Layer(_, LnAttnBias | LnMlpBias) => norms.after && shifts,
+        };
+        if may_be_there { Presence::Optional } else { Presence::Never }
     }
 
     /// Byte offset of the slot's descriptor from the table's first.
@@ -184,6 +260,8 @@ impl fmt::Display for Slot {
             Self::LnFBias => f.write_str("ln_f.bias"),
             Self::LmHead => f.write_str("lm_head.weight"),
             Self::LmHeadBias => f.write_str("lm_head.bias"),
+            Self::LnEWeight => f.write_str("ln_e.weight"),
+            Self::LnEBias => f.write_str("ln_e.bias"),
             Self::Layer(layer, slot) => write!(f, "h.{layer}.{}", slot.name()),
         }
     }
@@ -192,20 +270,10 @@ impl fmt::Display for Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Gelu;
 
     #[test]
     fn the_table_is_in_the_order_of_the_indices() {
-        let config = Config {
-            n_vocab: 97,
-            n_ctx: 24,
-            n_embd: 60,
-            n_head: 5,
-            n_layer: 3,
-            n_ff: 100,
-            layer_norm_epsilon: 1e-5,
-            gelu: Gelu::Tanh,
-        };
+        let config = Config { n_layer: 3, ..Config::GPT2 };
         assert_eq!(Slot::all(&config).count(), Slot::count(&config));
         for (index, slot) in Slot::all(&config).enumerate() {
             assert_eq!(slot.index(), index, "{slot}");

@@ -5,6 +5,7 @@ mod shape;
 
 pub use crate::config::KvType;
 pub(crate) use layer::{Layer, Part};
+pub use shape::KvSize;
 
 use crate::config::Config;
 use crate::error::{Buffer, BufferTooSmall};
@@ -22,74 +23,60 @@ enum Memory<'b> {
     OneLayer(&'b mut [u32]),
 }
 
-/// A key and value cache for up to `n_ctx` positions.
+/// A key and value cache.
 ///
-/// A layer's memory is `[n_ctx]` rows of keys, then `[n_ctx]` rows of values.
+/// A layer's memory is as many rows of keys as it keeps positions, [`KvSize::slots`], then as many of values.
 #[derive(Debug)]
 pub struct KvCache<'b> {
     memory: Memory<'b>,
     shape: Shape,
-    n_ctx: usize,
-    layer_words: usize,
+    size: KvSize,
 }
 
 impl<'b> KvCache<'b> {
-    /// A cache whose layers lie one after another in `words`, `n_layer * layer_words` long.
-    ///
-    /// `n_ctx` may be below the model's own: it bounds the positions that a session can take.
+    /// A cache whose layers lie one after another in `words`, [`KvSize::words`] long.
     ///
     /// # Errors
     /// `words` is too short.
-    pub fn whole(kv_type: KvType, config: &Config, n_ctx: usize, words: &'b mut [u32]) -> Result<Self, BufferTooSmall> {
-        let need = kv_type.layer_words(config, n_ctx).saturating_mul(config.n_layer as usize);
-        BufferTooSmall::check(Buffer::KvCache, need, words.len())?;
-        Ok(Self::with(Memory::Whole(words), kv_type, config, n_ctx))
+    pub fn whole(size: KvSize, config: &Config, words: &'b mut [u32]) -> Result<Self, BufferTooSmall> {
+        BufferTooSmall::check(Buffer::KvCache, size.words(config), words.len())?;
+        Ok(Self::with(Memory::Whole(words), size, config))
     }
 
-    /// A cache with a piece of memory for each layer, for chips whose memories are not contiguous.
+    /// A cache with a piece of memory for each layer, [`KvSize::layer_words`] long, for chips whose memories are not
+    /// contiguous.
     ///
     /// # Errors
     /// Pieces are missing, or one is too short.
     pub fn per_layer(
-        kv_type: KvType,
+        size: KvSize,
         config: &Config,
-        n_ctx: usize,
         layers: &'b mut [&'b mut [u32]],
     ) -> Result<Self, BufferTooSmall> {
         BufferTooSmall::check(Buffer::KvLayers, config.n_layer as usize, layers.len())?;
-        let need = kv_type.layer_words(config, n_ctx);
-        let have = layers.iter().map(|words| words.len()).min().unwrap_or(0);
-        BufferTooSmall::check(Buffer::KvCache, need, have)?;
-        Ok(Self::with(Memory::PerLayer(layers), kv_type, config, n_ctx))
+        for (layer, words) in (0..config.n_layer).zip(layers.iter()) {
+            BufferTooSmall::check(Buffer::KvCache, size.layer_words(config, layer), words.len())?;
+        }
+        Ok(Self::with(Memory::PerLayer(layers), size, config))
     }
 
-    /// A cache of one layer that every layer uses in turn: enough to score windows layer by layer, not to continue.
+    /// A cache of one layer that every layer uses in turn, [`KvSize::largest_layer_words`] long: enough to score windows
+    /// layer by layer, not to continue.
     ///
     /// # Errors
     /// `words` is too short.
-    pub fn one_layer(
-        kv_type: KvType,
-        config: &Config,
-        n_ctx: usize,
-        words: &'b mut [u32],
-    ) -> Result<Self, BufferTooSmall> {
-        BufferTooSmall::check(Buffer::KvCache, kv_type.layer_words(config, n_ctx), words.len())?;
-        Ok(Self::with(Memory::OneLayer(words), kv_type, config, n_ctx))
+    pub fn one_layer(size: KvSize, config: &Config, words: &'b mut [u32]) -> Result<Self, BufferTooSmall> {
+        BufferTooSmall::check(Buffer::KvCache, size.largest_layer_words(config), words.len())?;
+        Ok(Self::with(Memory::OneLayer(words), size, config))
     }
 
-    fn with(memory: Memory<'b>, kv_type: KvType, config: &Config, n_ctx: usize) -> Self {
-        let layer_words = kv_type.layer_words(config, n_ctx);
-        Self { memory, shape: Shape::new(kv_type, config), n_ctx, layer_words }
+    const fn with(memory: Memory<'b>, size: KvSize, config: &Config) -> Self {
+        Self { memory, shape: Shape::new(size.kv_type, config), size }
     }
 
-    /// How keys and values are stored.
-    pub const fn kv_type(&self) -> KvType {
-        self.shape.kv_type
-    }
-
-    /// Positions that fit.
-    pub const fn n_ctx(&self) -> usize {
-        self.n_ctx
+    /// What the cache is for.
+    pub const fn size(&self) -> KvSize {
+        self.size
     }
 
     /// Whether a later call can see the positions of an earlier one.
@@ -99,28 +86,34 @@ impl<'b> KvCache<'b> {
 
     /// Whether the cache was made for models of this shape.
     pub(crate) fn fits(&self, config: &Config) -> bool {
-        let n_layer = config.n_layer as usize;
-        let layers = match &self.memory {
-            Memory::Whole(words) => words.len().checked_div(self.layer_words).unwrap_or(n_layer),
-            Memory::PerLayer(layers) => layers.len(),
-            Memory::OneLayer(_) => n_layer,
+        let layers_fit = match &self.memory {
+            Memory::Whole(words) => words.len() >= self.size.words(config),
+            Memory::PerLayer(layers) => (0..config.n_layer).all(|layer| {
+                let have = layers.get(layer as usize).map(|words| words.len());
+                have.is_some_and(|have| have >= self.size.layer_words(config, layer))
+            }),
+            Memory::OneLayer(words) => words.len() >= self.size.largest_layer_words(config),
         };
-        layers >= n_layer && self.shape == Shape::new(self.shape.kv_type, config)
+        layers_fit && self.shape == Shape::new(self.size.kv_type, config)
     }
 
     /// The rows of one layer.
-    pub(crate) fn layer(&mut self, layer: usize) -> Layer<'_> {
+    pub(crate) fn layer(&mut self, config: &Config, layer: u32) -> Layer<'_> {
+        let (slots, need) = (self.size.slots(config, layer), self.size.layer_words(config, layer));
         let words = match &mut self.memory {
-            Memory::Whole(words) => part_mut(words, layer * self.layer_words..(layer + 1) * self.layer_words),
-            Memory::PerLayer(layers) => match layers.get_mut(layer) {
-                Some(words) => part_mut(words, ..self.layer_words),
+            Memory::Whole(words) => {
+                let start = self.size.words_before(config, layer);
+                part_mut(words, start..start + need)
+            }
+            Memory::PerLayer(layers) => match layers.get_mut(layer as usize) {
+                Some(words) => part_mut(words, ..need),
                 None => {
                     missing();
                     &mut []
                 }
             },
-            Memory::OneLayer(words) => part_mut(words, ..self.layer_words),
+            Memory::OneLayer(words) => part_mut(words, ..need),
         };
-        Layer::new(self.shape, words)
+        Layer::new(self.shape, slots, words)
     }
 }
