@@ -42,3 +42,18 @@ pub const GELU_TANH: bool = cfg!(feature = "gelu-tanh");
 
 /// GELUs of the erf form.
 pub const GELU_ERF: bool = cfg!(feature = "gelu-erf");
+
+/// SiLUs.
+pub const SILU: bool = cfg!(feature = "silu");
+
+/// ReLUs and their squares.
+pub const RELU: bool = cfg!(feature = "relu");
+
+/// RMS norms.
+pub const RMS_NORM: bool = cfg!(feature = "rms-norm");
+
+/// Positions as rotations of queries and keys.
+pub const ROTARY: bool = cfg!(feature = "rotary");
+
+/// Attention over a part of the positions, whose layers keep no more of them than that takes.
+pub const WINDOWS: bool = cfg!(feature = "windows");
