@@ -1,9 +1,8 @@
 //! The Gaussian error linear unit (Hendrycks and Gimpel, 2016), in both its forms.
 //!
-//! A GELU is its argument where that is positive, else 0, less a bump that is the same on both sides of 0 and gone beyond
-//! 6. The bump is a table of cubics in fixed point.
+//! A GELU is its argument where that is positive, else 0, less a bump that is gone beyond 6.
 
-use super::fixed::{from_fixed, mul_high, to_fixed};
+use super::bump::less_bump;
 pub use super::gelu_table::Table;
 use super::gelu_table::{ERF, TANH};
 use crate::config::Gelu;
@@ -12,11 +11,8 @@ use crate::features::{GELU_ERF, GELU_TANH};
 /// From this magnitude on there is no bump.
 const FAR: f32 = 6.0;
 
-/// Fractional bits of the argument.
-const POINT: i32 = 26;
-
-/// Fractional bits of an argument's distance from the middle of its cubic.
-const WITHIN: i32 = POINT - 4;
+/// Cubics lie 1/16 apart.
+const SPACING: i32 = 4;
 
 /// Makes each element of `out` the GELU of `x` in its place, `x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2` or
 /// `x (1 + erf(x / sqrt 2)) / 2`, with an absolute error below `8e-8 max(|x|, 1)`. What is infinite or not a number stays
@@ -24,7 +20,7 @@ const WITHIN: i32 = POINT - 4;
 #[inline(never)] // Its loop wants all registers.
 pub fn gelu(out: &mut [f32], x: &[f32], form: Gelu) {
     let table = table(form);
-    out.iter_mut().zip(x).for_each(|(out, &x)| *out = one(x, table));
+    out.iter_mut().zip(x).for_each(|(out, &x)| *out = less_bump(x, table, FAR, SPACING));
 }
 
 /// The cubics of a form that this build computes.
@@ -34,27 +30,6 @@ pub const fn table(form: Gelu) -> &'static Table {
         Gelu::Tanh if !GELU_TANH => &ERF,
         _ => &TANH,
     }
-}
-
-#[inline(always)]
-fn one(x: f32, table: &Table) -> f32 {
-    if x.to_bits() & 0x7FFF_FFFF >= FAR.to_bits() {
-        return far(x);
-    }
-    let x = to_fixed(x, POINT);
-    let magnitude = x.unsigned_abs();
-    let Some(&[c0, c1, c2, c3]) = table.get(((magnitude + (1 << (WITHIN - 1))) >> WITHIN) as usize) else {
-        return f32::NAN;
-    };
-    // From -1/2 to 1/2, in units of 2^-32.
-    let t = (magnitude << (32 - WITHIN)) as i32;
-    let bump = c0 + mul_high(c1 + mul_high(c2 + mul_high(c3, t), t), t);
-    from_fixed(x.max(0) - ((bump + 8) >> 4), POINT)
-}
-
-#[cold]
-fn far(x: f32) -> f32 {
-    if (f32::MIN..0.0).contains(&x) { 0.0 } else { x }
 }
 
 #[cfg(test)]

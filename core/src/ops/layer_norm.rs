@@ -16,11 +16,10 @@ const DROPPED: i32 = 6;
 /// The row becomes integers under one power of two, off by less than `2^-26` of its largest magnitude; sums are exact. A
 /// row that is all (nearly) zero comes out as 0, and one with an element that is infinite or not a number as no number.
 pub fn normalize(lanes: &impl Lanes, out: &mut [f32], x: &[f32], epsilon: f32) {
-    let peak = peak(x);
-    if !(LEAST..=f32::MAX).contains(&peak) {
-        return out.fill(if peak < LEAST { 0.0 } else { f32::NAN });
-    }
-    let shift = POINT - exponent(peak);
+    let shift = match shift(x) {
+        Ok(shift) => shift,
+        Err(all) => return out.fill(all),
+    };
     // Integers wait in `out`, as the bits of its floats.
     let mut sum = 0;
     for (out, &v) in out.iter_mut().zip(x) {
@@ -32,12 +31,34 @@ pub fn normalize(lanes: &impl Lanes, out: &mut [f32], x: &[f32], epsilon: f32) {
     let mut squares = 0;
     for out in &mut *out {
         let distance = out.to_bits() as i32 - mean;
-        let high = i64::from(distance >> DROPPED);
-        squares += (high * high) as u64;
+        squares += square(distance);
         *out = f32::from_bits(distance as u32);
     }
+    divide(lanes, out, squares, shift, epsilon);
+}
+
+/// The power of two that makes integers of `x`; or what all of its norm is where they cannot be.
+#[inline(always)]
+pub(super) fn shift(x: &[f32]) -> Result<i32, f32> {
+    let peak = peak(x);
+    if !(LEAST..=f32::MAX).contains(&peak) {
+        return Err(if peak < LEAST { 0.0 } else { f32::NAN });
+    }
+    Ok(POINT - exponent(peak))
+}
+
+/// What one of the row's integers adds to the sum of their squares.
+#[inline(always)]
+pub(super) const fn square(integer: i32) -> u64 {
+    let high = (integer >> DROPPED) as i64;
+    (high * high) as u64
+}
+
+/// Makes floats of the integers that wait in `out`, divided by the root of their mean square and `epsilon`.
+#[inline(always)]
+pub(super) fn divide(lanes: &impl Lanes, out: &mut [f32], squares: u64, shift: i32, epsilon: f32) {
     let unit = pow2(DROPPED - shift);
-    let variance = ((squares as f32 / x.len() as f32) * unit) * unit;
+    let variance = ((squares as f32 / out.len() as f32) * unit) * unit;
     let inverse = (1.0 / lanes.sqrt(variance + epsilon)) * pow2(-shift);
     for out in out {
         *out = multiply(from_fixed(out.to_bits() as i32, 0), inverse);

@@ -6,6 +6,7 @@
 
 pub(crate) mod alone;
 pub mod attention;
+mod bump;
 pub mod exp;
 pub mod fixed;
 pub mod gelu;
@@ -15,4 +16,10 @@ pub mod layer_norm;
 pub mod pack;
 pub mod quantize;
 pub mod reduce;
+pub mod relu;
+pub mod rms_norm;
+pub mod rotary;
+
+pub mod silu;
+mod silu_table;
 pub mod vector;
