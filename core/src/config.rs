@@ -12,31 +12,40 @@ use serde::{Deserialize, Serialize};
 /// The id of a token: its row in `wte`. Below [`Config::n_vocab`].
 pub type TokenId = u32;
 
+/// Which form of the Gaussian error linear unit the MLP applies (Hendrycks and Gimpel, 2016).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Gelu {
+    /// `0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`: Hugging Face's `gelu_new`.
+    Tanh,
+    /// `0.5 x (1 + erf(x / sqrt 2))`: PyTorch's default, Hugging Face's `gelu`.
+    Erf,
+}
+
 /// The function that the MLP applies to its hidden layer, or to the gate of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Activation {
-    /// `0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))` (Hendrycks and Gimpel, 2016): Hugging Face's `gelu_new`.
-    GeluTanh,
-    /// `0.5 x (1 + erf(x / sqrt 2))` (Hendrycks and Gimpel, 2016): PyTorch's default, Hugging Face's `gelu`.
-    GeluErf,
+    /// The Gaussian error linear unit.
+    Gelu(Gelu),
     /// `max(x, 0)`.
     Relu,
     /// `max(x, 0)^2`.
     ReluSquared,
-    /// `x / (1 + exp(-x))`.
+    /// The sigmoid linear unit, `x / (1 + exp(-x))` (Elfwing, Uchibe and Doya, 2018).
     Silu,
 }
 
 impl Activation {
     /// Every function, by its code in a blob.
-    pub const ALL: [Self; 5] = [Self::GeluTanh, Self::GeluErf, Self::Relu, Self::ReluSquared, Self::Silu];
+    pub const ALL: [Self; 5] =
+        [Self::Gelu(Gelu::Tanh), Self::Gelu(Gelu::Erf), Self::Relu, Self::ReluSquared, Self::Silu];
 
     /// The name that messages use.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::GeluTanh => "GELU (tanh)",
-            Self::GeluErf => "GELU (erf)",
+            Self::Gelu(Gelu::Tanh) => "GELU (tanh)",
+            Self::Gelu(Gelu::Erf) => "GELU (erf)",
             Self::Relu => "ReLU",
             Self::ReluSquared => "ReLU squared",
             Self::Silu => "SiLU",
@@ -46,8 +55,8 @@ impl Activation {
     /// Whether this build computes the function.
     pub const fn is_built(self) -> bool {
         match self {
-            Self::GeluTanh => GELU_TANH,
-            Self::GeluErf => GELU_ERF,
+            Self::Gelu(Gelu::Tanh) => GELU_TANH,
+            Self::Gelu(Gelu::Erf) => GELU_ERF,
             Self::Relu | Self::ReluSquared => RELU,
             Self::Silu => SILU,
         }
@@ -357,7 +366,7 @@ impl Config {
         },
         positions: Positions::Learned,
         windows: Windows::NONE,
-        mlp: Mlp { activation: Activation::GeluTanh, gated: false },
+        mlp: Mlp { activation: Activation::Gelu(Gelu::Tanh), gated: false },
         parallel: false,
         embedding_scale: 1.0,
     };
@@ -385,6 +394,16 @@ impl Config {
     /// `n_kv_head`, which is `n_head` where this build has no grouped heads.
     pub(crate) const fn kv_heads(&self) -> usize {
         if GROUPED_HEADS { self.n_kv_head as usize } else { self.n_head as usize }
+    }
+
+    /// Heads of queries that share a head of keys and values.
+    #[inline(always)]
+    pub(crate) const fn heads_a_kv_head(&self) -> usize {
+        let heads = if GROUPED_HEADS { self.n_head.checked_div(self.n_kv_head) } else { None };
+        match heads {
+            Some(heads) if heads > 0 => heads as usize,
+            _ => 1,
+        }
     }
 
     /// The longest row of any matrix: the largest of `n_embd`, `n_ff` and [`Config::query_width`].

@@ -13,6 +13,7 @@ pub mod gelu;
 mod gelu_table;
 pub mod lanes;
 pub mod layer_norm;
+pub mod mlp;
 pub mod pack;
 pub mod quantize;
 pub mod reduce;

@@ -14,6 +14,13 @@ pub enum MemoryError {
     OtherModel(Buffer),
     /// A KV cache of a type that this build leaves out, see [`features`](crate::features).
     LeftOut(KvType),
+    /// More positions go through a layer together than the KV cache's rings have room for.
+    KvBatch {
+        /// [`Batch::batch`](crate::scratch::Batch::batch).
+        need: usize,
+        /// [`KvSize::batch`](crate::kv_cache::KvSize::batch).
+        have: usize,
+    },
 }
 
 impl fmt::Display for MemoryError {
@@ -21,6 +28,9 @@ impl fmt::Display for MemoryError {
         match self {
             Self::OtherModel(buffer) => write!(f, "the {} was shared out for a model of another shape", buffer.name()),
             Self::LeftOut(kv_type) => write!(f, "the kv cache is of {}, which this build leaves out", kv_type.name()),
+            Self::KvBatch { need, have } => {
+                write!(f, "the kv cache is for smaller batches: need {need} positions together, have {have}")
+            }
         }
     }
 }
@@ -31,6 +41,8 @@ impl core::error::Error for MemoryError {}
 ///
 /// It has taken no position: [`Session::n_past`](super::Session::n_past) is as it was, keys and values of the positions before are untouched,
 /// and the same tokens or others may follow, with or without a [`Session::reset`](super::Session::reset), to the bits that they always have.
+/// Only where it has gone round the ring of a layer whose queries see a window, it has written over positions that others
+/// see: every pass is then refused as [`ForwardError::Overwritten`] until a reset.
 /// A forward pass that has begun takes the head's positions away, and only one that is done gives new ones. A walk over
 /// the head changes nothing that is kept: after a failed one it can be walked again, into new sinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +74,9 @@ pub enum ForwardError {
     },
     /// A KV cache of one layer cannot continue after an earlier call: [`Session::reset`](super::Session::reset) first.
     CacheNotKept,
+    /// A pass that came to no end has written over positions that this one would see:
+    /// [`Session::reset`](super::Session::reset) first.
+    Overwritten,
     /// The head was asked for positions that the last forward call did not take.
     NotForwarded {
         /// One past the last position asked for.
@@ -94,6 +109,7 @@ impl fmt::Display for ForwardError {
             Self::ContextFull { need, have } => write!(f, "the context is full: need {need} positions, have {have}"),
             Self::TokenOutOfRange { token, n_vocab } => write!(f, "token {token} is not below n_vocab {n_vocab}"),
             Self::CacheNotKept => f.write_str("a kv cache of one layer cannot continue an earlier call"),
+            Self::Overwritten => f.write_str("an unfinished pass has written over positions that this one would see"),
             Self::NotForwarded { need, have } => {
                 write!(f, "the last call took too few tokens: need {need}, have {have}")
             }

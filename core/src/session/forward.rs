@@ -1,16 +1,18 @@
 //! Tokens to hidden states: the transformer blocks, as a machine of bounded steps.
 
+use super::angles::Angles;
 use super::product::{Matrix, Product, Tiles};
 use super::state::{ELEMENTWISE, Progress, Session};
 use super::weights::read_row;
 use crate::blob::slot::{LayerSlot, Slot};
 use crate::config::TokenId;
+use crate::features::{LEARNED_POSITIONS, ROTARY};
 use crate::kernel::Kernel;
 use crate::kv_cache::Part;
 use crate::model::Tensor;
 use crate::ops::fixed::{add, multiply};
-use crate::ops::gelu::gelu;
 use crate::ops::lanes::Lanes;
+use crate::ops::mlp::{hide, rows_of, whole_runs};
 use crate::ops::quantize::i16_words;
 use crate::ops::vector::Update;
 use crate::part::{self, part, part_mut, rows_mut, split_mut};
@@ -31,7 +33,7 @@ pub enum Stage {
     Attend,
     /// Attention's output projection; counts rows.
     AttnProj,
-    /// MLP's hidden layer; counts rows.
+    /// MLP's hidden layer; counts its values.
     Fc,
     /// MLP's output projection; counts rows.
     MlpProj,
@@ -59,7 +61,8 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
     }
 
     /// Takes up to `max` rows of a matrix, heads of positions in attention, or positions in the embedding, whichever the
-    /// pass has come to; 0 counts as 1. A matrix's first step also normalises and quantises its inputs.
+    /// pass has come to; 0 counts as 1, and of a gated MLP's hidden values a step takes whole runs of
+    /// [`GATE_RUN`](crate::config::GATE_RUN). A matrix's first step also normalises and quantises its inputs.
     ///
     /// # Errors
     /// The medium failed. The pass cannot go on: every further call gives the same error.
@@ -77,7 +80,10 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
         if self.at == 0 {
             self.enter()?;
         }
-        let end = total.min(self.at.saturating_add(max.max(1)));
+        let mut end = total.min(self.at.saturating_add(max.max(1)));
+        if self.stage == Stage::Fc {
+            end = whole_runs(end, total, self.session.config().mlp);
+        }
         let units = self.at..end;
         match self.stage {
             Stage::Embed => self.embed(units)?,
@@ -111,7 +117,7 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
         let n_embd = config.n_embd as usize;
         match self.stage {
             Stage::Embed => self.tokens.len(),
-            Stage::Qkv => 3 * n_embd,
+            Stage::Qkv => config.query_width() + 2 * config.kv_width(),
             Stage::Attend => self.n() * config.n_head as usize,
             Stage::AttnProj | Stage::MlpProj => n_embd,
             Stage::Fc => config.n_ff as usize,
@@ -140,6 +146,7 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
         if self.stage == Stage::Done {
             self.session.n_past += self.tokens.len();
             self.session.n_window = self.tokens.len();
+            self.session.overwritten = false;
         }
     }
 
@@ -165,6 +172,9 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
             let (weight, bias) = (self.slot(weight), self.slot(bias));
             self.session.normalize(first, n, weight, bias)?;
         }
+        if self.stage == Stage::Qkv {
+            self.session.begin_layer(self.layer, first, n)?;
+        }
         let slot = self.slot(matrix);
         let session = &mut *self.session;
         let matrix = Matrix::find(&mut session.model, slot)?;
@@ -181,12 +191,15 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
         let n_embd = session.scratch.n_embd;
         let group_scales = &mut *session.scratch.partial.group_scales;
         let wte = session.model.required(Slot::Wte)?;
-        let wpe = session.model.required(Slot::Wpe)?;
+        let wpe = if LEARNED_POSITIONS { session.model.tensor(Slot::Wpe)? } else { None };
         let residual = rows_mut(session.scratch.residual, n_embd).zip(self.tokens).enumerate();
         for (position, (x, &token)) in residual.take(positions.end).skip(positions.start) {
             let (token, place) = (token as usize, session.n_past + position);
-            read_row(session.model.source(), session.kernel.lanes(), &wte, token, group_scales, x, Update::Set)?;
-            read_row(session.model.source(), session.kernel.lanes(), &wpe, place, group_scales, x, Update::Add)?;
+            let (source, lanes) = (session.model.source(), session.kernel.lanes());
+            read_row(source, lanes, &wte, token, group_scales, x, Update::Set)?;
+            if let Some(wpe) = &wpe {
+                read_row(source, lanes, wpe, place, group_scales, x, Update::Add)?;
+            }
         }
         Ok(())
     }
@@ -194,36 +207,55 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
     #[inline(never)] // What the stages take of the stack lies in one place.
     fn qkv(&mut self, rows: Range<usize>) -> Result<(), ReadError> {
         let matrix = self.matrix(LayerSlot::AttnQkvWeight, LayerSlot::AttnQkvBias)?;
-        let config = *self.session.config();
-        let (n_embd, n_head, head_dim) = (config.n_embd as usize, config.n_head as usize, config.head_dim());
+        let config = self.session.config();
+        let (queries, kv_width, n_kv_head) = (config.query_width(), config.kv_width(), config.kv_heads());
+        let head_dim = config.head_dim as usize;
         let query_scale = 1.0 / self.session.kernel.lanes().sqrt(head_dim as f32);
         let mut rows = rows;
         while !rows.is_empty() {
-            let tiles = self.product(matrix, &mut rows, n_embd)?;
+            // Queries, keys and values follow one another.
+            let (kv_part, start, end) = match rows.start {
+                row if row < queries => (None, 0, queries),
+                row if row < queries + kv_width => (Some(Part::Keys), queries, queries + kv_width),
+                _ => (Some(Part::Values), queries + kv_width, queries + 2 * kv_width),
+            };
+            let tiles = self.product(matrix, &mut rows, end)?;
             let n = self.n();
             let session = &mut *self.session;
-            let (queries, heads) = split_mut(session.scratch.hidden, n * n_embd);
+            let batch = session.scratch.batch();
+            let angles = Angles::of_layer(session.scratch.angles, batch, session.model.config(), self.layer);
+            let (q, heads) = split_mut(session.scratch.hidden, n * queries);
+            let mut layer = session.kv.layer(session.model.config(), self.layer);
             tiles.each::<T>(session.scratch.block, |rows, tile| {
                 let outputs = part::rows(tile, rows.len());
-                if rows.end <= n_embd {
-                    for (queries, outputs) in rows_mut(queries, n_embd).zip(outputs) {
-                        let queries = part_mut(queries, rows.clone()).iter_mut();
-                        queries.zip(outputs).for_each(|(query, out)| *query = multiply(*out, query_scale));
+                let within = rows.start - start..rows.end - start;
+                let Some(kv_part) = kv_part else {
+                    for (position, (q, outputs)) in rows_mut(q, queries).zip(outputs).enumerate() {
+                        let new = part_mut(q, within.clone()).iter_mut();
+                        new.zip(outputs).for_each(|(query, out)| *query = multiply(*out, query_scale));
+                        if ROTARY && let Some(angles) = angles {
+                            // The heads that end here.
+                            let whole = within.start / head_dim.max(1)..within.end / head_dim.max(1);
+                            let q = part_mut(q, whole.start * head_dim..whole.end * head_dim);
+                            rows_mut(q, head_dim).for_each(|q| angles.turn(position, q));
+                        }
                     }
                     return;
-                }
-                let kv_part = if rows.end <= 2 * n_embd { Part::Keys } else { Part::Values };
+                };
                 let heads = rows_mut(heads, head_dim).take(n);
-                let mut layer = session.kv.layer(self.layer as usize);
-                for (position, (x, outputs)) in (session.n_past + self.first..).zip(heads.zip(outputs)) {
+                let positions = session.n_past + self.first..;
+                for (i, (position, (x, outputs))) in positions.zip(heads.zip(outputs)).enumerate() {
                     // A head that a tile begins or ends in waits in `x` until it is whole.
-                    let (mut head, mut at) = (rows.start / head_dim.max(1), rows.start % head_dim.max(1));
+                    let (mut head, mut at) = (within.start / head_dim.max(1), within.start % head_dim.max(1));
                     let mut outputs = outputs;
                     while !outputs.is_empty() {
                         let (lanes, rest) = outputs.split_at(outputs.len().min(head_dim - at));
                         part_mut(x, at..).iter_mut().zip(lanes).for_each(|(x, &out)| *x = out);
                         if at + lanes.len() == head_dim {
-                            layer.write(kv_part, position, head % n_head.max(1), x);
+                            if ROTARY && kv_part == Part::Keys && let Some(angles) = angles {
+                                angles.turn(i, x);
+                            }
+                            layer.write(kv_part, position, head, x);
                         }
                         (head, at, outputs) = (head + 1, 0, rest);
                     }
@@ -238,9 +270,11 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
     fn attend(&mut self, units: Range<usize>) {
         let session = &mut *self.session;
         let config = session.model.config();
-        let (n_head, head_dim) = (config.n_head as usize, config.head_dim());
+        let (n_head, head_dim) = (config.n_head as usize, config.head_dim as usize);
+        let sharing = config.heads_a_kv_head();
+        let window = config.windows.of(self.layer);
         let scratch = &mut session.scratch;
-        let layer = session.kv.layer(self.layer as usize);
+        let layer = session.kv.layer(config, self.layer);
         let (lanes, n_past) = (session.kernel.lanes(), session.n_past + self.first);
         // Queries and outputs of positions lie one after another, and so do heads within a position.
         let lie = units.start * head_dim..units.end * head_dim;
@@ -252,20 +286,22 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
         ranges.share(&session.team, out, |range, (PerUnit(out, _), PerRange(integers, _))| {
             let queries = part::rows(part(queries, range.start * head_dim..), head_dim);
             for (unit, (out, query)) in (units.start + range.start..).zip(rows_mut(out, head_dim).zip(queries)) {
-                let seen = n_past + unit / n_head.max(1) + 1;
-                layer.attend(lanes, out, query, unit % n_head.max(1), seen, integers);
+                let end = n_past + unit / n_head.max(1) + 1;
+                let start = window.map_or(0, |window| end.saturating_sub(window as usize));
+                layer.attend(lanes, out, query, unit % n_head.max(1) / sharing, start..end, integers);
             }
         });
     }
 
     #[inline(never)]
-    fn fc(&mut self, rows: Range<usize>) -> Result<(), ReadError> {
+    fn fc(&mut self, units: Range<usize>) -> Result<(), ReadError> {
         let matrix = self.matrix(LayerSlot::FcWeight, LayerSlot::FcBias)?;
-        let config = *self.session.config();
-        let n_ff = config.n_ff as usize;
-        let mut rows = rows;
+        let config = self.session.config();
+        let (n_ff, mlp) = (config.n_ff as usize, config.mlp);
+        let mut rows = rows_of(units.start, mlp)..rows_of(units.end, mlp);
         while !rows.is_empty() {
-            let tiles = self.product(matrix, &mut rows, n_ff)?;
+            let end = rows.end;
+            let tiles = self.product(matrix, &mut rows, end)?;
             let n = self.n();
             let Session { team, scratch, .. } = &mut *self.session;
             let (hidden, outputs) = (part_mut(scratch.hidden, ..n * n_ff), &*scratch.block);
@@ -274,7 +310,7 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
                 tiles.each::<T>(outputs, |rows, tile| {
                     let outputs = part::rows(tile, rows.len()).skip(positions.start);
                     for (outputs, hidden) in outputs.zip(rows_mut(hidden, n_ff)) {
-                        gelu(part_mut(hidden, rows.clone()), outputs, config.gelu);
+                        hide(hidden, outputs, rows.start, mlp);
                     }
                 });
             });
@@ -307,20 +343,20 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
         Ok((Matrix::find(model, weight)?, model.tensor(bias)?))
     }
 
-    /// Takes the next block off `rows`, which crosses no multiple of `section`, and multiplies it into the scratch memory's
+    /// Takes the next block off `rows`, which goes no further than row `until`, and multiplies it into the scratch memory's
     /// block.
     fn product(
         &mut self,
         (matrix, bias): (Matrix, Option<Tensor>),
         rows: &mut Range<usize>,
-        section: usize,
+        until: usize,
     ) -> Result<Tiles, ReadError> {
         let n = self.n();
         let session = &mut *self.session;
         let scratch = &mut session.scratch;
         let most = matrix.rows_at_once(session.model.source(), scratch.size.rows);
         let start = rows.start;
-        rows.start = rows.end.min(start + most.min(section - start % section.max(1)));
+        rows.start = rows.end.min(until).min(start + most);
         let floats = if self.stage == Stage::MlpProj { &*scratch.hidden } else { &*scratch.normed };
         let product = Product::new(matrix, bias, floats, (scratch.inputs, scratch.scales), n);
         let by = (&session.kernel, &session.team);

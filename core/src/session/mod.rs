@@ -5,6 +5,7 @@
 //! forgotten. Both loop over bounded steps, which a caller with other work can take itself. No bit depends on the step
 //! size, on how tokens are grouped into calls and batches, on the source or on the kernel.
 
+mod angles;
 mod error;
 mod forward;
 mod head;

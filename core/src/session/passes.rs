@@ -5,6 +5,7 @@ use super::forward::Forward;
 use super::head::Head;
 use super::state::{Progress, Session};
 use crate::config::TokenId;
+use crate::features::WINDOWS;
 use crate::kernel::Kernel;
 use crate::sink::LogitSink;
 use crate::source::Source;
@@ -38,6 +39,9 @@ impl<'b, S: Source, K: Kernel, T: Team> Session<'b, S, K, T> {
         }
         if self.n_past > 0 && !self.kv.keeps_layers() {
             return Err(ForwardError::CacheNotKept);
+        }
+        if WINDOWS && self.overwritten {
+            return Err(ForwardError::Overwritten);
         }
         let n_vocab = self.config().n_vocab;
         if let Some(&token) = tokens.iter().find(|&&token| token >= n_vocab) {

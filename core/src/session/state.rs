@@ -3,15 +3,16 @@
 use super::error::MemoryError;
 use super::weights::read_vector;
 use crate::blob::slot::Slot;
-use crate::blob::{OpenError, SelfTest};
-use crate::config::{Config, KvType};
+use crate::blob::{LongSelfTest, OpenError, SelfTest, TextTokens};
+use crate::config::{Config, KvType, NormKind};
 use crate::error::Buffer;
+use crate::features::{LAYER_NORM, RMS_NORM, WINDOWS};
 use crate::kernel::Kernel;
 use crate::kv_cache::KvCache;
 use crate::model::Model;
-use crate::ops::layer_norm;
+use crate::ops::{layer_norm, rms_norm};
 use crate::ops::vector::Update;
-use crate::part::{self, part, part_mut, rows_mut};
+use crate::part::{self, missing, part, part_mut, rows_mut};
 use crate::scratch::{Batch, Scratch};
 use crate::source::{ReadError, Source};
 use crate::team::{PerUnit, Ranges, Solo, Team};
@@ -40,6 +41,8 @@ pub struct Session<'b, S, K, T = Solo> {
     pub(super) n_past: usize,
     /// Positions whose residuals the scratch memory holds: those of the last forward pass.
     pub(super) n_window: usize,
+    /// Whether a pass that came to no end has written over positions that a window still sees.
+    pub(super) overwritten: bool,
 }
 
 impl<'b, S: Source, K: Kernel> Session<'b, S, K> {
@@ -55,18 +58,22 @@ impl<'b, S: Source, K: Kernel> Session<'b, S, K> {
         if !scratch.fits(model.config()) {
             return Err(MemoryError::OtherModel(Buffer::ScratchFloats));
         }
-        if !kv.kv_type().is_built() {
-            return Err(MemoryError::LeftOut(kv.kv_type()));
+        if !kv.size().kv_type.is_built() {
+            return Err(MemoryError::LeftOut(kv.size().kv_type));
         }
-        Ok(Self { model, kernel, team: Solo, kv, scratch, n_past: 0, n_window: 0 })
+        let (need, have) = (scratch.batch(), kv.size().batch);
+        if WINDOWS && model.config().windows.len != 0 && need > have {
+            return Err(MemoryError::KvBatch { need, have });
+        }
+        Ok(Self { model, kernel, team: Solo, kv, scratch, n_past: 0, n_window: 0, overwritten: false })
     }
 }
 
 impl<'b, S, K, T> Session<'b, S, K, T> {
     /// The same session, its passes shared among `team`.
     pub fn with_team<U: Team>(self, team: U) -> Session<'b, S, K, U> {
-        let Self { model, kernel, kv, scratch, n_past, n_window, .. } = self;
-        Session { model, kernel, team, kv, scratch, n_past, n_window }
+        let Self { model, kernel, kv, scratch, n_past, n_window, overwritten, .. } = self;
+        Session { model, kernel, team, kv, scratch, n_past, n_window, overwritten }
     }
 }
 
@@ -112,6 +119,19 @@ impl<S: Source, K: Kernel, T: Team> Session<'_, S, K, T> {
         self.model.self_test()
     }
 
+    /// [`Model::long_self_test`], between passes.
+    ///
+    /// # Errors
+    /// The medium failed.
+    pub fn long_self_test(&mut self) -> Result<LongSelfTest, OpenError> {
+        self.model.long_self_test()
+    }
+
+    /// [`Model::text_tokens`].
+    pub const fn text_tokens(&self) -> &TextTokens {
+        self.model.text_tokens()
+    }
+
     /// Positions taken since the last reset.
     pub const fn n_past(&self) -> usize {
         self.n_past
@@ -124,12 +144,12 @@ impl<S: Source, K: Kernel, T: Team> Session<'_, S, K, T> {
 
     /// Positions that fit in all: the lesser of the model's and the KV cache's `n_ctx`.
     pub fn n_ctx(&self) -> usize {
-        self.kv.n_ctx().min(self.config().n_ctx as usize)
+        self.kv.size().n_ctx.min(self.config().n_ctx as usize)
     }
 
     /// How the KV cache stores keys and values.
     pub const fn kv_type(&self) -> KvType {
-        self.kv.kv_type()
+        self.kv.size().kv_type
     }
 
     /// The most inputs that one window can have: [`Session::n_ctx`], or less where the KV cache does not keep layers.
@@ -141,12 +161,13 @@ impl<S: Source, K: Kernel, T: Team> Session<'_, S, K, T> {
     pub const fn reset(&mut self) {
         self.n_past = 0;
         self.n_window = 0;
+        self.overwritten = false;
     }
 
-    /// Replaces `normed` by the layer norm of residuals `first .. first + n`.
+    /// Replaces `normed` by the norm of residuals `first .. first + n`.
     pub(super) fn normalize(&mut self, first: usize, n: usize, weight: Slot, bias: Slot) -> Result<(), ReadError> {
         let n_embd = self.scratch.n_embd;
-        let epsilon = self.model.config().layer_norm_epsilon;
+        let norms = self.model.config().norms;
         let normed = part_mut(self.scratch.normed, ..n * n_embd);
         let residual = part(self.scratch.residual, first * n_embd..);
         let lanes = self.kernel.lanes();
@@ -154,13 +175,16 @@ impl<S: Source, K: Kernel, T: Team> Session<'_, S, K, T> {
         positions.share(&self.team, PerUnit(normed, n_embd), |positions, PerUnit(normed, _)| {
             let residual = part(residual, positions.start * n_embd..);
             for (normed, residual) in rows_mut(normed, n_embd).zip(part::rows(residual, n_embd)) {
-                layer_norm::normalize(lanes, normed, residual, epsilon);
+                match norms.kind {
+                    NormKind::Rms if RMS_NORM => rms_norm::rms_normalize(lanes, normed, residual, norms.epsilon),
+                    _ if LAYER_NORM => layer_norm::normalize(lanes, normed, residual, norms.epsilon),
+                    _ => missing(),
+                }
             }
         });
         let normed = part_mut(self.scratch.normed, ..n * n_embd);
-        let vectors = [(Some(self.model.required(weight)?), Update::Scale), (self.model.tensor(bias)?, Update::Add)];
-        for (vector, update) in vectors {
-            let Some(vector) = vector else { continue };
+        for (slot, update) in [(weight, Update::Scale), (bias, Update::Add)] {
+            let Some(vector) = self.model.tensor(slot)? else { continue };
             read_vector(self.model.source(), &vector, 0..n_embd, |range, floats| {
                 for normed in rows_mut(normed, n_embd) {
                     floats.update(lanes, part_mut(normed, range.clone()), update);
