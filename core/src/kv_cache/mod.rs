@@ -121,6 +121,6 @@ impl<'b> KvCache<'b> {
             },
             Memory::OneLayer(words) => part_mut(words, ..self.layer_words),
         };
-        Layer::new(self.shape, words)
+        Layer::new(self.shape, self.n_ctx, words)
     }
 }

@@ -253,7 +253,7 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
             let queries = part::rows(part(queries, range.start * head_dim..), head_dim);
             for (unit, (out, query)) in (units.start + range.start..).zip(rows_mut(out, head_dim).zip(queries)) {
                 let seen = n_past + unit / n_head.max(1) + 1;
-                layer.attend(lanes, out, query, unit % n_head.max(1), seen, integers);
+                layer.attend(lanes, out, query, unit % n_head.max(1), 0..seen, integers);
             }
         });
     }
