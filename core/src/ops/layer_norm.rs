@@ -5,7 +5,7 @@ use super::lanes::Lanes;
 use super::quantize::{LEAST, peak};
 
 /// The row's largest magnitude as an integer is from `2^POINT` on, and below twice that.
-const POINT: i32 = 26;
+pub(super) const POINT: i32 = 26;
 
 /// Bits that a distance from the mean loses before it is squared: what is left has at most 22, so that `2^20` squares
 /// fit 64 bits.
@@ -16,10 +16,11 @@ const DROPPED: i32 = 6;
 /// The row becomes integers under one power of two, off by less than `2^-26` of its largest magnitude; sums are exact. A
 /// row that is all (nearly) zero comes out as 0, and one with an element that is infinite or not a number as no number.
 pub fn normalize(lanes: &impl Lanes, out: &mut [f32], x: &[f32], epsilon: f32) {
-    let shift = match shift(x) {
-        Ok(shift) => shift,
-        Err(all) => return out.fill(all),
-    };
+    let peak = peak(x);
+    if !(LEAST..=f32::MAX).contains(&peak) {
+        return out.fill(if peak < LEAST { 0.0 } else { f32::NAN });
+    }
+    let shift = POINT - exponent(peak);
     // Integers wait in `out`, as the bits of its floats.
     let mut sum = 0;
     for (out, &v) in out.iter_mut().zip(x) {
@@ -34,17 +35,7 @@ pub fn normalize(lanes: &impl Lanes, out: &mut [f32], x: &[f32], epsilon: f32) {
         squares += square(distance);
         *out = f32::from_bits(distance as u32);
     }
-    divide(lanes, out, squares, shift, epsilon);
-}
-
-/// The power of two that makes integers of `x`; or what all of its norm is where they cannot be.
-#[inline(always)]
-pub(super) fn shift(x: &[f32]) -> Result<i32, f32> {
-    let peak = peak(x);
-    if !(LEAST..=f32::MAX).contains(&peak) {
-        return Err(if peak < LEAST { 0.0 } else { f32::NAN });
-    }
-    Ok(POINT - exponent(peak))
+    divide(lanes, out, squares as f32 / x.len() as f32, shift, epsilon);
 }
 
 /// What one of the row's integers adds to the sum of their squares.
@@ -54,11 +45,11 @@ pub(super) const fn square(integer: i32) -> u64 {
     (high * high) as u64
 }
 
-/// Makes floats of the integers that wait in `out`, divided by the root of their mean square and `epsilon`.
+/// Makes floats of the integers that wait in `out`, divided by the root of their mean `square` and `epsilon`.
 #[inline(always)]
-pub(super) fn divide(lanes: &impl Lanes, out: &mut [f32], squares: u64, shift: i32, epsilon: f32) {
+pub(super) fn divide(lanes: &impl Lanes, out: &mut [f32], square: f32, shift: i32, epsilon: f32) {
     let unit = pow2(DROPPED - shift);
-    let variance = ((squares as f32 / out.len() as f32) * unit) * unit;
+    let variance = (square * unit) * unit;
     let inverse = (1.0 / lanes.sqrt(variance + epsilon)) * pow2(-shift);
     for out in out {
         *out = multiply(from_fixed(out.to_bits() as i32, 0), inverse);

@@ -4,7 +4,7 @@ use super::fixed::multiply;
 use super::gelu::gelu;
 use super::relu::{relu, relu_squared};
 use super::silu::silu;
-use crate::config::{Activation, GATE_RUN, Gelu, Mlp};
+use crate::config::{Activation, GATE_RUN, Mlp};
 use crate::features::{GATED_MLP, GELU_ERF, GELU_TANH, RELU, SILU};
 use crate::part::{missing, part_mut, split};
 

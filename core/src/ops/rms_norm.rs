@@ -1,25 +1,27 @@
 //! Root mean square normalisation (Zhang and Sennrich, 2019) without its scale, which is a weight and comes in blocks.
 
-use super::fixed::to_fixed;
+use super::fixed::{exponent, to_fixed};
 use super::lanes::Lanes;
-use super::layer_norm::{divide, shift, square};
+use super::layer_norm::{POINT, divide, square};
+use super::quantize::{LEAST, peak};
 
 /// `out = x / sqrt(mean(x^2) + epsilon)`, both `[n]`, `n` at most `2^20`.
 ///
 /// What [layer norm](super::layer_norm::normalize) does with a mean of 0. A row that is all (nearly) zero comes out as 0,
 /// and one with an element that is infinite or not a number as no number.
 pub fn rms_normalize(lanes: &impl Lanes, out: &mut [f32], x: &[f32], epsilon: f32) {
-    let shift = match shift(x) {
-        Ok(shift) => shift,
-        Err(all) => return out.fill(all),
-    };
+    let peak = peak(x);
+    if !(LEAST..=f32::MAX).contains(&peak) {
+        return out.fill(if peak < LEAST { 0.0 } else { f32::NAN });
+    }
+    let shift = POINT - exponent(peak);
     let mut squares = 0;
     for (out, &v) in out.iter_mut().zip(x) {
         let integer = to_fixed(v, shift);
         squares += square(integer);
         *out = f32::from_bits(integer as u32);
     }
-    divide(lanes, out, squares, shift, epsilon);
+    divide(lanes, out, squares as f32 / x.len() as f32, shift, epsilon);
 }
 
 #[cfg(test)]

@@ -208,7 +208,7 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
     fn qkv(&mut self, rows: Range<usize>) -> Result<(), ReadError> {
         let matrix = self.matrix(LayerSlot::AttnQkvWeight, LayerSlot::AttnQkvBias)?;
         let config = self.session.config();
-        let (queries, kv_width, n_kv_head) = (config.query_width(), config.kv_width(), config.kv_heads());
+        let (queries, kv_width) = (config.query_width(), config.kv_width());
         let head_dim = config.head_dim as usize;
         let query_scale = 1.0 / self.session.kernel.lanes().sqrt(head_dim as f32);
         let mut rows = rows;

@@ -3,13 +3,12 @@
 //! Positions come in blocks of [`BLOCK`], counted from position 0: the scores of a block, then its softmax, then its
 //! values.
 
+use super::blocks::{BLOCK, Seen};
 use super::heads::HeadRows;
 use crate::ops::alone::alone;
 use crate::ops::exp::{NONE, exp_parts};
 use crate::ops::fixed::pow2;
-
-/// Positions whose scores are known before the first of their values is added.
-const BLOCK: usize = 32;
+use crate::part::part_mut;
 
 /// What attention does to the rows of a head, one type of cache at a time: the scores of a query `[head_dim]` with
 /// the first keys, one each; and `out += weight * value` for each weight and value, in order.
@@ -57,7 +56,7 @@ impl Softmax {
     }
 }
 
-/// `out = softmax(query . keys) values` of one head over the first `seen` positions.
+/// `out = softmax(query . keys) values` of one head over the positions that are seen.
 ///
 /// `out` and `query` are `[head_dim]`, the query already scaled by `1 / sqrt(head_dim)`. A score that is not a number or
 /// above 2^28 makes every output one that is not a number; one below -2^28 has no weight, and where none has any, no output
@@ -66,7 +65,7 @@ impl Softmax {
 pub fn attend(
     out: &mut [f32],
     query: &[f32],
-    seen: usize,
+    seen: Seen,
     keys: HeadRows<'_>,
     values: HeadRows<'_>,
     ops: &impl HeadOps,
@@ -74,8 +73,8 @@ pub fn attend(
     out.fill(0.0);
     let mut softmax = Softmax::EMPTY;
     let (mut weights, mut exponents) = ([0.0; BLOCK], [0; BLOCK]);
-    for first in (0..seen).step_by(BLOCK) {
-        let weights = &mut weights[..BLOCK.min(seen - first)];
+    for (first, n) in seen.blocks() {
+        let weights = part_mut(&mut weights, ..n);
         ops.dots(weights, query, keys.from(first));
         let mut most = i32::MIN;
         for (weight, exponent) in weights.iter_mut().zip(&mut exponents) {
@@ -146,7 +145,7 @@ mod tests {
         let (words, stride) = ([keys.concat(), values.concat()], keys[0].len());
         let [keys, values] = words.each_ref().map(|words| HeadRows::new(words, stride));
         let mut out = std::vec![f32::NAN; query.len()];
-        attend(&mut out, query, words[0].len() / stride, keys, values, ops);
+        attend(&mut out, query, Seen::first(words[0].len() / stride), keys, values, ops);
         out
     }
 

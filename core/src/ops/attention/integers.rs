@@ -3,14 +3,12 @@
 //! Positions come in blocks of [`BLOCK`], counted from position 0, so that no bit depends on how many follow. Floats are
 //! met once a head: the query's scale at the start, and the outputs in the end.
 
+use super::blocks::{BLOCK, Seen};
 use super::heads::HeadRows;
 use crate::ops::exp::{NONE, exp2_fraction};
 use crate::ops::fixed::{from_fixed, mul_high, multiply, pow2};
 use crate::ops::lanes::Lanes;
 use crate::part::part;
-
-/// Positions whose values are summed under one unit.
-const BLOCK: usize = 32;
 
 /// Elements whose products an i32 holds: `127 * 32767 * 512 < 2^31`.
 const CHUNK: usize = 512;
@@ -32,7 +30,7 @@ const NOT_FINITE: i32 = 0xFF;
 /// One head of a layer's 8-bit keys or values.
 #[derive(Clone, Copy, Debug)]
 pub struct I8Head<'a> {
-    /// `[positions][stride]`, position 0 first.
+    /// `[rows][stride]`
     pub rows: &'a [u32],
     /// Words of a row.
     pub stride: usize,
@@ -51,9 +49,10 @@ struct Scale {
 }
 
 impl<'a> I8Head<'a> {
-    /// The rows in blocks of [`BLOCK`] positions, the last one of what is left.
-    fn blocks(self) -> impl Iterator<Item = Self> {
-        self.rows.chunks((BLOCK * self.stride).max(1)).map(move |rows| Self { rows, ..self })
+    /// `n` rows from `first` on.
+    #[inline(always)]
+    fn block(self, (first, n): (usize, usize)) -> Self {
+        Self { rows: part(self.rows, first * self.stride..(first + n) * self.stride), ..self }
     }
 
     /// The positions' integers.
@@ -72,7 +71,7 @@ impl<'a> I8Head<'a> {
     }
 }
 
-/// `out = softmax(query . keys) values` of one head.
+/// `out = softmax(query . keys) values` of one head over the positions that are seen.
 ///
 /// `out` is `[head_dim]`; `query` is what [`quantize_i16`](crate::ops::quantize::quantize_i16) made of the query scaled by
 /// `1 / sqrt(head_dim)`, and `query_scale` its scale. A score that is not a number or beyond ±22713, or a value that is
@@ -87,6 +86,7 @@ pub fn attend_i8(
     out: &mut [f32],
     query: &[u32],
     query_scale: f32,
+    seen: Seen,
     keys: I8Head<'_>,
     values: I8Head<'_>,
 ) {
@@ -96,7 +96,8 @@ pub fn attend_i8(
     let mut softmax = Softmax::EMPTY;
     let mut bad = false;
     out.fill(0.0);
-    for (keys, values) in keys.blocks().zip(values.blocks()) {
+    for block in seen.blocks() {
+        let (keys, values) = (keys.block(block), values.block(block));
         let mut logs = [i32::MIN; BLOCK];
         multiply_keys(lanes, &mut logs, query, keys.integers(), scores.dropped);
         for (log, scale) in logs.iter_mut().zip(keys.scales()) {
@@ -312,7 +313,7 @@ mod tests {
         let (keys, values, n) = (pack(keys), pack(values), query.len().div_ceil(4));
         let head = |rows| I8Head { rows, stride: n + 2, integers: 1, scale: 2 * (n + 1) + 1 };
         let mut out = std::vec![f32::NAN; query.len()];
-        attend_i8(&Plain, &mut out, &words, query_scale, head(&keys), head(&values));
+        attend_i8(&Plain, &mut out, &words, query_scale, Seen::first(keys.len() / (n + 2)), head(&keys), head(&values));
         out
     }
 

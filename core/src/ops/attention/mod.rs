@@ -3,10 +3,13 @@
 //! The softmax runs over the positions with a running reference and a running sum (Milakov and Gimelshein, 2018). The
 //! reference is a power of two above every term, so that rescaling when it rises is exact.
 
+mod blocks;
 mod floats;
 mod heads;
 mod integers;
 
+pub use blocks::Seen;
+pub(crate) use blocks::row;
 pub use floats::{HeadOps, attend};
 pub use heads::{HeadRows, add_weighted_f16, add_weighted_f32, dots_f16, dots_f32, dots_i8, weigh_i8};
 pub use integers::{I8Head, attend_i8};
