@@ -1,6 +1,6 @@
 //! Which stored tensor fills which slot, with every name, shape and head accounted for.
 
-use super::architecture::Architecture;
+use super::architecture::{Architecture, is_optional};
 use super::archive::{Archive, RawTensor};
 use super::error::CheckpointError;
 use super::keys::{self, ConfigFile};
@@ -90,7 +90,7 @@ fn find(archive: &Archive, names: &Names, slot: Slot) -> Result<Option<Place>, C
     let absent = place.names.iter().find(|name| archive.get(name).is_none());
     let Some(absent) = absent else { return Ok(Some(place)) };
     let partly = place.names.iter().any(|name| archive.get(name).is_some());
-    if slot.is_optional() && !partly {
+    if is_optional(slot) && !partly {
         return Ok(None);
     }
     let hint = match place.names.len() {

@@ -1,6 +1,6 @@
 //! A model's architecture, from the shapes of its tensors and what `config.json` says, which must agree.
 
-use super::architecture::{Activation, Architecture, Mlp, Norm, Positions, Rotary};
+use super::architecture::{Architecture, is_optional};
 use super::archive::Archive;
 use super::error::CheckpointError;
 use super::family::Family;
@@ -11,7 +11,7 @@ use super::layout::{DetectedLayout, Layout, Names};
 use super::shapes::{agree, matrix};
 use crate::ground::shown;
 use emberlm_core::blob::{LayerSlot, Slot};
-use emberlm_core::config::{Config, Gelu};
+use emberlm_core::config::{Activation, Config, Layers, Mlp, Norms, Positions, Rotary};
 
 /// Works out the architecture, and what has to be folded into the weights for it to hold.
 ///
@@ -55,39 +55,34 @@ pub fn architecture(
     }
     let n_layer = blocks(archive, names, said.count(keys::N_LAYER)?)?;
     let n_head = asked_heads(said.count(keys::N_HEAD)?, n_head, file.is_some())?;
-    let core = Config {
+    let sizes = Config {
         n_vocab: n_vocab.value,
         n_ctx,
         n_embd: n_embd.value,
-        // Heads of whatever width are checked apart.
-        n_head: if family.is_llama_like() { 1 } else { n_head },
         n_layer,
         n_ff: n_ff.value,
-        layer_norm_epsilon: epsilon,
-        gelu: Gelu::Tanh,
+        norms: Norms { kind: family.norm(), epsilon, ..Config::GPT2.norms },
+        mlp,
+        ..Config::GPT2
     };
-    core.validate()?;
+    // Heads are checked apart, with what the file calls them.
+    sizes.with_heads(1).validate()?;
     let Heads { n_kv_head, head_dim } = if family.is_llama_like() {
         heads::free(archive, names, said, n_head, n_embd.value)?
     } else {
         heads::dividing(said, n_head, n_embd.value)?
     };
     check_biases(archive, names, layout, family, said)?;
-    let positions = if family.is_llama_like() {
-        Positions::Rotary(Rotary { tables: vec![said.frequencies(head_dim, notes)?], of_layers: vec![0] })
+    let (positions, frequencies) = if family.is_llama_like() {
+        let rotary = Rotary { dim: head_dim, second: Layers::NONE };
+        (Positions::Rotary(rotary), vec![said.frequencies(head_dim, notes)?])
     } else {
-        Positions::Learned
+        (Positions::Learned, Vec::new())
     };
-    let architecture = Architecture {
-        n_head,
-        n_kv_head,
-        head_dim,
-        norm: Norm { kind: family.norm(), epsilon },
-        positions,
-        spans: said.spans(family, n_layer, notes)?,
-        mlp,
-        ..Architecture::of_core(&core, false)
-    };
+    let windows = said.windows(family, n_layer, notes)?;
+    let config = Config { n_head, n_kv_head, head_dim, positions, windows, ..sizes };
+    config.validate()?;
+    let architecture = Architecture { config, frequencies, tied: false };
     let (scaled, by_layer) = match family {
         Family::Gpt2 => said.attention_scales()?,
         Family::GptNeo => (false, false),
@@ -248,7 +243,7 @@ fn check_biases(
         check(said(keys::ATTENTION_BIAS)?, &of_block(&attention))?;
         return check(said(keys::MLP_BIAS)?, &of_block(&[LayerSlot::FcBias, LayerSlot::MlpProjBias]));
     }
-    let block_biases = LayerSlot::ALL.map(|slot| Slot::Layer(0, slot)).into_iter().filter(|slot| slot.is_optional());
+    let block_biases = LayerSlot::ALL.map(|slot| Slot::Layer(0, slot)).into_iter().filter(|&slot| is_optional(slot));
     let every_bias: Vec<Slot> = [Slot::LnFBias].into_iter().chain(block_biases).collect();
     check(if layout.layout == Layout::NanoGpt { said.flag(keys::BIAS)? } else { None }, &every_bias)?;
     check(said.flag(keys::QKV_BIAS)?, &of_block(&[LayerSlot::AttnQkvBias]))

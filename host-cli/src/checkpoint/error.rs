@@ -72,12 +72,6 @@ pub enum CheckpointError {
     /// Counts that no model can have.
     #[error("the checkpoint's config is invalid: {0}")]
     Config(#[from] ConfigError),
-    /// A model that only the float reference computes.
-    #[error("this build converts GPT-2 only: the checkpoint has {lacks} (`emberlm eval` gives its loss in floats)")]
-    NotOfCore {
-        /// What core does not compute.
-        lacks: &'static str,
-    },
     /// No built-in layout has these names.
     #[error(
         "no known layout has a tensor named `{}`: name the tensors in a map file and pass it with --layout FILE",
@@ -191,7 +185,6 @@ impl CheckpointError {
             Self::Key { .. } => "config_key",
             Self::MissingKey { .. } => "config_missing",
             Self::Config(_) => "config_invalid",
-            Self::NotOfCore { .. } => "not_of_core",
             Self::UnknownLayout { .. } => "unknown_layout",
             Self::NameMap { .. } => "name_map",
             Self::Missing { .. } => "tensor_missing",

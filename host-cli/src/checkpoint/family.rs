@@ -1,6 +1,6 @@
 //! The families whose checkpoints are read. Nothing behind the reader knows them.
 
-use super::architecture::NormKind;
+use emberlm_core::config::NormKind;
 
 /// What `model_type` names: which keys a configuration has, what they mean, and what is assumed where they are silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

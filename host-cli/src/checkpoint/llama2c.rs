@@ -15,6 +15,7 @@ use super::keys::ConfigFile;
 use super::rotary_base;
 use crate::ground::files::llama2c::{HEADER, Header, Version};
 use crate::ground::files::{FileError, Kind, mapped};
+use emberlm_core::config::TokenId;
 use safetensors::Dtype;
 use serde_json::{Value, json};
 use std::ops::Range;
@@ -165,6 +166,9 @@ fn layout(header: &Header, file: usize) -> Option<(Layout, Option<[Range<usize>;
     Some((layout, tables))
 }
 
+/// The tokens that end a text: its beginning of another, and its end.
+pub const ENDS: [TokenId; 2] = [1, 2];
+
 /// What the header says, in the words of a Llama's `config.json`.
 fn config(header: &Header, theta: f64) -> ConfigFile {
     let config = json!({
@@ -181,6 +185,7 @@ fn config(header: &Header, theta: f64) -> ConfigFile {
         "rope_theta": theta,
         "tie_word_embeddings": header.tied,
         "bos_token_id": 1,
+        "eos_token_id": ENDS,
     });
     match config {
         Value::Object(keys) => ConfigFile::of(keys),

@@ -64,10 +64,11 @@ pub struct Checkpoint {
     folder: PathBuf,
     architecture: Architecture,
     folding: Folding,
-    core: Result<Config, &'static str>,
     layout: DetectedLayout,
     bindings: Bindings,
     bos: Option<TokenId>,
+    /// The tokens that end a text wherever the file is of a format that has its own.
+    format_ends: Option<[TokenId; 2]>,
     notes: Vec<String>,
 }
 
@@ -130,9 +131,9 @@ impl Checkpoint {
         let bound = bind::bind(&archive, &names, &architecture);
         let mut bindings = bound.map_err(|error| layout::explain(error, &archive, &layout.layout, &[&names]))?;
         architecture.tied = bind::settle_head(&archive, &names, &layout.layout, file.as_ref(), &mut bindings)?;
+        let format_ends = llama2c::find(path)?.map(|_| llama2c::ENDS);
         let bos = file.and_then(|file| file.bos()).filter(|&bos| bos < architecture.n_vocab);
-        let core = architecture.to_core();
-        let checkpoint = Self { archive, folder, architecture, folding, core, layout, bindings, bos, notes };
+        let checkpoint = Self { archive, folder, architecture, folding, layout, bindings, bos, format_ends, notes };
         checkpoint.check_folded()?;
         Ok(checkpoint)
     }
@@ -159,23 +160,9 @@ impl Checkpoint {
         &self.architecture
     }
 
-    /// Checks that core computes the model, so that a blob can be made of it.
-    ///
-    /// # Errors
-    /// The first thing that core lacks.
-    pub fn check_core(&self) -> Result<(), CheckpointError> {
-        self.core.map(drop).map_err(|lacks| CheckpointError::NotOfCore { lacks })
-    }
-
-    /// The model's shape in core's words.
-    ///
-    /// # Panics
-    /// Core does not compute the model: [`check_core`](Self::check_core) tells.
+    /// The model's shape and choices in core's words.
     pub const fn config(&self) -> &Config {
-        match &self.core {
-            Ok(config) => config,
-            Err(_) => panic!("core does not compute this model"),
-        }
+        &self.architecture.config
     }
 
     /// The layout that the checkpoint was read in, and what told it.
@@ -201,6 +188,17 @@ impl Checkpoint {
     /// The token that texts begin with, where the config names one that the model has.
     pub const fn bos(&self) -> Option<TokenId> {
         self.bos
+    }
+
+    /// The tokens that end a text: as `generation_config.json` beside it says, else its configuration.
+    ///
+    /// # Errors
+    /// A file cannot be read, or says what is no token.
+    pub fn ends(&self, config: Option<&Path>) -> Result<EndTokens, CheckpointError> {
+        match self.format_ends {
+            Some(ids) => Ok(EndTokens { ids: ids.to_vec(), notes: Vec::new() }),
+            None => EndTokens::read(&self.folder, config, self.architecture.n_vocab),
+        }
     }
 
     /// Whether the checkpoint has a slot's tensor: an optional one may be absent, and a tied head is.
@@ -246,6 +244,15 @@ impl Checkpoint {
         };
         if let Slot::Layer(layer, LayerSlot::AttnQkvWeight | LayerSlot::AttnQkvBias) = slot {
             self.fold(layer, slot, &mut stored);
+        }
+        if self.architecture.is_gated(slot) {
+            let (rows, cols) = self.architecture.shape(slot);
+            let cols = if slot.is_matrix() { cols } else { 1 };
+            if stored.orientation == Orientation::InOut && slot.is_matrix() {
+                stored.data = Cow::Owned(tensor::transpose(&stored.data, rows, cols));
+            }
+            let data = Cow::Owned(architecture::in_runs(&stored.data, cols));
+            stored = StoredMatrix { orientation: Orientation::OutIn, data };
         }
         Some(stored)
     }

@@ -36,7 +36,9 @@ use super::family::Family;
 use super::patterns::LAYER;
 use crate::ground::files::json;
 use crate::ground::shown;
-use emberlm_core::blob::{LayerSlot, Slot};
+use super::architecture::is_optional;
+use emberlm_core::blob::{LayerSlot, Presence, Slot};
+use emberlm_core::config::Config;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -158,9 +160,8 @@ fn pattern(slot: Slot) -> String {
 
 /// One of each kind of slot.
 fn kinds() -> impl Iterator<Item = Slot> {
-    [Slot::Wte, Slot::Wpe, Slot::LnFWeight, Slot::LnFBias, Slot::LmHead, Slot::LmHeadBias]
-        .into_iter()
-        .chain(LayerSlot::ALL.map(|slot| Slot::Layer(0, slot)))
+    let one_layer = Config { n_layer: 1, ..Config::GPT2 };
+    Slot::all(&one_layer).filter(move |slot| slot.presence(&one_layer) != Presence::Never)
 }
 
 impl NameMap {
@@ -183,7 +184,7 @@ impl NameMap {
         for slot in kinds() {
             let key = pattern(slot);
             let Some(entry) = map.tensors.get(&key) else {
-                if slot.is_optional() || (slot == Slot::Wpe && family.is_llama_like()) {
+                if is_optional(slot) || (slot == Slot::Wpe && family.is_llama_like()) {
                     continue;
                 }
                 return Err(format!("`{key}` is not mapped"));

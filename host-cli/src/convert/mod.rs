@@ -29,7 +29,7 @@ use crate::ground::files::output::{Output, OutputError};
 use crate::ground::memory::MemoryError;
 use crate::text::tokenizer::{SectionParts, section};
 use calibrate::Windows;
-use emberlm_core::blob::{KnownNll, SelfTest, Slot};
+use emberlm_core::blob::{KnownNll, LongSelfTest, SelfTest, Slot, TextTokens};
 use emberlm_core::config::{Activations, Config, TokenId};
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::loss::{CrossEntropy, Score};
@@ -40,7 +40,7 @@ use quantize::quantize;
 use quantized::{QuantizeError, QuantizedModel};
 use std::io;
 use std::path::Path;
-use writer::{Writer, WrittenTensor};
+use writer::{SelfTests, Writer, WrittenTensor};
 
 /// Tokens of a self-test, the final target included.
 const SELF_TEST_TOKENS: u32 = 9;
@@ -52,10 +52,28 @@ pub struct Options {
     pub formats: Formats,
     /// What integers are rounded by; without, each weight goes to the nearest.
     pub windows: Option<Windows>,
+    /// What goes with the weights.
+    pub beside: Beside,
+}
+
+/// What a blob has beside its weights.
+#[derive(Clone, Debug)]
+pub struct Beside {
     /// What matrix products round their inputs to.
     pub activations: Activations,
+    /// The tokens that begin and end a text.
+    pub text: TextTokens,
     /// The tokeniser, where the blob is to have one.
     pub tokenizer: Option<SectionParts>,
+    /// Whether the blob is to know the summed nll of a window that goes past every ring of its KV cache.
+    pub long_self_test: bool,
+}
+
+impl Beside {
+    /// Neither a tokeniser nor tokens that begin or end a text, and no long self-test.
+    pub const fn nothing(activations: Activations) -> Self {
+        Self { activations, text: TextTokens::NONE, tokenizer: None, long_self_test: false }
+    }
 }
 
 /// A blob that was written.
@@ -68,7 +86,7 @@ pub struct Conversion {
     /// Length of the tokeniser section.
     pub tokenizer_bytes: u64,
     /// The tokens whose summed nll the blob knows, and the sums.
-    pub self_test: SelfTest,
+    pub self_tests: SelfTests,
 }
 
 impl Conversion {
@@ -116,48 +134,58 @@ pub fn convert(
     done: impl FnMut(Slot),
 ) -> Result<Conversion, ConvertError> {
     let model = quantize(checkpoint, &options.formats, options.windows.as_ref(), done)?;
-    write(&model, options.activations, options.tokenizer.as_ref(), output)
+    write(&model, &options.beside, output)
 }
 
 /// Writes `model` to a blob that goes to `output`.
 ///
 /// # Errors
 /// As [`convert`].
-pub fn write(
-    model: &QuantizedModel<'_>,
-    activations: Activations,
-    tokenizer: Option<&SectionParts>,
-    mut output: Output,
-) -> Result<Conversion, ConvertError> {
-    let tokenizer = tokenizer.map(section::encode).unwrap_or_default();
-    let mut self_test = self_test(model.checkpoint().config());
+pub fn write(model: &QuantizedModel<'_>, beside: &Beside, mut output: Output) -> Result<Conversion, ConvertError> {
+    let tokenizer = beside.tokenizer.as_ref().map(section::encode).unwrap_or_default();
+    let config = model.checkpoint().config();
+    let mut self_tests = self_tests(config, beside.long_self_test);
     let temporary = output.temporary_path().to_owned();
-    let mut writer = Writer::new(output.file(), model, tokenizer.len(), activations, self_test.clone());
+    let choices = (beside.activations, beside.text);
+    let mut writer = Writer::new(output.file(), model, tokenizer.len(), choices, self_tests.clone());
     let tensors = writer.write(model, &tokenizer)?;
-    for known in &mut self_test.known {
-        known.nll_bits = nll_bits(&temporary, known.kv_type, &self_test.tokens)?;
+    let SelfTests { short, long } = &mut self_tests;
+    let long_tokens: Vec<TokenId> = LongSelfTest::tokens(config.n_vocab).take(long.n_tokens as usize).collect();
+    for (known, tokens) in [(&mut short.known, &*short.tokens), (&mut long.known, &long_tokens)] {
+        for known in known.iter_mut() {
+            known.nll_bits = nll_bits(&temporary, known.kv_type, tokens)?;
+        }
     }
-    writer.record_self_test(&self_test.known)?;
+    writer.record_self_tests(&self_tests.short.known, &self_tests.long.known)?;
     let blob_bytes = writer.blob_bytes();
     output.finish()?;
-    Ok(Conversion { blob_bytes, tensors, tokenizer_bytes: tokenizer.len() as u64, self_test })
+    Ok(Conversion { blob_bytes, tensors, tokenizer_bytes: tokenizer.len() as u64, self_tests })
 }
 
 /// Length of the blob of `checkpoint` in `formats` with a tokeniser section of so many bytes.
 pub fn blob_bytes(checkpoint: &Checkpoint, formats: Formats, tokenizer_bytes: usize) -> u64 {
     let model = QuantizedModel::unrounded(checkpoint, formats);
-    let self_test = self_test(checkpoint.config());
-    Writer::new(io::Cursor::new(Vec::new()), &model, tokenizer_bytes, Activations::I16, self_test).blob_bytes()
+    let self_tests = self_tests(checkpoint.config(), false);
+    let choices = (Activations::I16, TextTokens::NONE);
+    Writer::new(io::Cursor::new(Vec::new()), &model, tokenizer_bytes, choices, self_tests).blob_bytes()
 }
 
 /// Tokens spread over the vocabulary, with sums still unknown.
-fn self_test(config: &Config) -> SelfTest {
+fn self_tests(config: &Config, is_long: bool) -> SelfTests {
     /// A prime far from small powers of two.
     const STEP: u64 = 1_000_003;
     let n = SELF_TEST_TOKENS.min(config.n_ctx + 1);
     let token = |i: u32| (u64::from(i) * STEP % u64::from(config.n_vocab)) as TokenId;
-    let known = KvType::ALL.into_iter().map(|kv_type| KnownNll { kv_type, nll_bits: 0 }).collect();
-    SelfTest { tokens: (1..=n).map(token).collect(), known }
+    let known = || KvType::ALL.into_iter().map(|kv_type| KnownNll { kv_type, nll_bits: 0 }).collect();
+    let short = SelfTest { tokens: (1..=n).map(token).collect(), known: known() };
+    let long = LongSelfTest { n_tokens: long_window(config) + 1, known: known() };
+    SelfTests { short, long: if is_long { long } else { LongSelfTest::default() } }
+}
+
+/// Inputs that go round every ring of a KV cache once and more, for batches of 32; all positions of a model that has none.
+const fn long_window(config: &Config) -> u32 {
+    let round = 2 * (config.windows.len.saturating_add(64));
+    if config.windows.len != 0 && round < config.n_ctx { round } else { config.n_ctx }
 }
 
 /// The bits of the summed nll of `tokens`, by the blob at `path`.

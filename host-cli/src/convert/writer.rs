@@ -5,7 +5,8 @@ use super::pack::RoundingError;
 use super::quantized::QuantizedModel;
 use emberlm_core::blob::preamble::MAGIC;
 use emberlm_core::blob::{
-    ARITHMETIC, Descriptor, FORMAT_VERSION, Head, KnownNll, Preamble, SECTION_ALIGNMENT, Section, SelfTest, Slot,
+    ARITHMETIC, Descriptor, FORMAT_VERSION, Head, KnownNll, LongSelfTest, Preamble, SECTION_ALIGNMENT, Section, SelfTest,
+    Slot, TextTokens,
 };
 use emberlm_core::config::Activations;
 use emberlm_core::crc::crc32;
@@ -33,8 +34,17 @@ pub struct Writer<F> {
     file: F,
     head: Head,
     descriptors: Vec<(Slot, Descriptor)>,
-    self_test: SelfTest,
+    self_tests: SelfTests,
     manifest_bytes: usize,
+}
+
+/// Tokens whose summed nll a blob knows.
+#[derive(Clone, Debug)]
+pub struct SelfTests {
+    /// A few, that are scored wherever the blob is used.
+    pub short: SelfTest,
+    /// Many, where they are asked for.
+    pub long: LongSelfTest,
 }
 
 impl<F: Write + Seek> Writer<F> {
@@ -43,14 +53,23 @@ impl<F: Write + Seek> Writer<F> {
         file: F,
         model: &QuantizedModel<'_>,
         tokenizer_bytes: usize,
-        activations: Activations,
-        self_test: SelfTest,
+        (activations, text): (Activations, TextTokens),
+        self_tests: SelfTests,
     ) -> Self {
         let config = *model.checkpoint().config();
-        let none = Section { offset: 0, bytes: 0 };
-        let head = Head { arithmetic: ARITHMETIC, config, activations, tensors: none, tokenizer: none };
+        let none = Section::NONE;
+        let head = Head {
+            arithmetic: ARITHMETIC,
+            config,
+            activations,
+            text,
+            pruned_from: 0,
+            tensors: none,
+            frequencies: none,
+            tokenizer: none,
+        };
         let descriptors = Slot::all(&config).map(|slot| (slot, Descriptor::ABSENT)).collect();
-        let mut writer = Self { file, head, descriptors, self_test, manifest_bytes: 0 };
+        let mut writer = Self { file, head, descriptors, self_tests, manifest_bytes: 0 };
         writer.manifest_bytes = writer.manifest().len();
         let start = align((Preamble::BYTES + writer.manifest_bytes) as u64);
         let mut at = start;
@@ -61,7 +80,9 @@ impl<F: Write + Seek> Writer<F> {
             at = align(at + descriptor.byte_len().expect("a model that is in memory has a length"));
         }
         writer.head.tensors = Section { offset: start, bytes: at - start };
-        writer.head.tokenizer = Section { offset: at, bytes: tokenizer_bytes as u64 };
+        let frequency_bytes = size_of::<u64>() as u64 * model.checkpoint().architecture().turns().count() as u64;
+        writer.head.frequencies = Section { offset: at, bytes: frequency_bytes };
+        writer.head.tokenizer = Section { offset: align(at + frequency_bytes), bytes: tokenizer_bytes as u64 };
         writer
     }
 
@@ -88,6 +109,10 @@ impl<F: Write + Seek> Writer<F> {
             written.push(WrittenTensor { slot: *slot, format, shape, bytes, error: tensor.error });
         }
         sections.pad()?;
+        for turns in model.checkpoint().architecture().turns() {
+            sections.write(&turns.to_le_bytes())?;
+        }
+        sections.pad()?;
         sections.write(tokenizer)?;
         let crc = sections.crc.finalize();
         self.file.write_all(&crc.to_le_bytes())?;
@@ -95,12 +120,13 @@ impl<F: Write + Seek> Writer<F> {
         Ok(written)
     }
 
-    /// Records what the self-test's tokens came to, and writes the header anew.
+    /// Records what the self-tests' tokens came to, as many sums as there were before, and writes the header anew.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn record_self_test(&mut self, known: &[KnownNll]) -> io::Result<()> {
-        self.self_test.known.copy_from_slice(known);
+    pub fn record_self_tests(&mut self, short: &[KnownNll], long: &[KnownNll]) -> io::Result<()> {
+        self.self_tests.short.known.copy_from_slice(short);
+        self.self_tests.long.known.copy_from_slice(long);
         self.write_header()
     }
 
@@ -123,7 +149,7 @@ impl<F: Write + Seek> Writer<F> {
 
     fn manifest(&self) -> Vec<u8> {
         let table: Vec<&Descriptor> = self.descriptors.iter().map(|(_, descriptor)| descriptor).collect();
-        encode(&(self.head, table, &self.self_test))
+        [self.head.to_bytes().to_vec(), encode(&(table, &self.self_tests.short, &self.self_tests.long))].concat()
     }
 }
 

@@ -41,7 +41,7 @@ impl Memory {
         let need = Need::new(config, run);
         Ok(Self {
             run,
-            kv: memory::zeroed(KV, need.kv_words())?,
+            kv: memory::zeroed(KV, need.kv_words)?,
             floats: memory::zeroed(SCRATCH, need.scratch.floats)?,
             words: memory::zeroed(SCRATCH, need.scratch.words)?,
         })
@@ -63,7 +63,6 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use emberlm_core::config::Gelu;
 
     #[test]
     fn more_than_there_is_is_refused() {
@@ -71,18 +70,17 @@ mod tests {
             n_vocab: 1 << 24,
             n_ctx: 1 << 24,
             n_embd: 1 << 20,
-            n_head: 1,
             n_layer: 1 << 24,
             n_ff: 1 << 20,
-            layer_norm_epsilon: 1e-5,
-            gelu: Gelu::Tanh,
-        };
+            ..Config::GPT2
+        }
+        .with_heads(1);
         for kv_type in KvType::ALL {
             for order in Order::ALL {
                 assert!(Memory::new(&config, run(order, kv_type, 1 << 24, 64)).is_err());
             }
         }
-        let config = Config { n_embd: 4, n_layer: 4096, ..config };
+        let config = Config { n_embd: 4, n_layer: 4096, ..config }.with_heads(1);
         let error = Memory::new(&config, run(Order::TokenMajor, KvType::F32, 1 << 24, 64));
         assert!(error.unwrap_err().need >= 1 << 41);
     }

@@ -1,7 +1,7 @@
 //! What a run takes, piece by piece, by core's planner.
 
 use emberlm_core::config::Config;
-use emberlm_core::planner::{Need, Run};
+use emberlm_core::planner::{Need, Order, Run};
 
 use super::firmware::Firmware;
 
@@ -42,6 +42,13 @@ pub fn pieces(config: &Config, run: Run, firmware: &Firmware) -> Vec<Piece> {
         Piece::free("tokens", need.token_bytes() as u64),
         Piece::free("sinks", need.sink_bytes() as u64),
     ];
-    pieces.extend((0..need.kv_layers).map(|_| Piece::free("kv cache", words(need.kv_layer_words))));
+    let size = run.kv_size();
+    match run.order {
+        Order::LayerMajor => pieces.push(Piece::free("kv cache", words(need.kv_words))),
+        Order::TokenMajor => {
+            let layers = (0..config.n_layer).map(|layer| words(size.layer_words(config, layer)));
+            pieces.extend(layers.map(|bytes| Piece::free("kv cache", bytes)));
+        }
+    }
     pieces
 }

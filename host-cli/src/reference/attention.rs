@@ -2,7 +2,7 @@
 
 use super::gemm::{View, add_product};
 use super::ops::ROWS;
-use crate::checkpoint::architecture::{Architecture, Positions, Span};
+use crate::checkpoint::architecture::Architecture;
 use rayon::prelude::*;
 
 /// A layer's heads: how many, how wide, how they turn, and what they see.
@@ -14,7 +14,7 @@ pub struct Heads<'a> {
     n_kv_head: usize,
     head_dim: usize,
     frequencies: &'a [f64],
-    span: Span,
+    window: Option<u32>,
 }
 
 impl<'a> Heads<'a> {
@@ -24,11 +24,8 @@ impl<'a> Heads<'a> {
             n_head: architecture.n_head as usize,
             n_kv_head: architecture.n_kv_head as usize,
             head_dim: architecture.head_dim as usize,
-            frequencies: match &architecture.positions {
-                Positions::Learned => &[],
-                Positions::Rotary(rotary) => rotary.table(layer),
-            },
-            span: architecture.span(layer),
+            frequencies: architecture.table(layer),
+            window: architecture.windows.of(layer),
         }
     }
 
@@ -49,10 +46,7 @@ impl<'a> Heads<'a> {
 
     /// The first position that the query at `position` sees.
     pub fn first_seen(&self, position: usize) -> usize {
-        match self.span {
-            Span::All => 0,
-            Span::Window(window) => (position + 1).saturating_sub(window as usize),
-        }
+        self.window.map_or(0, |window| (position + 1).saturating_sub(window as usize))
     }
 
     /// The query heads' factor before the exponential.
@@ -169,23 +163,20 @@ mod tests {
     #[test]
     fn attention_over_several_blocks_of_queries_matches_the_definition() {
         let t = ROWS + 9;
-        for (n_head, n_kv_head, span) in [
-            (2, 2, Span::All),
-            (6, 2, Span::All),
-            (4, 1, Span::Window(5)),
-            (2, 2, Span::Window(1)),
-            (2, 1, Span::Window(ROWS as u32 + 3)),
-            (2, 2, Span::Window(1000)),
+        for (n_head, n_kv_head, window) in [
+            (2, 2, None),
+            (6, 2, None),
+            (4, 1, Some(5)),
+            (2, 2, Some(1)),
+            (2, 1, Some(ROWS as u32 + 3)),
+            (2, 2, Some(1000)),
         ] {
-            let heads = Heads { n_head, n_kv_head, head_dim: 3, frequencies: &[], span };
+            let heads = Heads { n_head, n_kv_head, head_dim: 3, frequencies: &[], window };
             let qkv = numbers(t * heads.row_len());
             let out = heads.attend(&qkv);
             let at = |position: usize, column: usize| f64::from(qkv[position * heads.row_len() + column]);
             for position in [0, 1, ROWS - 1, ROWS, t - 1] {
-                let first = match span {
-                    Span::All => 0,
-                    Span::Window(window) => (position + 1).saturating_sub(window as usize),
-                };
+                let first = window.map_or(0, |window| (position + 1).saturating_sub(window as usize));
                 for head in 0..n_head {
                     let key = 3 * n_head + head * n_kv_head / n_head * 3;
                     let value = key + 3 * n_kv_head;
@@ -198,7 +189,7 @@ mod tests {
                         let expected: f64 =
                             (first..=position).map(|past| score(past) * at(past, value + i)).sum::<f64>() / total;
                         let found = f64::from(out[position * 3 * n_head + head * 3 + i]);
-                        assert!((found - expected).abs() < 1e-5, "{span:?} {position} {head} {i}: {found} {expected}");
+                        assert!((found - expected).abs() < 1e-5, "{window:?} {position} {head} {i}: {found} {expected}");
                     }
                 }
             }
@@ -209,7 +200,7 @@ mod tests {
     fn pairs_turn_by_their_position_and_the_rest_of_a_head_stays() {
         let quarter = std::f64::consts::FRAC_PI_2;
         let heads =
-            Heads { n_head: 2, n_kv_head: 1, head_dim: 6, frequencies: &[quarter, 2.0 * quarter], span: Span::All };
+            Heads { n_head: 2, n_kv_head: 1, head_dim: 6, frequencies: &[quarter, 2.0 * quarter], window: None };
         let row: Vec<f32> = (1..=24).map(|value| value as f32).collect();
         let mut qkv = row.repeat(2);
         heads.rotate(&mut qkv, 3);

@@ -18,7 +18,7 @@ use crate::checkpoint::{Checkpoint, StoredMatrix};
 use attention::Heads;
 pub use decode::Decoder;
 use emberlm_core::blob::{LayerSlot, Slot};
-use emberlm_core::config::TokenId;
+use emberlm_core::config::{Config, TokenId};
 use ops::{Linear, Norm};
 use thiserror::Error;
 
@@ -89,10 +89,10 @@ impl<'a> Reference<'a> {
         let weights = |slot: Slot| stored(slot).expect("an open checkpoint has every required tensor");
         let vector = |slot: Slot| stored(slot).map(|stored| stored.data.into_owned());
         let norm = |weight: Slot, bias: Slot| Norm {
-            kind: architecture.norm.kind,
+            kind: architecture.norms.kind,
             weight: weights(weight).data.into_owned(),
             bias: vector(bias),
-            epsilon: f64::from(architecture.norm.epsilon),
+            epsilon: f64::from(architecture.norms.epsilon),
         };
         let linear = |weight: Slot, bias: Option<Slot>| {
             let (rows, cols) = architecture.shape(weight);
@@ -123,10 +123,10 @@ impl<'a> Reference<'a> {
 
     /// Bytes that a window of so many positions takes, about.
     pub fn window_bytes(&self, window: usize) -> u64 {
-        let Architecture { n_embd, n_ff, mlp, .. } = self.architecture;
+        let Config { n_embd, n_ff, mlp, .. } = self.architecture.config;
         let qkv: usize = self.architecture.qkv_rows().iter().sum();
         let hidden = if mlp.gated { 3 } else { 1 };
-        let elements = 5 * u64::from(*n_embd) + qkv as u64 + hidden * u64::from(*n_ff);
+        let elements = 5 * u64::from(n_embd) + qkv as u64 + hidden * u64::from(n_ff);
         (window as u64).saturating_mul(4 * elements)
     }
 

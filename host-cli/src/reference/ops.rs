@@ -1,9 +1,8 @@
 //! The operations of a transformer block over a window of positions, with f64 wherever it is cheap.
 
 use super::gemm::{View, add_product};
-use crate::checkpoint::architecture::{Activation, Mlp, NormKind};
 use crate::checkpoint::{Orientation, StoredMatrix};
-use emberlm_core::config::Gelu;
+use emberlm_core::config::{Activation, GATE_RUN, Gelu, Mlp, NormKind};
 use rayon::prelude::*;
 
 /// Positions that one task computes. Fixed, so that results do not depend on the number of threads.
@@ -121,7 +120,8 @@ fn activated(x: f64, activation: Activation) -> f64 {
     }
 }
 
-/// What the MLP's first matrix gave, `[t, n_ff]` or gates before it in each row, as its second takes it, `[t, n_ff]`.
+/// What the MLP's first matrix gave, `[t, n_ff]` or in each row runs of gates before those of hidden values, as its second
+/// takes it, `[t, n_ff]`.
 pub fn activate(mut x: Vec<f32>, mlp: Mlp, n_ff: usize) -> Vec<f32> {
     let of = |x: f32| activated(f64::from(x), mlp.activation);
     if !mlp.gated {
@@ -130,9 +130,11 @@ pub fn activate(mut x: Vec<f32>, mlp: Mlp, n_ff: usize) -> Vec<f32> {
     }
     let mut out = vec![0.0; x.len() / 2];
     out.par_chunks_mut(n_ff).zip(x.par_chunks(2 * n_ff)).for_each(|(out, x)| {
-        let (gates, hidden) = x.split_at(n_ff);
-        for (out, (gate, hidden)) in out.iter_mut().zip(gates.iter().zip(hidden)) {
-            *out = (of(*gate) * f64::from(*hidden)) as f32;
+        for (out, x) in out.chunks_mut(GATE_RUN).zip(x.chunks(2 * GATE_RUN)) {
+            let (gates, hidden) = x.split_at(out.len());
+            for (out, (gate, hidden)) in out.iter_mut().zip(gates.iter().zip(hidden)) {
+                *out = (of(*gate) * f64::from(*hidden)) as f32;
+            }
         }
     });
     out

@@ -2,7 +2,6 @@
 
 use super::{Decoder, Reference, ReferenceError, ops};
 use crate::checkpoint::Layout;
-use crate::checkpoint::architecture::Architecture;
 use crate::checkpoint::tests::build::{Draft, Stored, value};
 use emberlm_core::blob::Slot;
 
@@ -71,7 +70,8 @@ fn losses_that_overflow_are_errors() {
 fn embeddings_are_scaled_where_they_are_embeddings() {
     let draft = Draft::new(&Layout::Scratch, "");
     let checkpoint = draft.open().unwrap();
-    let scaled = Architecture { embedding_scale: 2.0, ..checkpoint.architecture().clone() };
+    let mut scaled = checkpoint.architecture().clone();
+    scaled.config.embedding_scale = 2.0;
     let scaled = Reference { architecture: &scaled, ..Reference::new(&checkpoint) };
     let mut doubled = draft.clone();
     for (index, bytes) in doubled.tensors.get_mut("tok_emb.weight").unwrap().bytes.chunks_mut(4).enumerate() {
@@ -86,7 +86,8 @@ fn embeddings_are_scaled_where_they_are_embeddings() {
 #[test]
 fn parallel_blocks_add_both_to_what_both_start_from() {
     let checkpoint = Draft::hf().open().unwrap();
-    let parallel = Architecture { parallel: true, ..checkpoint.architecture().clone() };
+    let mut parallel = checkpoint.architecture().clone();
+    parallel.config.parallel = true;
     let reference = Reference { architecture: &parallel, ..Reference::new(&checkpoint) };
     let tokens = [3, 1, 6, 0, 2];
     let embeddings = (0..).zip(tokens).flat_map(|(position, token)| reference.embedding(token, position));

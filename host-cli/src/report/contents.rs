@@ -1,10 +1,11 @@
 //! What is in a blob.
 
-use emberlm_core::blob::{FORMAT_VERSION, Section, Slot};
-use emberlm_core::config::{Config, Gelu, TokenId};
+use emberlm_core::blob::{FORMAT_VERSION, KnownNll, NO_TOKEN, Section, Slot, TextTokens};
+use emberlm_core::config::TokenId;
 use emberlm_core::model::Tensor;
 use serde::Serialize;
 
+use super::architecture::ArchitectureContents;
 use crate::engine::{Blob, BlobError, BlobFault};
 use crate::text::tokenizer::section;
 
@@ -23,10 +24,12 @@ pub struct Contents {
     pub activations: &'static str,
     /// The CRC-32 that tells blobs apart, in 8 hex digits.
     pub model_crc32: String,
-    /// The model's shape.
-    pub config: ConfigContents,
+    /// What the model computes.
+    pub config: ArchitectureContents,
     /// Whether the head is the token embedding.
     pub tied_head: bool,
+    /// The tokens that begin and end a text.
+    pub text: TextContents,
     /// Weights in all tensors.
     pub parameters: u64,
     /// Stored bits a weight over all matrices and embeddings, scales and padding included.
@@ -41,32 +44,13 @@ pub struct Contents {
     pub tensors: Vec<TensorContents>,
 }
 
-/// The model's shape.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct ConfigContents {
-    /// Tokens.
-    pub n_vocab: u32,
-    /// Positions.
-    pub n_ctx: u32,
-    /// Width.
-    pub n_embd: u32,
-    /// Attention heads.
-    pub n_head: u32,
-    /// Blocks.
-    pub n_layer: u32,
-    /// Width of the MLP.
-    pub n_ff: u32,
-    /// Added to variances.
-    pub layer_norm_epsilon: f32,
-    /// The activation, as Hugging Face names it.
-    pub gelu: &'static str,
-}
-
 /// Where the sections lie.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Sections {
     /// The weights.
     pub tensors: SectionContents,
+    /// The frequencies of rotary positions.
+    pub frequencies: SectionContents,
     /// The tokenizer.
     pub tokenizer: SectionContents,
 }
@@ -91,6 +75,17 @@ pub struct TokenizerContents {
     pub n_merges: usize,
 }
 
+/// The tokens that begin and end a text.
+#[derive(Clone, Debug, Serialize)]
+pub struct TextContents {
+    /// The one that texts begin with.
+    pub bos: Option<TokenId>,
+    /// Whether the tokenizer puts it before a text.
+    pub adds_bos: bool,
+    /// Those that end a text.
+    pub ends: Vec<TokenId>,
+}
+
 /// Tokens whose loss a blob knows.
 #[derive(Clone, Debug, Serialize)]
 pub struct SelfTestContents {
@@ -98,6 +93,10 @@ pub struct SelfTestContents {
     pub tokens: Vec<TokenId>,
     /// The sums.
     pub known: Vec<KnownContents>,
+    /// Tokens of the self-test that is run where it is asked for; 0 where there is none.
+    pub long_tokens: u32,
+    /// Its sums.
+    pub long_known: Vec<KnownContents>,
 }
 
 /// A sum that a blob knows.
@@ -128,14 +127,10 @@ pub struct TensorContents {
     is_matrix: bool,
 }
 
-impl From<&Config> for ConfigContents {
-    fn from(config: &Config) -> Self {
-        let &Config { n_vocab, n_ctx, n_embd, n_head, n_layer, n_ff, layer_norm_epsilon, gelu } = config;
-        let gelu = match gelu {
-            Gelu::Tanh => "gelu_new",
-            Gelu::Erf => "gelu",
-        };
-        Self { n_vocab, n_ctx, n_embd, n_head, n_layer, n_ff, layer_norm_epsilon, gelu }
+impl From<TextTokens> for TextContents {
+    fn from(TextTokens { bos, adds_bos, ends }: TextTokens) -> Self {
+        let ends = ends.into_iter().filter(|&end| end != NO_TOKEN).collect();
+        Self { bos: Some(bos).filter(|&bos| bos != NO_TOKEN), adds_bos, ends }
     }
 }
 
@@ -188,7 +183,12 @@ pub fn contents(blob: &Blob) -> Result<Contents, BlobError> {
     let tensors = tensors(blob)?;
     let self_test = model.self_test().map_err(|error| blob.fault(BlobFault::Open(error)))?;
     let tokenizer = model.tokenizer().map_err(|error| section::broken(&error))?;
-    let known = self_test.known.iter();
+    let long = model.long_self_test().map_err(|error| blob.fault(BlobFault::Open(error)))?;
+    let tied = tensors.iter().all(|tensor| tensor.name != Slot::LmHead.to_string());
+    let known = |known: &[KnownNll]| {
+        let known = known.iter();
+        known.map(|known| KnownContents { kv: known.kv_type.name(), nll_bits: format!("{:016x}", known.nll_bits) }).collect()
+    };
     let head = model.head();
     Ok(Contents {
         blob: blob.path.display().to_string(),
@@ -197,11 +197,16 @@ pub fn contents(blob: &Blob) -> Result<Contents, BlobError> {
         arithmetic: head.arithmetic,
         activations: head.activations.name(),
         model_crc32: blob.crc32()?,
-        config: (&head.config).into(),
-        tied_head: tensors.iter().all(|tensor| tensor.name != Slot::LmHead.to_string()),
+        config: ArchitectureContents::new(&head.config, tied),
+        tied_head: tied,
+        text: head.text.into(),
         parameters: tensors.iter().map(TensorContents::weights).sum(),
         bits_per_weight: bits_per_weight(&tensors),
-        sections: Sections { tensors: head.tensors.into(), tokenizer: head.tokenizer.into() },
+        sections: Sections {
+            tensors: head.tensors.into(),
+            frequencies: head.frequencies.into(),
+            tokenizer: head.tokenizer.into(),
+        },
         tokenizer: tokenizer.map(|tokenizer| TokenizerContents {
             kind: tokenizer.kind().name(),
             n_tokens: tokenizer.n_tokens(),
@@ -209,9 +214,9 @@ pub fn contents(blob: &Blob) -> Result<Contents, BlobError> {
         }),
         self_test: SelfTestContents {
             tokens: self_test.tokens.to_vec(),
-            known: known
-                .map(|known| KnownContents { kv: known.kv_type.name(), nll_bits: format!("{:016x}", known.nll_bits) })
-                .collect(),
+            known: known(&self_test.known),
+            long_tokens: long.n_tokens,
+            long_known: known(&long.known),
         },
         tensors,
     })

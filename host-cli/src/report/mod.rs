@@ -1,6 +1,7 @@
 //! What is reported, as data: of a loss ([`LossReport`]), of a blob ([`contents`]) and of a
 //! [`checkpoint`](mod@checkpoint), and tables of anything ([`table`]).
 
+pub mod architecture;
 pub mod checkpoint;
 pub mod contents;
 mod fault;

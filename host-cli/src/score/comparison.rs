@@ -14,7 +14,7 @@ use crate::convert::calibrate::Windows;
 use crate::convert::formats::{Choice, Formats};
 use crate::convert::quantize::quantize;
 use crate::convert::quantized::QuantizedModel;
-use crate::convert::{ConvertError, write};
+use crate::convert::{Beside, ConvertError, write};
 use crate::engine::{Blob, BlobError};
 use crate::ground::files::output::is_blob;
 use crate::ground::files::temporary::TemporaryFolder;
@@ -169,7 +169,8 @@ fn make(
 ) -> Result<Made, ComparisonError> {
     let path = folder.join(format!("{weights}-{}.blob", activations.name()).replace(':', "-"));
     let output = Output::begin(&path, &Permit::default(), is_blob)?;
-    let written = write(model, activations, tokenizer, output);
+    let beside = Beside { tokenizer: tokenizer.cloned(), ..Beside::nothing(activations) };
+    let written = write(model, &beside, output);
     let conversion = written.map_err(|source| ComparisonError::Convert { path: path.clone(), source })?;
     Ok(Made { weights, activations, bits_per_weight: conversion.bits_per_weight(), blob: Blob::open(&path)? })
 }

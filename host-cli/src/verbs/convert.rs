@@ -1,10 +1,11 @@
 //! `emberlm convert`: a checkpoint to a blob.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use emberlm_core::blob::ARITHMETIC;
+use emberlm_core::blob::{ARITHMETIC, KnownNll, NO_TOKEN, TextTokens};
 use emberlm_core::config::{Activations, TokenId};
 use serde::Serialize;
 
@@ -14,13 +15,13 @@ use super::options::calibration::RawCalibration;
 use super::options::model::RawCheckpoint;
 use super::options::replacing::RawReplacing;
 use super::outcome::Outcome;
-use crate::checkpoint::{Checkpoint, EndTokens};
+use crate::checkpoint::Checkpoint;
 use crate::convert::auto::parts;
 use crate::convert::finder::{Finder, FormatsError, have_integers};
 use crate::convert::formats::{Choice, Formats};
 use crate::convert::quantized::{n_weights, n_weights_of};
-use crate::convert::writer::WrittenTensor;
-use crate::convert::{Conversion, Options, convert};
+use crate::convert::writer::{SelfTests, WrittenTensor};
+use crate::convert::{Beside, Conversion, Options, convert};
 use crate::engine::Blob;
 use crate::engine::generation::END_OF_TEXT;
 use crate::ground::files::output::{self, is_blob};
@@ -29,7 +30,7 @@ use crate::ground::named;
 use crate::ground::shown;
 use crate::report::Report;
 use crate::text::tokenizer::select::Search;
-use crate::text::tokenizer::{GPT2_N_VOCAB, SectionParts, Tokenizer, TokenizerError, section};
+use crate::text::tokenizer::{SectionParts, Tokenizer, TokenizerError, section};
 
 /// The words after `convert`.
 #[derive(Args, Debug)]
@@ -60,6 +61,9 @@ pub struct RawArgs {
     /// Leave the tokenizer out of the blob
     #[arg(long)]
     no_tokenizer: bool,
+    /// Have the blob know the loss of a window that goes round every ring of its KV cache, for `device score` to check
+    #[arg(long)]
+    long_self_test: bool,
 }
 
 fn parse_activations(name: &str) -> Result<Activations, String> {
@@ -104,6 +108,9 @@ struct SelfTestRecord {
     tokens: Vec<TokenId>,
     /// By KV cache type, 16 hex digits each.
     nll_bits: Vec<(&'static str, String)>,
+    /// Tokens of the long self-test; 0 where there is none.
+    long_tokens: u32,
+    long_nll_bits: Vec<(&'static str, String)>,
 }
 
 impl Converted {
@@ -118,7 +125,8 @@ impl Converted {
             rms_error: tensor.error.rms(),
             max_error: tensor.error.max(),
         };
-        let known = &conversion.self_test.known;
+        let SelfTests { short, long } = &conversion.self_tests;
+        let bits = |known: &[KnownNll]| known.iter().map(|k| (k.kv_type.name(), format!("{:016x}", k.nll_bits))).collect();
         Self {
             checkpoint: args.checkpoint.display().to_string(),
             layout: checkpoint.layout().layout.to_string(),
@@ -132,8 +140,10 @@ impl Converted {
             tokenizer_bytes: conversion.tokenizer_bytes,
             tensors: conversion.tensors.iter().map(tensor).collect(),
             self_test: SelfTestRecord {
-                tokens: conversion.self_test.tokens.to_vec(),
-                nll_bits: known.iter().map(|k| (k.kv_type.name(), format!("{:016x}", k.nll_bits))).collect(),
+                tokens: short.tokens.to_vec(),
+                nll_bits: bits(&short.known),
+                long_tokens: long.n_tokens,
+                long_nll_bits: bits(&long.known),
             },
         }
     }
@@ -180,7 +190,7 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     let checkpoint = args.layout.open(&args.checkpoint, console)?;
     let output = Output::begin(&args.output, &permit, is_blob)?;
     let tokenizer = if args.no_tokenizer { None } else { tokenizer_for_blob(args.search(&checkpoint), console)? };
-    note_ends(args, &checkpoint, tokenizer.as_ref(), console)?;
+    let text = text_tokens(args, &checkpoint, tokenizer.as_ref(), console)?;
     let config = checkpoint.config();
     let windows = if have_integers(args.weights, &checkpoint)? {
         args.calibration.resolve().windows(&checkpoint, || args.find_tokenizer(&checkpoint), console)?
@@ -190,7 +200,11 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     let tokenizer_bytes = tokenizer.as_ref().map_or(0, |parts| section::encode(parts).len());
     let mut finder = Finder::new(&checkpoint, windows.as_ref(), tokenizer_bytes);
     let formats = find_formats(&mut finder, args.weights, &measuring(&checkpoint, console))?;
-    let options = Options { formats, windows, activations: args.activations, tokenizer };
+    let options = Options {
+        formats,
+        windows,
+        beside: Beside { activations: args.activations, text, tokenizer, long_self_test: args.long_self_test },
+    };
     let bar = console.progress(n_weights(&checkpoint), "rounding");
     let converted = convert(&checkpoint, &options, output, |slot| {
         bar.name(format!("rounded {slot}"));
@@ -262,30 +276,33 @@ pub(super) fn tokenizer_for_blob(search: Search<'_>, console: Console) -> Result
     }
 }
 
-/// Says which of the tokens that end a text a blob does not know.
-fn note_ends(
+/// The tokens that begin and end a text: what the checkpoint's files say, and the `<|endoftext|>` of the blob's tokenizer.
+fn text_tokens(
     args: &RawArgs,
     checkpoint: &Checkpoint,
     tokenizer: Option<&SectionParts>,
     console: Console,
-) -> Result<(), Error> {
+) -> Result<TextTokens, Error> {
+    let said = checkpoint.ends(args.layout.options().config.as_deref())?;
+    said.notes.iter().for_each(|note| console.note(note));
     let n_vocab = checkpoint.config().n_vocab;
-    let ends = EndTokens::read(checkpoint.folder(), args.layout.options().config.as_deref(), n_vocab)?;
-    ends.notes.iter().for_each(|note| console.note(note));
-    // GPT-2's own tokenizer is assumed of a blob without one, by its size.
-    let assumed = (n_vocab == GPT2_N_VOCAB && tokenizer.is_none()).then_some(GPT2_N_VOCAB - 1);
-    for id in ends.ids {
-        let bytes = tokenizer.and_then(|tokenizer| tokenizer.token_bytes(id));
-        if assumed == Some(id) || bytes.as_deref() == Some(END_OF_TEXT) {
-            continue;
-        }
-        let text =
-            bytes.map(|bytes| format!(" ({})", shown::quoted(&String::from_utf8_lossy(&bytes)))).unwrap_or_default();
-        let way_out = "`generate --tokenizer CHECKPOINT` ends there too";
-        let why = "text from a blob ends at <|endoftext|> alone";
-        console.note(format!("eos_token_id {id}{text} is not kept: {why}; {way_out}"));
+    let of_tokenizer = tokenizer.and_then(|tokenizer| {
+        (0..n_vocab).rev().find(|&id| tokenizer.token_bytes(id).as_deref() == Some(END_OF_TEXT))
+    });
+    let mut ids = said.ids;
+    ids.extend(of_tokenizer);
+    let mut seen = HashSet::new();
+    ids.retain(|&id| seen.insert(id));
+    if ids.len() > TextTokens::MAX_ENDS {
+        let (most, n) = (TextTokens::MAX_ENDS, ids.len());
+        let why = format!("a blob keeps {most} tokens that end a text, and eos_token_id names {n}");
+        return Err(Error::Usage(why));
     }
-    Ok(())
+    let mut ends = [NO_TOKEN; TextTokens::MAX_ENDS];
+    ends.iter_mut().zip(ids).for_each(|(end, id)| *end = id);
+    let bos = checkpoint.bos().unwrap_or(NO_TOKEN);
+    let adds_bos = false;
+    Ok(TextTokens { bos, adds_bos, ends })
 }
 
 /// What is said of tokens that a blob's tokenizer does not have because the model lacks them.

@@ -22,7 +22,7 @@ use super::outcome::Outcome;
 use super::verify::{BlobResult, Tolerances};
 use crate::checkpoint::{self, Checkpoint};
 use crate::convert::formats::Formats;
-use crate::convert::{self, convert};
+use crate::convert::{self, Beside, convert};
 use crate::device::{Board, DeviceReport, Medium};
 use crate::engine::Blob;
 use crate::ground::checkout;
@@ -185,8 +185,7 @@ fn make_blob(checkpoint: &Checkpoint, tokenizer: &Tokenizer, path: &Path) -> Res
     let options = convert::Options {
         formats: Formats::uniform(checkpoint.config(), Format::Q8),
         windows: None,
-        activations: Activations::I16,
-        tokenizer,
+        beside: Beside { tokenizer, ..Beside::nothing(Activations::I16) },
     };
     let output = Output::begin(path, &Permit::default(), is_blob)?;
     convert(checkpoint, &options, output, |_| {}).map_err(|source| Error::of_convert(path, source))?;

@@ -13,7 +13,7 @@ use crate::checkpoint::init::{self, InitConfig};
 use crate::ground::files::{Inputs, read};
 use crate::ground::shown;
 use crate::report::Report;
-use crate::report::contents::ConfigContents;
+use crate::report::architecture::ArchitectureContents;
 
 /// The words after `init`.
 #[derive(Args, Debug)]
@@ -36,7 +36,7 @@ struct Initialised {
     checkpoint: String,
     seed: u64,
     bytes: u64,
-    config: ConfigContents,
+    config: ArchitectureContents,
     qkv_bias: bool,
     tied_head: bool,
 }
@@ -78,7 +78,7 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
         checkpoint: folder.display().to_string(),
         seed: args.seed,
         bytes,
-        config: (&config.model).into(),
+        config: ArchitectureContents::new(&config.model, config.tied),
         qkv_bias: config.qkv_bias,
         tied_head: config.tied,
     })?;

@@ -11,6 +11,7 @@ use super::options::model::{ModelFile, RawCheckpoint};
 use super::outcome::Outcome;
 use crate::ground::shown;
 use crate::report::Report;
+use crate::report::architecture::ArchitectureContents;
 use crate::report::checkpoint::{CheckpointContents, checkpoint};
 use crate::report::contents::{Contents, contents};
 
@@ -23,33 +24,37 @@ pub struct RawArgs {
     checkpoint: RawCheckpoint,
 }
 
+/// The lines that say what a model computes.
+fn architecture(a: &ArchitectureContents, mut line: impl FnMut(&str, String)) {
+    line("vocabulary", format!("{} tokens, context {}", a.n_vocab, a.n_ctx));
+    line("shape", format!("{} layers, n_embd {}, n_ff {}", a.n_layer, a.n_embd, a.n_ff));
+    line("heads", format!("{} of {}, {} of keys and values", a.n_head, a.head_dim, a.n_kv_head));
+    let positions = match a.rotary_dim {
+        0 => "learned".to_owned(),
+        rotary => format!("rotary, {rotary} of {} elements", a.head_dim),
+    };
+    line("positions", positions);
+    let mut spans: Vec<Option<u32>> = a.windows.clone();
+    spans.dedup();
+    let span = |window: &Option<u32>| window.map_or_else(|| "all".to_owned(), |window| window.to_string());
+    let seen = match spans.as_slice() {
+        [one] => format!("{} in every layer", span(one)),
+        _ => a.windows.iter().map(span).collect::<Vec<_>>().join(" "),
+    };
+    line("seen", seen);
+    let (gated, kind) = (if a.gated { "gated " } else { "" }, a.norm);
+    line("function", format!("{gated}{}, {kind} norm epsilon {:e}", a.activation, a.norm_epsilon));
+    line("head", if a.tied_head { "tied to wte" } else { "its own" }.to_owned());
+}
+
 impl Report for CheckpointContents {
     fn text(&self) -> String {
         let mut text = String::new();
         let mut line = |name: &str, value: String| {
             let _ = writeln!(text, "{name:<12} {value}");
         };
-        let a = &self.architecture;
         line("checkpoint", format!("{}, layout {}", shown::message(&self.checkpoint), self.layout));
-        line("vocabulary", format!("{} tokens, context {}", a.n_vocab, a.n_ctx));
-        line("shape", format!("{} layers, n_embd {}, n_ff {}", a.n_layer, a.n_embd, a.n_ff));
-        line("heads", format!("{} of {}, {} of keys and values", a.n_head, a.head_dim, a.n_kv_head));
-        let positions = match a.rotary_dim {
-            0 => "learned".to_owned(),
-            rotary => format!("rotary, {rotary} of {} elements", a.head_dim),
-        };
-        line("positions", positions);
-        let mut spans: Vec<Option<u32>> = a.windows.clone();
-        spans.dedup();
-        let span = |window: &Option<u32>| window.map_or_else(|| "all".to_owned(), |window| window.to_string());
-        let seen = match spans.as_slice() {
-            [one] => format!("{} in every layer", span(one)),
-            _ => a.windows.iter().map(span).collect::<Vec<_>>().join(" "),
-        };
-        line("seen", seen);
-        let (gated, kind) = (if a.gated { "gated " } else { "" }, a.norm);
-        line("function", format!("{gated}{}, {kind} norm epsilon {:e}", a.activation, a.norm_epsilon));
-        line("head", if a.tied_head { "tied to wte" } else { "its own" }.to_owned());
+        architecture(&self.architecture, &mut line);
         line("weights", format!("{} parameters", self.parameters));
         text += "\n        shape  tensor\n";
         for tensor in &self.tensors {
@@ -66,14 +71,9 @@ impl Report for Contents {
         let mut line = |name: &str, value: String| {
             let _ = writeln!(text, "{name:<12} {value}");
         };
-        let c = &self.config;
         line("blob", format!("{}, {} bytes, crc32 {}", shown::message(&self.blob), self.bytes, self.model_crc32));
         line("versions", format!("format {}, arithmetic {}", self.format_version, self.arithmetic));
-        line("vocabulary", format!("{} tokens, context {}", c.n_vocab, c.n_ctx));
-        let shape = format!("{} layers, {} heads, n_embd {}, n_ff {}", c.n_layer, c.n_head, c.n_embd, c.n_ff);
-        line("shape", shape);
-        let head = if self.tied_head { "tied to wte" } else { "its own" };
-        line("function", format!("{}, layer norm epsilon {:e}, head {head}", c.gelu, c.layer_norm_epsilon));
+        architecture(&self.config, &mut line);
         let weights = format!("{} parameters, {:.4} bits a matrix weight", self.parameters, self.bits_per_weight);
         line("weights", format!("{weights}, activations {}", self.activations));
         line(
@@ -83,10 +83,21 @@ impl Report for Contents {
                 None => "none".into(),
             },
         );
+        let bos = match (self.text.bos, self.text.adds_bos) {
+            (None, _) => "no token".to_owned(),
+            (Some(bos), true) => format!("token {bos}, before every text"),
+            (Some(bos), false) => format!("token {bos}, where it is asked for"),
+        };
+        let ends: Vec<String> = self.text.ends.iter().map(u32::to_string).collect();
+        line("begins with", bos);
+        line("ends at", if ends.is_empty() { "no token".to_owned() } else { ends.join(" ") });
         let tokens: Vec<String> = self.self_test.tokens.iter().map(u32::to_string).collect();
         line("self-test", format!("tokens {}", tokens.join(" ")));
         for known in &self.self_test.known {
             line("", format!("nll bits {} with kv cache {}", known.nll_bits, known.kv));
+        }
+        if self.self_test.long_tokens > 0 {
+            line("", format!("and another of {} tokens", self.self_test.long_tokens));
         }
         text += "\noffset         bytes  format         shape  tensor\n";
         for tensor in &self.tensors {

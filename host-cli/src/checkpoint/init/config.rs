@@ -1,10 +1,9 @@
 //! What an initialised checkpoint is to look like: a name, or a JSON file.
 
-use crate::checkpoint::architecture::Activation;
 use crate::checkpoint::family::Family;
 use crate::checkpoint::{CheckpointError, ConfigFile, keys};
 use crate::ground::shown;
-use emberlm_core::config::{Config, Gelu};
+use emberlm_core::config::{Activation, Config, Gelu, Mlp, Norms};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -46,8 +45,7 @@ impl InitConfig {
     /// of its own.
     pub fn named(name: &str) -> Option<Self> {
         let (_, [n_vocab, n_ctx, n_embd, n_head, n_layer]) = *NAMED.iter().find(|(known, _)| *known == name)?;
-        let (n_ff, layer_norm_epsilon, gelu) = (4 * n_embd, 1e-5, Gelu::Tanh);
-        let model = Config { n_vocab, n_ctx, n_embd, n_head, n_layer, n_ff, layer_norm_epsilon, gelu };
+        let model = Config { n_vocab, n_ctx, n_embd, n_layer, n_ff: 4 * n_embd, ..Config::GPT2 }.with_heads(n_head);
         Some(Self { model, qkv_bias: false, tied: false })
     }
 
@@ -70,13 +68,7 @@ impl InitConfig {
             (false, _) => return refused(keys::SCALED, "false is not supported, only true".to_owned()),
             (true, true) => return refused(keys::BY_LAYER, "true is not supported".to_owned()),
         }
-        let gelu = match file.activation()? {
-            None => Gelu::Tanh,
-            Some(keys::Said { value: Activation::Gelu(gelu), .. }) => gelu,
-            Some(keys::Said { key, value }) => {
-                return refused(&key, format!("activation {} is not supported (gelu_new, gelu)", value.name()));
-            }
-        };
+        let activation = file.activation()?.map_or(Activation::Gelu(Gelu::Tanh), |said| said.value);
         let size = |key: &'static str, keys: &[&str]| match file.count(keys)? {
             Some(said) => Ok(said.value),
             None => {
@@ -89,12 +81,17 @@ impl InitConfig {
             n_vocab: size("n_vocab", keys::N_VOCAB)?,
             n_ctx: size("n_ctx", keys::N_CTX)?,
             n_embd,
-            n_head: size("n_head", keys::N_HEAD)?,
             n_layer: size("n_layer", keys::N_LAYER)?,
             n_ff: file.count(keys::N_FF)?.map_or(n_embd.saturating_mul(4), |said| said.value),
-            layer_norm_epsilon: file.epsilon()?.map_or(1e-5, |said| said.value as f32),
-            gelu,
+            norms: Norms { epsilon: file.epsilon()?.map_or(1e-5, |said| said.value as f32), ..Config::GPT2.norms },
+            mlp: Mlp { activation, gated: false },
+            ..Config::GPT2
         };
+        let n_head = size("n_head", keys::N_HEAD)?;
+        if n_head == 0 || !n_embd.is_multiple_of(n_head) {
+            return refused(keys::N_HEAD[0], format!("{n_head} does not divide n_embd {n_embd}"));
+        }
+        let model = model.with_heads(n_head);
         model.validate()?;
         let flag = |keys| file.flag(keys).map(|said| said.is_some_and(|said| said.value));
         Ok(Self { model, qkv_bias: flag(keys::QKV_BIAS)?, tied: flag(keys::TIED)? })
@@ -113,8 +110,8 @@ impl InitConfig {
             "drop_rate": 0.1,
             "qkv_bias": self.qkv_bias,
             "tie_word_embeddings": self.tied,
-            "activation_function": if model.gelu == Gelu::Tanh { "gelu_new" } else { "gelu" },
-            "layer_norm_epsilon": shortest(model.layer_norm_epsilon),
+            "activation_function": keys::activation_name(model.mlp.activation),
+            "layer_norm_epsilon": shortest(model.norms.epsilon),
         })
     }
 }
@@ -153,7 +150,8 @@ mod tests {
             "activation_function": "gelu", "layer_norm_epsilon": 1e-6, "qkv_bias": true, "tie_word_embeddings": true,
         }))
         .unwrap();
-        assert_eq!((config.model.n_ctx, config.model.n_ff, config.model.gelu), (5, 6, Gelu::Erf));
+        assert_eq!((config.model.n_ctx, config.model.n_ff), (5, 6));
+        assert_eq!(config.model.mlp.activation, Activation::Gelu(Gelu::Erf));
         assert!(config.qkv_bias && config.tied);
     }
 
@@ -165,8 +163,7 @@ mod tests {
             read(&config).unwrap_err().to_string()
         };
         assert!(with("emb_dim", Value::Null).starts_with("`n_embd` is not known"));
-        assert!(with("n_heads", json!(5)).contains("n_head does not divide n_embd"));
+        assert!(with("n_heads", json!(5)).contains("5 does not divide n_embd 48"));
         assert!(with("swish_beta", json!(1)).starts_with("config key `swish_beta`"));
-        assert!(with("activation_function", json!("relu")).contains("ReLU is not supported"));
     }
 }

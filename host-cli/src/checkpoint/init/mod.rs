@@ -15,7 +15,7 @@ use crate::ground::files::output::{self, Output, OutputError, Permit};
 use crate::ground::files::read::{self, MOST_OF_CONFIG};
 use crate::ground::shown;
 use crate::ground::signals;
-use emberlm_core::blob::{LayerSlot, Slot};
+use emberlm_core::blob::{LayerSlot, Presence, Slot};
 use random::{Distribution, Draws};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
@@ -220,6 +220,7 @@ fn plan(config: &InitConfig) -> Vec<Planned> {
     let mut planned = Vec::new();
     for slot in Slot::all(&config.model) {
         let absent = match slot {
+            slot if slot.presence(&config.model) == Presence::Never => true,
             Slot::LmHead => config.tied,
             Slot::LmHeadBias => true,
             Slot::Layer(_, LayerSlot::AttnQkvBias) => !config.qkv_bias,
@@ -244,8 +245,8 @@ fn distribution(slot: Slot, config: &InitConfig) -> Distribution {
     use LayerSlot::{Ln1Bias, Ln1Weight, Ln2Bias, Ln2Weight, MlpProjBias, MlpProjWeight};
     match slot {
         Slot::Wte | Slot::Wpe => Distribution::Normal,
-        Slot::LnFWeight | Slot::Layer(_, Ln1Weight | Ln2Weight) => Distribution::Constant(1.0),
-        Slot::LnFBias | Slot::Layer(_, Ln1Bias | Ln2Bias) => Distribution::Constant(0.0),
+        Slot::LnFWeight | Slot::LnEWeight | Slot::Layer(_, Ln1Weight | Ln2Weight) => Distribution::Constant(1.0),
+        Slot::LnFBias | Slot::LnEBias | Slot::Layer(_, Ln1Bias | Ln2Bias) => Distribution::Constant(0.0),
         Slot::Layer(_, MlpProjWeight | MlpProjBias) => linear(config.model.n_ff),
         Slot::LmHead | Slot::LmHeadBias | Slot::Layer(..) => linear(config.model.n_embd),
     }

@@ -6,7 +6,7 @@ mod spans;
 
 pub use names::*;
 
-use super::architecture::Activation;
+use emberlm_core::config::Activation;
 use super::error::CheckpointError;
 use super::family::Family;
 use crate::ground::files::Wanted;
@@ -233,6 +233,17 @@ pub fn activation_named(name: &str) -> Option<Activation> {
         "relu" => Some(Activation::Relu),
         "silu" | "swish" => Some(Activation::Silu),
         _ => None,
+    }
+}
+
+/// The name of an activation in a configuration.
+pub const fn activation_name(activation: Activation) -> &'static str {
+    match activation {
+        Activation::Gelu(Gelu::Tanh) => "gelu_new",
+        Activation::Gelu(Gelu::Erf) => "gelu",
+        Activation::Relu => "relu",
+        Activation::ReluSquared => "relu2",
+        Activation::Silu => "silu",
     }
 }
 

@@ -4,22 +4,54 @@ use super::{
     ATTENTION_LAYERS, ATTENTION_TYPES, ConfigFile, LAYER_TYPES, SLIDING_WINDOW, USE_SLIDING_WINDOW, WINDOW_SIZE,
     refused, short,
 };
-use crate::checkpoint::architecture::Span;
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::family::Family;
+use emberlm_core::config::{Layers, Windows};
 use serde_json::Value;
+
+/// What a query sees of the positions up to its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Span {
+    /// All of them.
+    All,
+    /// So many, its own included.
+    Window(u32),
+}
 
 /// Positions that local attention sees where nothing says it.
 const WINDOW: u32 = 256;
 /// The same where layers slide.
 const SLIDING: u32 = 4096;
 
+impl Span {
+    const fn window(self) -> Option<u32> {
+        match self {
+            Self::All => None,
+            Self::Window(window) => Some(window),
+        }
+    }
+}
+
 impl ConfigFile {
     /// What the queries of a family's layers see; a line in `notes` tells of a window that is assumed.
     ///
     /// # Errors
     /// A key is malformed, or does not say as many layers as there are, or two of them conflict.
-    pub fn spans(&self, family: Family, n_layer: u32, notes: &mut Vec<String>) -> Result<Vec<Span>, CheckpointError> {
+    pub fn windows(&self, family: Family, n_layer: u32, notes: &mut Vec<String>) -> Result<Windows, CheckpointError> {
+        let spans = self.spans(family, n_layer, notes)?;
+        let Some(len) = spans.iter().find_map(|span| span.window()) else { return Ok(Windows::NONE) };
+        let seen: Vec<bool> = spans.iter().map(|span| span.window().is_some()).collect();
+        // The shortest pattern that the layers repeat.
+        let repeats = |period: &usize| (0..seen.len()).all(|layer| seen[layer] == seen[layer % period]);
+        let period = (1..=Layers::MAX_PERIOD).find(repeats).ok_or_else(|| {
+            let why = format!("a pattern of more than {} layers is not supported", Layers::MAX_PERIOD);
+            refused(if family == Family::GptNeo { ATTENTION_LAYERS } else { LAYER_TYPES }, why)
+        })?;
+        Ok(Windows { layers: Layers::repeating(&seen[..period.min(seen.len())]), len })
+    }
+
+    /// For each layer, or where there are fewer for those that repeat.
+    fn spans(&self, family: Family, n_layer: u32, notes: &mut Vec<String>) -> Result<Vec<Span>, CheckpointError> {
         match family {
             Family::Gpt2 => Ok(vec![Span::All]),
             Family::GptNeo => self.global_and_local(n_layer, notes),
@@ -174,6 +206,23 @@ mod tests {
             assert!(error.starts_with(&format!("config key `{key}`: ")), "{value}: {error}");
         }
         assert!(neo(json!({})).unwrap_err().starts_with("`attention_layers` is not known: "));
+    }
+
+    #[test]
+    fn layers_with_a_window_are_the_shortest_pattern() {
+        let of = |words: Vec<&str>| {
+            let n_layer = words.len() as u32;
+            let value = json!({"attention_layers": words, "window_size": 7});
+            let file = ConfigFile(value.as_object().unwrap().clone());
+            file.windows(Family::GptNeo, n_layer, &mut Vec::new()).map_err(|error| error.to_string())
+        };
+        assert_eq!(of(vec!["global"; 5]), Ok(Windows::NONE));
+        let every_second = Windows { layers: Layers::repeating(&[false, true]), len: 7 };
+        assert_eq!(of(["global", "local"].repeat(40)), Ok(every_second));
+        assert_eq!(of(["global", "local", "global"].to_vec()), Ok(every_second));
+        let odd = |n: usize| of((0..n).map(|layer| if layer + 1 == n { "local" } else { "global" }).collect());
+        assert!(odd(63).unwrap().layers.has(62));
+        assert!(odd(64).unwrap_err().contains("more than 63 layers"));
     }
 
     #[test]

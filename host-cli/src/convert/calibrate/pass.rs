@@ -99,7 +99,9 @@ impl<'p, F: FnMut(Slot)> Pass<'p, F> {
         } else {
             self.round_to_nearest(Slot::Wte);
         }
-        self.round_to_nearest(Slot::Wpe);
+        if self.checkpoint.has(Slot::Wpe) {
+            self.round_to_nearest(Slot::Wpe);
+        }
         let mut x = Pair {
             exact: embed(windows, |token, position, x| x.extend(reference.embedding(token, position))),
             rounded: self.embed_rounded(windows),
@@ -117,7 +119,8 @@ impl<'p, F: FnMut(Slot)> Pass<'p, F> {
     /// moments of the widest inputs, three times.
     fn bytes(&self, windows: &Windows) -> u64 {
         let (n_embd, width) = (u64::from(self.config.n_embd), self.config.max_width() as u64);
-        let activations = 2 * (8 * n_embd + 4 * 2 * width.max(3 * n_embd));
+        let outputs = [LayerSlot::AttnQkvWeight, LayerSlot::FcWeight].map(|slot| Slot::Layer(0, slot).shape(&self.config).0);
+        let activations = 2 * (8 * n_embd + 4 * 2 * width.max(outputs.into_iter().max().map_or(0, u64::from)));
         (windows.n_tokens() as u64).saturating_mul(activations).saturating_add(3 * 8 * width * width)
     }
 
@@ -239,7 +242,11 @@ impl<'p, F: FnMut(Slot)> Pass<'p, F> {
             let start = x.len();
             x.resize(start + self.config.n_embd as usize, 0.0);
             row(Slot::Wte, token as usize, &mut x[start..]);
-            row(Slot::Wpe, position, &mut x[start..]);
+            let scale = f64::from(self.config.embedding_scale);
+            x[start..].iter_mut().for_each(|x| *x *= scale);
+            if self.checkpoint.has(Slot::Wpe) {
+                row(Slot::Wpe, position, &mut x[start..]);
+            }
         })
     }
 }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use emberlm_core::config::Config;
 
-use crate::checkpoint::architecture::Architecture;
 use crate::checkpoint::{Checkpoint, Layout, Options};
 use crate::engine::Blob;
 use crate::ground::files::{Kind, Wanted};
@@ -72,7 +71,7 @@ impl RawCheckpoint {
     ///
     /// # Errors
     /// It is not a checkpoint that can be represented exactly.
-    fn open_any(&self, path: &Path, console: Console) -> Result<Checkpoint, Error> {
+    pub fn open(&self, path: &Path, console: Console) -> Result<Checkpoint, Error> {
         let checkpoint = Checkpoint::open(path, &self.options())?;
         let detected = checkpoint.layout();
         console.note(format!("layout {}: {}", detected.layout, detected.evidence));
@@ -81,15 +80,6 @@ impl RawCheckpoint {
         Ok(checkpoint)
     }
 
-    /// As [`ModelFile::open`] does a checkpoint, to make a blob of it or to hold blobs against it.
-    ///
-    /// # Errors
-    /// It is not a checkpoint that can be represented exactly, or not one that core computes.
-    pub fn open(&self, path: &Path, console: Console) -> Result<Checkpoint, Error> {
-        let checkpoint = self.open_any(path, console)?;
-        checkpoint.check_core()?;
-        Ok(checkpoint)
-    }
 }
 
 /// What a model takes.
@@ -103,12 +93,6 @@ pub struct Limits {
 
 impl From<&Config> for Limits {
     fn from(&Config { n_vocab, n_ctx, .. }: &Config) -> Self {
-        Self { n_vocab, n_ctx }
-    }
-}
-
-impl From<&Architecture> for Limits {
-    fn from(&Architecture { n_vocab, n_ctx, .. }: &Architecture) -> Self {
         Self { n_vocab, n_ctx }
     }
 }
@@ -141,24 +125,21 @@ impl ModelFile {
             }
         };
         if is_checkpoint {
-            return Ok(Self::Checkpoint(Box::new(checkpoint.open_any(path, console)?)));
+            return Ok(Self::Checkpoint(Box::new(checkpoint.open(path, console)?)));
         }
         let blob = Blob::open(path)?;
         checkpoint.refuse()?;
         Ok(Self::Blob(blob))
     }
 
-    /// The model's shape in core's words.
+    /// The model's shape and choices in core's words.
     ///
     /// # Errors
-    /// It is a checkpoint that core does not compute.
+    /// None, after [`ModelFile::open`].
     pub fn config(&self) -> Result<Config, Error> {
         match self {
             Self::Blob(blob) => Ok(*blob.model()?.config()),
-            Self::Checkpoint(checkpoint) => {
-                checkpoint.check_core()?;
-                Ok(*checkpoint.config())
-            }
+            Self::Checkpoint(checkpoint) => Ok(*checkpoint.config()),
         }
     }
 
@@ -169,7 +150,7 @@ impl ModelFile {
     pub fn limits(&self) -> Result<Limits, Error> {
         match self {
             Self::Blob(blob) => Ok(blob.model()?.config().into()),
-            Self::Checkpoint(checkpoint) => Ok(checkpoint.architecture().into()),
+            Self::Checkpoint(checkpoint) => Ok(checkpoint.config().into()),
         }
     }
 
