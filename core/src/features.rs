@@ -42,3 +42,6 @@ pub const GELU_TANH: bool = cfg!(feature = "gelu-tanh");
 
 /// GELUs of the erf form.
 pub const GELU_ERF: bool = cfg!(feature = "gelu-erf");
+
+/// Tokenisers whose tokens have scores, [`Kind::ScoredBpe`](crate::tokenizer::Kind::ScoredBpe).
+pub const SCORED_TOKENIZER: bool = cfg!(feature = "scored-tokenizer");
