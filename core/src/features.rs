@@ -77,3 +77,6 @@ pub const GROUPED_HEADS: bool = cfg!(feature = "grouped-heads");
 
 /// Layers whose queries see a window of the positions.
 pub const WINDOWS: bool = cfg!(feature = "windows");
+
+/// Tokenisers whose tokens have scores, [`Kind::ScoredBpe`](crate::tokenizer::Kind::ScoredBpe).
+pub const SCORED_TOKENIZER: bool = cfg!(feature = "scored-tokenizer");

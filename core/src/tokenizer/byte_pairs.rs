@@ -1,5 +1,6 @@
 //! The tables of a byte-level BPE: tokens' text, the tokens of single bytes, special tokens, and merges.
 
+use super::merge::{Merge, Merges};
 use super::words::{NONE, Table};
 use super::{TokenizerError, TokenizerHead};
 use crate::config::TokenId;
@@ -27,13 +28,6 @@ pub(super) struct BytePairs<'a> {
     /// Ranks, or [`NONE`].
     slots: Table<'a, 1>,
     text: &'a [u8],
-}
-
-/// What a pair becomes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Merge {
-    pub rank: u32,
-    pub token: TokenId,
 }
 
 impl<'a> BytePairs<'a> {
@@ -88,21 +82,6 @@ impl<'a> BytePairs<'a> {
         self.bytes.get(usize::from(byte)).map(|[token]| token).filter(|&token| token != NONE)
     }
 
-    /// What `left` and `right` become, `None` where they do not merge.
-    #[inline]
-    pub fn merge(&self, left: TokenId, right: TokenId) -> Option<Merge> {
-        let n_slots = self.slots.len() as u32;
-        let first = first_slot(left, right, n_slots);
-        for probe in 0..MAX_PROBES {
-            let [rank] = self.slots.get((first.wrapping_add(probe) & n_slots.wrapping_sub(1)) as usize)?;
-            let [l, r, token] = self.merges.get(rank as usize)?;
-            if (l, r) == (left, right) {
-                return Some(Merge { rank, token });
-            }
-        }
-        None
-    }
-
     /// Left part, right part and what they become, by rank.
     pub const fn merges(&self) -> Table<'a, 3> {
         self.merges
@@ -125,5 +104,21 @@ impl<'a> BytePairs<'a> {
             let longest = self.specials.iter().map(|[token]| token).filter(starts).max_by_key(|&token| len_of(token));
             longest.map(|token| (at, token))
         })
+    }
+}
+
+impl Merges for BytePairs<'_> {
+    #[inline]
+    fn merge(&self, left: TokenId, right: TokenId) -> Option<Merge> {
+        let n_slots = self.slots.len() as u32;
+        let first = first_slot(left, right, n_slots);
+        for probe in 0..MAX_PROBES {
+            let [rank] = self.slots.get((first.wrapping_add(probe) & n_slots.wrapping_sub(1)) as usize)?;
+            let [l, r, token] = self.merges.get(rank as usize)?;
+            if (l, r) == (left, right) {
+                return Some(Merge { rank, token });
+            }
+        }
+        None
     }
 }

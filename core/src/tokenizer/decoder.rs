@@ -2,6 +2,7 @@
 
 use super::{DecodeError, Tokenizer};
 use crate::config::TokenId;
+use crate::features::SCORED_TOKENIZER;
 use crate::part::part;
 use core::fmt;
 
@@ -9,19 +10,28 @@ use core::fmt;
 ///
 /// A token's bytes that end inside a character wait for the rest of it. Bytes that are no UTF-8 become U+FFFD as
 /// `String::from_utf8_lossy` has it: all that was written, [`Decoder::finish`] included, is what it makes of the tokens'
-/// bytes joined.
+/// bytes joined. The [dummy prefix](Tokenizer::has_dummy_prefix), a space that a text begins with, is left out.
 #[derive(Clone, Debug)]
 pub struct Decoder<'a> {
     tokenizer: Tokenizer<'a>,
     /// The start of a character whose end is to come, and the number of its bytes, at most 3.
     pending: [u8; 4],
-    n_pending: usize,
+    n_pending: u8,
+    /// Whether nothing of the text has come yet.
+    is_at_start: bool,
 }
 
 impl<'a> Decoder<'a> {
     /// A decoder at the start of a text.
     pub const fn new(tokenizer: Tokenizer<'a>) -> Self {
-        Self { tokenizer, pending: [0; 4], n_pending: 0 }
+        Self { tokenizer, pending: [0; 4], n_pending: 0, is_at_start: true }
+    }
+
+    /// A decoder for what follows `prompt`. It is at the start of a text where the prompt is empty or stands for no text, as
+    /// a token for the beginning does.
+    pub fn after(tokenizer: Tokenizer<'a>, prompt: &[TokenId]) -> Self {
+        let has_text = |&token: &TokenId| tokenizer.token_bytes(token, &mut [0; 4]).is_none_or(|text| !text.is_empty());
+        Self { is_at_start: !prompt.iter().any(has_text), ..Self::new(tokenizer) }
     }
 
     /// Writes the text that is certain with `token`; it may be empty.
@@ -32,8 +42,17 @@ impl<'a> Decoder<'a> {
     pub fn push(&mut self, token: TokenId, out: &mut (impl fmt::Write + ?Sized)) -> Result<(), DecodeError> {
         let tokenizer = self.tokenizer;
         let mut buffer = [0; 4];
-        let bytes = tokenizer.token_bytes(token, &mut buffer).ok_or(DecodeError::UnknownToken(token))?;
-        self.push_bytes(bytes, out).inspect_err(|_| self.n_pending = 0)?;
+        let mut bytes = tokenizer.token_bytes(token, &mut buffer).ok_or(DecodeError::UnknownToken(token))?;
+        if SCORED_TOKENIZER && self.is_at_start && !bytes.is_empty() {
+            self.is_at_start = false;
+            if tokenizer.has_dummy_prefix() {
+                bytes = bytes.strip_prefix(b" ").unwrap_or(bytes);
+            }
+        }
+        self.push_bytes(bytes, out).inspect_err(|_| {
+            self.n_pending = 0;
+            self.is_at_start = true;
+        })?;
         Ok(())
     }
 
@@ -42,6 +61,11 @@ impl<'a> Decoder<'a> {
     /// # Errors
     /// `out` fails.
     pub fn finish(&mut self, out: &mut (impl fmt::Write + ?Sized)) -> fmt::Result {
+        self.is_at_start = true;
+        self.write_pending(out)
+    }
+
+    fn write_pending(&mut self, out: &mut (impl fmt::Write + ?Sized)) -> fmt::Result {
         if core::mem::take(&mut self.n_pending) > 0 { out.write_char(char::REPLACEMENT_CHARACTER) } else { Ok(()) }
     }
 
@@ -53,9 +77,9 @@ impl<'a> Decoder<'a> {
     fn push_bytes(&mut self, mut bytes: &[u8], out: &mut (impl fmt::Write + ?Sized)) -> fmt::Result {
         while self.n_pending > 0 {
             let Some((&byte, rest)) = bytes.split_first() else { return Ok(()) };
-            let Some(place) = self.pending.get_mut(self.n_pending) else { return self.finish(out) };
+            let Some(place) = self.pending.get_mut(usize::from(self.n_pending)) else { return self.write_pending(out) };
             *place = byte;
-            match core::str::from_utf8(part(&self.pending, ..=self.n_pending)) {
+            match core::str::from_utf8(part(&self.pending, ..=usize::from(self.n_pending))) {
                 Ok(text) => {
                     out.write_str(text)?;
                     self.n_pending = 0;
@@ -63,7 +87,7 @@ impl<'a> Decoder<'a> {
                 Err(error) if error.error_len().is_none() => self.n_pending += 1,
                 // The bytes before were a character's start, so it is this one that does not go on with it.
                 Err(_) => {
-                    self.finish(out)?;
+                    self.write_pending(out)?;
                     break;
                 }
             }
@@ -80,7 +104,7 @@ impl<'a> Decoder<'a> {
                     for (place, &byte) in self.pending.iter_mut().zip(invalid) {
                         *place = byte;
                     }
-                    self.n_pending = invalid.len();
+                    self.n_pending = invalid.len() as u8;
                 }
                 Err(_) => out.write_char(char::REPLACEMENT_CHARACTER)?,
             }

@@ -1,5 +1,6 @@
 //! What can be wrong with a section, a text, or a token.
 
+use super::Kind;
 use crate::config::TokenId;
 use core::fmt;
 
@@ -17,7 +18,10 @@ pub enum TokenizerError {
         /// Tokens of the model.
         n_vocab: u32,
     },
-    /// A token's text does not lie within the text, or is not a character.
+    /// It is of a kind that this build leaves out, see [`features`](crate::features).
+    LeftOut(Kind),
+    /// A token's text does not lie within the text, is not a character, or is none where tokens merge; or the hash table
+    /// does not lead from the text to the token.
     Token(TokenId),
     /// The table that finds a character's token does not list them all in order; the first place that is wrong.
     Order(u32),
@@ -37,6 +41,7 @@ impl fmt::Display for TokenizerError {
             Self::TooManyTokens { tokens, n_vocab } => {
                 write!(f, "the tokeniser has {tokens} tokens, the model {n_vocab}")
             }
+            Self::LeftOut(kind) => write!(f, "the tokeniser is {}, which this build leaves out", kind.name()),
             Self::Token(token) => write!(f, "the tokeniser's token {token} is damaged"),
             Self::Order(place) => write!(f, "the tokeniser's order of characters is damaged at {place}"),
             Self::Byte(byte) => write!(f, "the tokeniser's entry for byte {byte} is damaged"),

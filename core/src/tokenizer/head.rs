@@ -10,6 +10,9 @@ pub enum Kind {
     Chars,
     /// GPT-2's byte-level byte-pair encoding: text is split by GPT-2's pattern, then bytes merge in order of rank.
     ByteBpe,
+    /// Byte-pair encoding by scores, as SentencePiece has it: characters, or the bytes of those without a token, merge
+    /// wherever two in a row make a token, that of the highest score first.
+    ScoredBpe,
 }
 
 impl Kind {
@@ -18,11 +21,13 @@ impl Kind {
         match self {
             Self::Chars => "chars",
             Self::ByteBpe => "byte-bpe",
+            Self::ScoredBpe => "scored-bpe",
         }
     }
 }
 
-/// The section's first bytes. Of [`Kind::Chars`], all but the first two fields are 0.
+/// The section's first bytes. Of [`Kind::Chars`], all but the first two fields are 0, and of [`Kind::ScoredBpe`] `n_merges`
+/// and `n_specials`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenizerHead {
     /// How text becomes tokens.
@@ -39,7 +44,8 @@ pub struct TokenizerHead {
     /// Tokens that are matched in a text as they stand.
     #[serde(with = "postcard::fixint::le")]
     pub n_specials: u32,
-    /// Places of the hash table that finds merges: a power of two, more than `n_merges`.
+    /// Places of the hash table that finds merges: a power of two, more than `n_merges`. Of [`Kind::ScoredBpe`], of the one
+    /// that finds tokens by their text.
     #[serde(with = "postcard::fixint::le")]
     pub n_slots: u32,
 }
@@ -54,6 +60,7 @@ impl TokenizerHead {
             [self.n_tokens, self.n_merges, self.n_specials, self.n_slots].map(|n| n as usize);
         let words = match self.kind {
             Kind::Chars => tokens.checked_mul(2)?,
+            Kind::ScoredBpe => tokens.checked_mul(2)?.checked_add(1 + 1 + 256)?.checked_add(slots)?,
             Kind::ByteBpe => (tokens.checked_add(1 + 256)?.checked_add(specials)?)
                 .checked_add(merges.checked_mul(3)?)?
                 .checked_add(slots)?,

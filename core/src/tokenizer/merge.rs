@@ -1,12 +1,11 @@
-//! Merging the bytes of one piece of text, in memory of the piece's length.
+//! Merging the tokens of one piece of text, in memory of the piece's length.
 //!
 //! The pair of least rank merges first, the leftmost of equals before the others. So that a merge does not cost a look at
 //! the whole of a long piece, its tokens lie in up to [`N_BLOCKS`] blocks, each of which remembers the least rank that it
 //! holds; a merge looks at its own block and the neighbours. A pass over a block merges all that it holds of the rank.
-//! For `n` bytes the time is at most of order `n^2 / N_BLOCKS`; `n` for a run of one character, times the number of
+//! For `n` tokens the time is at most of order `n^2 / N_BLOCKS`; `n` for a run of one character, times the number of
 //! distinct merges in it.
 
-use super::byte_pairs::{BytePairs, Merge};
 use super::words::NONE;
 use crate::config::TokenId;
 
@@ -16,9 +15,24 @@ const N_BLOCKS: usize = 64;
 /// Tokens of a block, at least: shorter pieces are one block.
 const MIN_BLOCK: usize = 32;
 
+/// What a pair becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Merge {
+    /// Its place in the order; not [`NONE`]. Pairs may share it.
+    pub rank: u32,
+    /// The two joined: longer than either.
+    pub token: TokenId,
+}
+
+/// Which pairs merge.
+pub(super) trait Merges {
+    /// What `left` and `right` become, `None` where they do not merge.
+    fn merge(&self, left: TokenId, right: TokenId) -> Option<Merge>;
+}
+
 /// The tokens of one piece.
-struct Piece<'t, 'a> {
-    pairs: &'t BytePairs<'a>,
+struct Piece<'t, M> {
+    merges: &'t M,
     tokens: &'t mut [TokenId],
     /// Places of `tokens` that belong to a block; its tokens are the first of them.
     block_len: usize,
@@ -33,8 +47,8 @@ struct Block {
     least: u32,
 }
 
-/// Merges `tokens`, single bytes, and says how many are left, at the front.
-pub(super) fn merge_all(pairs: &BytePairs<'_>, tokens: &mut [TokenId]) -> usize {
+/// Merges `tokens` and says how many are left, at the front.
+pub(super) fn merge_all(merges: &impl Merges, tokens: &mut [TokenId]) -> usize {
     let len = tokens.len();
     let block_len = len.div_ceil(N_BLOCKS).max(MIN_BLOCK);
     let n_blocks = len.div_ceil(block_len);
@@ -42,7 +56,7 @@ pub(super) fn merge_all(pairs: &BytePairs<'_>, tokens: &mut [TokenId]) -> usize 
     for (index, block) in blocks.iter_mut().enumerate().take(n_blocks) {
         block.len = block_len.min(len - index * block_len);
     }
-    let mut piece = Piece { pairs, tokens, block_len, blocks, n_blocks };
+    let mut piece = Piece { merges, tokens, block_len, blocks, n_blocks };
     for index in 0..n_blocks {
         piece.update_least(index);
     }
@@ -52,7 +66,7 @@ pub(super) fn merge_all(pairs: &BytePairs<'_>, tokens: &mut [TokenId]) -> usize 
     piece.compact()
 }
 
-impl Piece<'_, '_> {
+impl<M: Merges> Piece<'_, M> {
     /// The first block with the least rank, and that rank.
     fn first_least(&self) -> Option<(usize, u32)> {
         let ranks = self.blocks.iter().take(self.n_blocks).map(|block| block.least);
@@ -72,13 +86,24 @@ impl Piece<'_, '_> {
         (index + 1..self.n_blocks).find(|&next| self.block_len_of(next) > 0)
     }
 
+    /// The last block before `index` that is not empty.
+    fn block_before(&self, index: usize) -> Option<usize> {
+        (0..index).rev().find(|&previous| self.block_len_of(previous) > 0)
+    }
+
+    /// The token before a block.
+    fn last_before(&self, index: usize) -> Option<TokenId> {
+        let previous = self.block_before(index)?;
+        self.token(previous, self.block_len_of(previous).checked_sub(1)?)
+    }
+
     /// The token at `at` of a block, or the first one behind the block.
     fn token_or_next(&self, index: usize, at: usize) -> Option<TokenId> {
         self.token(index, at).or_else(|| self.token(self.next_block(index)?, 0))
     }
 
     fn rank(&self, left: Option<TokenId>, right: Option<TokenId>) -> u32 {
-        let merge = left.zip(right).and_then(|(left, right)| self.pairs.merge(left, right));
+        let merge = left.zip(right).and_then(|(left, right)| self.merges.merge(left, right));
         merge.map_or(NONE, |merge| merge.rank)
     }
 
@@ -92,15 +117,16 @@ impl Piece<'_, '_> {
         }
     }
 
-    /// Merges the pairs of `rank` that start in a block, from the left, until one of them makes a pair of lower rank.
+    /// Merges the pairs of `rank` that start in a block, from the left, until one of them makes a pair whose turn
+    /// comes before that of the next.
     fn merge_in_block(&mut self, index: usize, rank: u32) {
         let len = self.block_len_of(index);
         let (mut read, mut write, mut is_done) = (0, 0, false);
-        let mut before = None;
+        let mut before = self.last_before(index);
         while let Some(mut token) = self.token(index, read) {
             read += 1;
             let next = if is_done { None } else { self.token_or_next(index, read) };
-            let merge = next.and_then(|next| self.pairs.merge(token, next));
+            let merge = next.and_then(|next| self.merges.merge(token, next));
             if let Some(Merge { token: whole, .. }) = merge.filter(|merge| merge.rank == rank) {
                 token = whole;
                 if read < len {
@@ -109,7 +135,7 @@ impl Piece<'_, '_> {
                     self.drop_first_behind(index);
                 }
                 let after = self.token_or_next(index, read);
-                is_done = self.rank(before, Some(token)) < rank || self.rank(Some(token), after) < rank;
+                is_done = self.rank(before, Some(token)) <= rank || self.rank(Some(token), after) <= rank;
             }
             if let Some(place) = self.tokens.get_mut(index * self.block_len + write) {
                 *place = token;
@@ -122,7 +148,7 @@ impl Piece<'_, '_> {
         }
         self.update_least(index);
         // The pair that leads from the block before into this one may be another.
-        if let Some(previous) = (0..index).rev().find(|&previous| self.block_len_of(previous) > 0) {
+        if let Some(previous) = self.block_before(index) {
             self.update_least(previous);
         }
     }

@@ -1,8 +1,8 @@
 //! The blob's tokeniser section, read in place: text to tokens and back, without a heap.
 //!
-//! `FORMAT.md` specifies the section. `head` says how long its tables are; `chars` and `byte_pairs` check and read
-//! them. A text goes through `split` (GPT-2's pattern, by the classes of `class`), and each piece through `merge`; tokens
-//! become text again in a [`Decoder`].
+//! `FORMAT.md` specifies the section. `head` says how long its tables are; `chars`, `byte_pairs` and `scored` check and read
+//! them. A text goes through `split` (GPT-2's pattern, by the classes of `class`), or is cut at spaces where tokens have
+//! scores, and each piece through `merge`; tokens become text again in a [`Decoder`].
 //!
 //! The section has to lie in addressable memory, as a blob of a [`Mapped`] source does. Where a blob is behind a
 //! [`Copying`](crate::source::Copying) source, its section alone ([`Head::tokenizer`](crate::blob::Head) says where it
@@ -17,15 +17,20 @@ mod encode;
 mod error;
 mod head;
 mod merge;
+mod output;
+#[cfg(feature = "scored-tokenizer")]
+mod scored;
 mod split;
 mod words;
 
 pub use byte_pairs::{MAX_PROBES, first_slot};
 pub use class::Class;
 pub use decoder::Decoder;
-pub use encode::MAX_SHORT_PIECE;
 pub use error::{DecodeError, EncodeError, TokenizerError};
 pub use head::{Kind, TokenizerHead};
+pub use output::MAX_SHORT_PIECE;
+#[cfg(feature = "scored-tokenizer")]
+pub use scored::first_slot_of_text;
 pub use split::first_piece_len;
 
 use crate::config::TokenId;
@@ -33,6 +38,8 @@ use crate::model::Model;
 use crate::source::Mapped;
 use byte_pairs::BytePairs;
 use chars::Chars;
+#[cfg(feature = "scored-tokenizer")]
+use scored::Scored;
 
 /// A checked tokeniser section.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +52,8 @@ pub struct Tokenizer<'a> {
 enum Tables<'a> {
     Chars(Chars<'a>),
     BytePairs(BytePairs<'a>),
+    #[cfg(feature = "scored-tokenizer")]
+    Scored(Scored<'a>),
 }
 
 impl<'a> Tokenizer<'a> {
@@ -64,6 +73,10 @@ impl<'a> Tokenizer<'a> {
         let tables = match head.kind {
             Kind::Chars => Tables::Chars(Chars::open(&head, tables)?),
             Kind::ByteBpe => Tables::BytePairs(BytePairs::open(&head, tables)?),
+            #[cfg(feature = "scored-tokenizer")]
+            Kind::ScoredBpe => Tables::Scored(Scored::open(&head, tables)?),
+            #[cfg(not(feature = "scored-tokenizer"))]
+            Kind::ScoredBpe => return Err(TokenizerError::LeftOut(head.kind)),
         };
         Ok(Self { tables, n_tokens: head.n_tokens })
     }
@@ -73,6 +86,8 @@ impl<'a> Tokenizer<'a> {
         match self.tables {
             Tables::Chars(_) => Kind::Chars,
             Tables::BytePairs(_) => Kind::ByteBpe,
+            #[cfg(feature = "scored-tokenizer")]
+            Tables::Scored(_) => Kind::ScoredBpe,
         }
     }
 
@@ -81,8 +96,8 @@ impl<'a> Tokenizer<'a> {
         self.n_tokens
     }
 
-    /// The UTF-8 bytes, whole characters or not, that a token stands for; `None` for an id without a text. A character
-    /// is encoded into `buffer`.
+    /// The UTF-8 bytes, whole characters or not, that a token stands for, none for the beginning and the end of a text;
+    /// `None` for an id that is no token. A character is encoded into `buffer`.
     pub fn token_bytes<'t>(&self, token: TokenId, buffer: &'t mut [u8; 4]) -> Option<&'t [u8]>
     where
         'a: 't,
@@ -90,14 +105,48 @@ impl<'a> Tokenizer<'a> {
         match &self.tables {
             Tables::Chars(chars) => Some(chars.char_of(token)?.encode_utf8(buffer).as_bytes()),
             Tables::BytePairs(pairs) => pairs.token_bytes(token),
+            #[cfg(feature = "scored-tokenizer")]
+            Tables::Scored(scored) => scored.token_bytes(token),
         }
     }
 
-    /// The pairs of tokens that merge, by rank. The merged token's text is that of both.
+    /// The token of a single byte, `None` where there is none or tokens are characters.
+    pub fn byte_token(&self, byte: u8) -> Option<TokenId> {
+        match &self.tables {
+            Tables::Chars(_) => None,
+            Tables::BytePairs(pairs) => pairs.byte_token(byte),
+            #[cfg(feature = "scored-tokenizer")]
+            Tables::Scored(scored) => scored.byte_token(byte),
+        }
+    }
+
+    /// The rank of a token by its score, the least for the highest; tokens may share one. `None` for those that no character
+    /// and no merge makes, and all where there are no scores.
+    #[cfg(feature = "scored-tokenizer")]
+    pub fn rank(&self, token: TokenId) -> Option<u32> {
+        match &self.tables {
+            Tables::Chars(_) | Tables::BytePairs(_) => None,
+            Tables::Scored(scored) => scored.rank(token),
+        }
+    }
+
+    /// Whether a text is encoded behind a space that is not its own, and decoded without it.
+    pub const fn has_dummy_prefix(&self) -> bool {
+        match &self.tables {
+            Tables::Chars(_) | Tables::BytePairs(_) => false,
+            #[cfg(feature = "scored-tokenizer")]
+            Tables::Scored(scored) => scored.has_dummy_prefix(),
+        }
+    }
+
+    /// The pairs of tokens that merge, by rank; none where there are scores, and any two that make a token merge. The merged
+    /// token's text is that of both.
     pub fn merges(&self) -> impl ExactSizeIterator<Item = (TokenId, TokenId)> + use<'a> {
         let merges = match &self.tables {
             Tables::Chars(_) => words::Table::EMPTY,
             Tables::BytePairs(pairs) => pairs.merges(),
+            #[cfg(feature = "scored-tokenizer")]
+            Tables::Scored(_) => words::Table::EMPTY,
         };
         merges.iter().map(|[left, right, _]| (left, right))
     }
@@ -107,16 +156,23 @@ impl<'a> Tokenizer<'a> {
         let specials = match &self.tables {
             Tables::Chars(_) => words::Table::EMPTY,
             Tables::BytePairs(pairs) => pairs.specials(),
+            #[cfg(feature = "scored-tokenizer")]
+            Tables::Scored(_) => words::Table::EMPTY,
         };
         specials.iter().map(|[token]| token)
     }
 
-    /// Writes the tokens of `text` to the front of `out`, and says how many they are. They spell the text.
+    /// Writes the tokens of `text` to the front of `out`, and says how many they are. They spell the text, behind a space
+    /// where there is a [dummy prefix](Self::has_dummy_prefix) and the text is not empty.
     ///
-    /// Special tokens (`<|endoftext|>`) are matched in the text as they stand.
-    /// [`text.len()`](str::len) places are always enough. The tokens alone need to fit where GPT-2's pattern leaves pieces
-    /// (words, runs of digits or spaces) of at most [`MAX_SHORT_PIECE`] bytes; a longer piece is merged in `out`, and needs
-    /// a place for each of its bytes.
+    /// Special tokens (`<|endoftext|>`) are matched in the text as they stand; none is added.
+    /// [`text.len() + 1`](str::len) places are always enough, and without a dummy prefix `text.len()`. The tokens alone need
+    /// to fit where pieces have at most [`MAX_SHORT_PIECE`] bytes; a longer piece is merged in `out`, and needs a place for
+    /// each of its bytes. GPT-2's pattern leaves pieces of words and of runs of digits or spaces; where tokens have scores a
+    /// piece is a word with the spaces before it, or the whole text where some token has a space behind another character.
+    ///
+    /// The time is linear in the text's length, except that a long piece of `n` bytes takes up to `n^2 / 64` looks at the
+    /// table of merges.
     ///
     /// # Errors
     /// A character for which there is no token; too little room. What `out` holds is unspecified then.
@@ -124,6 +180,8 @@ impl<'a> Tokenizer<'a> {
         match &self.tables {
             Tables::Chars(chars) => chars.encode(text, out),
             Tables::BytePairs(pairs) => encode::encode(pairs, text, out),
+            #[cfg(feature = "scored-tokenizer")]
+            Tables::Scored(scored) => scored.encode(text, out),
         }
     }
 

@@ -1,9 +1,10 @@
 //! Text to token ids and back.
 //!
 //! Four kinds: single characters (`chars`), byte-level BPE by GPT-2's scheme ([`byte_pairs`], `bpe` with `merge`), BPE by
-//! scores as in llama2.c's `tokenizer.bin` (`scored`), and any other `tokenizer.json` (`other`). A `document` is what Hugging Face's files say, with the `companions` that lie beside
-//! them; `hugging_face` tells whether it is GPT-2's scheme. GPT-2's own table is `gpt2`, what a blob holds [`section`].
-//! Which one serves a model: [`select`].
+//! scores ([`scored_tokens`], `scored` with `merge`) as in llama2.c's `tokenizer_bin`, and any other `tokenizer.json`
+//! (`other`). A `document` is what Hugging Face's files say, with the `companions` that lie beside them; `hugging_face`
+//! tells whether it is GPT-2's scheme. GPT-2's own table is `gpt2`, what a blob holds [`section`]. Which one serves a
+//! model: [`select`].
 
 mod bpe;
 mod byte_level;
@@ -17,8 +18,10 @@ mod hugging_face;
 mod merge;
 mod other;
 mod scored;
+pub mod scored_tokens;
 pub mod section;
 pub mod select;
+mod tokenizer_bin;
 
 use std::borrow::Cow;
 
@@ -29,6 +32,7 @@ use document::Document;
 use emberlm_core::config::TokenId;
 use other::Other;
 use scored::Scored;
+use scored_tokens::ScoredTokens;
 
 pub use error::{Position, TokenizerError};
 pub use gpt2::N_VOCAB as GPT2_N_VOCAB;
@@ -53,6 +57,8 @@ pub enum SectionParts {
     Chars(Vec<char>),
     /// Byte-level BPE.
     BytePairs(BytePairs),
+    /// BPE by scores.
+    Scored(ScoredTokens),
 }
 
 impl SectionParts {
@@ -61,6 +67,7 @@ impl SectionParts {
         match self {
             Self::Chars(chars) => chars.get(id as usize).map(|c| c.to_string().into_bytes()),
             Self::BytePairs(pairs) => pairs.tokens().get(id as usize).filter(|bytes| !bytes.is_empty()).cloned(),
+            Self::Scored(scored) => scored.tokens().get(id as usize).filter(|bytes| !bytes.is_empty()).cloned(),
         }
     }
 }
@@ -82,6 +89,7 @@ impl Tokenizer {
         let origin = origin.into();
         let kind = match parts {
             SectionParts::BytePairs(pairs) => Kind::Bpe(Box::new(Bpe::new(pairs)?)),
+            SectionParts::Scored(tokens) => Kind::Scored(Box::new(Scored::new(tokens))),
             SectionParts::Chars(list) => match Chars::new(list) {
                 Ok(chars) => Kind::Chars(chars),
                 Err(why) => return Err(TokenizerError::Broken { origin, why }),
@@ -148,8 +156,8 @@ impl Tokenizer {
     /// They are none; the message says why.
     pub fn from_tokenizer_bin(file: &[u8], origin: impl Into<String>) -> Result<Self, TokenizerError> {
         let origin = origin.into();
-        match Scored::read(file) {
-            Ok(scored) => Ok(Self { kind: Kind::Scored(Box::new(scored)), origin }),
+        match tokenizer_bin::read(file) {
+            Ok(tokens) => Ok(Self { kind: Kind::Scored(Box::new(Scored::new(tokens))), origin }),
             Err(why) => Err(TokenizerError::Broken { origin, why }),
         }
     }
@@ -164,7 +172,7 @@ impl Tokenizer {
         match &self.kind {
             Kind::Chars(chars) => chars.list().len(),
             Kind::Bpe(bpe) => bpe.pairs().tokens().len(),
-            Kind::Scored(scored) => scored.len(),
+            Kind::Scored(scored) => scored.tokens().tokens().len(),
             Kind::Other(other) => other.len(),
         }
     }
@@ -177,7 +185,7 @@ impl Tokenizer {
         match &self.kind {
             Kind::Chars(chars) => chars.encode(text),
             Kind::Bpe(bpe) => bpe.encode(text),
-            Kind::Scored(scored) => Ok(scored.encode(text)),
+            Kind::Scored(scored) => scored.encode(text),
             Kind::Other(other) => other.encode(text),
         }
     }
@@ -237,12 +245,12 @@ impl Tokenizer {
     /// What a blob's tokeniser section needs to hold to encode as this does.
     ///
     /// # Errors
-    /// The tokenizer is neither characters nor GPT-2's scheme; the message says what differs.
+    /// The tokenizer is neither characters, nor GPT-2's scheme, nor one by scores; the message says what differs.
     pub fn section_parts(&self) -> Result<SectionParts, TokenizerError> {
         match &self.kind {
             Kind::Chars(chars) => Ok(SectionParts::Chars(chars.list().to_vec())),
             Kind::Bpe(bpe) => Ok(SectionParts::BytePairs(bpe.pairs().clone())),
-            Kind::Scored(_) => Err(self.not_portable("its tokens have scores, and a section has none".to_owned())),
+            Kind::Scored(scored) => Ok(SectionParts::Scored(scored.tokens().clone())),
             Kind::Other(other) => Err(self.not_portable(other.why.clone())),
         }
     }
@@ -250,7 +258,7 @@ impl Tokenizer {
     /// [`Tokenizer::section_parts`] for a model of `n_vocab` tokens, and the tokens left out because it lacks them.
     ///
     /// # Errors
-    /// Those of `section_parts`; a merge needs or makes a token that the model lacks.
+    /// Those of `section_parts`; a merge needs or makes a token that the model lacks, or a text has one.
     pub fn section_parts_of_model(&self, n_vocab: u32) -> Result<(SectionParts, Vec<TokenId>), TokenizerError> {
         let mut parts = self.section_parts()?;
         let left_out = match &mut parts {
@@ -259,14 +267,14 @@ impl Tokenizer {
                 chars.truncate(n_vocab as usize);
                 Ok(ids)
             }
-            SectionParts::BytePairs(pairs) => pairs.truncate(n_vocab),
+            SectionParts::BytePairs(pairs) => {
+                pairs.truncate(n_vocab).map_err(|rank| format!("merge {rank} needs one of the others"))
+            }
+            SectionParts::Scored(tokens) => {
+                tokens.truncate(n_vocab).map_err(|id| format!("a text may have token {id}"))
+            }
         };
-        let why = |rank| {
-            let n = self.n_vocab();
-            self.not_portable(format!(
-                "it has {n} tokens, the model {n_vocab}, and merge {rank} needs one of the others"
-            ))
-        };
+        let why = |why| self.not_portable(format!("it has {} tokens, the model {n_vocab}, and {why}", self.n_vocab()));
         Ok((parts, left_out.map_err(why)?))
     }
 

@@ -1,9 +1,9 @@
 //! A blob's tokeniser section: the parts that encode text, to its bytes and back.
 
-use emberlm_core::config::TokenId;
-use emberlm_core::tokenizer::{self as core, MAX_PROBES, TokenizerHead, first_slot};
+use emberlm_core::tokenizer::{self as core, MAX_PROBES, TokenizerHead, first_slot, first_slot_of_text};
 
 use super::byte_pairs::BytePairs;
+use super::scored_tokens::ScoredTokens;
 use super::{SectionParts, TokenizerError};
 
 /// An entry that stands for nothing.
@@ -13,46 +13,73 @@ const ORIGIN: &str = "the blob's tokeniser section";
 
 /// The bytes of the section that holds `parts`.
 pub fn encode(parts: &SectionParts) -> Vec<u8> {
-    let (head, words, text) = match parts {
-        SectionParts::Chars(chars) => {
-            let mut sorted: Vec<u32> = (0..count(chars.len())).collect();
-            sorted.sort_by_key(|&id| chars[id as usize]);
-            let words: Vec<u32> = chars.iter().map(|&c| u32::from(c)).chain(sorted).collect();
-            let n_tokens = count(chars.len());
-            let kind = core::Kind::Chars;
-            (
-                TokenizerHead { kind, n_tokens, n_merges: 0, text_bytes: 0, n_specials: 0, n_slots: 0 },
-                words,
-                Vec::<u8>::new(),
-            )
-        }
-        SectionParts::BytePairs(pairs) => {
-            let (mut words, mut text) = (vec![0], Vec::new());
-            for token in pairs.tokens() {
-                text.extend(token);
-                words.push(count(text.len()));
-            }
-            words.extend(byte_tokens(pairs));
-            let slots = slots(pairs.merges());
-            words.extend(pairs.specials());
-            words.extend(pairs.merges().iter().zip(pairs.merged()).flat_map(|(&(left, right), &id)| [left, right, id]));
-            words.extend(&slots);
-            let head = TokenizerHead {
-                kind: core::Kind::ByteBpe,
-                n_tokens: count(pairs.tokens().len()),
-                n_merges: count(pairs.merges().len()),
-                text_bytes: count(text.len()),
-                n_specials: count(pairs.specials().len()),
-                n_slots: count(slots.len()),
-            };
-            (head, words, text)
-        }
+    match parts {
+        SectionParts::Chars(chars) => encode_chars(chars),
+        SectionParts::BytePairs(pairs) => encode_byte_pairs(pairs),
+        SectionParts::Scored(tokens) => encode_scored(tokens),
+    }
+}
+
+fn encode_chars(chars: &[char]) -> Vec<u8> {
+    let mut sorted: Vec<u32> = (0..count(chars.len())).collect();
+    sorted.sort_by_key(|&id| chars[id as usize]);
+    let (kind, n_tokens) = (core::Kind::Chars, count(chars.len()));
+    let head = TokenizerHead { kind, n_tokens, n_merges: 0, text_bytes: 0, n_specials: 0, n_slots: 0 };
+    joined(&head, chars.iter().map(|&c| u32::from(c)).chain(sorted), &[])
+}
+
+fn encode_byte_pairs(pairs: &BytePairs) -> Vec<u8> {
+    let (offsets, text) = texts(pairs.tokens());
+    let firsts = |n_slots| pairs.merges().iter().map(move |&(left, right)| first_slot(left, right, n_slots));
+    let slots = slots(pairs.merges().len(), |n_slots| (0..).zip(firsts(n_slots)));
+    let head = TokenizerHead {
+        kind: core::Kind::ByteBpe,
+        n_tokens: count(pairs.tokens().len()),
+        n_merges: count(pairs.merges().len()),
+        text_bytes: count(text.len()),
+        n_specials: count(pairs.specials().len()),
+        n_slots: count(slots.len()),
     };
-    let mut bytes = postcard::to_stdvec(&head).expect("a head of integers encodes");
+    let merges = pairs.merges().iter().zip(pairs.merged()).flat_map(|(&(left, right), &id)| [left, right, id]);
+    let words = offsets.into_iter().chain(byte_tokens(pairs)).chain(pairs.specials().iter().copied());
+    joined(&head, words.chain(merges).chain(slots), &text)
+}
+
+fn encode_scored(tokens: &ScoredTokens) -> Vec<u8> {
+    let (offsets, text) = texts(tokens.tokens());
+    let firsts = |n_slots| tokens.ranked().map(move |(id, bytes, _)| (id, first_slot_of_text(bytes, n_slots)));
+    let slots = slots(tokens.ranked().count(), firsts);
+    let head = TokenizerHead {
+        kind: core::Kind::ScoredBpe,
+        n_tokens: count(tokens.tokens().len()),
+        n_merges: 0,
+        text_bytes: count(text.len()),
+        n_specials: 0,
+        n_slots: count(slots.len()),
+    };
+    let or_none = |entry: &Option<u32>| entry.unwrap_or(NONE);
+    let words = [u32::from(tokens.has_dummy_prefix())].into_iter().chain(offsets);
+    let words = words.chain(tokens.bytes().iter().map(or_none)).chain(tokens.ranks().iter().map(or_none));
+    joined(&head, words.chain(slots), &text)
+}
+
+/// Head, tables and text.
+fn joined(head: &TokenizerHead, words: impl Iterator<Item = u32>, text: &[u8]) -> Vec<u8> {
+    let mut bytes = postcard::to_stdvec(head).expect("a head of integers encodes");
     bytes.resize(TokenizerHead::BYTES, 0);
-    bytes.extend(words.iter().flat_map(|word: &u32| word.to_le_bytes()));
+    bytes.extend(words.flat_map(u32::to_le_bytes));
     bytes.extend(text);
     bytes
+}
+
+/// Where each token's text starts and the last one ends, and the text of all.
+fn texts(tokens: &[Vec<u8>]) -> (Vec<u32>, Vec<u8>) {
+    let (mut offsets, mut text) = (vec![0], Vec::new());
+    for token in tokens {
+        text.extend(token);
+        offsets.push(count(text.len()));
+    }
+    (offsets, text)
 }
 
 /// The token of each byte.
@@ -66,25 +93,26 @@ fn byte_tokens(pairs: &BytePairs) -> [u32; 256] {
     ids
 }
 
-/// The hash table that finds merges: their ranks, in the smallest table that leads to each of them.
-fn slots(merges: &[(TokenId, TokenId)]) -> Vec<u32> {
-    let mut n_slots = (merges.len() * 4 / 3 + 1).next_power_of_two();
+/// The smallest hash table that leads to each of `n` entries. `firsts` tells them, with the place where the search for each
+/// begins in a table of so many.
+fn slots<E: Iterator<Item = (u32, u32)>>(n: usize, firsts: impl Fn(u32) -> E) -> Vec<u32> {
+    let mut n_slots = (n * 4 / 3 + 1).next_power_of_two();
     loop {
-        match fill(merges, n_slots) {
+        match fill(firsts(count(n_slots)), n_slots) {
             Some(slots) => return slots,
             None => n_slots *= 2,
         }
     }
 }
 
-/// Puts each rank at the first free place of its pair's; `None` where none of them is.
-fn fill(merges: &[(TokenId, TokenId)], n_slots: usize) -> Option<Vec<u32>> {
+/// Puts each entry at the first free place of its own; `None` where none of them is.
+fn fill(entries: impl Iterator<Item = (u32, u32)>, n_slots: usize) -> Option<Vec<u32>> {
     let mut slots = vec![NONE; n_slots];
-    for (rank, &(left, right)) in (0..).zip(merges) {
-        let first = first_slot(left, right, count(n_slots)) as usize;
+    for (entry, first) in entries {
+        let first = first as usize;
         let mut places = (first..first + MAX_PROBES as usize).map(|place| place % n_slots);
         let place = places.find(|&place| slots[place] == NONE)?;
-        slots[place] = rank;
+        slots[place] = entry;
     }
     Some(slots)
 }
@@ -96,7 +124,7 @@ fn count(n: usize) -> u32 {
 /// What the section holds.
 ///
 /// # Errors
-/// Its tokens and merges are no byte-level BPE.
+/// Its tokens are no byte-level BPE with its merges, or no BPE with its ranks.
 pub fn parts(section: &core::Tokenizer<'_>) -> Result<SectionParts, TokenizerError> {
     let bytes = |id| section.token_bytes(id, &mut [0; 4]).map(<[u8]>::to_vec).unwrap_or_default();
     let tokens = (0..section.n_tokens()).map(bytes);
@@ -110,6 +138,13 @@ pub fn parts(section: &core::Tokenizer<'_>) -> Result<SectionParts, TokenizerErr
                 .map(SectionParts::BytePairs)
                 .map_err(|error| broken(&error))
         }
+        core::Kind::ScoredBpe => {
+            let ranks = (0..section.n_tokens()).map(|id| section.rank(id)).collect();
+            let byte_token = |byte: usize| section.byte_token(byte as u8);
+            ScoredTokens::new(tokens.collect(), ranks, std::array::from_fn(byte_token), section.has_dummy_prefix())
+                .map(SectionParts::Scored)
+                .map_err(|error| broken(&error))
+        }
     }
 }
 
@@ -121,7 +156,8 @@ pub fn broken(error: &dyn std::error::Error) -> TokenizerError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::tokenizer::Tokenizer;
+    use crate::text::tokenizer::tokenizer_bin::tests::file;
+    use crate::text::tokenizer::{Tokenizer, tokenizer_bin};
 
     fn back(parts: &SectionParts) -> SectionParts {
         super::parts(&core::Tokenizer::open(&encode(parts), 60_000).unwrap()).unwrap()
@@ -133,6 +169,8 @@ mod tests {
         assert_eq!(back(&chars), chars);
         let gpt2 = Tokenizer::gpt2().unwrap().section_parts().unwrap();
         assert_eq!(back(&gpt2), gpt2);
+        let scored = SectionParts::Scored(tokenizer_bin::read(&file(&["ab", "é", "a", "", "a", " "])).unwrap());
+        assert_eq!(back(&scored), scored);
     }
 
     #[test]

@@ -193,7 +193,7 @@ fn read(path: &Path) -> Result<Vec<u8>, TokenizerError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scored;
+    use super::super::tokenizer_bin;
     use super::*;
 
     fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn llama2c_files_are_found_by_their_name_where_there_is_one() {
         let folder = folder(&[]);
-        let file = scored::tests::file(&[" ab"]);
+        let file = tokenizer_bin::tests::file(&[" ab"]);
         std::fs::write(folder.path().join("tok512.bin"), &file).unwrap();
         std::fs::write(folder.path().join("model.bin"), "not looked at").unwrap();
         let encode = |path: &Path| from_path(path).map(|found| found.tokenizer.encode("x").unwrap()).ok();
