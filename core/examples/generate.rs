@@ -5,7 +5,7 @@
 use core::fmt::Write;
 
 use emberlm_core::{
-    Config, Decoder, Error, Gelu, Generation, KvType, Mapped, Model, Need, Order, Portable, Run, Sampler, Session,
+    Config, Decoder, Error, Generation, KvType, Mapped, Model, Need, Order, Portable, Run, Sampler, Session,
     Settings, TokenId, WhenFull, include_blob,
 };
 use static_cell::ConstStaticCell;
@@ -13,16 +13,8 @@ use static_cell::ConstStaticCell;
 static BLOB: &[u8] = include_blob!("letters.blob");
 
 /// The model's shape, as `emberlm inspect` prints it. Another blob's would be an error that says need and have.
-const SHAPE: Config = Config {
-    n_vocab: 27,
-    n_ctx: 48,
-    n_embd: 32,
-    n_head: 2,
-    n_layer: 1,
-    n_ff: 32,
-    layer_norm_epsilon: 1e-5,
-    gelu: Gelu::Tanh,
-};
+const SHAPE: Config =
+    Config { n_vocab: 27, n_ctx: 48, n_embd: 32, n_layer: 1, n_ff: 32, ..Config::GPT2 }.with_heads(2);
 
 const N_CTX: usize = SHAPE.n_ctx as usize;
 
@@ -43,7 +35,7 @@ pub const MAX_TOKENS: usize = 100;
 /// Positions that stay when the context is full.
 pub const KEEP: usize = 24;
 
-static KV_CACHE: ConstStaticCell<[u32; NEED.kv_words()]> = ConstStaticCell::new([0; _]);
+static KV_CACHE: ConstStaticCell<[u32; NEED.kv_words]> = ConstStaticCell::new([0; _]);
 static FLOATS: ConstStaticCell<[f32; NEED.scratch.floats]> = ConstStaticCell::new([0.0; _]);
 static WORDS: ConstStaticCell<[u32; NEED.scratch.words]> = ConstStaticCell::new([0; _]);
 static CONTEXT: ConstStaticCell<[TokenId; N_CTX]> = ConstStaticCell::new([0; _]);

@@ -6,7 +6,7 @@
 use core::fmt::Write;
 
 use emberlm_core::{
-    Config, Convention, CrossEntropy, Error, Gelu, KvType, Mapped, Model, Need, Order, Portable, Run, Score, Session,
+    Config, Convention, CrossEntropy, Error, KvType, Mapped, Model, Need, Order, Portable, Run, Score, Session,
     TokenId, include_blob, run_self_test, score_window,
 };
 use static_cell::{ConstStaticCell, StaticCell};
@@ -14,16 +14,8 @@ use static_cell::{ConstStaticCell, StaticCell};
 static BLOB: &[u8] = include_blob!("letters.blob");
 
 /// The model's shape, as `emberlm inspect` prints it. Another blob's would be an error that says need and have.
-const SHAPE: Config = Config {
-    n_vocab: 27,
-    n_ctx: 48,
-    n_embd: 32,
-    n_head: 2,
-    n_layer: 1,
-    n_ff: 32,
-    layer_norm_epsilon: 1e-5,
-    gelu: Gelu::Tanh,
-};
+const SHAPE: Config =
+    Config { n_vocab: 27, n_ctx: 48, n_embd: 32, n_layer: 1, n_ff: 32, ..Config::GPT2 }.with_heads(2);
 
 /// Windows of as many positions as the model has, of which four go through a layer together: a weight is read once for them.
 const RUN: Run = Run { batch: 4, ..Run::new(Order::LayerMajor, KvType::I8, SHAPE.n_ctx as usize) };
@@ -36,7 +28,7 @@ pub const TEXT: &str = "all the world is a stage and all the men and women merel
                         entrances and one man in his time plays many parts his acts being seven ages";
 
 /// Everything that scoring takes but the stack.
-static KV_CACHE: ConstStaticCell<[u32; NEED.kv_words()]> = ConstStaticCell::new([0; _]);
+static KV_CACHE: ConstStaticCell<[u32; NEED.kv_words]> = ConstStaticCell::new([0; _]);
 static FLOATS: ConstStaticCell<[f32; NEED.scratch.floats]> = ConstStaticCell::new([0.0; _]);
 static WORDS: ConstStaticCell<[u32; NEED.scratch.words]> = ConstStaticCell::new([0; _]);
 static SINKS: StaticCell<[CrossEntropy; NEED.sinks]> = StaticCell::new();

@@ -6,7 +6,7 @@
 //! use core::fmt::Write;
 //!
 //! use emberlm_core::{
-//!     Config, CrossEntropy, Decoder, Error, Gelu, Generation, KvType, Mapped, Model, Need, Order, Portable, Run, Sampler,
+//!     Config, CrossEntropy, Decoder, Error, Generation, KvType, Mapped, Model, Need, Order, Portable, Run, Sampler,
 //!     Score, Session, Settings, TokenId, WhenFull, include_blob, score_window,
 //! };
 //! use static_cell::ConstStaticCell;
@@ -15,21 +15,13 @@
 //! static BLOB: &[u8] = include_blob!("../examples/letters.blob");
 //!
 //! /// The model's shape, as `emberlm inspect` prints it: so the compiler knows what memory is needed.
-//! const SHAPE: Config = Config {
-//!     n_vocab: 27,
-//!     n_ctx: 48,
-//!     n_embd: 32,
-//!     n_head: 2,
-//!     n_layer: 1,
-//!     n_ff: 32,
-//!     layer_norm_epsilon: 1e-5,
-//!     gelu: Gelu::Tanh,
-//! };
+//! const SHAPE: Config =
+//!     Config { n_vocab: 27, n_ctx: 48, n_embd: 32, n_layer: 1, n_ff: 32, ..Config::GPT2 }.with_heads(2);
 //! const N_CTX: usize = SHAPE.n_ctx as usize;
 //! const RUN: Run = Run::new(Order::TokenMajor, KvType::I8, N_CTX);
 //! const NEED: Need = Need::new(&SHAPE, RUN);
 //!
-//! static KV_CACHE: ConstStaticCell<[u32; NEED.kv_words()]> = ConstStaticCell::new([0; _]);
+//! static KV_CACHE: ConstStaticCell<[u32; NEED.kv_words]> = ConstStaticCell::new([0; _]);
 //! static FLOATS: ConstStaticCell<[f32; NEED.scratch.floats]> = ConstStaticCell::new([0.0; _]);
 //! static WORDS: ConstStaticCell<[u32; NEED.scratch.words]> = ConstStaticCell::new([0; _]);
 //! static CONTEXT: ConstStaticCell<[TokenId; N_CTX]> = ConstStaticCell::new([0; _]);
@@ -168,7 +160,7 @@ pub use kernel::CortexMDsp;
 #[cfg(all(target_arch = "arm", feature = "cortex-m-mve"))]
 pub use kernel::CortexMMve;
 pub use kernel::{Kernel, Portable, Scalar};
-pub use kv_cache::{KvCache, KvType};
+pub use kv_cache::{KvCache, KvSize, KvType};
 pub use loss::{CrossEntropy, Score};
 pub use model::Model;
 pub use planner::{Need, Order, Run};

@@ -3,7 +3,7 @@
 use emberlm_core::blob::OpenError;
 use emberlm_core::config::{Config, TokenId};
 use emberlm_core::kernel::Kernel;
-use emberlm_core::kv_cache::{KvCache, KvType};
+use emberlm_core::kv_cache::{KvCache, KvSize, KvType};
 use emberlm_core::loss::CrossEntropy;
 use emberlm_core::model::Model;
 use emberlm_core::scratch::{Batch, Scratch, ScratchSize};
@@ -168,10 +168,11 @@ pub fn through<S: Source, K: Kernel>(
     let tokens_a_call = if way.memory == Memory::OneLayer { n_ctx } else { way.tokens_a_call.min(n_ctx) };
     let mut memory = CacheMemory::new(&config, n_ctx, way);
     let mut pieces = memory.pieces();
+    let kv_size = KvSize::new(way.kv_type, n_ctx, way.batch);
     let kv = match way.memory {
-        Memory::Whole => KvCache::whole(way.kv_type, &config, n_ctx, pieces.remove(0)),
-        Memory::OneLayer => KvCache::one_layer(way.kv_type, &config, n_ctx, pieces.remove(0)),
-        Memory::PerLayer => KvCache::per_layer(way.kv_type, &config, n_ctx, &mut pieces),
+        Memory::Whole => KvCache::whole(kv_size, &config, pieces.remove(0)),
+        Memory::OneLayer => KvCache::one_layer(kv_size, &config, pieces.remove(0)),
+        Memory::PerLayer => KvCache::per_layer(kv_size, &config, &mut pieces),
     };
     let size = Batch { window: tokens_a_call.max(way.batch), rows: way.rows, ..Batch::of(way.batch) };
     let need = ScratchSize::new(&config, size);

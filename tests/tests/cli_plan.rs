@@ -97,7 +97,7 @@ fn the_smallest_board_takes_what_the_plan_says_fits() {
 
 #[test]
 fn buffers_are_core_s_own_sizes() {
-    use emberlm_core::kv_cache::KvType;
+    use emberlm_core::kv_cache::{KvSize, KvType};
     use emberlm_core::scratch::{Batch, ScratchSize};
     let checkpoint = emberlm::checkpoint::Checkpoint::open(&bundled(), &Default::default()).unwrap();
     let config = checkpoint.config();
@@ -110,7 +110,7 @@ fn buffers_are_core_s_own_sizes() {
             let plan =
                 run("plan", 0, &[["plan", text(&bundled()), "--board", "mps2-an386"].as_slice(), &args].concat());
             assert_eq!(part(&plan, "ram", "scratch"), ScratchSize::new(config, batch).bytes() as u64);
-            assert_eq!(part(&plan, "ram", "kv cache"), (4 * layers * kv_type.layer_words(config, 50)) as u64);
+            assert_eq!(part(&plan, "ram", "kv cache"), (4 * layers * KvSize::new(kv_type, 50, 3).layer_words(config, 0)) as u64);
         }
     }
 }

@@ -14,7 +14,7 @@ mod score;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use emberlm_core::kv_cache::{KvCache, KvType};
+use emberlm_core::kv_cache::{KvCache, KvSize, KvType};
 use emberlm_core::model::Model;
 use emberlm_core::scratch::{Batch, Scratch, ScratchSize};
 use emberlm_core::source::Mapped;
@@ -85,9 +85,10 @@ fn the_memory_that_is_printed_is_what_it_takes() {
             let [kv, scratch, sinks, tokens, all] = figures[..] else { panic!("{line}") };
             assert_eq!(kv + scratch + sinks + tokens, all);
             let mut words = vec![0; kv / 4];
+            let size = KvSize::new(kv_type, n_ctx, memory::TOGETHER);
             let cache = |words: &mut [u32]| match order {
-                "layer-major" => KvCache::one_layer(kv_type, &config, n_ctx, words).map(|_| ()),
-                _ => KvCache::whole(kv_type, &config, n_ctx, words).map(|_| ()),
+                "layer-major" => KvCache::one_layer(size, &config, words).map(|_| ()),
+                _ => KvCache::whole(size, &config, words).map(|_| ()),
             };
             cache(&mut words).unwrap();
             let less = cache(&mut words[1..]).unwrap_err();

@@ -5,7 +5,7 @@ use emberlm::verbs;
 use emberlm_core::blob::Slot;
 use emberlm_core::config::{Activations, Config};
 use emberlm_core::format::Format;
-use emberlm_core::kv_cache::KvType;
+use emberlm_core::kv_cache::{KvSize, KvType};
 use emberlm_tests::document::{Document, commands, number};
 use emberlm_tests::fixtures;
 
@@ -67,14 +67,14 @@ fn formats() {
 fn kv_caches() {
     let readme = readme();
     let config: Config = *bundled("shakespeare-char").config();
-    let bytes = |kv_type: KvType| 4 * kv_type.layer_words(&config, config.n_ctx as usize) as i64;
+    let bytes = |kv_type: KvType| 4 * KvSize::new(kv_type, config.n_ctx as usize, 1).layer_words(&config, 0) as i64;
     let positions = readme.number("| KV cache | bytes, one layer of {} positions |");
     assert_eq!(positions, i64::from(config.n_ctx));
     let rows = readme.table("| KV cache | bytes, one layer of");
     let stated: Vec<(&str, i64)> = rows.iter().map(|row| (row[0].as_str(), number(&row[1]))).collect();
     assert_eq!(stated, KvType::ALL.map(|kv_type| (kv_type.name(), bytes(kv_type))));
     let [percent, head_dim] = readme.numbers("`KvType::I8` leaves {} % of it at a `head_dim` of {}.");
-    assert_eq!(head_dim, config.head_dim() as i64);
+    assert_eq!(head_dim, i64::from(config.head_dim));
     assert_eq!(percent, (100.0 * bytes(KvType::I8) as f64 / bytes(KvType::F32) as f64).round() as i64);
     assert_eq!(2 * bytes(KvType::F16), bytes(KvType::F32), "`KvType::F16` halves the cache");
 }

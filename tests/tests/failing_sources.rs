@@ -7,7 +7,7 @@ use emberlm_core::blob::{Descriptor, Head, LayerSlot, OpenError, Preamble, Slot}
 use emberlm_core::config::TokenId;
 use emberlm_core::generate::{GenerateError, Generation, WhenFull};
 use emberlm_core::kernel::Portable;
-use emberlm_core::kv_cache::{KvCache, KvType};
+use emberlm_core::kv_cache::{KvCache, KvSize, KvType};
 use emberlm_core::loss::CrossEntropy;
 use emberlm_core::model::Model;
 use emberlm_core::sample::{Sampler, Settings};
@@ -107,12 +107,13 @@ fn with_session<R>(blob: &[u8], order: Order, run: impl FnOnce(&mut FailingSessi
     let n_ctx = config.n_ctx as usize;
     let need = ScratchSize::new(&config, order.size());
     let (mut floats, mut words) = (vec![f32::NAN; need.floats], vec![u32::MAX; need.words]);
-    let layers = if order.one_layer { 1 } else { config.n_layer as usize };
-    let mut cache = vec![u32::MAX; order.kv_type.layer_words(&config, n_ctx) * layers];
+    let size = KvSize::new(order.kv_type, n_ctx, order.batch);
+    let n_words = if order.one_layer { size.largest_layer_words(&config) } else { size.words(&config) };
+    let mut cache = vec![u32::MAX; n_words];
     let kv = if order.one_layer {
-        KvCache::one_layer(order.kv_type, &config, n_ctx, &mut cache)
+        KvCache::one_layer(size, &config, &mut cache)
     } else {
-        KvCache::whole(order.kv_type, &config, n_ctx, &mut cache)
+        KvCache::whole(size, &config, &mut cache)
     };
     let scratch = Scratch::new(&config, order.size(), &mut floats, &mut words).unwrap();
     run(&mut Session::new(model, Portable, kv.unwrap(), scratch).unwrap(), &reads)
@@ -357,8 +358,9 @@ fn a_tensor_that_is_gone_is_an_error_at_its_descriptor() {
         let config = *model.config();
         let need = ScratchSize::new(&config, Batch::of(1));
         let (mut floats, mut words) = (vec![0.0; need.floats], vec![0; need.words]);
-        let mut cache = vec![0; KvType::I8.layer_words(&config, 1)];
-        let kv = KvCache::one_layer(KvType::I8, &config, 1, &mut cache).unwrap();
+        let size = KvSize::new(KvType::I8, 1, 1);
+        let mut cache = vec![0; size.largest_layer_words(&config)];
+        let kv = KvCache::one_layer(size, &config, &mut cache).unwrap();
         let scratch = Scratch::new(&config, Batch::of(1), &mut floats, &mut words).unwrap();
         let mut session = Session::new(model, Portable, kv, scratch).unwrap();
         forgotten.set(Some((offset, len)));

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use emberlm_core::config::TokenId;
 use emberlm_core::kernel::Portable;
-use emberlm_core::kv_cache::KvType;
+use emberlm_core::kv_cache::{KvSize, KvType};
 use emberlm_core::loss::CrossEntropy;
 use emberlm_core::model::Model;
 use emberlm_core::planner::{Need, Order, Run};
@@ -80,11 +80,12 @@ fn model() -> AlignedBytes {
 fn enough(blob: &[u8], kv_type: KvType) -> Lengths {
     let model = Model::open(Mapped::new(blob).unwrap()).unwrap();
     let config = model.config();
-    let kv = kv_type.layer_words(config, N_CTX);
+    let kv_size = KvSize::new(kv_type, N_CTX, N_CTX.min(BATCH));
+    let kv = kv_size.largest_layer_words(config);
     let fixed = ScratchSize::new(config, Batch { window: N_CTX, ..Batch::of(N_CTX.min(BATCH)) });
     let heap = ScratchSize::new(config, Batch::of(N_CTX.min(BATCH)));
     let sinks = size_of::<CrossEntropy>() * N_CTX.min(BATCH);
-    let heap_bytes = 4 * kv * config.n_layer as usize + heap.bytes() + 4 * (N_CTX + 1) + sinks;
+    let heap_bytes = 4 * kv_size.words(config) + heap.bytes() + 4 * (N_CTX + 1) + sinks;
     Lengths { kv, floats: fixed.floats, words: fixed.words, tokens: N_CTX + 1, heap_bytes }
 }
 

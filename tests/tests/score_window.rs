@@ -1,7 +1,7 @@
 //! Scoring a window gives the nll that single passes give, whatever memory it has to work in.
 
 use emberlm_core::kernel::Portable;
-use emberlm_core::kv_cache::{KvCache, KvType};
+use emberlm_core::kv_cache::{KvCache, KvSize, KvType};
 use emberlm_core::loss::CrossEntropy;
 use emberlm_core::model::Model;
 use emberlm_core::score::{ScoreError, SelfTestOutcome, run_self_test, score_window};
@@ -25,8 +25,9 @@ fn with_session<R>(
     let config = *model.config();
     let need = ScratchSize::new(&config, size);
     let (mut floats, mut words) = (vec![f32::NAN; need.floats], vec![u32::MAX; need.words]);
-    let mut cache = vec![u32::MAX; KvType::F32.layer_words(&config, n_ctx) * config.n_layer as usize];
-    let kv = KvCache::whole(KvType::F32, &config, n_ctx, &mut cache).unwrap();
+    let kv_size = KvSize::new(KvType::F32, n_ctx, size.batch);
+    let mut cache = vec![u32::MAX; kv_size.words(&config)];
+    let kv = KvCache::whole(kv_size, &config, &mut cache).unwrap();
     let scratch = Scratch::new(&config, size, &mut floats, &mut words).unwrap();
     run(&mut Session::new(model, Portable, kv, scratch).unwrap())
 }

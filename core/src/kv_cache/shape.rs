@@ -18,6 +18,11 @@ pub struct KvSize {
 }
 
 impl KvSize {
+    /// For so many positions, of which `batch` go through a layer together.
+    pub const fn new(kv_type: KvType, n_ctx: usize, batch: usize) -> Self {
+        Self { kv_type, n_ctx, batch }
+    }
+
     /// Positions that a layer keeps, `config` being [valid](Config::validate): all, or where its queries see a window a
     /// ring of `min(n_ctx, round_up_32(window + batch + 30))`.
     pub const fn slots(&self, config: &Config, layer: u32) -> usize {

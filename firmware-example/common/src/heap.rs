@@ -48,7 +48,7 @@ impl HeapBuffers {
             return Err(full);
         }
         Ok(Self {
-            kv: filled(need.kv_words(), 0).ok_or(full)?,
+            kv: filled(need.kv_words, 0).ok_or(full)?,
             floats: filled(need.scratch.floats, 0.0).ok_or(full)?,
             words: filled(need.scratch.words, 0).ok_or(full)?,
             tokens: filled(need.tokens, 0).ok_or(full)?,

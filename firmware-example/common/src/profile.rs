@@ -7,7 +7,7 @@ use core::hint::black_box;
 use emberlm_core::config::TokenId;
 use emberlm_core::kernel::Kernel;
 use emberlm_core::kernel::conformance::{Product, Random};
-use emberlm_core::kv_cache::{KvCache, KvType};
+use emberlm_core::kv_cache::{KvCache, KvSize, KvType};
 use emberlm_core::loss::CrossEntropy;
 use emberlm_core::model::Model;
 use emberlm_core::score::ScoreError;
@@ -131,9 +131,10 @@ fn run<B: Board, K: Kernel>(
     let config = *model.config();
     let n_ctx = config.n_ctx as usize;
     let size = ScratchSize::new(&config, Batch::of(batch));
-    let mut kv = vec![0; kv_type.layer_words(&config, n_ctx) * config.n_layer as usize];
+    let kv_size = KvSize::new(kv_type, n_ctx, batch);
+    let mut kv = vec![0; kv_size.words(&config)];
     let (mut floats, mut words) = (vec![0.0; size.floats], vec![0; size.words]);
-    let kv = KvCache::whole(kv_type, &config, n_ctx, &mut kv)?;
+    let kv = KvCache::whole(kv_size, &config, &mut kv)?;
     let scratch = Scratch::new(&config, Batch::of(batch), &mut floats, &mut words)?;
     let mut session = Session::new(model, kernel, kv, scratch)?;
 

@@ -28,7 +28,7 @@ pub struct StaticBuffers<
 macro_rules! static_buffers {
     ($need:expr) => {
         $crate::StaticBuffers<
-            { $need.kv_words() },
+            { $need.kv_words },
             { $need.scratch.floats },
             { $need.scratch.words },
             { $need.tokens },

@@ -2,7 +2,7 @@
 
 use emberlm_core::config::TokenId;
 use emberlm_core::kernel::Kernel;
-use emberlm_core::kv_cache::{KvCache, KvType};
+use emberlm_core::kv_cache::{KvCache, KvSize, KvType};
 use emberlm_core::loss::{CrossEntropy, Score};
 use emberlm_core::model::Model;
 use emberlm_core::score::ScoreError;
@@ -54,7 +54,7 @@ fn run<B: Board, S: Source>(
     let model = Model::open(source?)?;
     let config = *model.config();
     let n_ctx = MAX_TOKENS.min(config.n_ctx as usize);
-    let kv = KvCache::whole(KV, &config, n_ctx, buffers.kv)?;
+    let kv = KvCache::whole(KvSize::new(KV, n_ctx, 1), &config, buffers.kv)?;
     let scratch = Scratch::new(&config, Batch::of(1), buffers.floats, buffers.words)?;
     let mut session = Session::new(model, B::Kernel::default(), kv, scratch)?;
     let have = buffers.tokens.len();

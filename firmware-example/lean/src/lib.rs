@@ -4,22 +4,13 @@
 mod vectors;
 
 use core::fmt::Write;
-use emberlm_core::config::{Config, Gelu};
+use emberlm_core::config::Config;
 use emberlm_core::kv_cache::KvType;
 use emberlm_request::report::SEPARATOR;
 use emberlm_semihosted::Console;
 
 /// `shakespeare-char`.
-pub const MODEL: Config = Config {
-    n_vocab: 65,
-    n_ctx: 128,
-    n_embd: 128,
-    n_head: 4,
-    n_layer: 4,
-    n_ff: 512,
-    layer_norm_epsilon: 1e-5,
-    gelu: Gelu::Tanh,
-};
+pub const MODEL: Config = Config { n_vocab: 65, n_ctx: 128, n_embd: 128, n_layer: 4, n_ff: 512, ..Config::GPT2 }.with_heads(4);
 
 /// How keys and values are stored.
 pub const KV: KvType = KvType::I8;

@@ -10,7 +10,7 @@ use core::panic::PanicInfo;
 use emberlm_core::config::TokenId;
 use emberlm_core::generate::{Generation, WhenFull};
 use emberlm_core::kernel::Portable;
-use emberlm_core::kv_cache::{KvCache, KvType};
+use emberlm_core::kv_cache::{KvCache, KvSize, KvType};
 use emberlm_core::loss::{CrossEntropy, Score};
 use emberlm_core::model::Model;
 use emberlm_core::sample::{Sampler, Settings};
@@ -47,7 +47,7 @@ pub fn to_tokens_and_back(blob: &[u8], text: &[u8], tokens: &mut [TokenId], out:
 pub fn next_token(blob: &[u8], prompt: &[TokenId], settings: Settings, memory: Memory<'_>) -> Option<TokenId> {
     let model = Model::open(Mapped::new(blob).ok()?).ok()?;
     let config = *model.config();
-    let kv = KvCache::whole(KvType::F32, &config, memory.tokens.len(), memory.kv).ok()?;
+    let kv = KvCache::whole(KvSize::new(KvType::F32, memory.tokens.len(), 1), &config, memory.kv).ok()?;
     let scratch = Scratch::new(&config, Batch::of(1), memory.floats, memory.words).ok()?;
     let mut session = Session::new(model, Portable, kv, scratch).ok()?;
     let sampler = Sampler::new(settings).ok()?;
@@ -76,7 +76,7 @@ fn nll(source: impl Source, request: &[u8], memory: Memory<'_>) -> Option<f64> {
     let config = *model.config();
     let n = request.rows().next()?.read(0, memory.tokens);
     let tokens = memory.tokens.get(..n)?;
-    let kv = KvCache::whole(request.header().kv_type, &config, n, memory.kv).ok()?;
+    let kv = KvCache::whole(KvSize::new(request.header().kv_type, n, 1), &config, memory.kv).ok()?;
     let scratch = Scratch::new(&config, Batch::of(1), memory.floats, memory.words).ok()?;
     let mut session = Session::new(model, Portable, kv, scratch).ok()?.with_team(memory.cores);
     let mut score = Score::new();

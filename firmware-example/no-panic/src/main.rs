@@ -10,7 +10,7 @@ use core::cfg_select;
 use core::panic::PanicInfo;
 
 use emberlm_core::config::TokenId;
-use emberlm_core::kv_cache::{KvCache, KvType};
+use emberlm_core::kv_cache::{KvCache, KvSize, KvType};
 use emberlm_core::loss::{CrossEntropy, Score};
 use emberlm_core::model::Model;
 use emberlm_core::score::{run_self_test, score_window};
@@ -59,7 +59,7 @@ fn score_from(source: impl Source, memory: Memory<'_>) -> Option<f64> {
     let mut model = Model::open(source).ok()?;
     model.verify_sections().ok()?;
     let config = *model.config();
-    let kv = KvCache::whole(kv_type, &config, tokens.len(), kv).ok()?;
+    let kv = KvCache::whole(KvSize::new(kv_type, tokens.len(), batch.batch), &config, kv).ok()?;
     let scratch = Scratch::new(&config, batch, floats, words).ok()?;
     let session = Session::new(model, Kernel, kv, scratch).ok()?;
     match cores {

@@ -155,18 +155,8 @@ impl Formats {
 mod tests {
     use super::*;
     use emberlm_core::blob::LayerSlot;
-    use emberlm_core::config::Gelu;
 
-    const CONFIG: Config = Config {
-        n_vocab: 7,
-        n_ctx: 5,
-        n_embd: 4,
-        n_head: 2,
-        n_layer: 1,
-        n_ff: 8,
-        layer_norm_epsilon: 1e-5,
-        gelu: Gelu::Tanh,
-    };
+    const CONFIG: Config = Config { n_vocab: 7, n_ctx: 5, n_embd: 4, n_layer: 1, n_ff: 8, ..Config::GPT2 }.with_heads(2);
 
     fn formats(choice: Choice, tied: bool) -> Formats {
         let settled = choice.settled(&CONFIG, tied).unwrap();

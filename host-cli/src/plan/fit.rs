@@ -94,18 +94,8 @@ pub fn fit_ram(board: &Board, firmware: &Firmware, config: &Config, wish: &Wish)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use emberlm_core::config::Gelu;
 
-    const CONFIG: Config = Config {
-        n_vocab: 65,
-        n_ctx: 128,
-        n_embd: 128,
-        n_head: 4,
-        n_layer: 4,
-        n_ff: 512,
-        layer_norm_epsilon: 1e-5,
-        gelu: Gelu::Tanh,
-    };
+    const CONFIG: Config = Config { n_vocab: 65, n_ctx: 128, n_embd: 128, n_layer: 4, n_ff: 512, ..Config::GPT2 }.with_heads(4);
 
     #[test]
     fn the_most_exact_that_fits_is_taken() {

@@ -112,20 +112,10 @@ pub fn max_n_ctx(board: &Board, firmware: &Firmware, config: &Config, run: &Run)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use emberlm_core::config::Gelu;
     use emberlm_core::kv_cache::KvType;
     use emberlm_core::planner::Order;
 
-    const CONFIG: Config = Config {
-        n_vocab: 65,
-        n_ctx: 128,
-        n_embd: 128,
-        n_head: 4,
-        n_layer: 4,
-        n_ff: 512,
-        layer_norm_epsilon: 1e-5,
-        gelu: Gelu::Tanh,
-    };
+    const CONFIG: Config = Config { n_vocab: 65, n_ctx: 128, n_embd: 128, n_layer: 4, n_ff: 512, ..Config::GPT2 }.with_heads(4);
     const FIRMWARE: Firmware = Firmware {
         core: String::new(),
         board: String::new(),

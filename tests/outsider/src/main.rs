@@ -6,7 +6,7 @@ use core::panic::PanicInfo;
 
 use emberlm_core::config::TokenId;
 use emberlm_core::kernel::{Kernel, Portable, Scalar};
-use emberlm_core::kv_cache::{KvCache, KvType};
+use emberlm_core::kv_cache::{KvCache, KvSize, KvType};
 use emberlm_core::loss::{CrossEntropy, Score};
 use emberlm_core::model::Model;
 use emberlm_core::score::score_window;
@@ -64,7 +64,8 @@ fn score(blob: &[u8], kernel: impl Kernel, kv_type: KvType) -> Result<f64, &'sta
     let source = Mapped::new(blob).map_err(|_| "the blob lies at the wrong address")?;
     let model = Model::open(source).map_err(|_| "the blob does not open")?;
     let (mut kv, mut floats, mut words) = ([0; 8192], [0.0; 8192], [0; 8192]);
-    let kv = KvCache::whole(kv_type, model.config(), TOKENS.len(), &mut kv).map_err(|_| "too small a KV cache")?;
+    let size = KvSize::new(kv_type, TOKENS.len(), BATCH);
+    let kv = KvCache::whole(size, model.config(), &mut kv).map_err(|_| "too small a KV cache")?;
     let batch = Batch { window: TOKENS.len(), ..Batch::of(BATCH) };
     let scratch = Scratch::new(model.config(), batch, &mut floats, &mut words).map_err(|_| "too little scratch")?;
     let mut session = Session::new(model, kernel, kv, scratch).map_err(|_| "parts that do not fit")?;

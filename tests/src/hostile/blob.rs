@@ -6,7 +6,7 @@ use emberlm_core::blob::{ARITHMETIC, FORMAT_VERSION, Slot};
 use emberlm_core::config::TokenId;
 use emberlm_core::format::Format;
 use emberlm_core::kernel::Portable;
-use emberlm_core::kv_cache::{KvCache, KvType};
+use emberlm_core::kv_cache::{KvCache, KvSize, KvType};
 use emberlm_core::loss::CrossEntropy;
 use emberlm_core::model::Model;
 use emberlm_core::score::run_self_test;
@@ -101,10 +101,10 @@ pub fn walk(blob: &AlignedBytes) {
     assert!(self_test.tokens.iter().all(|&token| token < config.n_vocab));
 
     let (n_ctx, batch) = (self_test.tokens.len() - 1, Batch::of(self_test.tokens.len() - 1));
-    let mut words = vec![0; KvType::I8.layer_words(&config, n_ctx)];
+    let mut words = vec![0; size.largest_layer_words(&config)];
     let need = ScratchSize::new(&config, batch);
     let (mut floats, mut scratch_words) = (vec![0.0; need.floats], vec![0; need.words]);
-    let kv = KvCache::one_layer(KvType::I8, &config, n_ctx, &mut words).expect("as much as asked for");
+    let kv = KvCache::one_layer(size, &config, &mut words).expect("as much as asked for");
     let scratch = Scratch::new(&config, batch, &mut floats, &mut scratch_words).expect("as much as asked for");
     let mut session = Session::new(model, Portable, kv, scratch).expect("parts that fit");
     // Passed, failed or an error: all that counts is that it comes to an end.

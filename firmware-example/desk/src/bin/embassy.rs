@@ -9,7 +9,7 @@ use embassy_futures::yield_now;
 use emberlm_core::blob::OpenError;
 use emberlm_core::config::TokenId;
 use emberlm_core::kernel::{CortexMDsp, Kernel};
-use emberlm_core::kv_cache::KvCache;
+use emberlm_core::kv_cache::{KvCache, KvSize};
 use emberlm_core::loss::CrossEntropy;
 use emberlm_core::model::Model;
 use emberlm_core::scratch::{Batch, Scratch};
@@ -54,7 +54,7 @@ async fn score(buffers: Buffers<'static>) -> Result<f64, ProgramError> {
     if *model.config() != CONFIG {
         return Err(OpenError::Manifest.into());
     }
-    let kv = KvCache::whole(KV, &CONFIG, N_CTX, buffers.kv)?;
+    let kv = KvCache::whole(KvSize::new(KV, N_CTX, 1), &CONFIG, buffers.kv)?;
     let scratch = Scratch::new(&CONFIG, Batch::of(1), buffers.floats, buffers.words)?;
     let mut session = Session::new(model, CortexMDsp, kv, scratch)?;
     let mut sum = 0.0;

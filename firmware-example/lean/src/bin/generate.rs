@@ -25,7 +25,7 @@ use static_cell::ConstStaticCell;
 const N_CTX: usize = MODEL.n_ctx as usize;
 const RUN: Run = Run::new(Order::TokenMajor, KV, N_CTX);
 const NEED: Need = Need::new(&MODEL, RUN);
-const LAYER_WORDS: usize = NEED.kv_layer_words;
+const LAYER_WORDS: usize = RUN.kv_size().largest_layer_words(&MODEL);
 
 /// Layers whose keys and values lie in the first memory.
 const FIRST: usize = MODEL.n_layer as usize - 1;
@@ -74,7 +74,7 @@ fn generate() -> Option<()> {
     let config = *model.config();
     let [a, b, c] = FIRST_KV.try_take()?;
     let layers: &mut [&mut [u32]] = &mut [a, b, c, second::take()?];
-    let kv = KvCache::per_layer(KV, &config, N_CTX, layers).ok()?;
+    let kv = KvCache::per_layer(RUN.kv_size(), &config, layers).ok()?;
     let scratch = RUN.scratch(&config, FLOATS.try_take()?, WORDS.try_take()?).ok()?;
     let mut session = Session::new(model, CortexMDsp, kv, scratch).ok()?;
     let mut console = Console::open()?;

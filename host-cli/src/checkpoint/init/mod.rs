@@ -280,19 +280,10 @@ fn header(planned: &[Planned]) -> Result<Vec<u8>, InitError> {
 mod tests {
     use super::*;
     use crate::checkpoint::{Checkpoint, Options};
-    use emberlm_core::config::{Config, Gelu};
+    use emberlm_core::config::Config;
 
     const CONFIG: InitConfig = InitConfig {
-        model: Config {
-            n_vocab: 71,
-            n_ctx: 9,
-            n_embd: 15,
-            n_head: 3,
-            n_layer: 2,
-            n_ff: 40,
-            layer_norm_epsilon: 1e-5,
-            gelu: Gelu::Tanh,
-        },
+        model: Config { n_vocab: 71, n_ctx: 9, n_embd: 15, n_layer: 2, n_ff: 40, ..Config::GPT2 }.with_heads(3),
         qkv_bias: false,
         tied: false,
     };

@@ -150,7 +150,7 @@ fn configurations_as_they_are_found_are_understood() {
         assert_eq!(file.check_meaning(family).unwrap(), Vec::<&str>::new());
         let n_layer = file.count(N_LAYER).unwrap().unwrap().value;
         let mut notes = Vec::new();
-        assert!(!file.spans(family, n_layer, &mut notes).unwrap().is_empty());
+        file.windows(family, n_layer, &mut notes).unwrap();
         if family.is_llama_like() {
             assert!(!file.frequencies(64, &mut notes).unwrap().is_empty());
         }

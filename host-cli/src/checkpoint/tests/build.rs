@@ -2,7 +2,7 @@
 
 use crate::checkpoint::{Checkpoint, CheckpointError, Layout, Options};
 use emberlm_core::blob::Slot;
-use emberlm_core::config::{Config, Gelu};
+use emberlm_core::config::Config;
 use half::{bf16, f16};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -12,16 +12,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 /// The tiny model's shape.
-pub const CONFIG: Config = Config {
-    n_vocab: 7,
-    n_ctx: 5,
-    n_embd: 4,
-    n_head: 2,
-    n_layer: 2,
-    n_ff: 16,
-    layer_norm_epsilon: 1e-5,
-    gelu: Gelu::Tanh,
-};
+pub const CONFIG: Config = Config { n_vocab: 7, n_ctx: 5, n_embd: 4, n_layer: 2, n_ff: 16, ..Config::GPT2 }.with_heads(2);
 
 /// A tensor to be written.
 #[derive(Clone, Debug)]

@@ -1,9 +1,10 @@
 //! The same model from every layout, file form and element type.
 
 use super::build::{CONFIG, Draft, Stored, assert_canonical, canonical};
+use crate::checkpoint::architecture::is_optional;
 use crate::checkpoint::{Checkpoint, Layout, Options};
-use emberlm_core::blob::{LayerSlot, Slot};
-use emberlm_core::config::{Config, Gelu};
+use emberlm_core::blob::{LayerSlot, Presence, Slot};
+use emberlm_core::config::{Activation, Config, Gelu, Mlp, Norms};
 use safetensors::Dtype;
 use serde_json::json;
 
@@ -14,8 +15,8 @@ fn every_layout_gives_the_same_tensors() {
     for layout in &LAYOUTS {
         let checkpoint = Draft::new(layout, "transformer.").open().unwrap();
         assert_eq!(checkpoint.layout().layout, *layout);
-        let gelu = if *layout == Layout::NanoGpt { Gelu::Erf } else { Gelu::Tanh };
-        assert_eq!(*checkpoint.config(), Config { gelu, ..CONFIG });
+        let activation = Activation::Gelu(if *layout == Layout::NanoGpt { Gelu::Erf } else { Gelu::Tanh });
+        assert_eq!(*checkpoint.config(), Config { mlp: Mlp { activation, gated: false }, ..CONFIG });
         assert_eq!(checkpoint.is_tied(), *layout != Layout::Scratch);
         assert_eq!(checkpoint.tensor(Slot::LmHead).is_some(), *layout == Layout::Scratch);
         assert_canonical(&checkpoint);
@@ -96,7 +97,9 @@ fn a_bare_file_needs_its_heads_and_tells_what_it_assumes() {
     let config = folder.path().join("elsewhere.json");
     std::fs::write(&config, json!({"n_heads": 4, "activation": "gelu", "eps": 1e-6}).to_string()).unwrap();
     let checkpoint = Checkpoint::open(&file, &Options { config: Some(config), ..Options::default() }).unwrap();
-    let expected = Config { n_head: 4, gelu: Gelu::Erf, layer_norm_epsilon: 1e-6, ..CONFIG };
+    let mlp = Mlp { activation: Activation::Gelu(Gelu::Erf), gated: false };
+    let norms = Norms { epsilon: 1e-6, ..CONFIG.norms };
+    let expected = Config { mlp, norms, ..CONFIG.with_heads(4) };
     assert_eq!(*checkpoint.config(), expected);
     assert_eq!(checkpoint.notes(), [""; 0]);
 }
@@ -117,14 +120,15 @@ fn masks_are_skipped() {
 
 #[test]
 fn every_bias_is_optional() {
+    let may_lack = |slot: &Slot| slot.presence(&CONFIG) != Presence::Never && is_optional(*slot);
     let mut draft = Draft::new(&Layout::NanoGpt, "transformer.");
     draft.tensors.retain(|name, _| !name.ends_with(".bias"));
     draft.set("bias", false.into());
     let checkpoint = draft.open().unwrap();
-    for slot in Slot::all(&CONFIG).filter(|slot| slot.is_optional()) {
+    for slot in Slot::all(&CONFIG).filter(may_lack) {
         assert!(checkpoint.tensor(slot).is_none(), "{slot}");
     }
-    for slot in LayerSlot::ALL.into_iter().filter(|slot| Slot::Layer(0, *slot).is_optional()) {
+    for slot in LayerSlot::ALL.into_iter().filter(|slot| may_lack(&Slot::Layer(0, *slot))) {
         let mut draft = Draft::new(&Layout::Scratch, "");
         let names: Vec<_> = (0..2).map(|layer| Slot::Layer(layer, slot)).collect();
         let map = Layout::Scratch.name_map().unwrap();
@@ -197,7 +201,7 @@ fn the_fused_projection_tells_the_orientation() {
     let mut linear = Draft::new(&Layout::NanoGpt, "");
     linear.config = Draft::hf().config;
     let checkpoint = linear.open().unwrap();
-    assert_eq!(checkpoint.config().gelu, Gelu::Tanh);
+    assert_eq!(checkpoint.config().mlp.activation, Activation::Gelu(Gelu::Tanh));
     assert_canonical(&checkpoint);
 }
 

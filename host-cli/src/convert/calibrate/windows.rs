@@ -73,13 +73,11 @@ impl Windows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use emberlm_core::config::{Config, Gelu};
+    use emberlm_core::config::Config;
 
     fn model(n_ctx: u32) -> Architecture {
-        let (n_vocab, n_embd, n_head, n_layer, n_ff) = (100_000, 4, 2, 1, 16);
-        let (layer_norm_epsilon, gelu) = (1e-5, Gelu::Tanh);
-        let config = Config { n_vocab, n_ctx, n_embd, n_head, n_layer, n_ff, layer_norm_epsilon, gelu };
-        Architecture::of_core(&config, true)
+        let sizes = Config { n_vocab: 100_000, n_ctx, n_embd: 4, n_layer: 1, n_ff: 16, ..Config::GPT2 };
+        Architecture { config: sizes.with_heads(2), frequencies: Vec::new(), tied: true }
     }
 
     #[test]

@@ -35,7 +35,7 @@ const _: () = assert!(NEED.bytes() <= RAM, "the context is too long");
 
 /// Everything that scoring takes besides the stack.
 pub struct Buffers {
-    pub kv: [u32; NEED.kv_words()],
+    pub kv: [u32; NEED.kv_words],
     pub floats: [f32; NEED.scratch.floats],
     pub words: [u32; NEED.scratch.words],
     pub tokens: [TokenId; NEED.tokens],
