@@ -1,6 +1,6 @@
 //! An opened model: the checked manifest, and tensors by slot.
 
-use crate::blob::manifest::{Descriptor, Head, LongSelfTest, SelfTest, TextTokens};
+use crate::blob::manifest::{Descriptor, Head, SelfTest, TextTokens};
 use crate::blob::open::{self, Layout, OpenError, Part};
 use crate::blob::preamble::Preamble;
 use crate::blob::slot::Slot;
@@ -54,11 +54,6 @@ impl<S: Source> Model<S> {
         self.layout.head.activations
     }
 
-    /// The tokens that begin and end a text.
-    pub const fn text_tokens(&self) -> &TextTokens {
-        &self.layout.head.text
-    }
-
     /// The fixed part of the manifest.
     pub const fn head(&self) -> &Head {
         &self.layout.head
@@ -100,18 +95,17 @@ impl<S: Source> Model<S> {
     /// The medium failed.
     #[inline(never)] // What decoding takes of the stack is free again when the tokens are scored.
     pub fn self_test(&mut self) -> Result<SelfTest, OpenError> {
-        let [start, end, _] = self.layout.self_tests;
-        Ok(open::decode(&mut self.source, start..end)?.0)
+        let (start, bytes) = self.layout.self_test;
+        Ok(open::decode(&mut self.source, start..start + bytes)?.0)
     }
 
-    /// The self-test that is run where it is asked for; of no tokens where the blob has none.
+    /// The tokens that begin and end a text. No one has checked whether the model has them.
     ///
     /// # Errors
     /// The medium failed.
-    #[inline(never)]
-    pub fn long_self_test(&mut self) -> Result<LongSelfTest, OpenError> {
-        let [_, start, end] = self.layout.self_tests;
-        Ok(open::decode(&mut self.source, start..end)?.0)
+    pub fn text_tokens(&mut self) -> Result<TextTokens, ReadError> {
+        let bytes = self.source.read(Preamble::BYTES + Head::BYTES, TextTokens::BYTES)?;
+        Ok(bytes.first_chunk().map_or(TextTokens::NONE, TextTokens::from_bytes))
     }
 
     /// A tensor's place, `None` where the model lacks it.

@@ -3,7 +3,7 @@
 use super::error::MemoryError;
 use super::weights::read_vector;
 use crate::blob::slot::Slot;
-use crate::blob::{LongSelfTest, OpenError, SelfTest, TextTokens};
+use crate::blob::{OpenError, SelfTest, TextTokens};
 use crate::config::{Config, KvType, NormKind};
 use crate::error::Buffer;
 use crate::features::{LAYER_NORM, RMS_NORM, WINDOWS};
@@ -119,16 +119,11 @@ impl<S: Source, K: Kernel, T: Team> Session<'_, S, K, T> {
         self.model.self_test()
     }
 
-    /// [`Model::long_self_test`], between passes.
+    /// [`Model::text_tokens`], between passes.
     ///
     /// # Errors
     /// The medium failed.
-    pub fn long_self_test(&mut self) -> Result<LongSelfTest, OpenError> {
-        self.model.long_self_test()
-    }
-
-    /// [`Model::text_tokens`].
-    pub const fn text_tokens(&self) -> &TextTokens {
+    pub fn text_tokens(&mut self) -> Result<TextTokens, ReadError> {
         self.model.text_tokens()
     }
 

@@ -128,7 +128,7 @@ pub struct TensorContents {
 }
 
 impl From<TextTokens> for TextContents {
-    fn from(TextTokens { bos, adds_bos, ends }: TextTokens) -> Self {
+    fn from(TextTokens { bos, adds_bos, ends, .. }: TextTokens) -> Self {
         let ends = ends.into_iter().filter(|&end| end != NO_TOKEN).collect();
         Self { bos: Some(bos).filter(|&bos| bos != NO_TOKEN), adds_bos, ends }
     }
@@ -183,7 +183,7 @@ pub fn contents(blob: &Blob) -> Result<Contents, BlobError> {
     let tensors = tensors(blob)?;
     let self_test = model.self_test().map_err(|error| blob.fault(BlobFault::Open(error)))?;
     let tokenizer = model.tokenizer().map_err(|error| section::broken(&error))?;
-    let long = model.long_self_test().map_err(|error| blob.fault(BlobFault::Open(error)))?;
+    let text = model.text_tokens().map_err(|error| blob.fault(BlobFault::Open(error.into())))?;
     let tied = tensors.iter().all(|tensor| tensor.name != Slot::LmHead.to_string());
     let known = |known: &[KnownNll]| {
         let known = known.iter();
@@ -199,7 +199,7 @@ pub fn contents(blob: &Blob) -> Result<Contents, BlobError> {
         model_crc32: blob.crc32()?,
         config: ArchitectureContents::new(&head.config, tied),
         tied_head: tied,
-        text: head.text.into(),
+        text: text.into(),
         parameters: tensors.iter().map(TensorContents::weights).sum(),
         bits_per_weight: bits_per_weight(&tensors),
         sections: Sections {
@@ -215,8 +215,8 @@ pub fn contents(blob: &Blob) -> Result<Contents, BlobError> {
         self_test: SelfTestContents {
             tokens: self_test.tokens.to_vec(),
             known: known(&self_test.known),
-            long_tokens: long.n_tokens,
-            long_known: known(&long.known),
+            long_tokens: self_test.long.n_tokens,
+            long_known: known(&self_test.long.known),
         },
         tensors,
     })
