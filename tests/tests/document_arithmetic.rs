@@ -3,7 +3,7 @@
 use emberlm_core::config::Gelu;
 use emberlm_core::format::Format;
 use emberlm_core::loss::LogSumExp;
-use emberlm_core::ops::attention::{self, HeadOps, HeadRows, I8Head, Seen, attend, attend_i8};
+use emberlm_core::ops::attention::{self, HeadOps, HeadRows, I8Head, Ring, Seen, attend, attend_i8};
 use emberlm_core::ops::exp::{exp_fixed, exp_parts, exp2_fraction};
 use emberlm_core::ops::gelu::{gelu, table};
 use emberlm_core::ops::lanes::Plain;
@@ -399,7 +399,7 @@ fn attention_over_floats() {
         let (keys, values) = (words(&keys), words(&values));
         let rows = |words| HeadRows::new(words, dim);
         let mut out = vec![f32::NAN; dim];
-        attend(&mut out, &query, Seen::new(start..start + n, slots), rows(&keys), rows(&values), &F32Ops);
+        attend(&mut out, &query, Seen::new(start..start + n, Ring::new(slots)), rows(&keys), rows(&values), &F32Ops);
         assert_eq!(out.into_iter().map(f32::to_bits).collect::<Vec<_>>(), want, "{n} {dim} {sharp} {start}");
     }
 }
@@ -564,7 +564,7 @@ fn attention_over_8_bits() {
         let ((key_rows, keys), (value_rows, values)) = (store(2.0), store(1e4));
         let head = |rows| I8Head { rows, stride, integers: 0, scale: 2 * n_words };
         let mut out = vec![f32::NAN; dim];
-        let seen = Seen::new(start..start + n, slots);
+        let seen = Seen::new(start..start + n, Ring::new(slots));
         attend_i8(&Plain, &mut out, &words, c, seen, head(&key_rows), head(&value_rows));
         assert_eq!(out, chapter.outputs(c, &query, start, &keys, &values), "{n} {dim} {sharp} {start}");
     }

@@ -3,7 +3,7 @@
 use super::shape::Shape;
 use crate::config::KvType;
 use crate::features::FLOAT_KV;
-use crate::ops::attention::{HeadOps, HeadRows, I8Head, Seen, attend, attend_i8, row};
+use crate::ops::attention::{HeadOps, HeadRows, I8Head, Ring, Seen, attend, attend_i8};
 use crate::ops::lanes::Lanes;
 use crate::ops::pack::{pack_f16, pack_f32, pack_i8};
 use crate::ops::quantize::{i16_words, quantize_i16};
@@ -21,7 +21,7 @@ pub(crate) enum Part {
 #[derive(Debug)]
 pub(crate) struct Layer<'a> {
     shape: Shape,
-    slots: usize,
+    ring: Ring,
     /// `[slots][row_words]`
     keys: &'a mut [u32],
     /// `[slots][row_words]`
@@ -32,7 +32,7 @@ impl<'a> Layer<'a> {
     /// In `words`, keys in the first half, values in the second. `slots` is a multiple of 32, or no position reaches it.
     pub(super) fn new(shape: Shape, slots: usize, words: &'a mut [u32]) -> Self {
         let (keys, values) = words.split_at_mut(words.len() / 2);
-        Self { shape, slots, keys, values }
+        Self { shape, ring: Ring::new(slots), keys, values }
     }
 
     /// Stores one head of a position's keys or values, `x` `[head_dim]`, where position `position - slots` was.
@@ -42,7 +42,7 @@ impl<'a> Layer<'a> {
             Part::Values => &mut *self.values,
         };
         let stride = self.shape.row_words();
-        let row = row(position, self.slots);
+        let row = self.ring.row(position);
         let row = part_mut(rows, row * stride..(row + 1) * stride);
         let words = part_mut(row, self.shape.words(head));
         match self.shape.kv_type {
@@ -71,8 +71,8 @@ impl<'a> Layer<'a> {
     ) {
         let Shape { kv_type, head_dim, .. } = self.shape;
         let (stride, words) = (self.shape.row_words(), self.shape.words(head));
-        let seen = Seen::new(seen, self.slots);
-        let n_words = seen.n_rows() * stride;
+        let n_words = self.ring.n_rows(seen.end) * stride;
+        let seen = Seen::new(seen, self.ring);
         let (keys, values) = (part(self.keys, ..n_words), part(self.values, ..n_words));
         let rows = |rows| HeadRows::new(part(rows, words.start..), stride);
         match kv_type {
