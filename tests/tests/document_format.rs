@@ -385,7 +385,7 @@ fn tokeniser() {
 
     assert_eq!(format.number("found at one of the {} places from `f` on"), i64::from(MAX_PROBES));
     let [left_by, by] = format.numbers("with `h = ((left * {} + right) * {}) mod 2^32`");
-    let shift = format.number("is `(h xor floor(h / 2^{})) mod n_slots`.");
+    let shift = format.number("`f` is `(h xor floor(h / 2^{})) mod n_slots`.");
     for (left, right) in [(0, 0), (1, 2), (50_256, 7), (u32::MAX, 3), (12_345, u32::MAX)] {
         let h = left_by.wrapping_mul(i64::from(left)).wrapping_add(i64::from(right)).wrapping_mul(by) as u32;
         assert_eq!(first_slot(left, right, 1 << 16), (h ^ h >> shift) & 0xFFFF);
