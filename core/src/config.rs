@@ -437,7 +437,7 @@ impl Config {
         if !within(self.n_layer, MAX_COUNT) {
             return Err(ConfigError::Layers);
         }
-        if self.n_head == 0 || self.n_kv_head == 0 || self.n_head % self.n_kv_head != 0 {
+        if self.n_head == 0 || GROUPED_HEADS && (self.n_kv_head == 0 || self.n_head % self.n_kv_head != 0) {
             return Err(ConfigError::Heads);
         }
         if self.head_dim == 0 || self.head_dim > MAX_WIDTH / self.n_head {

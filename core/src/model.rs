@@ -1,6 +1,6 @@
 //! An opened model: the checked manifest, and tensors by slot.
 
-use crate::blob::manifest::{Descriptor, Head, SelfTest, TextTokens};
+use crate::blob::manifest::{Descriptor, Head, LongSelfTest, SelfTest, TextTokens};
 use crate::blob::open::{self, Layout, OpenError, Part};
 use crate::blob::preamble::Preamble;
 use crate::blob::slot::Slot;
@@ -97,6 +97,15 @@ impl<S: Source> Model<S> {
     pub fn self_test(&mut self) -> Result<SelfTest, OpenError> {
         let (start, bytes) = self.layout.self_test;
         Ok(open::decode(&mut self.source, start..start + bytes)?.0)
+    }
+
+    /// The self-test that is run where it is asked for. No one has checked whether it fits the model.
+    ///
+    /// # Errors
+    /// The medium failed.
+    pub fn long_self_test(&mut self) -> Result<LongSelfTest, ReadError> {
+        let bytes = self.source.read(Preamble::BYTES + Head::BYTES + TextTokens::BYTES, LongSelfTest::BYTES)?;
+        Ok(bytes.first_chunk().map_or(LongSelfTest::NONE, LongSelfTest::from_bytes))
     }
 
     /// The tokens that begin and end a text. No one has checked whether the model has them.

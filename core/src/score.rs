@@ -1,6 +1,6 @@
 //! Scoring: tokens to negative log-likelihoods, window by window, and the blob's self-test.
 
-use crate::blob::{KnownNll, OpenError};
+use crate::blob::OpenError;
 use crate::config::{KvType, TokenId};
 use crate::error::{Buffer, BufferTooSmall};
 use crate::kernel::Kernel;
@@ -175,7 +175,7 @@ pub fn run_self_test<S: Source, K: Kernel, T: Team>(
     let test = session.self_test();
     let test = test.as_ref().map_err(|&error| ScoreError::Open(error))?;
     let kv_type = session.kv_type();
-    let Some(need) = KnownNll::find(&test.known, kv_type) else {
+    let Some(need) = test.nll_bits(kv_type) else {
         return Ok(SelfTestOutcome::NotRecorded(kv_type));
     };
     let (inputs, have) = (test.tokens.len() - 1, session.longest_window());

@@ -1,8 +1,8 @@
 //! What a blob says of the model in it.
 //!
-//! The manifest is one postcard message: [`Head`] and [`TextTokens`], then the sequence of [`Descriptor`]s, and the
-//! [`SelfTest`]. All but the last have a fixed length, so that any descriptor can be decoded where it lies; the first two
-//! are read field by field, which takes a small program less code than a message of them.
+//! The manifest is one postcard message: [`Head`], [`TextTokens`] and [`LongSelfTest`], then the sequence of
+//! [`Descriptor`]s, and the [`SelfTest`]. All but the last have a fixed length, so that any descriptor can be decoded where
+//! it lies; the first three are read field by field, which takes a small program less code than a message of them.
 
 use crate::config::{
     Activation, Activations, Choice, Config, KvType, Layers, Mlp, NormKind, Norms, Positions, Rotary, TokenId, Windows,
@@ -110,7 +110,9 @@ impl Head {
 fn with_choices(sizes: Config, bytes: &Choices) -> Result<Config, Option<Choice>> {
     if GPT2_ONLY {
         const GPT2: Choices = choices(&Config::GPT2);
-        return if *bytes == GPT2 { Ok(sizes) } else { Err(Some(Choice::OtherThanGpt2)) };
+        // One by one, which takes less code than the library's comparison.
+        let equal = bytes.iter().zip(&GPT2).all(|(a, b)| a == b);
+        return if equal { Ok(sizes) } else { Err(Some(Choice::OtherThanGpt2)) };
     }
     read_choices(sizes, bytes).ok_or(None)
 }
@@ -309,13 +311,8 @@ pub struct SelfTest {
     /// At most `n_ctx + 1` token ids, at least two: one window, every target scored.
     pub tokens: heapless::Vec<TokenId, MAX_SELF_TEST_TOKENS>,
     /// The sum for each KV cache type.
-    pub known: Known,
-    /// Another, that is run where it is asked for.
-    pub long: LongSelfTest,
+    pub known: heapless::Vec<KnownNll, 4>,
 }
-
-/// The sums of a self-test, one for each KV cache type at most.
-pub type Known = heapless::Vec<KnownNll, 4>;
 
 /// What the self-test's tokens come to with one type of KV cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -327,31 +324,62 @@ pub struct KnownNll {
     pub nll_bits: u64,
 }
 
-impl KnownNll {
-    /// The bits of the sum with `kv_type`, where they are known.
-    pub fn find(known: &[Self], kv_type: KvType) -> Option<u64> {
-        known.iter().find(|known| known.kv_type == kv_type).map(|known| known.nll_bits)
-    }
-}
-
 impl SelfTest {
     /// No encoded self-test is longer.
-    pub const MAX_BYTES: usize = 1 + 5 * MAX_SELF_TEST_TOKENS + 1 + 4 * 9 + LongSelfTest::MAX_BYTES;
+    pub const MAX_BYTES: usize = 1 + 5 * MAX_SELF_TEST_TOKENS + 1 + 4 * 9;
+
+    /// The bits of the sum with `kv_type`, where the blob records them.
+    pub fn nll_bits(&self, kv_type: KvType) -> Option<u64> {
+        self.known.iter().find(|known| known.kv_type == kv_type).map(|known| known.nll_bits)
+    }
 }
 
 /// A longer self-test, whose tokens follow from their number: `n_tokens` of them, the last one only a target. Such a test
 /// goes past the ring of a layer that sees a window, and is run where it is asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LongSelfTest {
     /// At most `n_ctx + 1`, at least two; or 0 where the blob has no such test.
     pub n_tokens: u32,
-    /// The sum for each KV cache type, of one window with every target scored.
-    pub known: Known,
+    /// The bits of the f64 sum of the f32 nlls with each KV cache type, in the order of [`KvType::ALL`]: of one window,
+    /// every target scored.
+    pub nll_bits: [u64; 3],
 }
 
 impl LongSelfTest {
-    /// No encoded test is longer.
-    pub const MAX_BYTES: usize = 5 + 1 + 4 * 9;
+    /// Length when encoded, behind [`TextTokens`].
+    pub const BYTES: usize = 4 + 3 * 8;
+
+    /// No test.
+    pub const NONE: Self = Self { n_tokens: 0, nll_bits: [0; 3] };
+
+    /// The bits of the sum with `kv_type`.
+    pub const fn nll_bits(&self, kv_type: KvType) -> u64 {
+        let [f32_bits, f16_bits, i8_bits] = self.nll_bits;
+        match kv_type {
+            KvType::F32 => f32_bits,
+            KvType::F16 => f16_bits,
+            KvType::I8 => i8_bits,
+        }
+    }
+
+    /// Reads it.
+    pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
+        let mut fields = Fields(bytes);
+        let mut read = || {
+            let [n_tokens] = fields.counts()?;
+            Some(Self { n_tokens, nll_bits: [fields.long()?, fields.long()?, fields.long()?] })
+        };
+        read().unwrap_or(Self::NONE)
+    }
+
+    /// The bytes that [`LongSelfTest::from_bytes`] reads.
+    pub fn to_bytes(&self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        let mut fields = Written { bytes: &mut bytes, at: 0 };
+        fields.put(&self.n_tokens.to_le_bytes());
+        self.nll_bits.iter().for_each(|bits| fields.put(&bits.to_le_bytes()));
+        bytes
+    }
 
     /// Its tokens, in order: the upper bits of a linear congruential generator (Knuth's), modulo `n_vocab`.
     pub fn tokens(n_vocab: u32) -> impl Iterator<Item = TokenId> {
@@ -400,6 +428,9 @@ mod tests {
         for text in [text, TextTokens::NONE] {
             assert_eq!(TextTokens::from_bytes(&text.to_bytes()), text);
         }
+        let long = LongSelfTest { n_tokens: 300, nll_bits: [1, u64::MAX, 3] };
+        assert_eq!(LongSelfTest::from_bytes(&long.to_bytes()), long);
+        assert_eq!(KvType::ALL.map(|kv_type| long.nll_bits(kv_type)), long.nll_bits);
         assert!(text.ends_with(3) && !text.ends_with(1) && !text.ends_with(NO_TOKEN));
     }
 
@@ -419,11 +450,8 @@ mod tests {
         let mut bytes = [0; 256];
         let descriptor = Descriptor { format: 2, rows: u32::MAX, cols: 1, offset: u64::MAX };
         assert_eq!(postcard::to_slice(&descriptor, &mut bytes).unwrap().len(), Descriptor::BYTES);
-        let known: Known = (0..4).map(|_| KnownNll { kv_type: KvType::F32, nll_bits: u64::MAX }).collect();
-        let tokens = (0..MAX_SELF_TEST_TOKENS).map(|_| u32::MAX).collect();
-        let long = LongSelfTest { n_tokens: u32::MAX, known: known.clone() };
-        assert_eq!(postcard::to_slice(&long, &mut bytes).unwrap().len(), LongSelfTest::MAX_BYTES);
-        let full = SelfTest { tokens, known, long };
+        let known = (0..4).map(|_| KnownNll { kv_type: KvType::F32, nll_bits: u64::MAX }).collect();
+        let full = SelfTest { tokens: (0..MAX_SELF_TEST_TOKENS).map(|_| u32::MAX).collect(), known };
         assert!(postcard::to_slice(&full, &mut bytes).unwrap().len() <= SelfTest::MAX_BYTES);
     }
 }

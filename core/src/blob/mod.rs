@@ -12,7 +12,7 @@ pub mod preamble;
 pub mod slot;
 
 pub use manifest::{
-    Descriptor, Head, Known, KnownNll, LongSelfTest, MAX_SELF_TEST_TOKENS, NO_TOKEN, Section, SelfTest, TextTokens,
+    Descriptor, Head, KnownNll, LongSelfTest, MAX_SELF_TEST_TOKENS, NO_TOKEN, Section, SelfTest, TextTokens,
 };
 pub use open::{OpenError, Part, TensorFault};
 pub use preamble::Preamble;

@@ -1,6 +1,6 @@
 //! Opening a blob: everything that could make a later access fail is checked here, once.
 
-use super::manifest::{Descriptor, Head, Section, SelfTest, TextTokens};
+use super::manifest::{Descriptor, Head, LongSelfTest, Section, SelfTest, TextTokens};
 use super::preamble::{MAGIC, Preamble};
 use super::slot::{Presence, Slot};
 use super::{ARITHMETIC, FORMAT_VERSION, SECTION_ALIGNMENT};
@@ -200,7 +200,7 @@ pub(crate) fn open(source: &mut impl Source) -> Result<Layout, OpenError> {
     }
     let head = source.read(at, (manifest_end - at).min(Head::BYTES))?.first_chunk().ok_or(OpenError::Manifest)?;
     let head = Head::from_bytes(head).map_err(|choice| choice.map_or(OpenError::Manifest, OpenError::LeftOut))?;
-    at += Head::BYTES + TextTokens::BYTES;
+    at += Head::BYTES + TextTokens::BYTES + LongSelfTest::BYTES;
     head.config.validate().map_err(OpenError::Config)?;
     if !head.activations.is_built() {
         return Err(OpenError::ActivationsLeftOut(head.activations));
@@ -227,12 +227,8 @@ pub(crate) fn open(source: &mut impl Source) -> Result<Layout, OpenError> {
     if used != manifest_end - at {
         return Err(OpenError::Manifest);
     }
-    let fits = |n_tokens| (2..=head.config.n_ctx as usize + 1).contains(&n_tokens);
-    let long = self_test.long.n_tokens as usize;
-    if !fits(self_test.tokens.len())
-        || self_test.tokens.iter().any(|&token| token >= head.config.n_vocab)
-        || !(long == 0 || fits(long))
-    {
+    let fits = (2..=head.config.n_ctx as usize + 1).contains(&self_test.tokens.len());
+    if !fits || self_test.tokens.iter().any(|&token| token >= head.config.n_vocab) {
         return Err(OpenError::SelfTest);
     }
     Ok(Layout { head, table, self_test: (at, used), checked: (manifest_end, blob_end - 4) })

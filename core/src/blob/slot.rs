@@ -153,8 +153,13 @@ impl Slot {
 
     /// Every slot of a model, in the table's order.
     pub fn all(config: &Config) -> impl Iterator<Item = Self> + use<> {
-        let layers = (0..config.n_layer).flat_map(|layer| LayerSlot::ALL.map(|slot| Self::Layer(layer, slot)));
-        GLOBAL.into_iter().chain(layers)
+        (0..Self::count(config)).map(|index| match GLOBAL.get(index) {
+            Some(&slot) => slot,
+            None => {
+                let (index, n) = (index - GLOBAL.len(), LayerSlot::ALL.len());
+                Self::Layer((index / n) as u32, LayerSlot::ALL[index % n])
+            }
+        })
     }
 
     /// The slot's place in the table.

@@ -3,7 +3,7 @@
 use super::error::MemoryError;
 use super::weights::read_vector;
 use crate::blob::slot::Slot;
-use crate::blob::{OpenError, SelfTest, TextTokens};
+use crate::blob::{LongSelfTest, OpenError, SelfTest, TextTokens};
 use crate::config::{Config, KvType, NormKind};
 use crate::error::Buffer;
 use crate::features::{LAYER_NORM, RMS_NORM, WINDOWS};
@@ -117,6 +117,14 @@ impl<S: Source, K: Kernel, T: Team> Session<'_, S, K, T> {
     /// The medium failed.
     pub fn self_test(&mut self) -> Result<SelfTest, OpenError> {
         self.model.self_test()
+    }
+
+    /// [`Model::long_self_test`], between passes.
+    ///
+    /// # Errors
+    /// The medium failed.
+    pub fn long_self_test(&mut self) -> Result<LongSelfTest, ReadError> {
+        self.model.long_self_test()
     }
 
     /// [`Model::text_tokens`], between passes.

@@ -5,7 +5,8 @@ use super::pack::RoundingError;
 use super::quantized::QuantizedModel;
 use emberlm_core::blob::preamble::MAGIC;
 use emberlm_core::blob::{
-    ARITHMETIC, Descriptor, FORMAT_VERSION, Head, Preamble, SECTION_ALIGNMENT, Section, SelfTest, Slot, TextTokens,
+    ARITHMETIC, Descriptor, FORMAT_VERSION, Head, KnownNll, LongSelfTest, Preamble, SECTION_ALIGNMENT, Section,
+    SelfTest, Slot, TextTokens,
 };
 use emberlm_core::config::Activations;
 use emberlm_core::crc::crc32;
@@ -35,6 +36,7 @@ pub struct Writer<F> {
     descriptors: Vec<(Slot, Descriptor)>,
     text: TextTokens,
     self_test: SelfTest,
+    long_self_test: LongSelfTest,
     manifest_bytes: usize,
 }
 
@@ -45,7 +47,7 @@ impl<F: Write + Seek> Writer<F> {
         model: &QuantizedModel<'_>,
         tokenizer_bytes: usize,
         (activations, text): (Activations, TextTokens),
-        self_test: SelfTest,
+        (self_test, long_self_test): (SelfTest, LongSelfTest),
     ) -> Self {
         let config = *model.checkpoint().config();
         let none = Section::NONE;
@@ -58,7 +60,7 @@ impl<F: Write + Seek> Writer<F> {
             tokenizer: none,
         };
         let descriptors = Slot::all(&config).map(|slot| (slot, Descriptor::ABSENT)).collect();
-        let mut writer = Self { file, head, descriptors, text, self_test, manifest_bytes: 0 };
+        let mut writer = Self { file, head, descriptors, text, self_test, long_self_test, manifest_bytes: 0 };
         writer.manifest_bytes = writer.manifest().len();
         let start = align((Preamble::BYTES + writer.manifest_bytes) as u64);
         let mut at = start;
@@ -109,13 +111,13 @@ impl<F: Write + Seek> Writer<F> {
         Ok(written)
     }
 
-    /// Records what the self-test's tokens came to, as many sums as there were before, and writes the header anew.
+    /// Records what the self-tests' tokens came to, as many sums as there were before, and writes the header anew.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn record_self_test(&mut self, self_test: &SelfTest) -> io::Result<()> {
-        self.self_test.known.copy_from_slice(&self_test.known);
-        self.self_test.long.known.copy_from_slice(&self_test.long.known);
+    pub fn record_self_tests(&mut self, known: &[KnownNll], long: LongSelfTest) -> io::Result<()> {
+        self.self_test.known.copy_from_slice(known);
+        self.long_self_test = long;
         self.write_header()
     }
 
@@ -138,7 +140,8 @@ impl<F: Write + Seek> Writer<F> {
 
     fn manifest(&self) -> Vec<u8> {
         let table: Vec<&Descriptor> = self.descriptors.iter().map(|(_, descriptor)| descriptor).collect();
-        [&self.head.to_bytes()[..], &self.text.to_bytes(), &encode(&(table, &self.self_test))].concat()
+        let fixed = [&self.head.to_bytes()[..], &self.text.to_bytes(), &self.long_self_test.to_bytes()].concat();
+        [fixed, encode(&(table, &self.self_test))].concat()
     }
 }
 

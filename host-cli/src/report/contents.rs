@@ -1,7 +1,7 @@
 //! What is in a blob.
 
-use emberlm_core::blob::{FORMAT_VERSION, KnownNll, NO_TOKEN, Section, Slot, TextTokens};
-use emberlm_core::config::TokenId;
+use emberlm_core::blob::{FORMAT_VERSION, NO_TOKEN, Section, Slot, TextTokens};
+use emberlm_core::config::{KvType, TokenId};
 use emberlm_core::model::Tensor;
 use serde::Serialize;
 
@@ -185,10 +185,10 @@ pub fn contents(blob: &Blob) -> Result<Contents, BlobError> {
     let tokenizer = model.tokenizer().map_err(|error| section::broken(&error))?;
     let text = model.text_tokens().map_err(|error| blob.fault(BlobFault::Open(error.into())))?;
     let tied = tensors.iter().all(|tensor| tensor.name != Slot::LmHead.to_string());
-    let known = |known: &[KnownNll]| {
-        let known = known.iter();
-        known.map(|known| KnownContents { kv: known.kv_type.name(), nll_bits: format!("{:016x}", known.nll_bits) }).collect()
-    };
+    let long = model.long_self_test().map_err(|error| blob.fault(BlobFault::Open(error.into())))?;
+    let known = |(kv_type, bits): (KvType, u64)| KnownContents { kv: kv_type.name(), nll_bits: format!("{bits:016x}") };
+    let short_known = self_test.known.iter().map(|test| known((test.kv_type, test.nll_bits)));
+    let long_known = KvType::ALL.into_iter().zip(long.nll_bits).map(known);
     let head = model.head();
     Ok(Contents {
         blob: blob.path.display().to_string(),
@@ -214,9 +214,9 @@ pub fn contents(blob: &Blob) -> Result<Contents, BlobError> {
         }),
         self_test: SelfTestContents {
             tokens: self_test.tokens.to_vec(),
-            known: known(&self_test.known),
-            long_tokens: self_test.long.n_tokens,
-            long_known: known(&self_test.long.known),
+            known: short_known.collect(),
+            long_tokens: long.n_tokens,
+            long_known: if long.n_tokens > 0 { long_known.collect() } else { Vec::new() },
         },
         tensors,
     })

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use emberlm_core::blob::{ARITHMETIC, KnownNll, NO_TOKEN, SelfTest, TextTokens};
-use emberlm_core::config::{Activations, TokenId};
+use emberlm_core::blob::{ARITHMETIC, NO_TOKEN, SelfTest, TextTokens};
+use emberlm_core::config::{Activations, KvType, TokenId};
 use serde::Serialize;
 
 use super::console::{Console, Progress};
@@ -125,8 +125,9 @@ impl Converted {
             rms_error: tensor.error.rms(),
             max_error: tensor.error.max(),
         };
-        let SelfTest { tokens, known, long } = &conversion.self_test;
-        let bits = |known: &[KnownNll]| known.iter().map(|k| (k.kv_type.name(), format!("{:016x}", k.nll_bits))).collect();
+        let (SelfTest { tokens, known }, long) = (&conversion.self_test, conversion.long_self_test);
+        let bits = |kv_type: KvType, bits: u64| (kv_type.name(), format!("{bits:016x}"));
+        let long_bits = KvType::ALL.into_iter().zip(long.nll_bits).map(|(kv_type, known)| bits(kv_type, known));
         Self {
             checkpoint: args.checkpoint.display().to_string(),
             layout: checkpoint.layout().layout.to_string(),
@@ -141,9 +142,9 @@ impl Converted {
             tensors: conversion.tensors.iter().map(tensor).collect(),
             self_test: SelfTestRecord {
                 tokens: tokens.to_vec(),
-                nll_bits: bits(known),
+                nll_bits: known.iter().map(|known| bits(known.kv_type, known.nll_bits)).collect(),
                 long_tokens: long.n_tokens,
-                long_nll_bits: bits(&long.known),
+                long_nll_bits: if long.n_tokens > 0 { long_bits.collect() } else { Vec::new() },
             },
         }
     }
