@@ -3,7 +3,7 @@
 //! Where a tensor lies is the core's to say; what its bytes mean is decoded here.
 
 use emberlm_core::blob::{LayerSlot, Slot};
-use emberlm_core::config::Gelu;
+use emberlm_core::config::{self, Gelu};
 use emberlm_core::model::Model;
 use emberlm_core::source::Mapped;
 
@@ -20,10 +20,11 @@ pub fn read(blob: &[u8]) -> Gpt2 {
     let mut reader = Reader { model, blob };
     Gpt2 {
         n_head: config.n_head as usize,
-        layer_norm_epsilon: f64::from(config.layer_norm_epsilon),
-        activation: match config.gelu {
-            Gelu::Tanh => Activation::GeluTanh,
-            Gelu::Erf => Activation::GeluErf,
+        layer_norm_epsilon: f64::from(config.norms.epsilon),
+        activation: match config.mlp.activation {
+            config::Activation::Gelu(Gelu::Tanh) => Activation::GeluTanh,
+            config::Activation::Gelu(Gelu::Erf) => Activation::GeluErf,
+            _ => todo!(),
         },
         wte: reader.need_matrix(Slot::Wte),
         wpe: reader.need_matrix(Slot::Wpe),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use emberlm::checkpoint::{self, Checkpoint};
 use emberlm::convert::formats::Formats;
-use emberlm::convert::{self, convert};
+use emberlm::convert::{self, Beside, convert};
 use emberlm::ground::files::output::is_blob;
 use emberlm::ground::files::{Output, Permit};
 use emberlm::text::tokenizer::SectionParts;
@@ -23,7 +23,8 @@ use crate::oracle::Gpt2;
 pub fn of_checkpoint(folder: &Path, weights: Format, tokenizer: Option<SectionParts>) -> AlignedBytes {
     let checkpoint = Checkpoint::open(folder, &checkpoint::Options::default()).expect("a checkpoint");
     let formats = Formats::uniform(checkpoint.config(), weights);
-    let options = convert::Options { formats, windows: None, activations: Activations::I16, tokenizer };
+    let beside = Beside { tokenizer, ..Beside::nothing(Activations::I16) };
+    let options = convert::Options { formats, windows: None, beside };
     let out = tempfile::tempdir().expect("a temporary folder");
     let path = out.path().join("model.blob");
     let output = Output::begin(&path, &Permit::default(), is_blob).expect("a folder to write to");

@@ -166,9 +166,9 @@ pub fn through<S: Source, K: Kernel>(
     let config = *model.config();
     let n_ctx = inputs.len();
     let tokens_a_call = if way.memory == Memory::OneLayer { n_ctx } else { way.tokens_a_call.min(n_ctx) };
-    let mut memory = CacheMemory::new(&config, n_ctx, way);
-    let mut pieces = memory.pieces();
     let kv_size = KvSize::new(way.kv_type, n_ctx, way.batch);
+    let mut memory = CacheMemory::new(&config, kv_size, way.memory);
+    let mut pieces = memory.pieces();
     let kv = match way.memory {
         Memory::Whole => KvCache::whole(kv_size, &config, pieces.remove(0)),
         Memory::OneLayer => KvCache::one_layer(kv_size, &config, pieces.remove(0)),
@@ -219,14 +219,15 @@ fn by_calls<S: Source, K: Kernel, T: Team>(
 struct CacheMemory(Vec<Vec<u32>>);
 
 impl CacheMemory {
-    fn new(config: &Config, n_ctx: usize, way: Way) -> Self {
-        let (words, n_layer) = (way.kv_type.layer_words(config, n_ctx), config.n_layer as usize);
+    fn new(config: &Config, size: KvSize, memory: Memory) -> Self {
         // No number, whether its words hold floats, halves or bf16 scales.
         let unread = u32::MAX;
-        Self(match way.memory {
-            Memory::Whole => vec![vec![unread; n_layer * words]],
-            Memory::PerLayer => vec![vec![unread; words]; n_layer],
-            Memory::OneLayer => vec![vec![unread; words]],
+        Self(match memory {
+            Memory::Whole => vec![vec![unread; size.words(config)]],
+            Memory::PerLayer => {
+                (0..config.n_layer).map(|layer| vec![unread; size.layer_words(config, layer)]).collect()
+            }
+            Memory::OneLayer => vec![vec![unread; size.largest_layer_words(config)]],
         })
     }
 

@@ -101,6 +101,7 @@ pub fn walk(blob: &AlignedBytes) {
     assert!(self_test.tokens.iter().all(|&token| token < config.n_vocab));
 
     let (n_ctx, batch) = (self_test.tokens.len() - 1, Batch::of(self_test.tokens.len() - 1));
+    let size = KvSize::new(KvType::I8, n_ctx, n_ctx);
     let mut words = vec![0; size.largest_layer_words(&config)];
     let need = ScratchSize::new(&config, batch);
     let (mut floats, mut scratch_words) = (vec![0.0; need.floats], vec![0; need.words]);

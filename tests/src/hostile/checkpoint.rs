@@ -8,7 +8,7 @@ use emberlm::checkpoint::init::InitConfig;
 use emberlm::checkpoint::name_map::NameMap;
 use emberlm::checkpoint::{Checkpoint, Layout, Options};
 use emberlm::convert::formats::Formats;
-use emberlm::convert::{self, convert};
+use emberlm::convert::{self, Beside, convert};
 use emberlm::ground::files::output::is_blob;
 use emberlm::ground::files::{Output, Permit};
 use emberlm::reference::Reference;
@@ -163,9 +163,6 @@ fn use_checkpoint(path: &Path, options: &Options) -> bool {
         reference.nll(&tokens, 0, |_| n += 1).expect("what was scored once is scored again");
         assert_eq!(n, tokens.len() - 1);
     }
-    if checkpoint.check_core().is_err() {
-        return true;
-    }
     let config = *checkpoint.config();
     config.validate().expect("what is opened can exist");
     for slot in Slot::all(&config) {
@@ -174,7 +171,7 @@ fn use_checkpoint(path: &Path, options: &Options) -> bool {
         assert_eq!((tensor.rows, tensor.cols), (rows as usize, cols as usize), "{slot}");
     }
     let formats = Formats::uniform(&config, Format::Q8);
-    let options = convert::Options { formats, windows: None, activations: Activations::I16, tokenizer: None };
+    let options = convert::Options { formats, windows: None, beside: Beside::nothing(Activations::I16) };
     let folder = if path.is_dir() { path } else { path.parent().expect("a file lies in a folder") };
     let file = folder.join("model.blob");
     let output = Output::begin(&file, &Permit::default(), is_blob).expect("a folder to write to");

@@ -105,6 +105,7 @@ fn generate(blob: &[u8], prompt: &[TokenId], settings: Settings) {
     let model = Model::open(Mapped::new(blob).expect("an aligned blob")).expect("a sound blob");
     let (config, batch) = (*model.config(), Batch::of(2));
     let n_ctx = config.n_ctx as usize;
+    let size = KvSize::new(KvType::F32, n_ctx, batch.batch);
     let mut words = vec![0; size.words(&config)];
     let need = ScratchSize::new(&config, batch);
     let (mut floats, mut scratch_words) = (vec![0.0; need.floats], vec![0; need.words]);
