@@ -52,7 +52,7 @@ pub fn generate(console: &mut impl Write) -> Result<(), Error> {
     let sampler = Sampler::new(SETTINGS)?;
     let mut generation = Generation::new(&mut session, sampler, CONTEXT.take(), WhenFull::Slide(KEEP))?;
     generation.append(&prompt[..n])?;
-    let mut decoder = Decoder::new(tokenizer);
+    let mut decoder = Decoder::after(tokenizer, &prompt[..n]);
     for _ in 0..MAX_TOKENS {
         let Some(drawn) = generation.next_token()? else { break };
         decoder.push(drawn.token, console)?;

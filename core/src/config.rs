@@ -4,7 +4,7 @@
 //! the order in which its pairs rotate, is folded into the weights when a checkpoint is converted.
 
 use crate::features::{
-    FLOAT_KV, FLOATS, GATED_MLP, GELU_ERF, GELU_TANH, GROUPED_HEADS, I8_ACTIVATIONS, LAYER_NORM, LEARNED_POSITIONS,
+    FLOAT_KV, FLOATS, GATED_MLP, GELU_ERF, GELU_TANH, GPT2_ONLY, GROUPED_HEADS, I8_ACTIVATIONS, LAYER_NORM, LEARNED_POSITIONS,
     RELU, RMS_NORM, ROTARY, SILU, WINDOWS,
 };
 use serde::{Deserialize, Serialize};
@@ -437,7 +437,7 @@ impl Config {
         if !within(self.n_layer, MAX_COUNT) {
             return Err(ConfigError::Layers);
         }
-        if self.n_head == 0 || self.n_kv_head == 0 || self.n_head % self.n_kv_head != 0 {
+        if self.n_head == 0 || GROUPED_HEADS && (self.n_kv_head == 0 || self.n_head % self.n_kv_head != 0) {
             return Err(ConfigError::Heads);
         }
         if self.head_dim == 0 || self.head_dim > MAX_WIDTH / self.n_head {
@@ -445,6 +445,9 @@ impl Config {
         }
         if !(self.norms.epsilon >= 0.0 && self.norms.epsilon < f32::INFINITY) {
             return Err(ConfigError::Epsilon);
+        }
+        if GPT2_ONLY {
+            return Ok(());
         }
         if let Positions::Rotary(rotary) = self.positions
             && (rotary.dim == 0 || rotary.dim % 2 != 0 || rotary.dim > self.head_dim)
@@ -462,26 +465,42 @@ impl Config {
 
     /// The first of the choices that this build does not compute.
     pub const fn left_out(&self) -> Option<Choice> {
+        let activation = self.mlp.activation;
+        if !activation.is_built() {
+            return Some(Choice::Activation(activation));
+        }
+        if !GROUPED_HEADS && self.n_kv_head != self.n_head {
+            return Some(Choice::GroupedHeads);
+        }
+        // Such a build has read nothing else.
+        if GPT2_ONLY {
+            return None;
+        }
         let Norms { kind, before, after, embedding, heads, last, .. } = self.norms;
-        let choices = [
-            (!LAYER_NORM && matches!(kind, NormKind::Layer), Choice::LayerNorm),
-            (!RMS_NORM && matches!(kind, NormKind::Rms), Choice::RmsNorm),
-            (!before || after || embedding || heads || !last, Choice::OtherNorms),
-            (!LEARNED_POSITIONS && matches!(self.positions, Positions::Learned), Choice::LearnedPositions),
-            (!ROTARY && matches!(self.positions, Positions::Rotary(_)), Choice::RotaryPositions),
-            (!GROUPED_HEADS && self.n_kv_head != self.n_head, Choice::GroupedHeads),
-            (!WINDOWS && self.windows.len != 0, Choice::Windows),
-            (!self.mlp.activation.is_built(), Choice::Activation(self.mlp.activation)),
-            (!GATED_MLP && self.mlp.gated, Choice::GatedMlp),
-            (self.parallel, Choice::ParallelBlocks),
-            (self.embedding_scale != 1.0, Choice::EmbeddingScale),
-        ];
-        let mut i = 0;
-        while i < choices.len() {
-            if choices[i].0 {
-                return Some(choices[i].1);
-            }
-            i += 1;
+        match kind {
+            NormKind::Layer if !LAYER_NORM => return Some(Choice::LayerNorm),
+            NormKind::Rms if !RMS_NORM => return Some(Choice::RmsNorm),
+            _ => {}
+        }
+        match self.positions {
+            Positions::Learned if !LEARNED_POSITIONS => return Some(Choice::LearnedPositions),
+            Positions::Rotary(_) if !ROTARY => return Some(Choice::RotaryPositions),
+            _ => {}
+        }
+        if !before || after || embedding || heads || !last {
+            return Some(Choice::OtherNorms);
+        }
+        if !WINDOWS && self.windows.len != 0 {
+            return Some(Choice::Windows);
+        }
+        if !GATED_MLP && self.mlp.gated {
+            return Some(Choice::GatedMlp);
+        }
+        if self.parallel {
+            return Some(Choice::ParallelBlocks);
+        }
+        if self.embedding_scale != 1.0 {
+            return Some(Choice::EmbeddingScale);
         }
         None
     }
@@ -492,6 +511,8 @@ impl Config {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Choice {
+    /// Anything but what GPT-2 is made of.
+    OtherThanGpt2,
     /// Norms to mean 0 and variance 1.
     LayerNorm,
     /// Norms to a mean of squares of 1.
@@ -520,6 +541,7 @@ impl Choice {
     /// The name that messages use.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::OtherThanGpt2 => "what GPT-2 is not made of",
             Self::LayerNorm => "layer norms",
             Self::RmsNorm => "RMS norms",
             Self::OtherNorms => "norms elsewhere than before attention, MLP and head",

@@ -42,7 +42,7 @@
 //!     let sampler = Sampler::new(Settings { seed: 1, ..Settings::DEFAULT })?;
 //!     let mut generation = Generation::new(&mut session, sampler, CONTEXT.take(), WhenFull::Stop)?;
 //!     generation.append(&tokens[..n])?;
-//!     let mut decoder = Decoder::new(tokenizer);
+//!     let mut decoder = Decoder::after(tokenizer, &tokens[..n]);
 //!     while let Some(drawn) = generation.next_token()? {
 //!         decoder.push(drawn.token, console)?;
 //!     }

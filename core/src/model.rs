@@ -54,11 +54,6 @@ impl<S: Source> Model<S> {
         self.layout.head.activations
     }
 
-    /// The tokens that begin and end a text.
-    pub const fn text_tokens(&self) -> &TextTokens {
-        &self.layout.head.text
-    }
-
     /// The fixed part of the manifest.
     pub const fn head(&self) -> &Head {
         &self.layout.head
@@ -100,18 +95,26 @@ impl<S: Source> Model<S> {
     /// The medium failed.
     #[inline(never)] // What decoding takes of the stack is free again when the tokens are scored.
     pub fn self_test(&mut self) -> Result<SelfTest, OpenError> {
-        let [start, end, _] = self.layout.self_tests;
-        Ok(open::decode(&mut self.source, start..end)?.0)
+        let (start, bytes) = self.layout.self_test;
+        Ok(open::decode(&mut self.source, start..start + bytes)?.0)
     }
 
-    /// The self-test that is run where it is asked for; of no tokens where the blob has none.
+    /// The self-test that is run where it is asked for. No one has checked whether it fits the model.
     ///
     /// # Errors
     /// The medium failed.
-    #[inline(never)]
-    pub fn long_self_test(&mut self) -> Result<LongSelfTest, OpenError> {
-        let [_, start, end] = self.layout.self_tests;
-        Ok(open::decode(&mut self.source, start..end)?.0)
+    pub fn long_self_test(&mut self) -> Result<LongSelfTest, ReadError> {
+        let bytes = self.source.read(Preamble::BYTES + Head::BYTES + TextTokens::BYTES, LongSelfTest::BYTES)?;
+        Ok(bytes.first_chunk().map_or(LongSelfTest::NONE, LongSelfTest::from_bytes))
+    }
+
+    /// The tokens that begin and end a text. No one has checked whether the model has them.
+    ///
+    /// # Errors
+    /// The medium failed.
+    pub fn text_tokens(&mut self) -> Result<TextTokens, ReadError> {
+        let bytes = self.source.read(Preamble::BYTES + Head::BYTES, TextTokens::BYTES)?;
+        Ok(bytes.first_chunk().map_or(TextTokens::NONE, TextTokens::from_bytes))
     }
 
     /// A tensor's place, `None` where the model lacks it.

@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use emberlm::text::tokenizer::section;
+use emberlm::text::tokenizer::{Tokenizer, section};
 use emberlm_core::model::Model;
 use emberlm_core::source::Mapped;
 use emberlm_tests::family_models::{Llama, write_llama};
 use emberlm_tests::hostile::blob::sound_blobs;
 use emberlm_tests::hostile::checkpoint::{SOUND, shard_names, sound_llama2c};
 use emberlm_tests::hostile::forward;
+use emberlm_tests::llama2c_tokenizer::Llama2cTokenizer;
 use emberlm_tests::llama2c_writer::Version;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
@@ -25,6 +26,11 @@ fn main() {
             write("tokenizer", &format!("section-{i}"), &[b"\0\x08ab abcba", &bytes[..]].concat());
         }
     }
+    let pieces = ["b", "ab", " a", "a", " ", "é", "ab"].iter().enumerate();
+    let scored = Llama2cTokenizer::new(pieces.map(|(i, piece)| (-(i as f32), piece.as_bytes().to_vec())));
+    let scored = Tokenizer::from_tokenizer_bin(&scored.file(), "made up").expect("a tokenizer");
+    let bytes = section::encode(&scored.section_parts().expect("a section"));
+    write("tokenizer", "section-scored", &[b"\0\x09ab a\xc3\xa9!ba", &bytes[..]].concat());
     let random = |seed| {
         let mut bytes = vec![0_u8; 160];
         Pcg64::seed_from_u64(seed).fill(&mut bytes[..]);

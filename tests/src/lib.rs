@@ -5,7 +5,7 @@
 //! - [`gelu`], [`log_sum_exp`]: its two transcendental pieces, which other tests use on their own.
 //! - [`checkpoint`]: reads the three checkpoint layouts into the oracle; [`hf_writer`] writes one of them.
 //! - [`family_reader`]: reads checkpoints of other families than GPT-2 into the oracle; [`family_models`] draws and
-//!   writes some, and [`llama2c_writer`] writes llama2.c's files.
+//!   writes some, and [`llama2c_writer`] writes llama2.c's files. [`llama2c_tokenizer`] merges as llama2.c does.
 //! - [`altered`]: a fixture's checkpoint in a folder of its own, for tests to alter.
 //! - [`blobs`]: blobs as the converter writes them, in memory.
 //! - [`blob_reader`]: reads a blob's weights into the oracle, dequantised; [`blob_writer`] writes one.
@@ -33,6 +33,7 @@ pub mod gelu;
 pub mod hf_writer;
 pub mod hostile;
 pub mod letter_pairs;
+pub mod llama2c_tokenizer;
 pub mod llama2c_writer;
 pub mod log_sum_exp;
 pub mod models;

@@ -3,7 +3,7 @@
 use emberlm_core::config::Gelu;
 use emberlm_core::format::Format;
 use emberlm_core::loss::LogSumExp;
-use emberlm_core::ops::attention::{self, HeadOps, HeadRows, I8Head, attend, attend_i8};
+use emberlm_core::ops::attention::{self, HeadOps, HeadRows, I8Head, Ring, Seen, attend, attend_i8};
 use emberlm_core::ops::exp::{exp_fixed, exp_parts, exp2_fraction};
 use emberlm_core::ops::gelu::{gelu, table};
 use emberlm_core::ops::lanes::Plain;
@@ -11,11 +11,16 @@ use emberlm_core::ops::layer_norm::normalize;
 use emberlm_core::ops::pack::{pack_f32, pack_i8};
 use emberlm_core::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
 use emberlm_core::ops::reduce::{STRIPES, fold};
+use emberlm_core::ops::relu::{relu, relu_squared};
+use emberlm_core::ops::rms_norm::rms_normalize;
+use emberlm_core::ops::rotary::{angles, rotate, sine_cosine};
+use emberlm_core::ops::silu::{TABLE, silu};
 use emberlm_core::sample::{GumbelMax, MAX_CANDIDATES, RECENT, generator};
 use emberlm_core::sink::LogitSink;
 use emberlm_tests::document::Document;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64;
+use std::ops::Range;
 
 fn format() -> Document {
     Document::open("FORMAT.md")
@@ -158,25 +163,83 @@ fn sums_and_zeros() {
     assert!(normed(least)[0] != 0.0);
 }
 
+/// What layer norm and RMS norm make of integers and their sum of squares.
+fn normed(integers: &[i64], squares: i64, s: i64, unit: i64, epsilon: f32) -> Vec<u32> {
+    let h = pow2(unit - s);
+    let v = ((squares as f32 / integers.len() as f32) * h) * h;
+    let g = (1.0 / (v + epsilon).sqrt()) * pow2(-s);
+    integers.iter().map(|&x| (x as f32 * g).to_bits()).collect()
+}
+
 #[test]
-fn layer_norms() {
-    let [bits, dropped, unit] = format().numbers(
+fn norms() {
+    let format = format();
+    let [bits, dropped, unit] = format.numbers(
         "with `X` the elements under {} bits and `M = trunc(sum of X / n)`: `Q` is the sum of `(X - M shr {})^2`, `h` is `pow2({} - s)`,",
     );
+    let rms: [i64; 2] =
+        format.numbers("with `X` the elements under {} bits, `Q` is the sum of `(X shr {})^2`, `h`, `v` and `g` come");
+    assert_eq!(rms, [bits, dropped]);
+    let squares = |integers: &[i64]| integers.iter().map(|x| (x >> dropped).pow(2)).sum();
     let mut random = random();
     for n in [1, 2, 7, 64, 100, 1500] {
         for (largest, epsilon) in [(1.0, 1e-5), (1e-6, 1e-5), (3e4, 0.0), (1e20, 1e-3), (0.3, 1.0)] {
             let x = vector(&mut random, n, largest);
             let (integers, s) = under(bits, &x);
-            let mean = integers.iter().sum::<i64>() / n as i64;
-            let q: i64 = integers.iter().map(|x| ((x - mean) >> dropped).pow(2)).sum();
-            let h = pow2(unit - s);
-            let v = ((q as f32 / n as f32) * h) * h;
-            let g = (1.0 / (v + epsilon).sqrt()) * pow2(-s);
-            let want: Vec<u32> = integers.iter().map(|x| ((x - mean) as f32 * g).to_bits()).collect();
             let mut out = vec![0.0; n];
+            rms_normalize(&Plain, &mut out, &x, epsilon);
+            let want = normed(&integers, squares(&integers), s, unit, epsilon);
+            assert_eq!(out.iter().map(|v| v.to_bits()).collect::<Vec<_>>(), want, "RMS {n} {largest}");
+            let mean = integers.iter().sum::<i64>() / n as i64;
+            let distances: Vec<i64> = integers.iter().map(|x| x - mean).collect();
             normalize(&Plain, &mut out, &x, epsilon);
-            assert_eq!(out.into_iter().map(f32::to_bits).collect::<Vec<_>>(), want, "{n} {largest}");
+            let want = normed(&distances, squares(&distances), s, unit, epsilon);
+            assert_eq!(out.iter().map(|v| v.to_bits()).collect::<Vec<_>>(), want, "{n} {largest}");
+        }
+    }
+}
+
+#[test]
+fn rotary_positions() {
+    let format = format();
+    let unit = format.number("whose `turns` is an integer in units of `2^-{}` turn a position.");
+    let [modulo] = format.words("its phase is `p * turns mod {}`.");
+    assert_eq!(modulo, format!("2^{unit}"));
+    let [dropped, half, all, right, left] =
+        format.numbers("With `F = phase shr {}`, `q = (F + {} mod {}) shr {}`, `t = {} F` as an integer of 32 bits");
+    let s = format.numbers("`S = hi(t, {} + hi({} + hi({} + hi({}, u), u), u))`,");
+    let [one, c @ ..]: [i64; 5] = format.numbers("`C = {} + hi({} + hi({} + hi({} + hi({}, u), u), u), u)`.");
+    let points: [i64; 2] = format.numbers("are `f32(S) * 2^-{}` and `f32(C) * 2^-{}` where `q` is 0,");
+    let cubic = |[c0, c1, c2, c3]: [i64; 4], u| c0 + hi(c1 + hi(c2 + hi(c3, u), u), u);
+    let both = |phase: u64| {
+        let f = (phase >> dropped) as i64;
+        let q = ((f + half) % all) >> right;
+        let t = i64::from((left * f) as i32);
+        let u = hi(t, t);
+        let (sine, cosine) = (hi(t, cubic(s, u)), one + hi(cubic(c, u), u));
+        let (sine, cosine) = [(sine, cosine), (cosine, -sine), (-sine, -cosine), (-cosine, sine)][q as usize];
+        (sine as f32 * pow2(-points[0]), cosine as f32 * pow2(-points[1]))
+    };
+    let mut random = random();
+    let eighths = (0..8_u64).flat_map(|i| [i << 61, (i << 61).wrapping_sub(1), (i << 61) + 1]);
+    for phase in (0..200_000).map(|_| random.next_u64()).chain(eighths) {
+        assert_eq!(sine_cosine(phase), both(phase), "{phase}");
+    }
+    for (head_dim, r) in [(2, 2), (8, 8), (16, 4), (10, 6), (7, 0)] {
+        let turns: Vec<u64> = (0..r / 2).map(|i| random.next_u64() >> i).collect();
+        let bytes: Vec<[u8; 8]> = turns.iter().map(|turns| turns.to_le_bytes()).collect();
+        for position in [0, 1, 77, 100_000, u32::MAX] {
+            let before = vector(&mut random, head_dim, 3.0);
+            let mut want = before.clone();
+            for (i, turns) in turns.iter().enumerate() {
+                let (sine, cosine) = both((u128::from(position) * u128::from(*turns) % (1 << unit)) as u64);
+                let (a, b) = (before[i], before[i + r / 2]);
+                (want[i], want[i + r / 2]) = (a * cosine - b * sine, b * cosine + a * sine);
+            }
+            let (mut x, mut angle) = (before, vec![f32::NAN; r]);
+            angles(&mut angle, &bytes, position);
+            rotate(&mut x, &angle);
+            assert_eq!(x, want, "{head_dim} {r} {position}");
         }
     }
 }
@@ -291,14 +354,24 @@ impl HeadOps for F32Ops {
 fn attention_over_floats() {
     let (format, exp) = (format(), Exp::read());
     let block = format.number("for each head, positions come in blocks of {}, the first") as usize;
-    let start = format.number("Reference `R = {}`, sum and outputs are 0 at first.");
+    let reference = format.number("Reference `R = {}`, sum and outputs are 0 at first.");
     let point = format.number("`w = (f32(p shr 1) * 2^-{}) * pow2(e - R)`, the sum grows by `w`");
     let mut random = random();
-    for (n, dim, sharp) in [(1, 1, 1.0), (31, 5, 2.0), (33, 8, 30.0), (100, 12, 5.0), (65, 17, 400.0)] {
+    for (n, dim, sharp, start) in [
+        (1, 1, 1.0, 0),
+        (31, 5, 2.0, 0),
+        (33, 8, 30.0, 0),
+        (100, 12, 5.0, 0),
+        (65, 17, 400.0, 0),
+        (31, 5, 9.0, 31),
+        (96, 9, 400.0, 32),
+        (70, 6, 5.0, 1000),
+    ] {
         let query = vector(&mut random, dim, sharp);
         let [keys, values] = [0; 2].map(|_| (0..n).map(|_| vector(&mut random, dim, 1.0)).collect::<Vec<_>>());
-        let (mut r, mut sum, mut outputs) = (start, 0.0, vec![0.0; dim]);
-        for (keys, values) in keys.chunks(block).zip(values.chunks(block)) {
+        let (mut r, mut sum, mut outputs) = (reference, 0.0, vec![0.0; dim]);
+        for positions in blocks(block, start..start + n) {
+            let (keys, values) = (&keys[positions.clone()], &values[positions]);
             let parts: Vec<_> = keys.iter().map(|key| exp.parts(striped(key, &query))).collect();
             let e = parts.iter().map(|&(e, _)| e).max().unwrap();
             if e >= r {
@@ -315,17 +388,35 @@ fn attention_over_floats() {
         }
         let inverse = 1.0 / sum;
         let want: Vec<u32> = outputs.iter().map(|out| (out * inverse).to_bits()).collect();
+        let slots = slots(start, n);
         let words = |rows: &[Vec<f32>]| {
-            let mut words = vec![0; n * dim];
-            words.chunks_mut(dim).zip(rows).for_each(|(words, row)| pack_f32(words, row));
+            let mut words = vec![0x7FC0_0000; slots * dim];
+            for (position, row) in (start..).zip(rows) {
+                pack_f32(&mut words[position % slots * dim..][..dim], row);
+            }
             words
         };
         let (keys, values) = (words(&keys), words(&values));
         let rows = |words| HeadRows::new(words, dim);
         let mut out = vec![f32::NAN; dim];
-        attend(&mut out, &query, n, rows(&keys), rows(&values), &F32Ops);
-        assert_eq!(out.into_iter().map(f32::to_bits).collect::<Vec<_>>(), want, "{n} {dim} {sharp}");
+        attend(&mut out, &query, Seen::new(start..start + n, Ring::new(slots)), rows(&keys), rows(&values), &F32Ops);
+        assert_eq!(out.into_iter().map(f32::to_bits).collect::<Vec<_>>(), want, "{n} {dim} {sharp} {start}");
     }
+}
+
+/// Indices of the positions that a query sees, of which `seen.start` is the first, block by block as the chapter has it.
+fn blocks(block: usize, seen: Range<usize>) -> Vec<Range<usize>> {
+    let multiple = format().number("Blocks end where they do without one, at multiples of {} counted from position 0:");
+    assert_eq!(multiple, block as i64);
+    let ends: Vec<usize> = seen.clone().filter(|position| (position + 1) % block == 0).map(|last| last + 1).collect();
+    let starts = [&[seen.start], &ends[..]].concat();
+    let blocks = starts.into_iter().zip(ends.iter().chain([&seen.end]));
+    blocks.map(|(start, &end)| start - seen.start..end - seen.start).filter(|block| !block.is_empty()).collect()
+}
+
+/// Rows of a cache that holds `n` positions from `start` on: a ring, and where that is 0 as many as it takes.
+const fn slots(start: usize, n: usize) -> usize {
+    if start == 0 { n } else { (n + 31).next_multiple_of(32) }
 }
 
 fn striped(a: &[f32], b: &[f32]) -> f32 {
@@ -371,14 +462,23 @@ impl I8Attention {
         }
     }
 
-    fn outputs(&self, c: f32, query: &[i64], keys: &[(Vec<i64>, f32)], values: &[(Vec<i64>, f32)]) -> Vec<f32> {
+    /// Over the keys and values of positions from `start` on.
+    fn outputs(
+        &self,
+        c: f32,
+        query: &[i64],
+        start: usize,
+        keys: &[(Vec<i64>, f32)],
+        values: &[(Vec<i64>, f32)],
+    ) -> Vec<f32> {
         let exp = Exp::read();
         let dim = query.len();
         let (m, k) = mantissa(c * std::f32::consts::LOG2_E, 24);
         let dropped = (0..).find(|&log2| self.chunk << log2 >= dim as i64).unwrap();
         let ([mut r, mut u], mut z, mut bound, mut outputs) = (self.start, 0_u64, 0_i64, vec![0_i64; dim]);
         let [more, most, point, left, modulo] = self.score;
-        for (keys, values) in keys.chunks(self.block as usize).zip(values.chunks(self.block as usize)) {
+        for positions in blocks(self.block as usize, start..start + keys.len()) {
+            let (keys, values) = (&keys[positions.clone()], &values[positions]);
             let scores: Vec<i64> = keys
                 .iter()
                 .map(|(key, scale)| {
@@ -432,15 +532,26 @@ impl I8Attention {
 fn attention_over_8_bits() {
     let chapter = I8Attention::read();
     let mut random = random();
-    for (n, dim, sharp) in [(1, 1, 1.0), (32, 7, 3.0), (33, 16, 40.0), (200, 32, 2.0), (70, 130, 0.5), (40, 1100, 0.3)]
-    {
+    for (n, dim, sharp, start) in [
+        (1, 1, 1.0, 0),
+        (32, 7, 3.0, 0),
+        (33, 16, 40.0, 0),
+        (200, 32, 2.0, 0),
+        (70, 130, 0.5, 0),
+        (40, 1100, 0.3, 0),
+        (1, 6, 1.0, 95),
+        (64, 12, 2.0, 64),
+        (65, 16, 3.0, 31),
+        (100, 9, 0.5, 1001),
+    ] {
         let mut words = vec![0; i16_words(dim)];
         let c = quantize_i16(&mut words, &vector(&mut random, dim, sharp));
         let query: Vec<i64> = (0..dim).map(|i| ((words[i / 2] >> (16 * (i % 2))) as i16).into()).collect();
-        let (n_words, stride) = (dim.div_ceil(4), dim.div_ceil(4) + 1);
+        let (n_words, stride, slots) = (dim.div_ceil(4), dim.div_ceil(4) + 1, slots(start, n));
         let mut store = |spread: f32| {
-            let mut rows = vec![0; n * stride];
-            let stored = rows.chunks_mut(stride).map(|row| {
+            let mut rows = vec![u32::MAX; slots * stride];
+            let stored = (start..start + n).map(|position| {
+                let row = &mut rows[position % slots * stride..][..stride];
                 let largest = spread.powf(random.random::<f32>());
                 let scale = pack_i8(&mut row[..n_words], &vector(&mut random, dim, largest));
                 row[n_words] = scale.to_bits().into();
@@ -453,36 +564,53 @@ fn attention_over_8_bits() {
         let ((key_rows, keys), (value_rows, values)) = (store(2.0), store(1e4));
         let head = |rows| I8Head { rows, stride, integers: 0, scale: 2 * n_words };
         let mut out = vec![f32::NAN; dim];
-        attend_i8(&Plain, &mut out, &words, c, head(&key_rows), head(&value_rows));
-        assert_eq!(out, chapter.outputs(c, &query, &keys, &values), "{n} {dim} {sharp}");
+        let seen = Seen::new(start..start + n, Ring::new(slots));
+        attend_i8(&Plain, &mut out, &words, c, seen, head(&key_rows), head(&value_rows));
+        assert_eq!(out, chapter.outputs(c, &query, start, &keys, &values), "{n} {dim} {sharp} {start}");
     }
 }
 
 #[test]
-fn gelus() {
+fn activation_functions() {
     let format = format();
-    let far = format.number("**GELU**: for `|x| >= {}`, `x` where it is positive,") as f32;
-    let [point, half, within, left] =
+    let gelu_far = format.number("**GELU**: for `|x| >= {}`, `x` where it is positive,");
+    let [point, gelu_half, gelu_within, gelu_left] =
         format.numbers("with `X = trunc(x * 2^{})`, `i = (|X| + 2^{}) shr {}` and `t = 2^{} |X|` as an integer");
     let [round, shift, end] = format.numbers("the result is `f32(max(X, 0) - (h + {} shr {})) * 2^-{}`.");
-    for form in [Gelu::Tanh, Gelu::Erf] {
-        for x in floats(&mut random(), 30_000) {
-            let want = if x.abs() < far {
-                let integer = (f64::from(x) * 2f64.powi(point as i32)) as i64;
-                let [c0, c1, c2, c3] = table(form)[((integer.abs() + (1 << half)) >> within) as usize].map(i64::from);
-                let t = i64::from((integer.abs() << left) as i32);
-                let h = c0 + hi(c1 + hi(c2 + hi(c3, t), t), t);
-                (integer.max(0) - ((h + round) >> shift)) as f32 * pow2(-end)
-            } else if x > 0.0 || x.is_infinite() || x.is_nan() {
-                x
-            } else {
-                0.0
-            };
-            let mut out = [0.0];
-            gelu(&mut out, &[x], form);
-            assert!(out[0] == want || out[0].is_nan() && want.is_nan(), "{x}: {} for {want}", out[0]);
+    let [far, from] = format.numbers("**SiLU**: for `|x| >= {}` what GELU is from {} on.");
+    assert_eq!(from, gelu_far);
+    let [half, within, left] = format.numbers("as GELU, with `i = (|X| + 2^{}) shr {}`, `t = 2^{} |X|` and row");
+    let of = |x: f32, table: &[[i32; 4]], [far, half, within, left]: [i64; 4]| {
+        if x.abs() < far as f32 {
+            let integer = (f64::from(x) * 2f64.powi(point as i32)) as i64;
+            let [c0, c1, c2, c3] = table[((integer.abs() + (1 << half)) >> within) as usize].map(i64::from);
+            let t = i64::from((integer.abs() << left) as i32);
+            let h = c0 + hi(c1 + hi(c2 + hi(c3, t), t), t);
+            (integer.max(0) - ((h + round) >> shift)) as f32 * pow2(-end)
+        } else if x > 0.0 || x.is_infinite() || x.is_nan() {
+            x
+        } else {
+            0.0
         }
+    };
+    let assert_all = |name: &str, core: &dyn Fn(&mut [f32], &[f32]), want: &dyn Fn(f32) -> f32| {
+        for x in floats(&mut random(), 30_000) {
+            let (mut out, want) = ([0.0], want(x));
+            core(&mut out, &[x]);
+            assert!(out[0] == want || out[0].is_nan() && want.is_nan(), "{name} of {x}: {} for {want}", out[0]);
+        }
+    };
+    for form in [Gelu::Tanh, Gelu::Erf] {
+        let want = |x| of(x, table(form), [gelu_far, gelu_half, gelu_within, gelu_left]);
+        assert_all("GELU", &|out, x| gelu(out, x, form), &want);
     }
+    assert_all("SiLU", &silu, &|x| of(x, &TABLE, [far, half, within, left]));
+    let [zero] =
+        format.words("**ReLU**: {} where `x < 0`, else `x`. **ReLU squared**: the product of that with itself.");
+    let zero: f32 = zero.parse().unwrap();
+    let positive = |x: f32| if x < 0.0 { zero } else { x };
+    assert_all("ReLU", &relu, &positive);
+    assert_all("ReLU squared", &relu_squared, &|x| positive(x) * positive(x));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use emberlm_core::format::Format;
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::model::Model;
 use emberlm_core::source::{ALIGNMENT, Mapped};
-use emberlm_core::tokenizer::{Kind, MAX_PROBES, TokenizerHead, first_slot};
+use emberlm_core::tokenizer::{Kind, MAX_PROBES, TokenizerHead, first_slot, first_slot_of_text};
 use emberlm_tests::aligned::AlignedBytes;
 use emberlm_tests::blobs;
 use emberlm_tests::document::{Document, number};
@@ -246,7 +246,7 @@ fn codes_of_choices() {
     let kinds = codes(row[2].strip_prefix("kind: ").expect("the codes of kinds"));
     assert_eq!(
         kinds.iter().map(|(code, _)| *code).collect::<Vec<_>>(),
-        [Kind::Chars, Kind::ByteBpe].map(|k| stored(&k))
+        [Kind::Chars, Kind::ByteBpe, Kind::ScoredBpe].map(|k| stored(&k))
     );
 }
 
@@ -385,10 +385,18 @@ fn tokeniser() {
 
     assert_eq!(format.number("found at one of the {} places from `f` on"), i64::from(MAX_PROBES));
     let [left_by, by] = format.numbers("with `h = ((left * {} + right) * {}) mod 2^32`");
-    let shift = format.number("is `(h xor floor(h / 2^{})) mod n_slots`.");
+    let shift = format.number("`f` is `(h xor floor(h / 2^{})) mod n_slots`.");
     for (left, right) in [(0, 0), (1, 2), (50_256, 7), (u32::MAX, 3), (12_345, u32::MAX)] {
         let h = left_by.wrapping_mul(i64::from(left)).wrapping_add(i64::from(right)).wrapping_mul(by) as u32;
         assert_eq!(first_slot(left, right, 1 << 16), (h ^ h >> shift) & 0xFFFF);
+    }
+
+    assert_eq!(format.number("found at one of the {} places from `g` on"), i64::from(MAX_PROBES));
+    let [start, by] = format.numbers("(from {} on, for each byte `h = ((h xor byte) * {}) mod 2^32`)");
+    let shift = format.number("`g` is `(h xor floor(h / 2^{})) mod n_slots`.");
+    for text in ["", "a", " once upon", "é日"] {
+        let h = text.bytes().fold(start, |h, byte| (h ^ i64::from(byte)) * by % (1 << 32)) as u32;
+        assert_eq!(first_slot_of_text(text.as_bytes(), 1 << 16), (h ^ h >> shift) & 0xFFFF);
     }
 }
 
@@ -397,13 +405,17 @@ fn tokeniser() {
 fn lengths_of_tokenisers() {
     let format = format();
     let [tokens, bytes] = format.numbers("GPT-2's section ({} tokens) has {} bytes");
-    let [small, small_bytes] = format.numbers("that of the bundled vocabulary of {} tokens {}. ## Opening");
+    let [small, small_bytes] = format.numbers("that of the bundled vocabulary of {} tokens {}, that of");
+    let [scored, scored_bytes] = format.numbers("that of stories260K's {} tokens, by scores, {}. ## Opening");
     let len = |parts: &SectionParts| section::encode(parts).len() as i64;
     let gpt2 = Tokenizer::gpt2().unwrap();
     assert_eq!((gpt2.n_vocab() as i64, len(&gpt2.section_parts().unwrap())), (tokens, bytes));
     let json = std::fs::read(fixtures::bundled("shakespeare-bpe512").join("tokenizer.json")).unwrap();
     let bundled = Tokenizer::from_tokenizer_json(&json, "tokenizer.json").unwrap();
     assert_eq!((bundled.n_vocab() as i64, len(&bundled.section_parts().unwrap())), (small, small_bytes));
+    let file = std::fs::read(fixtures::bundled("stories260K").join("tok512.bin")).unwrap();
+    let stories = Tokenizer::from_tokenizer_bin(&file, "tok512.bin").unwrap();
+    assert_eq!((stories.n_vocab() as i64, len(&stories.section_parts().unwrap())), (scored, scored_bytes));
     let none = format.number("\"None\" is {}.");
     let pairs = BytePairs::new(vec![b"a".to_vec()], Vec::new(), Vec::new()).unwrap();
     let words = &section::encode(&SectionParts::BytePairs(pairs))[TokenizerHead::BYTES + 8..];

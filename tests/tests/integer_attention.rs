@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use emberlm_core::ops::attention::{I8Head, attend_i8};
+use emberlm_core::ops::attention::{I8Head, Seen, attend_i8};
 use emberlm_core::ops::lanes::Plain;
 use emberlm_core::ops::pack::pack_i8;
 use emberlm_core::ops::quantize::{i16_words, quantize_i16};
@@ -68,7 +68,7 @@ fn share_of_bound(query: &[f32], keys: &[Vec<f32>], values: &[Vec<f32>]) -> f64 
     let mut words = vec![0; i16_words(query.len())];
     let query_scale = quantize_i16(&mut words, query);
     let mut out = vec![f32::NAN; query.len()];
-    attend_i8(&Plain, &mut out, &words, query_scale, keys.head(), values.head());
+    attend_i8(&Plain, &mut out, &words, query_scale, Seen::first(keys.scales.len()), keys.head(), values.head());
     let (want, allowed) = oracle(query, query_scale, &keys, &values);
     out.iter().zip(want).map(|(&got, want)| (f64::from(got) - want).abs() / allowed).fold(0.0, f64::max)
 }

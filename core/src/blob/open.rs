@@ -1,6 +1,6 @@
 //! Opening a blob: everything that could make a later access fail is checked here, once.
 
-use super::manifest::{Descriptor, Head, LongSelfTest, Section, SelfTest};
+use super::manifest::{Descriptor, Head, LongSelfTest, Section, SelfTest, TextTokens};
 use super::preamble::{MAGIC, Preamble};
 use super::slot::{Presence, Slot};
 use super::{ARITHMETIC, FORMAT_VERSION, SECTION_ALIGNMENT};
@@ -89,8 +89,8 @@ pub enum OpenError {
     LeftOut(Choice),
     /// A tensor's descriptor is wrong.
     Tensor(Slot, TensorFault),
-    /// The tokens that begin or end a text, or those of a self-test, do not fit the model.
-    Tokens,
+    /// The self-test's tokens do not fit the model.
+    SelfTest,
     /// It is too large for this machine's addresses.
     TooLarge,
     /// The medium failed.
@@ -135,7 +135,7 @@ impl fmt::Display for OpenError {
                 write!(f, "{slot} is misplaced: need offset {need}, have {have}")
             }
             Self::Tensor(slot, TensorFault::End) => write!(f, "{slot} is longer than the rest of the blob"),
-            Self::Tokens => f.write_str("tokens that begin or end a text, or of a self-test, do not fit the model"),
+            Self::SelfTest => f.write_str("the self-test does not fit the model"),
             Self::TooLarge => f.write_str("the blob is too large for this machine"),
             Self::Read(error) => error.fmt(f),
         }
@@ -158,8 +158,7 @@ pub(crate) struct Layout {
     pub head: Head,
     /// The first descriptor's first byte.
     pub table: usize,
-    /// Where the self-test starts, the long one, and what is behind.
-    pub self_tests: [usize; 3],
+    pub self_test: (usize, usize),
     /// What the final CRC covers: all between the manifest and it.
     pub checked: (usize, usize),
 }
@@ -200,14 +199,17 @@ pub(crate) fn open(source: &mut impl Source) -> Result<Layout, OpenError> {
         return Err(OpenError::OtherArithmetic { blob: arithmetic, core: ARITHMETIC });
     }
     let head = source.read(at, (manifest_end - at).min(Head::BYTES))?.first_chunk().ok_or(OpenError::Manifest)?;
-    let head = Head::from_bytes(head).ok_or(OpenError::Manifest)?;
-    at += Head::BYTES;
+    let head = Head::from_bytes(head).map_err(|choice| choice.map_or(OpenError::Manifest, OpenError::LeftOut))?;
+    at += Head::BYTES + TextTokens::BYTES + LongSelfTest::BYTES;
     head.config.validate().map_err(OpenError::Config)?;
     if !head.activations.is_built() {
         return Err(OpenError::ActivationsLeftOut(head.activations));
     }
     if let Some(choice) = head.config.left_out() {
         return Err(OpenError::LeftOut(choice));
+    }
+    if at > manifest_end {
+        return Err(OpenError::Manifest);
     }
     let (slots, used): (u32, _) = decode(source, at..manifest_end.min(at + 5))?;
     at += used;
@@ -218,24 +220,18 @@ pub(crate) fn open(source: &mut impl Source) -> Result<Layout, OpenError> {
     }
     check_tensors(source, &head, table, (manifest_end as u64, sections_end))?;
     at += table_bytes as usize;
-    if manifest_end - at > SelfTest::MAX_BYTES + LongSelfTest::MAX_BYTES {
+    if manifest_end - at > SelfTest::MAX_BYTES {
         return Err(OpenError::Manifest);
     }
     let (self_test, used): (SelfTest, _) = decode(source, at..manifest_end)?;
-    let long = at + used;
-    let (long_self_test, long_used): (LongSelfTest, _) = decode(source, long..manifest_end)?;
-    if long_used != manifest_end - long {
+    if used != manifest_end - at {
         return Err(OpenError::Manifest);
     }
-    let fits = |n_tokens| (2..=head.config.n_ctx as usize + 1).contains(&n_tokens);
-    if !fits(self_test.tokens.len())
-        || self_test.tokens.iter().any(|&token| token >= head.config.n_vocab)
-        || !(long_self_test.n_tokens == 0 || fits(long_self_test.n_tokens as usize))
-        || !head.text.are_below(head.config.n_vocab)
-    {
-        return Err(OpenError::Tokens);
+    let fits = (2..=head.config.n_ctx as usize + 1).contains(&self_test.tokens.len());
+    if !fits || self_test.tokens.iter().any(|&token| token >= head.config.n_vocab) {
+        return Err(OpenError::SelfTest);
     }
-    Ok(Layout { head, table, self_tests: [at, long, manifest_end], checked: (manifest_end, blob_end - 4) })
+    Ok(Layout { head, table, self_test: (at, used), checked: (manifest_end, blob_end - 4) })
 }
 
 /// The tensors follow one another in the table's order, the tokeniser follows them, and the final CRC follows it: with
@@ -287,9 +283,10 @@ fn check_tensors(
     }
     let Head { tensors, frequencies, tokenizer, .. } = head;
     let end = |section: &Section| section.offset.checked_add(section.bytes);
-    let tokenizer_at = at + frequency_bytes(head).next_multiple_of(SECTION_ALIGNMENT as u64);
+    let frequency_bytes = frequency_bytes(head);
+    let tokenizer_at = at + frequency_bytes.next_multiple_of(SECTION_ALIGNMENT as u64);
     if end(tensors) != Some(at)
-        || (frequencies.offset, frequencies.bytes) != (at, frequency_bytes(head))
+        || ROTARY && (frequencies.offset, frequencies.bytes) != (at, frequency_bytes)
         || tokenizer.offset != tokenizer_at
         || end(tokenizer) != Some(sections_end)
     {

@@ -2,7 +2,7 @@
 
 use super::manifest::Descriptor;
 use crate::config::{Config, NormKind, Positions};
-use crate::features::GATED_MLP;
+use crate::features::{GATED_MLP, GPT2_ONLY};
 use core::fmt;
 
 /// A tensor outside the transformer blocks, or one of a block's.
@@ -153,8 +153,13 @@ impl Slot {
 
     /// Every slot of a model, in the table's order.
     pub fn all(config: &Config) -> impl Iterator<Item = Self> + use<> {
-        let layers = (0..config.n_layer).flat_map(|layer| LayerSlot::ALL.map(|slot| Self::Layer(layer, slot)));
-        GLOBAL.into_iter().chain(layers)
+        (0..Self::count(config)).map(|index| match GLOBAL.get(index) {
+            Some(&slot) => slot,
+            None => {
+                let (index, n) = (index - GLOBAL.len(), LayerSlot::ALL.len());
+                Self::Layer((index / n) as u32, LayerSlot::ALL[index % n])
+            }
+        })
     }
 
     /// The slot's place in the table.
@@ -223,13 +228,14 @@ impl Slot {
             AttnProjBias, AttnProjWeight, AttnQkvBias, AttnQkvWeight, FcBias, FcWeight, KNormWeight, Ln1Bias, Ln1Weight,
             Ln2Bias, Ln2Weight, LnAttnBias, LnAttnWeight, LnMlpBias, LnMlpWeight, MlpProjBias, MlpProjWeight, QNormWeight,
         };
-        let norms = config.norms;
+        let norms = if GPT2_ONLY { Config::GPT2.norms } else { config.norms };
+        let learned = GPT2_ONLY || matches!(config.positions, Positions::Learned);
         let shifts = matches!(norms.kind, NormKind::Layer);
         let may_be_there = match self {
             Self::Wte | Self::Layer(_, AttnQkvWeight | AttnProjWeight | FcWeight | MlpProjWeight) => {
                 return Presence::Required;
             }
-            Self::Wpe if matches!(config.positions, Positions::Learned) => return Presence::Required,
+            Self::Wpe if learned => return Presence::Required,
             Self::Wpe => false,
             Self::LmHead | Self::LmHeadBias | Self::Layer(_, AttnQkvBias | AttnProjBias | FcBias | MlpProjBias) => true,
             Self::LnFWeight => norms.last,

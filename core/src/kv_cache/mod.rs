@@ -8,6 +8,7 @@ pub(crate) use layer::{Layer, Part};
 pub use shape::KvSize;
 
 use crate::config::Config;
+use crate::features::WINDOWS;
 use crate::error::{Buffer, BufferTooSmall};
 use crate::part::{missing, part_mut};
 use shape::Shape;
@@ -31,6 +32,11 @@ pub struct KvCache<'b> {
     memory: Memory<'b>,
     shape: Shape,
     size: KvSize,
+    /// Positions of a layer that sees all of them, and of one that sees a window.
+    slots: usize,
+    ring: usize,
+    /// Words of a position's keys and values.
+    position_words: usize,
 }
 
 impl<'b> KvCache<'b> {
@@ -71,7 +77,9 @@ impl<'b> KvCache<'b> {
     }
 
     const fn with(memory: Memory<'b>, size: KvSize, config: &Config) -> Self {
-        Self { memory, shape: Shape::new(size.kv_type, config), size }
+        let shape = Shape::new(size.kv_type, config);
+        let (slots, ring) = (size.n_ctx, if WINDOWS { size.ring(config) } else { 0 });
+        Self { memory, shape, size, slots, ring, position_words: 2 * shape.row_words() }
     }
 
     /// What the cache is for.
@@ -86,25 +94,32 @@ impl<'b> KvCache<'b> {
 
     /// Whether the cache was made for models of this shape.
     pub(crate) fn fits(&self, config: &Config) -> bool {
-        let layers_fit = match &self.memory {
-            Memory::Whole(words) => words.len() >= self.size.words(config),
-            Memory::PerLayer(layers) => (0..config.n_layer).all(|layer| {
-                let have = layers.get(layer as usize).map(|words| words.len());
-                have.is_some_and(|have| have >= self.size.layer_words(config, layer))
-            }),
-            Memory::OneLayer(words) => words.len() >= self.size.largest_layer_words(config),
+        let same = Self::with(Memory::OneLayer(&mut []), self.size, config);
+        let layers = match &self.memory {
+            Memory::Whole(words) => words.len() >= self.words_before(config, config.n_layer),
+            Memory::PerLayer(layers) => layers.len() >= config.n_layer as usize,
+            Memory::OneLayer(_) => true,
         };
-        layers_fit && self.shape == Shape::new(self.size.kv_type, config)
+        layers && self.shape == same.shape && self.ring == same.ring
+    }
+
+    /// Positions that a layer keeps.
+    fn slots(&self, config: &Config, layer: u32) -> usize {
+        if config.windows.of(layer).is_some() { self.ring } else { self.slots }
+    }
+
+    fn words_before(&self, config: &Config, layer: u32) -> usize {
+        let rings = if WINDOWS { config.windows.layers.before(layer) as usize } else { 0 };
+        ((layer as usize - rings) * self.slots + rings * self.ring) * self.position_words
     }
 
     /// The rows of one layer.
     pub(crate) fn layer(&mut self, config: &Config, layer: u32) -> Layer<'_> {
-        let (slots, need) = (self.size.slots(config, layer), self.size.layer_words(config, layer));
+        let slots = self.slots(config, layer);
+        let need = slots * self.position_words;
+        let start = self.words_before(config, layer);
         let words = match &mut self.memory {
-            Memory::Whole(words) => {
-                let start = self.size.words_before(config, layer);
-                part_mut(words, start..start + need)
-            }
+            Memory::Whole(words) => part_mut(words, start..start + need),
             Memory::PerLayer(layers) => match layers.get_mut(layer as usize) {
                 Some(words) => part_mut(words, ..need),
                 None => {

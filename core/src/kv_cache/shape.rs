@@ -47,7 +47,7 @@ impl KvSize {
     }
 
     /// 32-bit words of the layers before `layer`.
-    pub(super) const fn words_before(&self, config: &Config, layer: u32) -> usize {
+    const fn words_before(&self, config: &Config, layer: u32) -> usize {
         let rings = if WINDOWS { config.windows.layers.before(layer) } else { 0 };
         let whole = self.n_ctx.saturating_mul((layer - rings) as usize);
         let slots = if rings == 0 { whole } else { whole.saturating_add(self.ring(config).saturating_mul(rings as usize)) };
@@ -55,7 +55,7 @@ impl KvSize {
     }
 
     /// Positions that a layer with a window keeps.
-    const fn ring(&self, config: &Config) -> usize {
+    pub(super) const fn ring(&self, config: &Config) -> usize {
         let most = (config.windows.len as usize).saturating_add(self.batch).saturating_add(30 + 31);
         let ring = most - most % 32;
         if ring < self.n_ctx { ring } else { self.n_ctx }

@@ -123,12 +123,15 @@ impl<S: Source, K: Kernel, T: Team> Session<'_, S, K, T> {
     ///
     /// # Errors
     /// The medium failed.
-    pub fn long_self_test(&mut self) -> Result<LongSelfTest, OpenError> {
+    pub fn long_self_test(&mut self) -> Result<LongSelfTest, ReadError> {
         self.model.long_self_test()
     }
 
-    /// [`Model::text_tokens`].
-    pub const fn text_tokens(&self) -> &TextTokens {
+    /// [`Model::text_tokens`], between passes.
+    ///
+    /// # Errors
+    /// The medium failed.
+    pub fn text_tokens(&mut self) -> Result<TextTokens, ReadError> {
         self.model.text_tokens()
     }
 

@@ -295,6 +295,16 @@ mod tests {
         assert_eq!(tokenizer.encode(&long, &mut [0; 100]), Ok(50));
     }
 
+    #[cfg(not(feature = "scored-tokenizer"))]
+    #[test]
+    fn scores_that_are_left_out_are_refused_as_such() {
+        let kind = Kind::ScoredBpe;
+        let head = TokenizerHead { kind, n_tokens: 0, n_merges: 0, text_bytes: 0, n_specials: 0, n_slots: 1 };
+        let error = Tokenizer::open(&section(head, &[u32::MAX; 1 + 1 + 256 + 1], &[]), 1).unwrap_err();
+        assert_eq!(error, TokenizerError::LeftOut(kind));
+        assert_eq!(std::format!("{error}"), "the tokeniser is scored-bpe, which this build leaves out");
+    }
+
     #[test]
     fn each_fault_is_named() {
         type Change = fn(&mut Vec<u32>);

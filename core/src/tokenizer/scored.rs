@@ -221,7 +221,7 @@ mod tests {
             words.push(text.len() as u32);
         }
         words.extend([NONE; 256]);
-        let byte = |token: &str| BYTES + usize::from(token.as_bytes()[0]);
+        let byte = |token: &str| 1 + tokens.len() + 1 + usize::from(token.as_bytes()[0]);
         (words[byte("\n")], words[byte("b")]) = (12, 13);
         words.extend(tokens.iter().map(|(_, rank)| rank));
         let mut slots = [NONE; N_SLOTS as usize];
@@ -283,6 +283,23 @@ mod tests {
         }
         let error = EncodeError::Character { c: '日', offset: 2 };
         assert_eq!(tokenizer.encode("a 日", &mut [0; 9]), Err(error));
+    }
+
+    #[test]
+    fn a_merge_gives_way_to_the_pair_that_it_makes_across_blocks_too() {
+        // A better pair, and one that is as good and stands before the next.
+        for [bc, abc, abcb] in [[5, 0, 1], [5, 5, 5]] {
+            let merged = [("bc", bc), ("abc", abc), ("abcb", abcb), ("", NONE)];
+            let tokens = [(" ", 9), ("a", 9), ("b", 9), ("c", 9), ("é", 9)].into_iter().chain(merged);
+            let tokens: Vec<_> = tokens.collect();
+            let bytes = section(&tokens, |words| words[1 + tokens.len() + 1..][..256].fill(NONE));
+            let tokenizer = Tokenizer::open(&bytes, 9).unwrap();
+            // Blocks have 32 tokens, and the prefix is the first.
+            for before in 28..33 {
+                let ids = encode(&tokenizer, &("é".repeat(before) + "abcbc"));
+                assert_eq!(ids[1 + before..], [7, 3], "{before}");
+            }
+        }
     }
 
     #[test]

@@ -152,7 +152,7 @@ impl<K: Kernel> Text<'_, '_, K> {
             Ok(generation) => generation,
             Err(error) => return Ok(Err(Refusal::Generate(error))),
         };
-        let mut decoder = Decoder::new(tokenizer);
+        let mut decoder = Decoder::after(tokenizer, prompt);
         let (mut n, mut nats, mut stopped) = (0, 0.0, "max_tokens");
         let (start, mut first) = (board.ticks(), board.ticks());
         while n < dialogue.max_tokens {

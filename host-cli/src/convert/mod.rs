@@ -40,7 +40,7 @@ use quantize::quantize;
 use quantized::{QuantizeError, QuantizedModel};
 use std::io;
 use std::path::Path;
-use writer::{SelfTests, Writer, WrittenTensor};
+use writer::{Writer, WrittenTensor};
 
 /// Tokens of a self-test, the final target included.
 const SELF_TEST_TOKENS: u32 = 9;
@@ -86,7 +86,9 @@ pub struct Conversion {
     /// Length of the tokeniser section.
     pub tokenizer_bytes: u64,
     /// The tokens whose summed nll the blob knows, and the sums.
-    pub self_tests: SelfTests,
+    pub self_test: SelfTest,
+    /// A longer one, of no tokens where none was asked for.
+    pub long_self_test: LongSelfTest,
 }
 
 impl Conversion {
@@ -144,48 +146,51 @@ pub fn convert(
 pub fn write(model: &QuantizedModel<'_>, beside: &Beside, mut output: Output) -> Result<Conversion, ConvertError> {
     let tokenizer = beside.tokenizer.as_ref().map(section::encode).unwrap_or_default();
     let config = model.checkpoint().config();
-    let mut self_tests = self_tests(config, beside.long_self_test);
+    let mut self_test = self_test(config);
+    let mut long = if beside.long_self_test { long_self_test(config) } else { LongSelfTest::NONE };
     let temporary = output.temporary_path().to_owned();
     let choices = (beside.activations, beside.text);
-    let mut writer = Writer::new(output.file(), model, tokenizer.len(), choices, self_tests.clone());
+    let mut writer = Writer::new(output.file(), model, tokenizer.len(), choices, (self_test.clone(), long));
     let tensors = writer.write(model, &tokenizer)?;
-    let SelfTests { short, long } = &mut self_tests;
-    let long_tokens: Vec<TokenId> = LongSelfTest::tokens(config.n_vocab).take(long.n_tokens as usize).collect();
-    for (known, tokens) in [(&mut short.known, &*short.tokens), (&mut long.known, &long_tokens)] {
-        for known in known.iter_mut() {
-            known.nll_bits = nll_bits(&temporary, known.kv_type, tokens)?;
+    for known in &mut self_test.known {
+        known.nll_bits = nll_bits(&temporary, known.kv_type, &self_test.tokens)?;
+    }
+    if long.n_tokens > 0 {
+        let tokens: Vec<TokenId> = LongSelfTest::tokens(config.n_vocab).take(long.n_tokens as usize).collect();
+        for (bits, kv_type) in long.nll_bits.iter_mut().zip(KvType::ALL) {
+            *bits = nll_bits(&temporary, kv_type, &tokens)?;
         }
     }
-    writer.record_self_tests(&self_tests.short.known, &self_tests.long.known)?;
+    writer.record_self_tests(&self_test.known, long)?;
     let blob_bytes = writer.blob_bytes();
     output.finish()?;
-    Ok(Conversion { blob_bytes, tensors, tokenizer_bytes: tokenizer.len() as u64, self_tests })
+    Ok(Conversion { blob_bytes, tensors, tokenizer_bytes: tokenizer.len() as u64, self_test, long_self_test: long })
 }
 
 /// Length of the blob of `checkpoint` in `formats` with a tokeniser section of so many bytes.
 pub fn blob_bytes(checkpoint: &Checkpoint, formats: Formats, tokenizer_bytes: usize) -> u64 {
     let model = QuantizedModel::unrounded(checkpoint, formats);
-    let self_tests = self_tests(checkpoint.config(), false);
+    let self_tests = (self_test(checkpoint.config()), LongSelfTest::NONE);
     let choices = (Activations::I16, TextTokens::NONE);
     Writer::new(io::Cursor::new(Vec::new()), &model, tokenizer_bytes, choices, self_tests).blob_bytes()
 }
 
 /// Tokens spread over the vocabulary, with sums still unknown.
-fn self_tests(config: &Config, is_long: bool) -> SelfTests {
+fn self_test(config: &Config) -> SelfTest {
     /// A prime far from small powers of two.
     const STEP: u64 = 1_000_003;
     let n = SELF_TEST_TOKENS.min(config.n_ctx + 1);
     let token = |i: u32| (u64::from(i) * STEP % u64::from(config.n_vocab)) as TokenId;
-    let known = || KvType::ALL.into_iter().map(|kv_type| KnownNll { kv_type, nll_bits: 0 }).collect();
-    let short = SelfTest { tokens: (1..=n).map(token).collect(), known: known() };
-    let long = LongSelfTest { n_tokens: long_window(config) + 1, known: known() };
-    SelfTests { short, long: if is_long { long } else { LongSelfTest::default() } }
+    let known = KvType::ALL.into_iter().map(|kv_type| KnownNll { kv_type, nll_bits: 0 }).collect();
+    SelfTest { tokens: (1..=n).map(token).collect(), known }
 }
 
-/// Inputs that go round every ring of a KV cache once and more, for batches of 32; all positions of a model that has none.
-const fn long_window(config: &Config) -> u32 {
-    let round = 2 * (config.windows.len.saturating_add(64));
-    if config.windows.len != 0 && round < config.n_ctx { round } else { config.n_ctx }
+/// A window that goes round every ring of a KV cache, for batches of 32 and less, and once more: all positions of a model
+/// that has none. With sums still unknown.
+const fn long_self_test(config: &Config) -> LongSelfTest {
+    let round = config.windows.len.saturating_add(32 + 61).saturating_mul(2);
+    let n_inputs = if config.windows.len != 0 && round < config.n_ctx { round } else { config.n_ctx };
+    LongSelfTest { n_tokens: n_inputs + 1, nll_bits: [0; 3] }
 }
 
 /// The bits of the summed nll of `tokens`, by the blob at `path`.

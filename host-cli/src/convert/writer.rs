@@ -5,8 +5,8 @@ use super::pack::RoundingError;
 use super::quantized::QuantizedModel;
 use emberlm_core::blob::preamble::MAGIC;
 use emberlm_core::blob::{
-    ARITHMETIC, Descriptor, FORMAT_VERSION, Head, KnownNll, LongSelfTest, Preamble, SECTION_ALIGNMENT, Section, SelfTest,
-    Slot, TextTokens,
+    ARITHMETIC, Descriptor, FORMAT_VERSION, Head, KnownNll, LongSelfTest, Preamble, SECTION_ALIGNMENT, Section,
+    SelfTest, Slot, TextTokens,
 };
 use emberlm_core::config::Activations;
 use emberlm_core::crc::crc32;
@@ -34,17 +34,10 @@ pub struct Writer<F> {
     file: F,
     head: Head,
     descriptors: Vec<(Slot, Descriptor)>,
-    self_tests: SelfTests,
+    text: TextTokens,
+    self_test: SelfTest,
+    long_self_test: LongSelfTest,
     manifest_bytes: usize,
-}
-
-/// Tokens whose summed nll a blob knows.
-#[derive(Clone, Debug)]
-pub struct SelfTests {
-    /// A few, that are scored wherever the blob is used.
-    pub short: SelfTest,
-    /// Many, where they are asked for.
-    pub long: LongSelfTest,
 }
 
 impl<F: Write + Seek> Writer<F> {
@@ -54,7 +47,7 @@ impl<F: Write + Seek> Writer<F> {
         model: &QuantizedModel<'_>,
         tokenizer_bytes: usize,
         (activations, text): (Activations, TextTokens),
-        self_tests: SelfTests,
+        (self_test, long_self_test): (SelfTest, LongSelfTest),
     ) -> Self {
         let config = *model.checkpoint().config();
         let none = Section::NONE;
@@ -62,14 +55,12 @@ impl<F: Write + Seek> Writer<F> {
             arithmetic: ARITHMETIC,
             config,
             activations,
-            text,
-            pruned_from: 0,
             tensors: none,
             frequencies: none,
             tokenizer: none,
         };
         let descriptors = Slot::all(&config).map(|slot| (slot, Descriptor::ABSENT)).collect();
-        let mut writer = Self { file, head, descriptors, self_tests, manifest_bytes: 0 };
+        let mut writer = Self { file, head, descriptors, text, self_test, long_self_test, manifest_bytes: 0 };
         writer.manifest_bytes = writer.manifest().len();
         let start = align((Preamble::BYTES + writer.manifest_bytes) as u64);
         let mut at = start;
@@ -124,9 +115,9 @@ impl<F: Write + Seek> Writer<F> {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn record_self_tests(&mut self, short: &[KnownNll], long: &[KnownNll]) -> io::Result<()> {
-        self.self_tests.short.known.copy_from_slice(short);
-        self.self_tests.long.known.copy_from_slice(long);
+    pub fn record_self_tests(&mut self, known: &[KnownNll], long: LongSelfTest) -> io::Result<()> {
+        self.self_test.known.copy_from_slice(known);
+        self.long_self_test = long;
         self.write_header()
     }
 
@@ -149,7 +140,8 @@ impl<F: Write + Seek> Writer<F> {
 
     fn manifest(&self) -> Vec<u8> {
         let table: Vec<&Descriptor> = self.descriptors.iter().map(|(_, descriptor)| descriptor).collect();
-        [self.head.to_bytes().to_vec(), encode(&(table, &self.self_tests.short, &self.self_tests.long))].concat()
+        let fixed = [&self.head.to_bytes()[..], &self.text.to_bytes(), &self.long_self_test.to_bytes()].concat();
+        [fixed, encode(&(table, &self.self_test))].concat()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is in a blob.
 
-use emberlm_core::blob::{FORMAT_VERSION, KnownNll, NO_TOKEN, Section, Slot, TextTokens};
-use emberlm_core::config::TokenId;
+use emberlm_core::blob::{FORMAT_VERSION, NO_TOKEN, Section, Slot, TextTokens};
+use emberlm_core::config::{KvType, TokenId};
 use emberlm_core::model::Tensor;
 use serde::Serialize;
 
@@ -128,7 +128,7 @@ pub struct TensorContents {
 }
 
 impl From<TextTokens> for TextContents {
-    fn from(TextTokens { bos, adds_bos, ends }: TextTokens) -> Self {
+    fn from(TextTokens { bos, adds_bos, ends, .. }: TextTokens) -> Self {
         let ends = ends.into_iter().filter(|&end| end != NO_TOKEN).collect();
         Self { bos: Some(bos).filter(|&bos| bos != NO_TOKEN), adds_bos, ends }
     }
@@ -183,12 +183,12 @@ pub fn contents(blob: &Blob) -> Result<Contents, BlobError> {
     let tensors = tensors(blob)?;
     let self_test = model.self_test().map_err(|error| blob.fault(BlobFault::Open(error)))?;
     let tokenizer = model.tokenizer().map_err(|error| section::broken(&error))?;
-    let long = model.long_self_test().map_err(|error| blob.fault(BlobFault::Open(error)))?;
+    let text = model.text_tokens().map_err(|error| blob.fault(BlobFault::Open(error.into())))?;
     let tied = tensors.iter().all(|tensor| tensor.name != Slot::LmHead.to_string());
-    let known = |known: &[KnownNll]| {
-        let known = known.iter();
-        known.map(|known| KnownContents { kv: known.kv_type.name(), nll_bits: format!("{:016x}", known.nll_bits) }).collect()
-    };
+    let long = model.long_self_test().map_err(|error| blob.fault(BlobFault::Open(error.into())))?;
+    let known = |(kv_type, bits): (KvType, u64)| KnownContents { kv: kv_type.name(), nll_bits: format!("{bits:016x}") };
+    let short_known = self_test.known.iter().map(|test| known((test.kv_type, test.nll_bits)));
+    let long_known = KvType::ALL.into_iter().zip(long.nll_bits).map(known);
     let head = model.head();
     Ok(Contents {
         blob: blob.path.display().to_string(),
@@ -199,7 +199,7 @@ pub fn contents(blob: &Blob) -> Result<Contents, BlobError> {
         model_crc32: blob.crc32()?,
         config: ArchitectureContents::new(&head.config, tied),
         tied_head: tied,
-        text: head.text.into(),
+        text: text.into(),
         parameters: tensors.iter().map(TensorContents::weights).sum(),
         bits_per_weight: bits_per_weight(&tensors),
         sections: Sections {
@@ -214,9 +214,9 @@ pub fn contents(blob: &Blob) -> Result<Contents, BlobError> {
         }),
         self_test: SelfTestContents {
             tokens: self_test.tokens.to_vec(),
-            known: known(&self_test.known),
+            known: short_known.collect(),
             long_tokens: long.n_tokens,
-            long_known: known(&long.known),
+            long_known: if long.n_tokens > 0 { long_known.collect() } else { Vec::new() },
         },
         tensors,
     })

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use emberlm_core::blob::{ARITHMETIC, KnownNll, NO_TOKEN, TextTokens};
-use emberlm_core::config::{Activations, TokenId};
+use emberlm_core::blob::{ARITHMETIC, NO_TOKEN, SelfTest, TextTokens};
+use emberlm_core::config::{Activations, KvType, TokenId};
 use serde::Serialize;
 
 use super::console::{Console, Progress};
@@ -20,7 +20,7 @@ use crate::convert::auto::parts;
 use crate::convert::finder::{Finder, FormatsError, have_integers};
 use crate::convert::formats::{Choice, Formats};
 use crate::convert::quantized::{n_weights, n_weights_of};
-use crate::convert::writer::{SelfTests, WrittenTensor};
+use crate::convert::writer::WrittenTensor;
 use crate::convert::{Beside, Conversion, Options, convert};
 use crate::engine::Blob;
 use crate::engine::generation::END_OF_TEXT;
@@ -125,8 +125,9 @@ impl Converted {
             rms_error: tensor.error.rms(),
             max_error: tensor.error.max(),
         };
-        let SelfTests { short, long } = &conversion.self_tests;
-        let bits = |known: &[KnownNll]| known.iter().map(|k| (k.kv_type.name(), format!("{:016x}", k.nll_bits))).collect();
+        let (SelfTest { tokens, known }, long) = (&conversion.self_test, conversion.long_self_test);
+        let bits = |kv_type: KvType, bits: u64| (kv_type.name(), format!("{bits:016x}"));
+        let long_bits = KvType::ALL.into_iter().zip(long.nll_bits).map(|(kv_type, known)| bits(kv_type, known));
         Self {
             checkpoint: args.checkpoint.display().to_string(),
             layout: checkpoint.layout().layout.to_string(),
@@ -140,10 +141,10 @@ impl Converted {
             tokenizer_bytes: conversion.tokenizer_bytes,
             tensors: conversion.tensors.iter().map(tensor).collect(),
             self_test: SelfTestRecord {
-                tokens: short.tokens.to_vec(),
-                nll_bits: bits(&short.known),
+                tokens: tokens.to_vec(),
+                nll_bits: known.iter().map(|known| bits(known.kv_type, known.nll_bits)).collect(),
                 long_tokens: long.n_tokens,
-                long_nll_bits: bits(&long.known),
+                long_nll_bits: if long.n_tokens > 0 { long_bits.collect() } else { Vec::new() },
             },
         }
     }
@@ -302,7 +303,7 @@ fn text_tokens(
     ends.iter_mut().zip(ids).for_each(|(end, id)| *end = id);
     let bos = checkpoint.bos().unwrap_or(NO_TOKEN);
     let adds_bos = false;
-    Ok(TextTokens { bos, adds_bos, ends })
+    Ok(TextTokens { bos, adds_bos, ends, pruned_from: 0 })
 }
 
 /// What is said of tokens that a blob's tokenizer does not have because the model lacks them.

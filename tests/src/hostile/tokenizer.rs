@@ -4,10 +4,10 @@
 use std::fmt::Write;
 
 use arbitrary::{Result, Unstructured};
-use emberlm::text::tokenizer::Tokenizer as HostTokenizer;
 use emberlm::text::tokenizer::select::Search;
+use emberlm::text::tokenizer::{Tokenizer as HostTokenizer, section};
 use emberlm_core::config::TokenId;
-use emberlm_core::tokenizer::{Decoder, Tokenizer, TokenizerHead};
+use emberlm_core::tokenizer::{Decoder, Kind, Tokenizer, TokenizerHead};
 use serde_json::{Map, Value, json};
 
 use super::parts;
@@ -30,7 +30,8 @@ pub fn run(data: &[u8]) -> bool {
     }
 }
 
-/// Opens a section, repaired to the length that its head asks for, and takes `text` through it and back.
+/// Opens a section, repaired to the length that its head asks for, and takes `text` through it and back. Where tokens have
+/// scores, the host has the same.
 fn section_of_bytes(section: &[u8], text: &str) -> bool {
     let mut section = section.to_vec();
     if let Ok((head, _)) = postcard::take_from_bytes::<TokenizerHead>(&section)
@@ -39,9 +40,14 @@ fn section_of_bytes(section: &[u8], text: &str) -> bool {
         section.resize(bytes, 0);
     }
     let Ok(tokenizer) = Tokenizer::open(&section, u32::MAX) else { return false };
-    let mut ids = vec![0; text.len()];
+    let host = section::parts(&tokenizer).and_then(|parts| HostTokenizer::from_parts(parts, "a section"));
+    let mut ids = vec![0; text.len() + 1];
     let Ok(n) = tokenizer.encode(text, &mut ids) else { return false };
     assert_eq!(spelled(&tokenizer, &ids[..n]), text);
+    if tokenizer.kind() == Kind::ScoredBpe {
+        let host = host.expect("what core takes has parts");
+        assert_eq!(host.encode(text).as_deref(), Ok(&ids[..n]), "{text:?}");
+    }
     // Every token that there is, and one that is not.
     let mut decoder = Decoder::new(tokenizer);
     let mut all = String::new();

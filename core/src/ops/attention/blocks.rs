@@ -6,60 +6,79 @@ use core::ops::Range;
 /// Positions of a block: what is made of all their scores comes before the first of their values.
 pub(super) const BLOCK: usize = 32;
 
-/// The positions that a query sees, and the ring of rows that they lie in.
+/// Rows of a cache, of which row `p % slots` holds position `p`. Without the feature `windows` it is row `p`, and a ring
+/// takes no memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Ring {
+    slots: [usize; WINDOWS as usize],
+}
+
+impl Ring {
+    /// Of so many rows: a multiple of 32, or no position reaches it.
+    #[inline(always)]
+    pub const fn new(slots: usize) -> Self {
+        Self { slots: [slots; WINDOWS as usize] }
+    }
+
+    /// The row of a position.
+    #[inline(always)]
+    pub fn row(self, position: usize) -> usize {
+        match self.slots.first() {
+            // Division is a library's on some cores, and mostly there is nothing to divide.
+            Some(&slots) if position >= slots => position.checked_rem(slots).unwrap_or(0),
+            _ => position,
+        }
+    }
+
+    /// The row behind `n` others.
+    #[inline(always)]
+    fn after(self, row: usize, n: usize) -> usize {
+        if self.slots.first().is_some_and(|&slots| row + n >= slots) { 0 } else { row + n }
+    }
+
+    /// Rows from the first one on that hold all positions below `end`.
+    #[inline(always)]
+    pub(crate) fn n_rows(self, end: usize) -> usize {
+        self.slots.first().map_or(end, |&slots| end.min(slots))
+    }
+}
+
+/// The positions that a query sees, and the rows that they lie in.
 #[derive(Clone, Debug)]
 pub struct Seen {
     positions: Range<usize>,
-    slots: usize,
+    ring: Ring,
 }
 
 impl Seen {
-    /// `positions`, each in row `position % slots`. `slots` is a multiple of 32, or no position reaches it.
-    ///
-    /// Without the feature `windows` they are taken for all from 0 on, none of which reaches `slots`.
-    pub const fn new(positions: Range<usize>, slots: usize) -> Self {
-        Self { positions, slots }
+    /// Without the feature `windows` all positions before the last of `positions` are seen.
+    #[inline(always)]
+    pub const fn new(positions: Range<usize>, ring: Ring) -> Self {
+        Self { positions, ring }
     }
 
     /// The first `n` positions, each in the row of its number.
     pub const fn first(n: usize) -> Self {
-        Self::new(0..n, n)
-    }
-
-    /// Rows from the first one on that hold them all.
-    #[inline(always)]
-    pub(crate) fn n_rows(&self) -> usize {
-        if WINDOWS { self.positions.end.min(self.slots) } else { self.positions.end }
+        Self::new(0..n, Ring::new(n))
     }
 
     /// Blocks of up to [`BLOCK`] positions, each as its first row and how many rows it has. They end at multiples of
     /// [`BLOCK`], counted from position 0, and with the last position.
     #[inline(always)]
     pub(super) fn blocks(self) -> impl Iterator<Item = (usize, usize)> {
-        let Self { positions: Range { start, end }, slots } = self;
+        let Self { positions: Range { start, end }, ring } = self;
         let mut at = if WINDOWS { start } else { 0 };
-        let mut next = row(at, slots);
+        let mut next = ring.row(at);
         core::iter::from_fn(move || {
             if at >= end {
                 return None;
             }
-            let n = (if WINDOWS { BLOCK - at % BLOCK } else { BLOCK }).min(end - at);
-            let first = next;
-            at += n;
-            next += n;
-            if WINDOWS && next >= slots {
-                next = 0;
-            }
-            Some((first, n))
+            let block = (next, (BLOCK - at % BLOCK).min(end - at));
+            at += block.1;
+            next = ring.after(next, block.1);
+            Some(block)
         })
     }
-}
-
-/// The row of a position in a ring of `slots`.
-#[inline(always)]
-pub(crate) fn row(position: usize, slots: usize) -> usize {
-    // Division is a library's on some cores, and mostly there is nothing to divide.
-    if WINDOWS && position >= slots { position.checked_rem(slots).unwrap_or(0) } else { position }
 }
 
 #[cfg(test)]
@@ -68,7 +87,7 @@ mod tests {
     use std::vec::Vec;
 
     fn blocks(positions: Range<usize>, slots: usize) -> Vec<(usize, usize)> {
-        Seen::new(positions, slots).blocks().collect()
+        Seen::new(positions, Ring::new(slots)).blocks().collect()
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use super::blocks::{BLOCK, Seen};
 use super::heads::HeadRows;
+use crate::features::WINDOWS;
 use crate::ops::exp::{NONE, exp2_fraction};
 use crate::ops::fixed::{from_fixed, mul_high, multiply, pow2};
 use crate::ops::lanes::Lanes;
@@ -30,7 +31,7 @@ const NOT_FINITE: i32 = 0xFF;
 /// One head of a layer's 8-bit keys or values.
 #[derive(Clone, Copy, Debug)]
 pub struct I8Head<'a> {
-    /// `[rows][stride]`
+    /// `[rows][stride]`; without the feature `windows` those of what is seen, and no others.
     pub rows: &'a [u32],
     /// Words of a row.
     pub stride: usize,
@@ -53,6 +54,11 @@ impl<'a> I8Head<'a> {
     #[inline(always)]
     fn block(self, (first, n): (usize, usize)) -> Self {
         Self { rows: part(self.rows, first * self.stride..(first + n) * self.stride), ..self }
+    }
+
+    /// The rows in blocks of [`BLOCK`], the last one of what is left.
+    fn blocks(self) -> impl Iterator<Item = Self> {
+        self.rows.chunks((BLOCK * self.stride).max(1)).map(move |rows| Self { rows, ..self })
     }
 
     /// The positions' integers.
@@ -96,8 +102,7 @@ pub fn attend_i8(
     let mut softmax = Softmax::EMPTY;
     let mut bad = false;
     out.fill(0.0);
-    for block in seen.blocks() {
-        let (keys, values) = (keys.block(block), values.block(block));
+    let mut attend = |keys: I8Head<'_>, values: I8Head<'_>| {
         let mut logs = [i32::MIN; BLOCK];
         multiply_keys(lanes, &mut logs, query, keys.integers(), scores.dropped);
         for (log, scale) in logs.iter_mut().zip(keys.scales()) {
@@ -114,6 +119,15 @@ pub fn attend_i8(
         let (weights, unit, sum) = quantize(&terms);
         let (lower_out, lower_block) = softmax.make_room(unit, sum);
         add_weighted(lanes, out, &weights, values, lower_out, lower_block);
+    };
+    if WINDOWS {
+        for block in seen.blocks() {
+            attend(keys.block(block), values.block(block));
+        }
+    } else {
+        for (keys, values) in keys.blocks().zip(values.blocks()) {
+            attend(keys, values);
+        }
     }
     if bad {
         return out.fill(f32::NAN);

@@ -8,8 +8,7 @@ mod floats;
 mod heads;
 mod integers;
 
-pub use blocks::Seen;
-pub(crate) use blocks::row;
+pub use blocks::{Ring, Seen};
 pub use floats::{HeadOps, attend};
 pub use heads::{HeadRows, add_weighted_f16, add_weighted_f32, dots_f16, dots_f32, dots_i8, weigh_i8};
 pub use integers::{I8Head, attend_i8};

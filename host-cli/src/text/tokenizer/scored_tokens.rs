@@ -12,7 +12,7 @@ use emberlm_core::config::TokenId;
 pub struct ScoredTokens {
     tokens: Vec<Vec<u8>>,
     ranks: Vec<Option<u32>>,
-    bytes: [Option<TokenId>; 256],
+    bytes: Box<[Option<TokenId>; 256]>,
     has_dummy_prefix: bool,
 }
 
@@ -69,7 +69,7 @@ impl ScoredTokens {
                 return Err(ScoredTokensError::Byte { byte, id });
             }
         }
-        let scored = Self { tokens, ranks, bytes, has_dummy_prefix };
+        let scored = Self { tokens, ranks, bytes: bytes.into(), has_dummy_prefix };
         let mut ids = HashMap::new();
         for (id, bytes, _) in scored.ranked() {
             if bytes.is_empty() {
