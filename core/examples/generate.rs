@@ -5,16 +5,15 @@
 use core::fmt::Write;
 
 use emberlm_core::{
-    Config, Decoder, Error, Generation, KvType, Mapped, Model, Need, Order, Portable, Run, Sampler, Session,
-    Settings, TokenId, WhenFull, include_blob,
+    Config, Decoder, Error, Generation, KvType, Mapped, Model, Need, Order, Portable, Run, Sampler, Session, Settings,
+    TokenId, WhenFull, include_blob,
 };
 use static_cell::ConstStaticCell;
 
 static BLOB: &[u8] = include_blob!("letters.blob");
 
 /// The model's shape, as `emberlm inspect` prints it. Another blob's would be an error that says need and have.
-const SHAPE: Config =
-    Config { n_vocab: 27, n_ctx: 48, n_embd: 32, n_layer: 1, n_ff: 32, ..Config::GPT2 }.with_heads(2);
+const SHAPE: Config = Config { n_vocab: 27, n_ctx: 48, n_embd: 32, n_layer: 1, n_ff: 32, ..Config::GPT2 }.with_heads(2);
 
 const N_CTX: usize = SHAPE.n_ctx as usize;
 

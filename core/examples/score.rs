@@ -14,8 +14,7 @@ use static_cell::{ConstStaticCell, StaticCell};
 static BLOB: &[u8] = include_blob!("letters.blob");
 
 /// The model's shape, as `emberlm inspect` prints it. Another blob's would be an error that says need and have.
-const SHAPE: Config =
-    Config { n_vocab: 27, n_ctx: 48, n_embd: 32, n_layer: 1, n_ff: 32, ..Config::GPT2 }.with_heads(2);
+const SHAPE: Config = Config { n_vocab: 27, n_ctx: 48, n_embd: 32, n_layer: 1, n_ff: 32, ..Config::GPT2 }.with_heads(2);
 
 /// Windows of as many positions as the model has, of which four go through a layer together: a weight is read once for them.
 const RUN: Run = Run { batch: 4, ..Run::new(Order::LayerMajor, KvType::I8, SHAPE.n_ctx as usize) };

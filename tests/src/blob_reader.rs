@@ -1,38 +1,56 @@
 //! Reads a blob's weights back into the oracle: what the device multiplies by, to the last bit.
 //!
-//! Where a tensor lies is the core's to say; what its bytes mean is decoded here.
+//! Where a tensor lies and what the model does is the core's to say; what bytes mean is decoded here.
+
+use std::f64::consts::TAU;
 
 use emberlm_core::blob::{LayerSlot, Slot};
-use emberlm_core::config::{self, Gelu};
+use emberlm_core::config::{self, Config, Gelu, NormKind, Positions};
 use emberlm_core::model::Model;
 use emberlm_core::source::Mapped;
 
-use crate::oracle::{Activation, Block, Choices, Gpt2, LayerNorm, Linear, Matrix};
+use crate::oracle::{self, Activation, Block, Choices, Linear, Matrix, Norm};
 use crate::quantised::Storage;
+
+/// Hidden values whose gates lie together.
+const RUN: usize = 8;
 
 /// The model whose weights are exactly those that `blob` stores, dequantised.
 ///
 /// # Panics
-/// If the blob does not open, or its model lacks a tensor that every model has.
-pub fn read(blob: &[u8]) -> Gpt2 {
+/// If the blob does not open, or its model lacks a tensor that every model has or does what the oracle does not.
+pub fn read(blob: &[u8]) -> oracle::Model {
     let model = Model::open(Mapped::new(blob).expect("an aligned blob")).expect("a sound blob");
     let config = *model.config();
+    let norms = config.norms;
+    assert!(norms.before && norms.last && !(norms.after || norms.embedding || norms.heads), "{norms:?}");
     let mut reader = Reader { model, blob };
-    Gpt2 {
+    let positions = match config.positions {
+        Positions::Learned => reader.need_matrix(Slot::Wpe),
+        Positions::Rotary(_) => Vec::new(),
+    };
+    oracle::Model {
+        n_ctx: config.n_ctx as usize,
         n_head: config.n_head as usize,
-        layer_norm_epsilon: f64::from(config.norms.epsilon),
-        activation: match config.mlp.activation {
-            config::Activation::Gelu(Gelu::Tanh) => Activation::GeluTanh,
-            config::Activation::Gelu(Gelu::Erf) => Activation::GeluErf,
-            _ => todo!(),
-        },
+        epsilon: f64::from(norms.epsilon),
+        activation: activation(config.mlp.activation),
         wte: reader.need_matrix(Slot::Wte),
-        wpe: reader.need_matrix(Slot::Wpe),
-        blocks: (0..config.n_layer).map(|layer| reader.block(layer)).collect(),
+        wpe: positions,
+        blocks: (0..config.n_layer).map(|layer| reader.block(layer, config.mlp.gated)).collect(),
         ln_f: reader.norm(Slot::LnFWeight, Slot::LnFBias),
         lm_head: reader.matrix(Slot::LmHead),
         lm_head_bias: reader.vector(Slot::LmHeadBias),
-        choices: Choices::GPT2,
+        choices: reader.choices(&config),
+    }
+}
+
+const fn activation(activation: config::Activation) -> Activation {
+    match activation {
+        config::Activation::Gelu(Gelu::Tanh) => Activation::GeluTanh,
+        config::Activation::Gelu(Gelu::Erf) => Activation::GeluErf,
+        config::Activation::Relu => Activation::Relu,
+        config::Activation::ReluSquared => Activation::ReluSquared,
+        config::Activation::Silu => Activation::Silu,
     }
 }
 
@@ -42,6 +60,36 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// How the model differs from a GPT-2; what it says of itself and GPT-2 has too is no difference.
+    fn choices(&self, config: &Config) -> Choices {
+        let layers = 0..config.n_layer;
+        let windows = layers.clone().map(|layer| config.windows.of(layer).map(|window| window as usize));
+        Choices {
+            rms_norm: config.norms.kind == NormKind::Rms,
+            n_kv_head: (config.n_kv_head != config.n_head).then_some(config.n_kv_head as usize),
+            head_dim: (config.head_dim * config.n_head != config.n_embd).then_some(config.head_dim as usize),
+            turns: match config.positions {
+                Positions::Learned => Vec::new(),
+                Positions::Rotary(rotary) => {
+                    layers.map(|layer| self.turns(rotary.dim as usize / 2, rotary.table(layer))).collect()
+                }
+            },
+            windows: if config.windows.len == 0 { Vec::new() } else { windows.collect() },
+            scales: Vec::new(),
+            gated: config.mlp.gated,
+            parallel: config.parallel,
+            embedding_scale: f64::from(config.embedding_scale),
+        }
+    }
+
+    /// A table of so many frequencies, in radians a position.
+    fn turns(&self, n: usize, table: usize) -> Vec<f64> {
+        let section = self.model.head().frequencies;
+        let bytes = &self.blob[section.offset as usize..][..section.bytes as usize];
+        let turns = bytes.as_chunks().0[table * n..][..n].iter().map(|&turns| u64::from_le_bytes(turns));
+        turns.map(|turns| turns as f64 / 2f64.powi(64) * TAU).collect()
+    }
+
     fn matrix(&mut self, slot: Slot) -> Option<Matrix> {
         let tensor = self.model.tensor(slot).expect("memory can be read")?;
         let bytes = &self.blob[tensor.offset..][..tensor.rows * tensor.stride];
@@ -57,23 +105,39 @@ impl Reader<'_> {
         self.matrix(slot).map(|rows| rows.concat())
     }
 
-    fn norm(&mut self, weight: Slot, bias: Slot) -> LayerNorm {
-        LayerNorm { weight: self.need_matrix(weight).concat(), bias: self.vector(bias) }
+    fn norm(&mut self, weight: Slot, bias: Slot) -> Norm {
+        Norm { weight: self.vector(weight), bias: self.vector(bias) }
     }
 
     fn linear(&mut self, weight: Slot, bias: Slot) -> Linear {
         Linear { weight: self.need_matrix(weight), bias: self.vector(bias) }
     }
 
-    fn block(&mut self, layer: u32) -> Block {
+    fn block(&mut self, layer: u32, gated: bool) -> Block {
         let at = |slot| Slot::Layer(layer, slot);
+        let mut c_fc = self.linear(at(LayerSlot::FcWeight), at(LayerSlot::FcBias));
+        if gated {
+            c_fc.weight = gate_above(&c_fc.weight);
+            c_fc.bias = c_fc.bias.map(|bias| gate_above(&bias));
+        }
         Block {
             ln_1: self.norm(at(LayerSlot::Ln1Weight), at(LayerSlot::Ln1Bias)),
             c_attn: self.linear(at(LayerSlot::AttnQkvWeight), at(LayerSlot::AttnQkvBias)),
             attn_proj: self.linear(at(LayerSlot::AttnProjWeight), at(LayerSlot::AttnProjBias)),
             ln_2: self.norm(at(LayerSlot::Ln2Weight), at(LayerSlot::Ln2Bias)),
-            c_fc: self.linear(at(LayerSlot::FcWeight), at(LayerSlot::FcBias)),
+            c_fc,
             mlp_proj: self.linear(at(LayerSlot::MlpProjWeight), at(LayerSlot::MlpProjBias)),
         }
     }
+}
+
+/// What came in runs of the gate and of the hidden layer, all of the gate first.
+fn gate_above<T: Clone>(rows: &[T]) -> Vec<T> {
+    let (mut gate, mut hidden) = (Vec::new(), Vec::new());
+    for runs in rows.chunks(2 * RUN) {
+        let (of_gate, of_hidden) = runs.split_at(runs.len() / 2);
+        gate.extend_from_slice(of_gate);
+        hidden.extend_from_slice(of_hidden);
+    }
+    [gate, hidden].concat()
 }

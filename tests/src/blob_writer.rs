@@ -3,29 +3,70 @@
 //! It spares property tests the way through the file system, and where it and the core's reader disagree one of them
 //! has misread the specification. Its quantisers are the simplest that the formats allow.
 
+use std::f64::consts::TAU;
+
 use crate::aligned::AlignedBytes;
-use crate::oracle::{Activation, Gpt2, Linear, Matrix};
+use crate::oracle::{Activation, Linear, Matrix, Model, Norm};
 use crate::quantised::{Activations, Storage};
 
 const MAGIC: &[u8; 8] = b"EMBERLM\0";
-const FORMAT_VERSION: u16 = 1;
+const FORMAT_VERSION: u16 = 2;
 const ARITHMETIC: u16 = 3;
 const PREAMBLE_BYTES: usize = 26;
+const HEAD_BYTES: usize = 144;
 const ALIGNMENT: usize = 16;
+
+/// No token, where there could be one.
+const NO_TOKEN: u32 = u32::MAX;
+
+/// No layers, in a pattern of one.
+const NO_LAYERS: u64 = 0b10;
+
+/// What a blob has beside its weights.
+#[derive(Clone, Copy, Debug)]
+pub struct Beside<'a> {
+    /// What matrix products round their inputs to.
+    pub activations: Activations,
+    /// The tokeniser section.
+    pub tokenizer: &'a [u8],
+    /// The token that texts begin with, and whether the tokeniser puts it there.
+    pub bos: Option<(u32, bool)>,
+    /// At most four tokens that end a text.
+    pub ends: &'a [u32],
+    /// Tokens of the long self-test, or 0.
+    pub long_self_test: u8,
+}
+
+impl Beside<'_> {
+    /// 16-bit activations, and nothing else.
+    pub const NOTHING: Self =
+        Self { activations: Activations::I16, tokenizer: &[], bos: None, ends: &[], long_self_test: 0 };
+}
 
 /// The blob of `model`, matrices in `storage` and vectors in f32, with `tokenizer` as its tokeniser section, 16-bit
 /// activations, and a self-test that records no bits.
-pub fn write(model: &Gpt2, storage: Storage, tokenizer: &[u8]) -> AlignedBytes {
+pub fn write(model: &Model, storage: Storage, tokenizer: &[u8]) -> AlignedBytes {
     write_for(model, storage, Activations::I16, tokenizer)
 }
 
 /// [`write()`] for other activations.
-pub fn write_for(model: &Gpt2, storage: Storage, activations: Activations, tokenizer: &[u8]) -> AlignedBytes {
+pub fn write_for(model: &Model, storage: Storage, activations: Activations, tokenizer: &[u8]) -> AlignedBytes {
+    write_with(model, storage, Beside { activations, tokenizer, ..Beside::NOTHING })
+}
+
+/// [`write()`] with whatever a blob may have beside its weights.
+///
+/// # Panics
+/// If the model does what no blob can say.
+pub fn write_with(model: &Model, storage: Storage, beside: Beside<'_>) -> AlignedBytes {
     let tensors = tensors(model, storage);
-    let manifest_bytes = 2 + 29 + 1 + 32 + varint(tensors.len() as u32).len() + 17 * tensors.len() + 4;
+    let positions = Positions::of(model);
+    let self_tests = [2, 0, 0, 0, beside.long_self_test, 0];
+    let count = varint(tensors.len() as u32);
+    let manifest_bytes = HEAD_BYTES + count.len() + 17 * tensors.len() + self_tests.len();
     let tensors_offset = (PREAMBLE_BYTES + manifest_bytes).next_multiple_of(ALIGNMENT);
 
-    let mut table = varint(tensors.len() as u32);
+    let mut table = count;
     let mut section = Vec::new();
     for tensor in &tensors {
         let Some(Encoded { code, rows, cols, bytes }) = tensor else {
@@ -39,19 +80,23 @@ pub fn write_for(model: &Gpt2, storage: Storage, activations: Activations, token
         section.extend(bytes);
         section.resize(section.len().next_multiple_of(ALIGNMENT), 0);
     }
+    let mut frequencies: Vec<u8> = positions.turns().flat_map(u64::to_le_bytes).collect();
+    let frequencies_offset = tensors_offset + section.len();
+    let sections = [(tensors_offset, section.len()), (frequencies_offset, frequencies.len())];
+    frequencies.resize(frequencies.len().next_multiple_of(ALIGNMENT), 0);
+    let tokenizer_offset = frequencies_offset + frequencies.len();
 
-    let mut manifest = head(model, activations);
-    for (offset, len) in [(tensors_offset, section.len()), (tensors_offset + section.len(), tokenizer.len())] {
+    let mut manifest = head(model, &positions, &beside);
+    for (offset, len) in sections.into_iter().chain([(tokenizer_offset, beside.tokenizer.len())]) {
         manifest.extend((offset as u64).to_le_bytes());
         manifest.extend((len as u64).to_le_bytes());
     }
+    assert_eq!(manifest.len(), HEAD_BYTES);
     manifest.extend(table);
-    let (two_tokens, no_bits) = ([2, 0, 0], [0]);
-    manifest.extend(two_tokens);
-    manifest.extend(no_bits);
+    manifest.extend(self_tests);
     assert_eq!(manifest.len(), manifest_bytes);
 
-    let blob_bytes = tensors_offset + section.len() + tokenizer.len() + 4;
+    let blob_bytes = tokenizer_offset + beside.tokenizer.len() + 4;
     let mut blob = MAGIC.to_vec();
     blob.extend(FORMAT_VERSION.to_le_bytes());
     blob.extend((manifest_bytes as u32).to_le_bytes());
@@ -60,7 +105,8 @@ pub fn write_for(model: &Gpt2, storage: Storage, activations: Activations, token
     blob.extend(manifest);
     blob.resize(tensors_offset, 0);
     blob.extend(section);
-    blob.extend(tokenizer);
+    blob.extend(frequencies);
+    blob.extend(beside.tokenizer);
     blob.extend([0; 4]);
     let mut blob = AlignedBytes::new(&blob);
     write_checksums(&mut blob);
@@ -88,18 +134,80 @@ pub fn write_checksums(blob: &mut [u8]) {
     }
 }
 
-/// The manifest up to the section table.
-fn head(model: &Gpt2, activations: Activations) -> Vec<u8> {
+/// How positions are told, as a blob says it.
+struct Positions<'a> {
+    /// Elements of a head that rotate; 0 where positions are learned.
+    dim: usize,
+    /// Frequencies in radians a position.
+    tables: Vec<&'a [f64]>,
+    /// The layers that use the second table.
+    second: u64,
+}
+
+impl<'a> Positions<'a> {
+    fn of(model: &'a Model) -> Self {
+        let turns = &model.choices.turns;
+        // Either table may be the first: this is that of the last layer.
+        let Some(first) = turns.last() else { return Self { dim: 0, tables: Vec::new(), second: NO_LAYERS } };
+        assert!(model.wpe.is_empty() && turns.len() == model.blocks.len(), "one kind of positions, in every layer");
+        let second = turns.iter().find(|&turns| turns != first);
+        let mut tables = vec![&first[..]];
+        tables.extend(second.map(|turns| &turns[..]));
+        assert!(turns.iter().all(|turns| tables.contains(&&turns[..])), "at most two tables");
+        Self { dim: 2 * first.len(), second: layers(turns.iter().map(|turns| turns != first)), tables }
+    }
+
+    /// What each pair turns by from one position to the next, in units of 2^-64 turns.
+    fn turns(&self) -> impl Iterator<Item = u64> {
+        self.tables.iter().copied().flatten().map(|frequency| {
+            let turns = (frequency / TAU * 2f64.powi(64)).round();
+            assert!((0.0..2f64.powi(64)).contains(&turns), "less than a turn");
+            turns as u64
+        })
+    }
+}
+
+/// The layers for which `is_one` holds, in a pattern as long as the model: a bit each, the lowest first, and one more.
+fn layers(is_one: impl DoubleEndedIterator<Item = bool> + Clone) -> u64 {
+    match is_one.clone().any(|is_one| is_one) {
+        true => is_one.rev().fold(1, |bits, is_one| bits << 1 | u64::from(is_one)),
+        false => NO_LAYERS,
+    }
+}
+
+/// The manifest up to its sections.
+fn head(model: &Model, positions: &Positions<'_>, beside: &Beside<'_>) -> Vec<u8> {
+    let choices = &model.choices;
+    let mut lens = choices.windows.iter().copied().flatten();
+    let window = lens.next().unwrap_or(0);
+    assert!(lens.all(|len| len == window) && choices.scales.is_empty(), "what a blob can say");
+
     let mut bytes = ARITHMETIC.to_le_bytes().to_vec();
-    let counts = [model.n_vocab(), model.n_ctx(), model.n_embd(), model.n_head, model.blocks.len(), model.n_ff()];
-    bytes.extend(counts.iter().flat_map(|&count| (count as u32).to_le_bytes()));
-    bytes.extend((model.layer_norm_epsilon as f32).to_le_bytes());
-    bytes.push(match model.activation {
+    let shape = [model.n_vocab(), model.n_ctx, model.n_embd(), model.blocks.len()];
+    let heads = [model.n_head, model.n_kv_head(), model.head_dim(), model.n_ff()];
+    bytes.extend(shape.iter().chain(&heads).flat_map(|&count| (count as u32).to_le_bytes()));
+    bytes.extend((model.epsilon as f32).to_le_bytes());
+    bytes.extend((choices.embedding_scale as f32).to_le_bytes());
+    bytes.extend([window, positions.dim].iter().flat_map(|&count| (count as u32).to_le_bytes()));
+    bytes.extend(layers(choices.windows.iter().map(Option::is_some)).to_le_bytes());
+    bytes.extend(positions.second.to_le_bytes());
+    let (before, last) = (1 << 0, 1 << 4);
+    let activation = match model.activation {
         Activation::GeluTanh => 0,
         Activation::GeluErf => 1,
-        other => panic!("a blob has no {other:?}"),
-    });
-    bytes.push(activations.code());
+        Activation::Relu => 2,
+        Activation::ReluSquared => 3,
+        Activation::Silu => 4,
+    };
+    let block = u8::from(choices.gated) + 2 * u8::from(choices.parallel);
+    let (bos, adds_bos) = beside.bos.unwrap_or((NO_TOKEN, false));
+    let codes = [choices.rms_norm.into(), before | last, activation, block, beside.activations.code(), adds_bos.into()];
+    bytes.extend(codes);
+    bytes.extend(bos.to_le_bytes());
+    let pruned_from = 0_u32;
+    bytes.extend(pruned_from.to_le_bytes());
+    let ends = (0..4).map(|i| beside.ends.get(i).copied().unwrap_or(NO_TOKEN));
+    bytes.extend(ends.flat_map(u32::to_le_bytes));
     bytes
 }
 
@@ -111,29 +219,42 @@ struct Encoded {
 }
 
 /// Every tensor in the table's order; `None` for those that the model lacks.
-fn tensors(model: &Gpt2, storage: Storage) -> Vec<Option<Encoded>> {
-    let matrix = |rows: &Matrix| Some(encode(rows, storage));
-    let vector = |vector: &Vec<f64>| Some(encode(&vec![vector.clone()], Storage::F32));
-    let optional = |bias: &Option<Vec<f64>>| bias.as_ref().and_then(vector);
-    let linear = |linear: &Linear| [matrix(&linear.weight), optional(&linear.bias)];
+fn tensors(model: &Model, storage: Storage) -> Vec<Option<Encoded>> {
+    let matrix = |rows: &Matrix| (!rows.is_empty()).then(|| encode(rows, storage));
+    let vector = |vector: &Option<Vec<f64>>| vector.as_ref().map(|row| encode(&vec![row.clone()], Storage::F32));
+    let norm = |norm: &Norm| [vector(&norm.weight), vector(&norm.bias)];
+    let linear = |linear: &Linear| [matrix(&linear.weight), vector(&linear.bias)];
 
-    let mut all = vec![
-        matrix(&model.wte),
-        matrix(&model.wpe),
-        vector(&model.ln_f.weight),
-        optional(&model.ln_f.bias),
-        model.lm_head.as_ref().and_then(matrix),
-        optional(&model.lm_head_bias),
-    ];
+    let mut all = vec![matrix(&model.wte), matrix(&model.wpe)];
+    all.extend(norm(&model.ln_f));
+    all.extend([model.lm_head.as_ref().and_then(matrix), vector(&model.lm_head_bias)]);
+    // The embedding's norm.
+    all.extend([None, None]);
     for block in &model.blocks {
-        all.extend([vector(&block.ln_1.weight), optional(&block.ln_1.bias)]);
+        all.extend(norm(&block.ln_1));
         all.extend(linear(&block.c_attn));
         all.extend(linear(&block.attn_proj));
-        all.extend([vector(&block.ln_2.weight), optional(&block.ln_2.bias)]);
-        all.extend(linear(&block.c_fc));
+        all.extend(norm(&block.ln_2));
+        all.extend(match model.choices.gated {
+            true => linear(&in_runs(&block.c_fc)),
+            false => linear(&block.c_fc),
+        });
         all.extend(linear(&block.mlp_proj));
+        // Norms of queries and keys, and of what attention and MLP give.
+        all.extend([const { None }; 6]);
     }
     all
+}
+
+/// Eight rows of the gate, then eight of the hidden layer, and so on; of the last ones fewer.
+fn in_runs(fc: &Linear) -> Linear {
+    fn of<T: Clone>(rows: &[T]) -> Vec<T> {
+        let n_ff = rows.len() / 2;
+        let run = |start: usize| start..n_ff.min(start + 8);
+        let starts = (0..n_ff).step_by(8);
+        starts.flat_map(|start| [&rows[run(start)], &rows[n_ff..][run(start)]].concat()).collect()
+    }
+    Linear { weight: of(&fc.weight), bias: fc.bias.as_ref().map(|bias| of(bias)) }
 }
 
 fn encode(rows: &Matrix, storage: Storage) -> Encoded {
@@ -160,20 +281,30 @@ mod tests {
 
     #[test]
     fn the_core_reads_what_is_written() {
-        for spec in Spec::catalogue() {
+        for spec in Spec::all() {
             let model = spec.model(9);
-            let blob = write(&model, Storage::F32, b"tokeniser");
-            let mut expected = model.clone();
-            expected.layer_norm_epsilon = f64::from(model.layer_norm_epsilon as f32);
-            assert_eq!(blob_reader::read(&blob), expected, "{spec:?}");
+            let beside = Beside {
+                tokenizer: b"tokeniser",
+                bos: Some((0, true)),
+                ends: &[0],
+                long_self_test: 3,
+                ..Beside::NOTHING
+            };
+            let blob = write_with(&model, Storage::F32, beside);
+            let mut read = blob_reader::read(&blob);
+            // Angles are stored to 2^-64 of a turn, and here in 53 bits.
+            let turns = |model: &Model| model.choices.turns.concat();
+            for (read, turns) in turns(&read).iter().zip(turns(&model)) {
+                assert!((read - turns).abs() <= 1e-15 * turns, "{read} for {turns} of {spec:?}");
+            }
+            read.choices.turns.clone_from(&model.choices.turns);
+            assert_eq!(read, model, "{spec:?}");
         }
     }
 
     #[test]
     fn weights_are_off_by_little() {
-        for (spec, storage) in
-            Spec::catalogue().into_iter().flat_map(|spec| Storage::ALL.map(|storage| (spec, storage)))
-        {
+        for (spec, storage) in Spec::all().into_iter().flat_map(|spec| Storage::ALL.map(|storage| (spec, storage))) {
             let model = spec.model(10);
             let stored = blob_reader::read(&write(&model, storage, &[]));
             for (row, stored) in model.wte.iter().zip(&stored.wte) {

@@ -14,7 +14,7 @@ use emberlm_core::format::Format;
 
 use crate::aligned::AlignedBytes;
 use crate::hf_writer;
-use crate::oracle::Gpt2;
+use crate::oracle::Model;
 
 /// The blob of the checkpoint in `folder`, its layout detected.
 ///
@@ -33,7 +33,7 @@ pub fn of_checkpoint(folder: &Path, weights: Format, tokenizer: Option<SectionPa
 }
 
 /// The blob of `model`, by way of a checkpoint in Hugging Face's layout.
-pub fn of_model(model: &Gpt2, weights: Format, tokenizer: Option<SectionParts>) -> AlignedBytes {
+pub fn of_model(model: &Model, weights: Format, tokenizer: Option<SectionParts>) -> AlignedBytes {
     let folder = tempfile::tempdir().expect("a temporary folder");
     hf_writer::write(model, folder.path()).expect("a checkpoint that can be written");
     of_checkpoint(folder.path(), weights, tokenizer)

@@ -11,13 +11,13 @@ use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
-use crate::oracle::{Activation, Block, Choices, Gpt2, LayerNorm, Linear, Matrix};
+use crate::oracle::{Activation, Block, Choices, Linear, Matrix, Model, Norm};
 
 /// Reads the checkpoint in `folder`.
 ///
 /// # Panics
 /// If it is not one of the three layouts, or something is missing or misshapen: the callers are tests.
-pub fn read(folder: &Path) -> Gpt2 {
+pub fn read(folder: &Path) -> Model {
     let bytes = fs::read(folder.join("model.safetensors")).expect("a readable checkpoint");
     let tensors = Tensors::parse(&bytes);
     let config = fs::read_to_string(folder.join("config.json")).expect("a readable config");
@@ -32,14 +32,14 @@ pub fn read(folder: &Path) -> Gpt2 {
 }
 
 /// Hugging Face's and nanoGPT's names; `matrix` reads a weight as `[out, in]`.
-fn gpt2(tensors: &Tensors, config: &Value, matrix: fn(&Tensors, &str) -> Matrix) -> Gpt2 {
+fn gpt2(tensors: &Tensors, config: &Value, matrix: fn(&Tensors, &str) -> Matrix) -> Model {
     let prefix = if tensors.has("wte.weight") { "" } else { "transformer." };
     let linear = |name: &str| Linear {
         weight: matrix(tensors, &format!("{name}.weight")),
         bias: tensors.optional_vector(&format!("{name}.bias")),
     };
-    let norm = |name: &str| LayerNorm {
-        weight: tensors.vector(&format!("{name}.weight")),
+    let norm = |name: &str| Norm {
+        weight: Some(tensors.vector(&format!("{name}.weight"))),
         bias: tensors.optional_vector(&format!("{name}.bias")),
     };
     let block = |i: u64| {
@@ -53,16 +53,18 @@ fn gpt2(tensors: &Tensors, config: &Value, matrix: fn(&Tensors, &str) -> Matrix)
             mlp_proj: linear(&format!("{at}.mlp.c_proj")),
         }
     };
-    Gpt2 {
+    let wpe = tensors.matrix(&format!("{prefix}wpe.weight"));
+    Model {
+        n_ctx: wpe.len(),
         n_head: number(config, "n_head") as usize,
-        layer_norm_epsilon: config.get("layer_norm_epsilon").map_or(1e-5, |e| e.as_f64().unwrap()),
+        epsilon: config.get("layer_norm_epsilon").map_or(1e-5, |e| e.as_f64().unwrap()),
         activation: match config.get("activation_function").map(|name| name.as_str().unwrap()) {
             Some("gelu_new") => Activation::GeluTanh,
             Some("gelu") | None => Activation::GeluErf,
             Some(other) => panic!("no activation {other}"),
         },
         wte: tensors.matrix(&format!("{prefix}wte.weight")),
-        wpe: tensors.matrix(&format!("{prefix}wpe.weight")),
+        wpe,
         blocks: (0..number(config, "n_layer")).map(block).collect(),
         ln_f: norm(&format!("{prefix}ln_f")),
         lm_head: tensors.has("lm_head.weight").then(|| tensors.matrix("lm_head.weight")),
@@ -72,13 +74,13 @@ fn gpt2(tensors: &Tensors, config: &Value, matrix: fn(&Tensors, &str) -> Matrix)
 }
 
 /// The from-scratch book's names; queries, keys and values become one matrix.
-fn from_scratch(tensors: &Tensors, config: &Value) -> Gpt2 {
+fn from_scratch(tensors: &Tensors, config: &Value) -> Model {
     let linear = |name: &str| Linear {
         weight: tensors.matrix(&format!("{name}.weight")),
         bias: tensors.optional_vector(&format!("{name}.bias")),
     };
-    let norm = |name: &str| LayerNorm {
-        weight: tensors.vector(&format!("{name}.scale")),
+    let norm = |name: &str| Norm {
+        weight: Some(tensors.vector(&format!("{name}.scale"))),
         bias: Some(tensors.vector(&format!("{name}.shift"))),
     };
     let block = |i: u64| {
@@ -100,12 +102,14 @@ fn from_scratch(tensors: &Tensors, config: &Value) -> Gpt2 {
             mlp_proj: linear(&format!("{at}.ff.layers.2")),
         }
     };
-    Gpt2 {
+    let wpe = tensors.matrix("pos_emb.weight");
+    Model {
+        n_ctx: wpe.len(),
         n_head: number(config, "n_heads") as usize,
-        layer_norm_epsilon: 1e-5,
+        epsilon: 1e-5,
         activation: Activation::GeluTanh,
         wte: tensors.matrix("tok_emb.weight"),
-        wpe: tensors.matrix("pos_emb.weight"),
+        wpe,
         blocks: (0..number(config, "n_layers")).map(block).collect(),
         ln_f: norm("final_norm"),
         lm_head: Some(tensors.matrix("out_head.weight")),

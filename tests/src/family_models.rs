@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 
 use crate::hf_writer::{Writer, activation};
 use crate::models::Draw;
-use crate::oracle::{Activation, Block, Choices, Gpt2, Linear};
+use crate::oracle::{Activation, Block, Choices, Linear, Model};
+
+/// Positions that these models know.
+const N_CTX: usize = 64;
 
 /// The shape of a Llama or a Mistral.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,14 +59,15 @@ impl Llama {
     };
 
     /// A model of this shape whose pairs turn by 10000^(-2i/d); the same seed gives the same model.
-    pub fn model(&self, seed: u64) -> Gpt2 {
+    pub fn model(&self, seed: u64) -> Model {
         let mut draw = Draw(Pcg64::seed_from_u64(seed));
         let Self { n_vocab, n_embd, n_ff, head_dim, .. } = *self;
         let (queries, qkv) = (self.n_head * head_dim, (self.n_head + 2 * self.n_kv_head) * head_dim);
         let turns = (0..head_dim / 2).map(|i| 10_000f64.powf(-2.0 * i as f64 / head_dim as f64)).collect();
-        Gpt2 {
+        Model {
+            n_ctx: N_CTX,
             n_head: self.n_head,
-            layer_norm_epsilon: 1e-5,
+            epsilon: 1e-5,
             activation: self.activation,
             wte: draw.matrix(n_vocab, n_embd, 0.5),
             wpe: Vec::new(),
@@ -91,12 +95,12 @@ impl Llama {
         }
     }
 
-    /// A `config.json` that says all of it, in the newer keys, for a context of 64.
+    /// A `config.json` that says all of it, in the newer keys.
     pub fn config(&self, model_type: &str) -> Value {
         json!({
             "model_type": model_type,
             "vocab_size": self.n_vocab,
-            "max_position_embeddings": 64,
+            "max_position_embeddings": N_CTX,
             "hidden_size": self.n_embd,
             "intermediate_size": self.n_ff,
             "num_hidden_layers": self.n_layer,
@@ -115,7 +119,7 @@ impl Llama {
 ///
 /// # Errors
 /// The folder cannot be written to.
-pub fn write_llama(model: &Gpt2, config: &Value, folder: &Path) -> io::Result<()> {
+pub fn write_llama(model: &Model, config: &Value, folder: &Path) -> io::Result<()> {
     let mut tensors = Writer::default();
     let (queries, keys) = (model.n_head * model.head_dim(), model.n_kv_head() * model.head_dim());
     tensors.matrix("model.embed_tokens.weight", &model.wte);
@@ -143,7 +147,7 @@ pub fn write_llama(model: &Gpt2, config: &Value, folder: &Path) -> io::Result<()
 ///
 /// # Errors
 /// The folder cannot be written to.
-pub fn write_llama_renamed(model: &Gpt2, config: &Value, folder: &Path) -> io::Result<()> {
+pub fn write_llama_renamed(model: &Model, config: &Value, folder: &Path) -> io::Result<()> {
     let mut tensors = Writer::default();
     let turned = (model.n_head + model.n_kv_head()) * model.head_dim();
     tensors.matrix("emb", &model.wte);
@@ -157,10 +161,10 @@ pub fn write_llama_renamed(model: &Gpt2, config: &Value, folder: &Path) -> io::R
         tensors.matrix(&format!("b{i}.o"), &block.attn_proj.weight);
         tensors.matrix(&format!("b{i}.gate_up"), &block.c_fc.weight);
         tensors.matrix(&format!("b{i}.down"), &block.mlp_proj.weight);
-        tensors.optional_vector(&format!("b{i}.norm1"), Some(&block.ln_1.weight));
-        tensors.optional_vector(&format!("b{i}.norm2"), Some(&block.ln_2.weight));
+        tensors.optional_vector(&format!("b{i}.norm1"), block.ln_1.weight.as_ref());
+        tensors.optional_vector(&format!("b{i}.norm2"), block.ln_2.weight.as_ref());
     }
-    tensors.optional_vector("norm", Some(&model.ln_f.weight));
+    tensors.optional_vector("norm", model.ln_f.weight.as_ref());
     if let Some(head) = &model.lm_head {
         tensors.matrix("head", head);
     }
@@ -183,7 +187,7 @@ pub fn write_llama_renamed(model: &Gpt2, config: &Value, folder: &Path) -> io::R
 ///
 /// # Errors
 /// The folder cannot be written to.
-pub fn write_neo(model: &Gpt2, config: &Value, folder: &Path) -> io::Result<()> {
+pub fn write_neo(model: &Model, config: &Value, folder: &Path) -> io::Result<()> {
     let mut tensors = Writer::default();
     tensors.matrix("transformer.wte.weight", &model.wte);
     tensors.matrix("transformer.wpe.weight", &model.wpe);

@@ -9,13 +9,13 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::checkpoint::{Tensors, number};
-use crate::oracle::{Activation, Block, Choices, Gpt2, LayerNorm, Linear};
+use crate::oracle::{Activation, Block, Choices, Linear, Model, Norm};
 
 /// Reads `model.safetensors` and `config.json` of a folder.
 ///
 /// # Panics
 /// If the files are not a checkpoint of those families: the callers are tests.
-pub fn read(folder: &Path) -> Gpt2 {
+pub fn read(folder: &Path) -> Model {
     let bytes = fs::read(folder.join("model.safetensors")).expect("a readable checkpoint");
     let tensors = Tensors::parse(&bytes);
     let config = fs::read_to_string(folder.join("config.json")).expect("a readable config");
@@ -27,7 +27,7 @@ pub fn read(folder: &Path) -> Gpt2 {
     }
 }
 
-fn gpt_neo(tensors: &Tensors, config: &Value) -> Gpt2 {
+fn gpt_neo(tensors: &Tensors, config: &Value) -> Model {
     let block = |i: u64| {
         let at = format!("transformer.h.{i}");
         Block {
@@ -42,9 +42,10 @@ fn gpt_neo(tensors: &Tensors, config: &Value) -> Gpt2 {
     let n_layer = number(config, "num_layers");
     let window = number(config, "window_size") as usize;
     let kinds = config["attention_layers"].as_array().expect("a kind for each layer");
-    Gpt2 {
+    Model {
+        n_ctx: number(config, "max_position_embeddings") as usize,
         n_head: number(config, "num_heads") as usize,
-        layer_norm_epsilon: config["layer_norm_epsilon"].as_f64().expect("an epsilon"),
+        epsilon: config["layer_norm_epsilon"].as_f64().expect("an epsilon"),
         activation: activation(&config["activation_function"]),
         wte: tensors.matrix("transformer.wte.weight"),
         wpe: tensors.matrix("transformer.wpe.weight"),
@@ -60,7 +61,7 @@ fn gpt_neo(tensors: &Tensors, config: &Value) -> Gpt2 {
     }
 }
 
-fn llama(tensors: &Tensors, config: &Value) -> Gpt2 {
+fn llama(tensors: &Tensors, config: &Value) -> Model {
     let block = |i: u64| {
         let at = format!("model.layers.{i}");
         Block {
@@ -75,9 +76,10 @@ fn llama(tensors: &Tensors, config: &Value) -> Gpt2 {
     let (n_layer, n_head) = (number(config, "num_hidden_layers"), number(config, "num_attention_heads") as usize);
     let head_dim = number(config, "head_dim") as usize;
     let window = config.get("sliding_window").and_then(Value::as_u64).map(|window| window as usize);
-    Gpt2 {
+    Model {
+        n_ctx: number(config, "max_position_embeddings") as usize,
         n_head,
-        layer_norm_epsilon: config["rms_norm_eps"].as_f64().expect("an epsilon"),
+        epsilon: config["rms_norm_eps"].as_f64().expect("an epsilon"),
         activation: activation(&config["hidden_act"]),
         wte: tensors.matrix("model.embed_tokens.weight"),
         wpe: Vec::new(),
@@ -126,9 +128,9 @@ fn activation(name: &Value) -> Activation {
     }
 }
 
-fn norm(tensors: &Tensors, name: &str) -> LayerNorm {
-    LayerNorm {
-        weight: tensors.vector(&format!("{name}.weight")),
+fn norm(tensors: &Tensors, name: &str) -> Norm {
+    Norm {
+        weight: Some(tensors.vector(&format!("{name}.weight"))),
         bias: tensors.optional_vector(&format!("{name}.bias")),
     }
 }

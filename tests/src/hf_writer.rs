@@ -10,12 +10,12 @@ use safetensors::{Dtype, serialize_to_file};
 use serde_json::json;
 
 use crate::checkpoint::transpose;
-use crate::oracle::{Activation, Gpt2, LayerNorm, Linear, Matrix};
+use crate::oracle::{Activation, Linear, Matrix, Model, Norm};
 
 /// Writes `model.safetensors` (f32, Conv1D weights `[in, out]`) and `config.json` into `folder`.
 ///
 /// A bias that the model lacks is left out; Hugging Face's own writer always has all of them but the head's.
-pub fn write(model: &Gpt2, folder: &Path) -> io::Result<()> {
+pub fn write(model: &Model, folder: &Path) -> io::Result<()> {
     let mut tensors = Writer::default();
     tensors.matrix("transformer.wte.weight", &model.wte);
     tensors.matrix("transformer.wpe.weight", &model.wpe);
@@ -37,17 +37,17 @@ pub fn write(model: &Gpt2, folder: &Path) -> io::Result<()> {
     fs::write(folder.join("config.json"), config(model))
 }
 
-fn config(model: &Gpt2) -> String {
+fn config(model: &Model) -> String {
     let config = json!({
         "model_type": "gpt2",
         "vocab_size": model.n_vocab(),
-        "n_positions": model.n_ctx(),
+        "n_positions": model.n_ctx,
         "n_embd": model.n_embd(),
         "n_head": model.n_head,
         "n_layer": model.blocks.len(),
         "n_inner": model.n_ff(),
         "activation_function": activation(model.activation),
-        "layer_norm_epsilon": model.layer_norm_epsilon,
+        "layer_norm_epsilon": model.epsilon,
         "tie_word_embeddings": model.lm_head.is_none(),
     });
     config.to_string()
@@ -89,8 +89,8 @@ impl Writer {
         self.optional_vector(&format!("{name}.bias"), linear.bias.as_ref());
     }
 
-    pub(crate) fn norm(&mut self, name: &str, norm: &LayerNorm) {
-        self.optional_vector(&format!("{name}.weight"), Some(&norm.weight));
+    pub(crate) fn norm(&mut self, name: &str, norm: &Norm) {
+        self.optional_vector(&format!("{name}.weight"), norm.weight.as_ref());
         self.optional_vector(&format!("{name}.bias"), norm.bias.as_ref());
     }
 

@@ -7,7 +7,7 @@ use emberlm::text::tokenizer::SectionParts;
 use emberlm_core::format::Format;
 
 use crate::aligned::AlignedBytes;
-use crate::oracle::{Activation, Block, Choices, Gpt2, LayerNorm, Linear, Matrix};
+use crate::oracle::{Activation, Block, Choices, Linear, Matrix, Model, Norm};
 use crate::{blobs, fixtures};
 
 /// The blob, from the repository's root.
@@ -25,10 +25,11 @@ pub fn blob() -> AlignedBytes {
     blobs::of_model(&model(), Format::Q8, Some(SectionParts::Chars(LETTERS.chars().collect())))
 }
 
-fn model() -> Gpt2 {
+fn model() -> Model {
     let n_vocab = LETTERS.len();
     let zeros = |rows: usize| Linear { weight: vec![vec![0.0; N_EMBD]; rows], bias: None };
-    let norm = || LayerNorm { weight: vec![1.0; N_EMBD], bias: None };
+    let ones = || Some(vec![1.0; N_EMBD]);
+    let norm = || Norm { weight: ones(), bias: None };
     let one_hot = |hot: usize| (0..N_EMBD).map(|i| f64::from(u8::from(i == hot))).collect();
     // The final norm of a one-hot row is `high` at one place and `-low` at all others, which its shift takes to 0.
     let mean = 1.0 / N_EMBD as f64;
@@ -40,9 +41,10 @@ fn model() -> Gpt2 {
             row[letter] = log / (high + low);
         }
     }
-    Gpt2 {
+    Model {
+        n_ctx: N_CTX,
         n_head: 2,
-        layer_norm_epsilon: EPSILON,
+        epsilon: EPSILON,
         activation: Activation::GeluTanh,
         wte: (0..n_vocab).map(one_hot).collect(),
         wpe: vec![vec![0.0; N_EMBD]; N_CTX],
@@ -54,7 +56,7 @@ fn model() -> Gpt2 {
             c_fc: zeros(N_EMBD),
             mlp_proj: zeros(N_EMBD),
         }],
-        ln_f: LayerNorm { weight: vec![1.0; N_EMBD], bias: Some(vec![low; N_EMBD]) },
+        ln_f: Norm { weight: ones(), bias: Some(vec![low; N_EMBD]) },
         lm_head: Some(head),
         lm_head_bias: None,
         choices: Choices::GPT2,

@@ -1,6 +1,6 @@
 //! Writes a Llama as llama2.c does, in each of its formats.
 
-use crate::oracle::{Gpt2, Matrix};
+use crate::oracle::{Matrix, Model, Norm};
 
 /// A format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum Version {
 /// The file of a model with no biases whose pairs turn by powers of a base, for `n_ctx` positions.
 ///
 /// Matrices are rounded where the format is [`Version::Two`], in `model` too.
-pub fn write(model: &mut Gpt2, version: Version, n_ctx: usize) -> Vec<u8> {
+pub fn write(model: &mut Model, version: Version, n_ctx: usize) -> Vec<u8> {
     let (n_layer, n_vocab) = (model.blocks.len(), model.n_vocab() as i32);
     let tied = model.lm_head.is_none();
     let counts = [model.n_embd(), model.n_ff(), n_layer, model.n_head, model.n_kv_head()].map(|count| count as i32);
@@ -37,12 +37,12 @@ pub fn write(model: &mut Gpt2, version: Version, n_ctx: usize) -> Vec<u8> {
     }
     let group = if let Version::Two(group) = version { Some(group) } else { None };
     let norms: [Vec<f64>; 2] = [
-        model.blocks.iter().flat_map(|block| block.ln_1.weight.clone()).collect(),
-        model.blocks.iter().flat_map(|block| block.ln_2.weight.clone()).collect(),
+        model.blocks.iter().flat_map(|block| scale(&block.ln_1)).collect(),
+        model.blocks.iter().flat_map(|block| scale(&block.ln_2)).collect(),
     ];
     if version != Version::Zero {
         norms.iter().for_each(|norm| put(&mut file, norm));
-        put(&mut file, &model.ln_f.weight);
+        put(&mut file, &scale(&model.ln_f));
     }
     put_matrix(&mut file, &mut model.wte, group);
     if version == Version::Zero {
@@ -72,7 +72,7 @@ pub fn write(model: &mut Gpt2, version: Version, n_ctx: usize) -> Vec<u8> {
     model.blocks.iter_mut().for_each(|block| put_matrix(&mut file, &mut block.mlp_proj.weight, group));
     put_fc(&mut file, model, n_ff, n_ff, group);
     if version == Version::Zero {
-        put(&mut file, &model.ln_f.weight);
+        put(&mut file, &scale(&model.ln_f));
         let turns = &model.choices.turns[0];
         let angles: Vec<f32> =
             (0..n_ctx).flat_map(|position| turns.iter().map(move |turn| position as f32 * *turn as f32)).collect();
@@ -86,12 +86,16 @@ pub fn write(model: &mut Gpt2, version: Version, n_ctx: usize) -> Vec<u8> {
 }
 
 /// Rows of every block's first matrix of the MLP.
-fn put_fc(file: &mut Vec<u8>, model: &mut Gpt2, first: usize, n: usize, group: Option<usize>) {
+fn put_fc(file: &mut Vec<u8>, model: &mut Model, first: usize, n: usize, group: Option<usize>) {
     for block in &mut model.blocks {
         let mut part: Matrix = block.c_fc.weight[first..first + n].to_vec();
         put_matrix(file, &mut part, group);
         block.c_fc.weight[first..first + n].clone_from_slice(&part);
     }
+}
+
+fn scale(norm: &Norm) -> Vec<f64> {
+    norm.weight.clone().expect("a norm that scales")
 }
 
 /// A head's rows with each of the first half before its like of the second.

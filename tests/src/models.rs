@@ -9,11 +9,35 @@ use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use rand_pcg::Pcg64;
 
-use crate::oracle::{Activation, Block, Choices, Gpt2, LayerNorm, Linear, Matrix};
+use crate::oracle::{Activation, Block, Choices, Linear, Matrix, Model, Norm};
 
 /// The standard deviation of a weight times the square root of its row's length.
 /// At 1.5 attention is far from uniform and an error anywhere reaches the logits.
 const GAIN: f64 = 1.5;
+
+/// How positions are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Positions {
+    /// By rows that are added.
+    Learned,
+    /// By pairs of the first `dim` elements of a head that turn: in every layer by one table of frequencies, or in every
+    /// second by another.
+    Rotary {
+        /// Even.
+        dim: usize,
+        /// Whether there are two.
+        two_tables: bool,
+    },
+}
+
+/// What queries see of the positions up to their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// How many positions.
+    pub len: usize,
+    /// Whether layers do, by turns; at least one of the first two.
+    pub layers: [bool; 2],
+}
 
 /// What to make; [`Spec::model`] makes it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,10 +46,14 @@ pub struct Spec {
     pub n_vocab: usize,
     /// Longest context.
     pub n_ctx: usize,
-    /// Width; `n_head` divides it.
+    /// Width; `n_head` divides it, or `head_dim` is said.
     pub n_embd: usize,
-    /// Heads.
+    /// Heads of queries.
     pub n_head: usize,
+    /// Heads of keys and values, which divide those of queries; `None`: as many.
+    pub n_kv_head: Option<usize>,
+    /// Width of a head; `None`: a head's part of the width.
+    pub head_dim: Option<usize>,
     /// Blocks.
     pub n_layer: usize,
     /// Width of the MLP.
@@ -36,8 +64,18 @@ pub struct Spec {
     pub untied: bool,
     /// The MLP's.
     pub activation: Activation,
+    /// Whether there is a gate.
+    pub gated: bool,
+    /// How positions are told.
+    pub positions: Positions,
+    /// What queries see; `None`: all positions.
+    pub window: Option<Window>,
+    /// Whether norms are of the mean of squares; these never shift.
+    pub rms_norm: bool,
+    /// Whether norms scale.
+    pub norm_scales: bool,
     /// The norms'.
-    pub layer_norm_epsilon: f32,
+    pub epsilon: f32,
 }
 
 /// Which linear maps and norms have a bias.
@@ -72,12 +110,19 @@ impl Spec {
         n_ctx: 16,
         n_embd: 32,
         n_head: 4,
+        n_kv_head: None,
+        head_dim: None,
         n_layer: 2,
         n_ff: 128,
         biases: Biases::GPT2,
         untied: false,
         activation: Activation::GeluTanh,
-        layer_norm_epsilon: 1e-5,
+        gated: false,
+        positions: Positions::Learned,
+        window: None,
+        rms_norm: false,
+        norm_scales: true,
+        epsilon: 1e-5,
     };
 
     /// Nothing even: three layers, five heads of twelve, an MLP that is no multiple of the width, ragged groups.
@@ -103,7 +148,36 @@ impl Spec {
     /// A context of three blocks of 8-bit attention, the last one of a single position.
     pub const LONG_CONTEXT: Self = Self { n_vocab: 17, n_ctx: 65, n_embd: 14, n_head: 2, n_ff: 9, ..Self::SMALL };
 
-    /// The shapes above and their variations: each bias alone absent, none at all, a head with a bias, tied and untied,
+    /// A GPT-Neo: every second layer sees a window.
+    pub const NEO: Self = Self {
+        n_ctx: 40,
+        biases: Biases { qkv: false, ..Biases::GPT2 },
+        untied: false,
+        activation: Activation::GeluTanh,
+        window: Some(Window { len: 6, layers: [false, true] }),
+        ..Self::RAGGED
+    };
+
+    /// A Llama, of widths none of which is another; the last run of its gate has four rows.
+    pub const LLAMA: Self = Self {
+        n_embd: 44,
+        n_head: 6,
+        n_kv_head: Some(2),
+        head_dim: Some(10),
+        n_ff: 60,
+        biases: Biases::NONE,
+        activation: Activation::Silu,
+        gated: true,
+        positions: Positions::Rotary { dim: 10, two_tables: false },
+        rms_norm: true,
+        ..Self::RAGGED
+    };
+
+    /// A Mistral: all layers see a window, of more than a block of attention.
+    pub const MISTRAL: Self =
+        Self { n_ctx: 70, window: Some(Window { len: 33, layers: [true; 2] }), untied: false, ..Self::LLAMA };
+
+    /// The shapes of GPT-2 above and their variations: each bias alone absent, none at all, a head with a bias, tied and untied,
     /// a large epsilon, both GELUs, an odd head width.
     pub fn catalogue() -> Vec<Self> {
         let without = |biases| Self { biases, ..Self::SMALL };
@@ -121,15 +195,45 @@ impl Spec {
             without(Biases { layer_norm: false, ..Biases::GPT2 }),
             without(Biases { head: true, ..Biases::GPT2 }),
             Self { untied: true, biases: Biases { head: true, ..Biases::NONE }, ..Self::RAGGED },
-            Self { layer_norm_epsilon: 1e-3, activation: Activation::GeluErf, n_layer: 1, ..Self::SMALL },
+            Self { epsilon: 1e-3, activation: Activation::GeluErf, n_layer: 1, ..Self::SMALL },
             Self { n_embd: 35, n_head: 5, n_ff: 63, n_vocab: 257, ..Self::RAGGED },
             Self { n_embd: 65, n_head: 1, n_ff: 64, n_vocab: 64, ..Self::SMALL },
         ]
     }
 
+    /// Models of other families, and of none.
+    pub fn families() -> Vec<Self> {
+        let rotary = |dim, two_tables| Positions::Rotary { dim, two_tables };
+        let window = |len, layers| Some(Window { len, layers });
+        vec![
+            Self::NEO,
+            Self::LLAMA,
+            Self::MISTRAL,
+            // All that either has.
+            Self {
+                positions: rotary(4, true),
+                window: window(1, [true, false]),
+                biases: Biases { head: true, ..Biases::GPT2 },
+                rms_norm: false,
+                activation: Activation::GeluErf,
+                ..Self::LLAMA
+            },
+            Self { n_kv_head: Some(1), gated: true, n_ff: 7, activation: Activation::ReluSquared, ..Self::SMALL },
+            Self { rms_norm: true, norm_scales: false, activation: Activation::Relu, ..Self::SMALL },
+            Self { norm_scales: false, biases: Biases::NONE, positions: rotary(2, false), ..Self::SMALL },
+            Self { positions: rotary(12, true), window: window(40, [false, true]), n_ctx: 65, ..Self::RAGGED },
+            Self { head_dim: Some(3), n_kv_head: Some(5), activation: Activation::Silu, ..Self::RAGGED },
+        ]
+    }
+
+    /// [`Spec::catalogue`] and [`Spec::families`].
+    pub fn all() -> Vec<Self> {
+        [Self::catalogue(), Self::families()].concat()
+    }
+
     /// Any shape, for property tests.
     pub fn any() -> impl Strategy<Value = Self> {
-        let shape = (1..130_usize, 1..20_usize, 1..6_usize, 1..14_usize, 1..4_usize, 1..150_usize);
+        let shape = (1..130_usize, 1..20_usize, 1..4_usize, 1..14_usize, 1..4_usize, 1..150_usize);
         let biases = any::<[bool; 6]>().prop_map(|[qkv, attn_proj, fc, mlp_proj, layer_norm, head]| Biases {
             qkv,
             attn_proj,
@@ -138,41 +242,96 @@ impl Spec {
             layer_norm,
             head,
         });
-        let activation = select(vec![Activation::GeluTanh, Activation::GeluErf]);
-        let epsilon = select(vec![1e-5, 1e-3, 1e-6]);
-        (shape, biases, any::<bool>(), activation, epsilon).prop_map(
-            |((n_vocab, n_ctx, n_head, head_dim, n_layer, n_ff), biases, untied, activation, layer_norm_epsilon)| {
-                let n_embd = n_head * head_dim;
-                Self { n_vocab, n_ctx, n_embd, n_head, n_layer, n_ff, biases, untied, activation, layer_norm_epsilon }
+        let norms = (prop::bool::weighted(0.4), prop::bool::weighted(0.9), select(vec![1e-5, 1e-3, 1e-6]));
+        let mlp = (select(Activation::ALL.to_vec()), prop::bool::weighted(0.4));
+        // Of a head's pairs, and of a context.
+        let rotary = (prop::option::weighted(0.5, any::<prop::sample::Index>()), any::<bool>());
+        let window =
+            prop::option::weighted(0.3, (1..25_usize, select(vec![[true, true], [true, false], [false, true]])));
+        let heads = (1..4_usize, prop::option::weighted(0.4, 1..60_usize));
+        (shape, biases, any::<bool>(), norms, mlp, rotary, window, heads).prop_map(
+            |(shape, biases, untied, norms, (activation, gated), (pairs, two_tables), window, (sharing, n_embd))| {
+                let (n_vocab, n_ctx, n_kv_head, head_dim, n_layer, n_ff) = shape;
+                let n_head = n_kv_head * sharing;
+                let dim = pairs.filter(|_| head_dim >= 2).map(|pairs| 2 * (1 + pairs.index(head_dim / 2)));
+                let positions = dim.map_or(Positions::Learned, |dim| Positions::Rotary { dim, two_tables });
+                Self {
+                    n_vocab,
+                    n_ctx,
+                    n_embd: n_embd.unwrap_or(n_head * head_dim),
+                    n_head,
+                    n_kv_head: Some(n_kv_head),
+                    head_dim: Some(head_dim),
+                    n_layer,
+                    n_ff,
+                    biases,
+                    untied,
+                    activation,
+                    gated,
+                    positions,
+                    window: window.map(|(len, layers)| Window { len, layers }),
+                    rms_norm: norms.0,
+                    norm_scales: norms.1,
+                    epsilon: norms.2,
+                }
             },
         )
     }
 
     /// A model of this shape; the same seed gives the same model. Every weight is exactly an f32.
-    pub fn model(&self, seed: u64) -> Gpt2 {
+    pub fn model(&self, seed: u64) -> Model {
         let mut draw = Draw(Pcg64::seed_from_u64(seed));
-        let Self { n_vocab, n_ctx, n_embd, n_ff, biases, .. } = *self;
-        Gpt2 {
-            n_head: self.n_head,
-            layer_norm_epsilon: f64::from(self.layer_norm_epsilon),
+        let Self { n_vocab, n_ctx, n_embd, n_head, n_ff, n_layer, biases, .. } = *self;
+        let head_dim = self.head_dim.unwrap_or(n_embd / n_head);
+        let n_kv_head = self.n_kv_head.unwrap_or(n_head);
+        let (queries, qkv) = (n_head * head_dim, (n_head + 2 * n_kv_head) * head_dim);
+        let fc = if self.gated { 2 * n_ff } else { n_ff };
+        let shifts = biases.layer_norm && !self.rms_norm;
+        let norm = |draw: &mut Draw| {
+            let norm = draw.norm(n_embd, shifts);
+            Norm { weight: norm.weight.filter(|_| self.norm_scales), ..norm }
+        };
+        Model {
+            n_ctx,
+            n_head,
+            epsilon: f64::from(self.epsilon),
             activation: self.activation,
             wte: draw.matrix(n_vocab, n_embd, 0.5),
-            wpe: draw.matrix(n_ctx, n_embd, 0.5),
-            blocks: (0..self.n_layer)
+            wpe: if self.positions == Positions::Learned { draw.matrix(n_ctx, n_embd, 0.5) } else { Vec::new() },
+            blocks: (0..n_layer)
                 .map(|_| Block {
-                    ln_1: draw.norm(n_embd, biases.layer_norm),
-                    c_attn: draw.linear(3 * n_embd, n_embd, biases.qkv),
-                    attn_proj: draw.linear(n_embd, n_embd, biases.attn_proj),
-                    ln_2: draw.norm(n_embd, biases.layer_norm),
-                    c_fc: draw.linear(n_ff, n_embd, biases.fc),
+                    ln_1: norm(&mut draw),
+                    c_attn: draw.linear(qkv, n_embd, biases.qkv),
+                    attn_proj: draw.linear(n_embd, queries, biases.attn_proj),
+                    ln_2: norm(&mut draw),
+                    c_fc: draw.linear(fc, n_embd, biases.fc),
                     mlp_proj: draw.linear(n_embd, n_ff, biases.mlp_proj),
                 })
                 .collect(),
-            ln_f: draw.norm(n_embd, biases.layer_norm),
+            ln_f: norm(&mut draw),
             lm_head: self.untied.then(|| draw.linear(n_vocab, n_embd, false).weight),
             lm_head_bias: biases.head.then(|| draw.vector(n_vocab, 0.0, 0.2)),
-            choices: Choices::GPT2,
+            choices: Choices {
+                rms_norm: self.rms_norm,
+                n_kv_head: (n_kv_head != n_head).then_some(n_kv_head),
+                head_dim: (queries != n_embd).then_some(head_dim),
+                turns: self.turns(),
+                windows: self.window.map_or(Vec::new(), |window| {
+                    (0..n_layer).map(|layer| window.layers[layer % 2].then_some(window.len)).collect()
+                }),
+                gated: self.gated,
+                ..Choices::GPT2
+            },
         }
+    }
+
+    /// The frequencies of every layer: powers of 10,000; and where there is a second table, from almost a turn on.
+    fn turns(&self) -> Vec<Vec<f64>> {
+        let Positions::Rotary { dim, two_tables } = self.positions else { return Vec::new() };
+        let pairs = 0..dim / 2;
+        let slow: Vec<f64> = pairs.clone().map(|i| 10_000f64.powf(-2.0 * i as f64 / dim as f64)).collect();
+        let fast: Vec<f64> = pairs.map(|i| 6.0 / (1.0 + i as f64)).collect();
+        (0..self.n_layer).map(|layer| if two_tables && layer % 2 == 1 { fast.clone() } else { slow.clone() }).collect()
     }
 
     /// `n` token ids; the same seed gives the same ids.
@@ -201,8 +360,8 @@ impl Draw {
         }
     }
 
-    pub(crate) fn norm(&mut self, n: usize, bias: bool) -> LayerNorm {
-        LayerNorm { weight: self.vector(n, 1.0, 0.2), bias: bias.then(|| self.vector(n, 0.0, 0.2)) }
+    pub(crate) fn norm(&mut self, n: usize, bias: bool) -> Norm {
+        Norm { weight: Some(self.vector(n, 1.0, 0.2)), bias: bias.then(|| self.vector(n, 0.0, 0.2)) }
     }
 }
 
@@ -212,7 +371,7 @@ mod tests {
 
     #[test]
     fn a_seed_is_a_model() {
-        for spec in Spec::catalogue() {
+        for spec in Spec::all() {
             assert_eq!(spec.model(7), spec.model(7));
             assert_ne!(spec.model(7), spec.model(8));
         }
@@ -220,7 +379,7 @@ mod tests {
 
     #[test]
     fn the_catalogue_has_no_doubles() {
-        let all = Spec::catalogue();
+        let all = Spec::all();
         for (i, spec) in all.iter().enumerate() {
             assert!(!all[..i].contains(spec), "{spec:?}");
         }

@@ -25,6 +25,11 @@ pub enum Activation {
     Silu,
 }
 
+impl Activation {
+    /// Every one.
+    pub const ALL: [Self; 5] = [Self::GeluTanh, Self::GeluErf, Self::Relu, Self::ReluSquared, Self::Silu];
+}
+
 /// How a model differs from a GPT-2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choices {
@@ -73,11 +78,11 @@ pub struct Linear {
     pub bias: Option<Vec<f64>>,
 }
 
-/// Normalisation, then a scale and a shift for each element.
+/// Normalisation, then a scale and a shift for each element, where they are there.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LayerNorm {
+pub struct Norm {
     /// `[n_embd]`.
-    pub weight: Vec<f64>,
+    pub weight: Option<Vec<f64>>,
     /// `[n_embd]`.
     pub bias: Option<Vec<f64>>,
 }
@@ -86,13 +91,13 @@ pub struct LayerNorm {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {
     /// Before attention.
-    pub ln_1: LayerNorm,
+    pub ln_1: Norm,
     /// `[(n_head + 2 n_kv_head) head_dim, n_embd]`: queries, keys, values; GPT-2's has `3 n_embd` rows.
     pub c_attn: Linear,
     /// `[n_embd, n_head head_dim]`.
     pub attn_proj: Linear,
     /// Before the MLP.
-    pub ln_2: LayerNorm,
+    pub ln_2: Norm,
     /// `[n_ff, n_embd]`, or twice as many rows where there is a gate.
     pub c_fc: Linear,
     /// `[n_embd, n_ff]`.
@@ -116,11 +121,13 @@ pub enum Product {
 
 /// A model, all of it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Gpt2 {
+pub struct Model {
+    /// Positions that it knows.
+    pub n_ctx: usize,
     /// Heads of queries.
     pub n_head: usize,
     /// Added to the variance under the root.
-    pub layer_norm_epsilon: f64,
+    pub epsilon: f64,
     /// The MLP's.
     pub activation: Activation,
     /// `[n_vocab, n_embd]`.
@@ -130,7 +137,7 @@ pub struct Gpt2 {
     /// `[n_layer]`.
     pub blocks: Vec<Block>,
     /// Before the head.
-    pub ln_f: LayerNorm,
+    pub ln_f: Norm,
     /// `[n_vocab, n_embd]`; `None` if `wte` is the head.
     pub lm_head: Option<Matrix>,
     /// `[n_vocab]`.
@@ -139,11 +146,11 @@ pub struct Gpt2 {
     pub choices: Choices,
 }
 
-impl Gpt2 {
+impl Model {
     /// The logits `[tokens.len(), n_vocab]` of the token after each position.
     ///
     /// # Panics
-    /// If there are more tokens than `wpe` has rows, where it has any, or one is n_vocab or more.
+    /// If there are more tokens than n_ctx, or one is n_vocab or more.
     pub fn logits(&self, tokens: &[u32]) -> Matrix {
         self.logits_rounded(tokens, |_, _| (), |_| ())
     }
@@ -157,6 +164,7 @@ impl Gpt2 {
         round: impl Fn(Product, &mut [f64]),
         round_head: impl Fn(&mut [f64]),
     ) -> Matrix {
+        assert!(tokens.len() <= self.n_ctx);
         let round = &round;
         let with = |product| move |x: &mut [f64]| round(product, x);
         let mut x: Matrix = tokens.iter().map(|&token| self.wte[token as usize].clone()).collect();
@@ -193,11 +201,6 @@ impl Gpt2 {
                 log_sum_exp::nll(logits.iter().copied(), target as usize).expect("a model has a vocabulary")
             })
             .collect()
-    }
-
-    /// n_ctx.
-    pub fn n_ctx(&self) -> usize {
-        self.wpe.len()
     }
 
     /// n_vocab.
@@ -285,9 +288,9 @@ impl Gpt2 {
         gate.iter().zip(up).map(|(&gate, up)| of(gate) * up).collect()
     }
 
-    fn normed(&self, rows: &Matrix, norm: &LayerNorm) -> Matrix {
+    fn normed(&self, rows: &Matrix, norm: &Norm) -> Matrix {
         let apply = if self.choices.rms_norm { rms_norm } else { layer_norm };
-        rows.iter().map(|row| apply(row, norm, self.layer_norm_epsilon)).collect()
+        rows.iter().map(|row| apply(row, norm, self.epsilon)).collect()
     }
 }
 
@@ -307,21 +310,26 @@ impl Linear {
     }
 }
 
-fn layer_norm(x: &[f64], norm: &LayerNorm, epsilon: f64) -> Vec<f64> {
+fn layer_norm(x: &[f64], norm: &Norm, epsilon: f64) -> Vec<f64> {
     let n = x.len() as f64;
     let mean = x.iter().sum::<f64>() / n;
     let variance = x.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
-    let scaled: Vec<f64> =
-        x.iter().zip(&norm.weight).map(|(v, weight)| (v - mean) / (variance + epsilon).sqrt() * weight).collect();
-    match &norm.bias {
-        Some(bias) => add(&scaled, bias),
-        None => scaled,
-    }
+    scaled_and_shifted(x.iter().map(|v| (v - mean) / (variance + epsilon).sqrt()).collect(), norm)
 }
 
-fn rms_norm(x: &[f64], norm: &LayerNorm, epsilon: f64) -> Vec<f64> {
+fn rms_norm(x: &[f64], norm: &Norm, epsilon: f64) -> Vec<f64> {
     let mean_square = x.iter().map(|v| v * v).sum::<f64>() / x.len() as f64;
-    x.iter().zip(&norm.weight).map(|(v, weight)| v / (mean_square + epsilon).sqrt() * weight).collect()
+    scaled_and_shifted(x.iter().map(|v| v / (mean_square + epsilon).sqrt()).collect(), norm)
+}
+
+fn scaled_and_shifted(mut x: Vec<f64>, norm: &Norm) -> Vec<f64> {
+    if let Some(weight) = &norm.weight {
+        x.iter_mut().zip(weight).for_each(|(x, weight)| *x *= weight);
+    }
+    match &norm.bias {
+        Some(bias) => add(&x, bias),
+        None => x,
+    }
 }
 
 fn softmax(scores: &[f64]) -> Vec<f64> {

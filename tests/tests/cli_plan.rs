@@ -110,7 +110,10 @@ fn buffers_are_core_s_own_sizes() {
             let plan =
                 run("plan", 0, &[["plan", text(&bundled()), "--board", "mps2-an386"].as_slice(), &args].concat());
             assert_eq!(part(&plan, "ram", "scratch"), ScratchSize::new(config, batch).bytes() as u64);
-            assert_eq!(part(&plan, "ram", "kv cache"), (4 * layers * KvSize::new(kv_type, 50, 3).layer_words(config, 0)) as u64);
+            assert_eq!(
+                part(&plan, "ram", "kv cache"),
+                (4 * layers * KvSize::new(kv_type, 50, 3).layer_words(config, 0)) as u64
+            );
         }
     }
 }

@@ -209,7 +209,16 @@ fn ranges_of_the_config() {
     for (name, field) in fields {
         let [least, most] = format().numbers(&format!("| u32 | `{name}`, {{}} to {{}} |"));
         let is_valid = |value: i64| {
-            let mut config = Config { n_vocab: 1, n_ctx: 1, n_embd: 1, n_layer: 1, n_ff: 1, norms: Norms { epsilon: 0.0, ..Config::GPT2.norms }, ..Config::GPT2 }.with_heads(1);
+            let mut config = Config {
+                n_vocab: 1,
+                n_ctx: 1,
+                n_embd: 1,
+                n_layer: 1,
+                n_ff: 1,
+                norms: Norms { epsilon: 0.0, ..Config::GPT2.norms },
+                ..Config::GPT2
+            }
+            .with_heads(1);
             *field(&mut config) = value as u32;
             config.validate().is_ok()
         };
@@ -273,7 +282,16 @@ fn tensor_table() {
 #[test]
 fn slots() {
     let format = format();
-    let config = Config { n_vocab: 1009, n_ctx: 503, n_embd: 101, n_layer: 4, n_ff: 307, norms: Norms { epsilon: 0.0, ..Config::GPT2.norms }, ..Config::GPT2 }.with_heads(1);
+    let config = Config {
+        n_vocab: 1009,
+        n_ctx: 503,
+        n_embd: 101,
+        n_layer: 4,
+        n_ff: 307,
+        norms: Norms { epsilon: 0.0, ..Config::GPT2.norms },
+        ..Config::GPT2
+    }
+    .with_heads(1);
     let dimension = |word: &str| match word {
         "1" => 1,
         "n_vocab" => config.n_vocab,

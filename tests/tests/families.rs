@@ -13,7 +13,7 @@ use emberlm_tests::fixtures;
 use emberlm_tests::hf_writer;
 use emberlm_tests::llama2c_writer::{self, Version};
 use emberlm_tests::models::{Biases, Spec};
-use emberlm_tests::oracle::{Activation, Choices, Gpt2};
+use emberlm_tests::oracle::{Activation, Choices, Model};
 use serde_json::{Value, json};
 
 /// Of a mean loss, in nats.
@@ -27,11 +27,11 @@ fn tokens(n_vocab: usize) -> Vec<u32> {
 }
 
 /// Holds the reference's losses of a checkpoint against the oracle's.
-fn check(folder: &Path, model: &Gpt2, what: &str) {
+fn check(folder: &Path, model: &Model, what: &str) {
     check_with(folder, &Options::default(), model, what);
 }
 
-fn check_with(folder: &Path, options: &Options, model: &Gpt2, what: &str) {
+fn check_with(folder: &Path, options: &Options, model: &Model, what: &str) {
     let checkpoint = Checkpoint::open(folder, options).unwrap_or_else(|error| panic!("{what}: {error}"));
     let tokens = &tokens(model.n_vocab())[..N_TOKENS.min(checkpoint.architecture().n_ctx as usize + 1)];
     let mut found = Vec::new();
@@ -191,7 +191,7 @@ fn steps_give_the_losses_of_the_whole_window() {
 }
 
 /// A GPT-Neo of three layers, the middle one local.
-fn neo() -> (Gpt2, Value) {
+fn neo() -> (Model, Value) {
     let biases = Biases { qkv: false, ..Biases::GPT2 };
     let spec = Spec { n_ctx: 64, n_layer: 3, n_ff: 52, n_head: 2, biases, ..Spec::SMALL };
     let mut model = spec.model(5);
@@ -209,7 +209,7 @@ fn neo() -> (Gpt2, Value) {
 fn local_layers_and_unscaled_scores_are_gpt_neos() {
     let (mut model, mut config) = neo();
     let folder = tempfile::tempdir().unwrap();
-    let checked = |config: &Value, model: &Gpt2| {
+    let checked = |config: &Value, model: &Model| {
         write_neo(model, config, folder.path()).unwrap();
         check(folder.path(), model, &config.to_string());
     };

@@ -12,7 +12,7 @@ use emberlm_core::source::{Aligned, Copying, Mapped};
 use emberlm_tests::aligned::AlignedBytes;
 use emberlm_tests::blob_writer::{write_checksums, write_for};
 use emberlm_tests::models::Spec;
-use emberlm_tests::oracle::{Activation, Gpt2};
+use emberlm_tests::oracle::{self, Activation};
 use emberlm_tests::passes;
 use emberlm_tests::quantised::{Activations, Storage};
 
@@ -39,14 +39,14 @@ fn by_core(blob: &[u8]) -> u32 {
 #[test]
 fn every_part_of_a_blob_has_its_say() {
     let plain = Spec::SMALL.model(1);
-    let changed = |change: fn(&mut Gpt2)| {
+    let changed = |change: fn(&mut oracle::Model)| {
         let mut model = plain.clone();
         change(&mut model);
         model
     };
     let characters = |text: &str| section::encode(&SectionParts::Chars(text.chars().collect()));
     let text = characters("abc");
-    let write = |model: &Gpt2, text: &[u8]| write_for(model, Storage::Q8, Activations::I16, text);
+    let write = |model: &oracle::Model, text: &[u8]| write_for(model, Storage::Q8, Activations::I16, text);
     let mut self_test = write(&plain, &text);
     // The last token, before the number of known sums.
     let last = manifest_end(&self_test) - 2;
@@ -57,7 +57,7 @@ fn every_part_of_a_blob_has_its_say() {
         write_for(&plain, Storage::Q8, Activations::I8, &text),
         write_for(&plain, Storage::Q8, Activations::F32, &text),
         write_for(&plain, Storage::Q6, Activations::I16, &text),
-        write(&changed(|model| model.layer_norm_epsilon = 2e-5), &text),
+        write(&changed(|model| model.epsilon = 2e-5), &text),
         write(&changed(|model| model.activation = Activation::GeluErf), &text),
         write(&changed(|model| model.n_head = 2), &text),
         write(&changed(|model| model.wte[60][31] += 0.5), &text),

@@ -14,7 +14,7 @@ use emberlm_core::kernel::Portable;
 use emberlm_core::kv_cache::KvType;
 use emberlm_tests::blob_writer::write_for;
 use emberlm_tests::models::Spec;
-use emberlm_tests::oracle::{Gpt2, Linear};
+use emberlm_tests::oracle::{Linear, Model};
 use emberlm_tests::passes::{Way, nll};
 use emberlm_tests::quantised::{Activations, Storage};
 use tempfile::TempDir;
@@ -178,7 +178,7 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
 }
 
 /// Models by their names: formats of each kind, and values that are subnormal as f32 or as f16.
-fn models() -> [(&'static str, Gpt2, Storage, Activations); 7] {
+fn models() -> [(&'static str, Model, Storage, Activations); 7] {
     let model = Spec { n_layer: 1, n_ff: 64, ..Spec::SMALL }.model(7);
     let (tiny, halves) = (with_small_values(&model, -127), with_small_values(&model, -15));
     [
@@ -194,7 +194,7 @@ fn models() -> [(&'static str, Gpt2, Storage, Activations); 7] {
 
 /// The same function, but for rounding, with values and the MLP's inputs times a power of two, which the next matrix takes
 /// back.
-fn with_small_values(model: &Gpt2, exponent: i32) -> Gpt2 {
+fn with_small_values(model: &Model, exponent: i32) -> Model {
     let mut model = model.clone();
     let down = 2f64.powi(exponent);
     for block in &mut model.blocks {
@@ -202,7 +202,7 @@ fn with_small_values(model: &Gpt2, exponent: i32) -> Gpt2 {
         let Linear { weight, bias } = &mut block.c_attn;
         weight[2 * n..].iter_mut().flatten().for_each(|w| *w *= down);
         bias.iter_mut().for_each(|bias| bias[2 * n..].iter_mut().for_each(|b| *b *= down));
-        block.ln_2.weight.iter_mut().for_each(|w| *w *= down);
+        block.ln_2.weight.iter_mut().flatten().for_each(|w| *w *= down);
         block.ln_2.bias.iter_mut().flatten().for_each(|b| *b *= down);
         for next in [&mut block.attn_proj, &mut block.c_fc] {
             next.weight.iter_mut().flatten().for_each(|w| *w /= down);

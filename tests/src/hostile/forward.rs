@@ -14,7 +14,7 @@ use emberlm_core::source::Mapped;
 
 use crate::aligned::AlignedBytes;
 use crate::blob_writer::{self, write_checksums};
-use crate::models::{Biases, Spec};
+use crate::models::{Biases, Positions, Spec, Window};
 use crate::oracle::Activation;
 use crate::passes::{self, Memory, PassError, Way, Weights};
 use crate::quantised::{Activations, Storage};
@@ -55,20 +55,40 @@ fn bits(blob: &[u8], kernel: impl Kernel, tokens: &[TokenId], way: Way) -> std::
 }
 
 fn spec(u: &mut Unstructured<'_>) -> Result<Spec> {
-    let n_head = u.int_in_range(1..=3)?;
+    let n_kv_head = u.int_in_range(1..=3)?;
+    let n_head = n_kv_head * u.int_in_range(1..=3)?;
+    let head_dim = u.int_in_range(1..=12)?;
+    let rotary = head_dim >= 2 && u.arbitrary()?;
+    let window = match u.arbitrary()? {
+        true => {
+            let layers = *u.choose(&[[true, true], [true, false], [false, true]])?;
+            Some(Window { len: u.int_in_range(1..=40)?, layers })
+        }
+        false => None,
+    };
     let [qkv, attn_proj, fc, mlp_proj, layer_norm, head] = u.arbitrary()?;
     Ok(Spec {
         n_vocab: u.int_in_range(1..=20)?,
         // More than a block of attention.
         n_ctx: u.int_in_range(1..=36)?,
-        n_embd: n_head * u.int_in_range(1..=12)?,
+        n_embd: if u.arbitrary()? { n_head * head_dim } else { u.int_in_range(1..=40)? },
         n_head,
+        n_kv_head: Some(n_kv_head),
+        head_dim: Some(head_dim),
         n_layer: u.int_in_range(1..=2)?,
         n_ff: u.int_in_range(1..=70)?,
         biases: Biases { qkv, attn_proj, fc, mlp_proj, layer_norm, head },
         untied: u.arbitrary()?,
-        activation: *u.choose(&[Activation::GeluTanh, Activation::GeluErf])?,
-        layer_norm_epsilon: *u.choose(&[1e-5, 0.0, 1e-45, 1.0, f32::MAX])?,
+        activation: *u.choose(&Activation::ALL)?,
+        gated: u.arbitrary()?,
+        positions: match rotary {
+            true => Positions::Rotary { dim: 2 * u.int_in_range(1..=head_dim / 2)?, two_tables: u.arbitrary()? },
+            false => Positions::Learned,
+        },
+        window,
+        rms_norm: u.arbitrary()?,
+        norm_scales: u.arbitrary()?,
+        epsilon: *u.choose(&[1e-5, 0.0, 1e-45, 1.0, f32::MAX])?,
     })
 }
 
