@@ -13,7 +13,9 @@ const MAGIC: &[u8; 8] = b"EMBERLM\0";
 const FORMAT_VERSION: u16 = 2;
 const ARITHMETIC: u16 = 3;
 const PREAMBLE_BYTES: usize = 26;
-const HEAD_BYTES: usize = 144;
+const HEAD_BYTES: usize = 119;
+const TEXT_BYTES: usize = 25;
+const LONG_SELF_TEST_BYTES: usize = 28;
 const ALIGNMENT: usize = 16;
 
 /// No token, where there could be one.
@@ -34,7 +36,7 @@ pub struct Beside<'a> {
     /// At most four tokens that end a text.
     pub ends: &'a [u32],
     /// Tokens of the long self-test, or 0.
-    pub long_self_test: u8,
+    pub long_self_test: u32,
 }
 
 impl Beside<'_> {
@@ -61,9 +63,11 @@ pub fn write_for(model: &Model, storage: Storage, activations: Activations, toke
 pub fn write_with(model: &Model, storage: Storage, beside: Beside<'_>) -> AlignedBytes {
     let tensors = tensors(model, storage);
     let positions = Positions::of(model);
-    let self_tests = [2, 0, 0, 0, beside.long_self_test, 0];
+    let (two_tokens, no_bits) = ([2, 0, 0], [0]);
+    let self_test = [&two_tokens[..], &no_bits].concat();
     let count = varint(tensors.len() as u32);
-    let manifest_bytes = HEAD_BYTES + count.len() + 17 * tensors.len() + self_tests.len();
+    let fixed = HEAD_BYTES + TEXT_BYTES + LONG_SELF_TEST_BYTES;
+    let manifest_bytes = fixed + count.len() + 17 * tensors.len() + self_test.len();
     let tensors_offset = (PREAMBLE_BYTES + manifest_bytes).next_multiple_of(ALIGNMENT);
 
     let mut table = count;
@@ -92,8 +96,10 @@ pub fn write_with(model: &Model, storage: Storage, beside: Beside<'_>) -> Aligne
         manifest.extend((len as u64).to_le_bytes());
     }
     assert_eq!(manifest.len(), HEAD_BYTES);
+    manifest.extend(behind_the_head(&beside));
+    assert_eq!(manifest.len(), fixed);
     manifest.extend(table);
-    manifest.extend(self_tests);
+    manifest.extend(self_test);
     assert_eq!(manifest.len(), manifest_bytes);
 
     let blob_bytes = tokenizer_offset + beside.tokenizer.len() + 4;
@@ -200,14 +206,19 @@ fn head(model: &Model, positions: &Positions<'_>, beside: &Beside<'_>) -> Vec<u8
         Activation::Silu => 4,
     };
     let block = u8::from(choices.gated) + 2 * u8::from(choices.parallel);
+    bytes.extend([choices.rms_norm.into(), before | last, block, activation, beside.activations.code()]);
+    bytes
+}
+
+/// The tokens that begin and end a text, and the long self-test, whose sums are 0.
+fn behind_the_head(beside: &Beside<'_>) -> Vec<u8> {
     let (bos, adds_bos) = beside.bos.unwrap_or((NO_TOKEN, false));
-    let codes = [choices.rms_norm.into(), before | last, activation, block, beside.activations.code(), adds_bos.into()];
-    bytes.extend(codes);
-    bytes.extend(bos.to_le_bytes());
-    let pruned_from = 0_u32;
-    bytes.extend(pruned_from.to_le_bytes());
     let ends = (0..4).map(|i| beside.ends.get(i).copied().unwrap_or(NO_TOKEN));
-    bytes.extend(ends.flat_map(u32::to_le_bytes));
+    let pruned_from = 0_u32;
+    let mut bytes = bos.to_le_bytes().to_vec();
+    bytes.push(adds_bos.into());
+    bytes.extend(ends.chain([pruned_from, beside.long_self_test]).flat_map(u32::to_le_bytes));
+    bytes.extend([0; 3 * 8]);
     bytes
 }
 

@@ -78,6 +78,34 @@ pub struct Spec {
     pub epsilon: f32,
 }
 
+/// Windows on both sides of a block of attention.
+pub const WINDOWS: [usize; 5] = [5, 31, 32, 33, 70];
+
+/// A Llama all of whose layers see a window of `len`, and a GPT-Neo of which every second one does, both of contexts that
+/// go round a ring twice where 64 positions go through a layer together.
+pub const fn past_two_wraps(len: usize) -> [Spec; 2] {
+    let small = Spec { n_vocab: 13, n_ctx: 420, n_embd: 12, n_layer: 2, n_ff: 11, ..Spec::LLAMA };
+    [
+        Spec {
+            n_head: 4,
+            n_kv_head: Some(2),
+            head_dim: Some(4),
+            positions: Positions::Rotary { dim: 4, two_tables: true },
+            window: Some(Window { len, layers: [true, true] }),
+            ..small
+        },
+        Spec {
+            n_embd: 15,
+            n_head: 3,
+            n_vocab: 13,
+            n_ctx: 420,
+            n_ff: 11,
+            window: Some(Window { len, layers: [false, true] }),
+            ..Spec::NEO
+        },
+    ]
+}
+
 /// Which linear maps and norms have a bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Biases {

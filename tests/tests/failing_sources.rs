@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use emberlm_core::blob::{Descriptor, Head, LayerSlot, OpenError, Preamble, Slot};
+use emberlm_core::blob::{Descriptor, Head, LayerSlot, LongSelfTest, OpenError, Preamble, Slot, TextTokens};
 use emberlm_core::config::TokenId;
 use emberlm_core::generate::{GenerateError, Generation, WhenFull};
 use emberlm_core::kernel::Portable;
@@ -17,11 +17,26 @@ use emberlm_core::session::{ForwardError, Progress, Session};
 use emberlm_core::sink::Dense;
 use emberlm_core::source::{Aligned, Copying, ReadError, Source};
 use emberlm_tests::blob_writer;
-use emberlm_tests::models::Spec;
+use emberlm_tests::models::{Positions, Spec, Window, past_two_wraps};
 use emberlm_tests::quantised::{Activations, Storage};
 
 /// Two layers of nothing even.
 const TINY: Spec = Spec { n_vocab: 11, n_ctx: 6, n_embd: 10, n_head: 2, n_layer: 2, n_ff: 13, ..Spec::RAGGED };
+
+/// The same of another family: frequencies are read too, and gates.
+const TINY_LLAMA: Spec = Spec {
+    n_vocab: 11,
+    n_ctx: TINY.n_ctx,
+    n_embd: 9,
+    n_head: 4,
+    n_kv_head: Some(2),
+    head_dim: Some(5),
+    n_layer: 2,
+    n_ff: 13,
+    positions: Positions::Rotary { dim: 4, two_tables: true },
+    window: Some(Window { len: 3, layers: [true, false] }),
+    ..Spec::LLAMA
+};
 
 /// Rows of the MLP's second matrix that outgrow the source's buffer in every format.
 const LONG_ROWS: Spec = Spec { n_vocab: 5, n_ctx: 2, n_embd: 3, n_head: 1, n_ff: 720, n_layer: 1, ..TINY };
@@ -227,6 +242,7 @@ fn a_pass_that_failed_stays_failed_and_the_session_goes_on() {
     for ((storage, activations, kv_type), step) in stored().zip([5, usize::MAX].into_iter().cycle()) {
         for order in orders(kv_type, step) {
             fail_at_every_read(&TINY, storage, activations, order);
+            fail_at_every_read(&TINY_LLAMA, storage, activations, order);
         }
     }
 }
@@ -261,6 +277,44 @@ fn other_tokens_follow_a_failed_pass_as_if_there_had_been_none() {
             assert_eq!(head(session, 0, 2, 9).unwrap(), expected[3..], "read {n}");
         }
     });
+}
+
+/// A pass that failed after it went round a ring asks for a reset, and one that failed before does not.
+#[test]
+fn a_ring_that_was_written_over_asks_for_a_reset() {
+    let order = Order { kv_type: KvType::F16, one_layer: false, tokens_a_call: 90, batch: 3, step: usize::MAX };
+    for spec in past_two_wraps(5) {
+        let blob = blob_writer::write(&spec.model(4), Storage::Q4, &[]);
+        let tokens = spec.tokens(120, 4);
+        let (kept, others, failed) = (&tokens[..25], &tokens[25..28], &tokens[30..120]);
+        with_session(&blob, order, |session, reads| {
+            forward(session, kept, order.step).unwrap();
+            let (n_reads, ()) = reads.of(|| forward(session, failed, order.step).unwrap());
+            session.reset();
+            forward(session, kept, order.step).unwrap();
+            forward(session, others, order.step).unwrap();
+            let expected = head(session, 0, 3, order.step).unwrap();
+            let [mut went_on, mut were_reset] = [0; 2];
+            for n in (0..n_reads).step_by(13) {
+                session.reset();
+                forward(session, kept, order.step).unwrap();
+                reads.fail_at(n);
+                assert!(matches!(forward(session, failed, order.step), Err(ForwardError::Read(_))));
+                match forward(session, others, order.step) {
+                    Ok(()) => went_on += 1,
+                    Err(error) => {
+                        assert_eq!(error, ForwardError::Overwritten);
+                        session.reset();
+                        forward(session, kept, order.step).unwrap();
+                        forward(session, others, order.step).unwrap();
+                        were_reset += 1;
+                    }
+                }
+                assert!(head(session, 0, 3, order.step).unwrap() == expected, "read {n} of {spec:?}");
+            }
+            assert!(went_on > 0 && were_reset > 0, "{went_on} went on, {were_reset} were reset");
+        });
+    }
 }
 
 #[test]
@@ -348,8 +402,8 @@ impl<S: Source> Source for Forgetful<'_, S> {
 #[test]
 fn a_tensor_that_is_gone_is_an_error_at_its_descriptor() {
     let blob = blob_writer::write(&TINY.model(8), Storage::Q8, &[]);
-    let table = Preamble::BYTES + Head::BYTES + 1;
-    for slot in [Slot::Wte, Slot::Wpe, Slot::Layer(1, LayerSlot::FcWeight), Slot::LnFWeight] {
+    let table = Preamble::BYTES + Head::BYTES + TextTokens::BYTES + LongSelfTest::BYTES + 1;
+    for slot in [Slot::Wte, Slot::Wpe, Slot::Layer(1, LayerSlot::FcWeight)] {
         let (offset, len) = (table + slot.index() * Descriptor::BYTES, Descriptor::BYTES);
         let (forgotten, mut buffer) = (Cell::new(None), Aligned([0; BUFFER]));
         let source = Copying::new(&blob[..], &mut buffer.0).unwrap();

@@ -1,6 +1,7 @@
 //! The golden fixtures and the bundled models as blobs: what conversion and the core's arithmetic cost.
 
 use std::fs;
+use std::path::PathBuf;
 
 use emberlm::engine::kernel::HostKernel;
 use emberlm::text::tokenizer::Tokenizer;
@@ -8,11 +9,13 @@ use emberlm_core::config::TokenId;
 use emberlm_core::format::Format;
 use emberlm_core::kernel::Portable;
 use emberlm_core::loss::Score;
+use emberlm_core::sink::ArgMax;
 use emberlm_core::window::{Convention, Window};
 use emberlm_tests::blobs;
-use emberlm_tests::fixtures::{self, BUNDLED, NAMES};
+use emberlm_tests::fixtures::{self, BUNDLED, FAMILIES, NAMES};
 use emberlm_tests::passes::{self, Way};
 use rayon::prelude::*;
+use serde_json::Value;
 
 /// Between any logit of an f32 blob and PyTorch's, as a share of the largest of those.
 const MAX_F32_LOGIT_ERROR: f64 = 1e-3;
@@ -39,11 +42,18 @@ fn loss_of_fixture(blob: &[u8], golden: &fixtures::Golden) -> f64 {
     score.mean().expect("a fixture has tokens")
 }
 
+/// Every fixture's name and checkpoint, of which two have another by llama2.c.
+fn checkpoints() -> impl Iterator<Item = (&'static str, PathBuf)> {
+    let folders = NAMES.into_iter().chain(FAMILIES).map(|name| (name, fixtures::path(name)));
+    folders.chain(["llama-gqa", "llama-tied"].map(|name| (name, fixtures::path(name).join("llama2c.bin"))))
+}
+
 #[test]
 fn f32_blobs_of_the_fixtures() {
-    for name in NAMES {
+    for (name, path) in checkpoints() {
         let golden = fixtures::golden(name);
-        let blob = blobs::of_checkpoint(&fixtures::path(name), Format::F32, None);
+        let blob = blobs::of_checkpoint(&path, Format::F32, None);
+        let mut largest_error = 0_f64;
         let error = (loss_of_fixture(&blob, &golden) - golden.loss).abs();
         println!("{name} f32: loss off by {error:.2e}");
         assert!(error <= max_loss_error(Format::F32).0, "{name}: loss off by {error}");
@@ -54,16 +64,18 @@ fn f32_blobs_of_the_fixtures() {
             for (&logit, &expected) in logits.iter().flatten().zip(expected.iter().flatten()) {
                 let error = (f64::from(logit) - expected).abs();
                 assert!(error <= MAX_F32_LOGIT_ERROR * largest, "{name}: {logit} for {expected}");
+                largest_error = largest_error.max(error / largest);
             }
         }
+        println!("{name} f32: logits off by {largest_error:.2e} of the largest");
     }
 }
 
 #[test]
 fn blobs_of_the_fixtures_in_every_format() {
-    for (name, format) in NAMES.into_iter().flat_map(|name| Format::ALL.map(|format| (name, format))) {
+    for ((name, path), format) in checkpoints().flat_map(|at| Format::ALL.map(|format| (at.clone(), format))) {
         let golden = fixtures::golden(name);
-        let blob = blobs::of_checkpoint(&fixtures::path(name), format, None);
+        let blob = blobs::of_checkpoint(&path, format, None);
         let error = (loss_of_fixture(&blob, &golden) - golden.loss).abs();
         println!("{name} {}: loss off by {error:.2e}", format.name());
         assert!(error <= max_loss_error(format).0, "{name} {}: loss off by {error}", format.name());
@@ -123,4 +135,36 @@ fn q8_blobs_of_the_bundled_models_on_the_whole_text() {
         println!("{name} q8: loss off by {error:.2e}");
         assert!(error <= max_loss_error(Format::Q8).1, "{name}: loss off by {error}");
     }
+}
+
+/// Of the mean loss of stories260K's golden text, in nats.
+const MAX_STORY_ERROR: f64 = 1e-5;
+
+#[test]
+fn stories260k_has_pytorchs_ids_loss_and_story() {
+    let folder = fixtures::bundled("stories260K");
+    let json = fs::read_to_string(folder.join("golden.json")).expect("golden.json");
+    let golden: Value = serde_json::from_str(&json).expect("JSON");
+    let ids = |value: &Value| serde_json::from_value::<Vec<TokenId>>(value.clone()).expect("ids");
+    let blob = blobs::of_checkpoint(&folder.join("stories260K.bin"), Format::F32, None);
+
+    let tokens = ids(&golden["tokens"][0]);
+    let loss = |kernel: HostKernel| {
+        let mut score = Score::new();
+        let nll = passes::nll(&blob, kernel, &tokens, Way::PLAIN).expect("a pass to the end");
+        nll.into_iter().for_each(|nll| score.push(nll));
+        score.mean().expect("tokens")
+    };
+    let error = (loss(HostKernel::detect()) - golden["loss"].as_f64().expect("a loss")).abs();
+    println!("stories260K f32: loss off by {error:.2e}");
+    assert!(error <= MAX_STORY_ERROR, "loss off by {error}");
+
+    let (prompt, story) = (ids(&golden["greedy_prompt_ids"]), ids(&golden["greedy_ids"]));
+    assert_eq!((&story[..prompt.len()], story.len()), (&prompt[..], prompt.len() + 60));
+    // Given what PyTorch wrote so far, each next token is the likeliest: all of the story in one pass.
+    let inputs = &story[..story.len() - 1];
+    let mut sinks = vec![ArgMax::new(); inputs.len()];
+    passes::pass(&blob, Portable, inputs, &mut sinks, Way::PLAIN).expect("a pass to the end");
+    let likeliest: Vec<_> = sinks.iter().map(|sink| sink.token().expect("numbers").expect("logits")).collect();
+    assert_eq!(likeliest[prompt.len() - 1..], story[prompt.len()..]);
 }

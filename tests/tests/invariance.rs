@@ -57,6 +57,11 @@ fn stored() -> impl Iterator<Item = (Storage, Activations, KvType)> {
     })
 }
 
+/// Some of GPT-2, and one of each other family.
+const fn shapes() -> [Spec; 7] {
+    [Spec::SMALL, Spec::RAGGED, Spec::LONG_ROWS, Spec::LONG_CONTEXT, Spec::NEO, Spec::LLAMA, Spec::MISTRAL]
+}
+
 /// Tokens for every position that the model has, and the last one's target.
 fn full_window(spec: &Spec, seed: u64) -> Vec<TokenId> {
     spec.tokens(spec.n_ctx + 1, seed)
@@ -64,7 +69,7 @@ fn full_window(spec: &Spec, seed: u64) -> Vec<TokenId> {
 
 #[test]
 fn every_shape_in_every_batch_from_every_source_into_every_memory() {
-    let with_seeds: Vec<_> = (0..).zip(Spec::catalogue()).collect();
+    let with_seeds: Vec<_> = (0..).zip(Spec::all()).collect();
     with_seeds.par_iter().for_each(|(seed, spec)| {
         let tokens = full_window(spec, *seed);
         // Every fourth for a shape, others for the next one.
@@ -88,7 +93,7 @@ fn every_shape_in_every_batch_from_every_source_into_every_memory() {
 
 #[test]
 fn every_step_size() {
-    let specs = [Spec::SMALL, Spec::RAGGED, Spec::LONG_ROWS, Spec::LONG_CONTEXT];
+    let specs = shapes();
     (0..specs.len()).into_par_iter().zip(&specs).for_each(|(i, spec)| {
         let tokens = full_window(spec, 5);
         for (storage, activations, kv_type) in stored().skip(i).step_by(specs.len()) {
@@ -111,7 +116,7 @@ fn every_step_size() {
 
 #[test]
 fn every_number_of_rows_and_of_workers() {
-    let specs = [Spec::SMALL, Spec::RAGGED, Spec::LONG_ROWS, Spec::LONG_CONTEXT];
+    let specs = shapes();
     let workers = [Workers::Solo, Workers::Backwards(2), Workers::Backwards(3), Workers::Backwards(16)];
     (0..specs.len()).into_par_iter().zip(&specs).for_each(|(i, spec)| {
         let tokens = full_window(spec, 8);

@@ -4,7 +4,7 @@ use emberlm_core::kernel::Portable;
 use emberlm_core::kv_cache::KvType;
 use emberlm_tests::blob_reader;
 use emberlm_tests::blob_writer;
-use emberlm_tests::models::Spec;
+use emberlm_tests::models::{Spec, WINDOWS, past_two_wraps};
 use emberlm_tests::oracle::Matrix;
 use emberlm_tests::passes::{self, Way};
 use emberlm_tests::quantised::{Activations, Storage, round_to_f16, round_to_i8};
@@ -87,7 +87,7 @@ fn assert_agreement(spec: &Spec, seed: u64, storage: Storage, activations: Activ
 
 #[test]
 fn every_shape_of_the_catalogue() {
-    for spec in Spec::catalogue() {
+    for spec in Spec::all() {
         for storage in Storage::ALL {
             for activations in Activations::ALL {
                 let error = assert_agreement(&spec, 1, storage, activations);
@@ -98,6 +98,14 @@ fn every_shape_of_the_catalogue() {
         for seed in 0..4 {
             KvType::ALL.into_iter().for_each(|kv_type| assert_cache_agreement(&spec, seed, kv_type));
         }
+    }
+}
+
+#[test]
+fn windows_past_two_wraps_of_their_rings() {
+    for spec in WINDOWS.into_iter().flat_map(past_two_wraps) {
+        KvType::ALL.into_iter().for_each(|kv_type| assert_cache_agreement(&spec, 3, kv_type));
+        assert_agreement(&spec, 3, Storage::Q8, Activations::I16);
     }
 }
 

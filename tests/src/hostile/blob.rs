@@ -16,10 +16,12 @@ use emberlm_core::source::{Aligned, Copying, Mapped, ReadError, Source};
 use emberlm_core::tokenizer::Decoder;
 
 use crate::aligned::AlignedBytes;
-use crate::blob_writer::write_checksums;
+use crate::blob_writer::{self, Beside, write_checksums};
 use crate::blobs;
-use crate::models::{Biases, Spec};
+use crate::models::{Biases, Positions, Spec, Window};
+use crate::oracle::Activation;
 use crate::passes::{self, Memory, PassError, Way};
+use crate::quantised::Storage;
 
 /// All that a blob can hold, and little of it: every bias, a head of its own, a row with a second group.
 pub const SPEC: Spec = Spec {
@@ -31,6 +33,26 @@ pub const SPEC: Spec = Spec {
     n_ff: 65,
     biases: Biases { head: true, ..Biases::GPT2 },
     untied: true,
+    ..Spec::SMALL
+};
+
+/// What GPT-2 has not, and little of it: pairs that turn by two tables, heads that share, a window, gates of which the last
+/// run is shorter.
+pub const FAMILY: Spec = Spec {
+    n_vocab: 9,
+    n_ctx: 4,
+    n_embd: 3,
+    n_head: 2,
+    n_kv_head: Some(1),
+    head_dim: Some(4),
+    n_layer: 2,
+    n_ff: 9,
+    biases: Biases::NONE,
+    positions: Positions::Rotary { dim: 4, two_tables: true },
+    window: Some(Window { len: 2, layers: [true, false] }),
+    activation: Activation::Silu,
+    gated: true,
+    rms_norm: true,
     ..Spec::SMALL
 };
 
@@ -53,13 +75,15 @@ fn byte_pairs() -> SectionParts {
     SectionParts::BytePairs(BytePairs::new(tokens.to_vec(), merges, vec![8]).expect("sound byte pairs"))
 }
 
-/// The same model in both formats, with both kinds of tokeniser.
-pub fn sound_blobs() -> [(&'static str, AlignedBytes); 3] {
+/// The same model in both formats, with both kinds of tokeniser; and one of another family.
+pub fn sound_blobs() -> [(&'static str, AlignedBytes); 4] {
     let model = SPEC.model(1);
+    let beside = Beside { bos: Some((1, true)), ends: &[2, 8], long_self_test: 5, ..Beside::NOTHING };
     [
         ("q8, characters", blobs::of_model(&model, Format::Q8, Some(characters()))),
         ("q8, byte pairs", blobs::of_model(&model, Format::Q8, Some(byte_pairs()))),
         ("f32, no tokeniser", blobs::of_model(&model, Format::F32, None)),
+        ("q6, another family", blob_writer::write_with(&FAMILY.model(1), Storage::Q6, beside)),
     ]
 }
 
@@ -97,6 +121,8 @@ pub fn walk(blob: &AlignedBytes) {
         let end = tensor.rows.checked_mul(tensor.stride).and_then(|bytes| tensor.offset.checked_add(bytes));
         assert!(end.is_some_and(|end| end <= model.blob_bytes()), "{slot}: {tensor:?}");
     }
+    model.text_tokens().expect("memory can be read");
+    model.long_self_test().expect("memory can be read");
     let self_test = model.self_test().expect("it was there when the blob was opened");
     assert!(self_test.tokens.iter().all(|&token| token < config.n_vocab));
 
