@@ -165,7 +165,7 @@ pub use loss::{CrossEntropy, Score};
 pub use model::Model;
 pub use planner::{Need, Order, Run};
 pub use sample::{Sampler, Settings};
-pub use score::{SelfTestOutcome, run_self_test, score_window};
+pub use score::{SelfTestOutcome, run_long_self_test, run_self_test, score_window};
 pub use scratch::{Batch, Scratch, ScratchSize};
 pub use session::Session;
 pub use sink::{ArgMax, LogitSink};

@@ -1,6 +1,6 @@
 //! Scoring: tokens to negative log-likelihoods, window by window, and the blob's self-test.
 
-use crate::blob::OpenError;
+use crate::blob::{LongSelfTest, OpenError};
 use crate::config::{KvType, TokenId};
 use crate::error::{Buffer, BufferTooSmall};
 use crate::kernel::Kernel;
@@ -187,5 +187,36 @@ pub fn run_self_test<S: Source, K: Kernel, T: Team>(
     session.reset();
     scored?;
     let have = score.sum().to_bits();
+    Ok(if have == need { SelfTestOutcome::Passed } else { SelfTestOutcome::Failed { need, have } })
+}
+
+/// Scores the blob's long self-test, which goes past every ring of a KV cache, and compares the bits of the sum. `tokens`
+/// has room for [`LongSelfTest::n_tokens`]. The session is left reset, whatever comes of it.
+///
+/// # Errors
+/// See [`ScoreError`].
+pub fn run_long_self_test<S: Source, K: Kernel, T: Team>(
+    session: &mut Session<'_, S, K, T>,
+    tokens: &mut [TokenId],
+    sinks: &mut [CrossEntropy],
+) -> Result<SelfTestOutcome, ScoreError> {
+    session.reset();
+    let test = session.long_self_test().map_err(|error| ScoreError::Open(error.into()))?;
+    let (n_tokens, kv_type) = (test.n_tokens as usize, session.kv_type());
+    if n_tokens < 2 {
+        return Ok(SelfTestOutcome::NotRecorded(kv_type));
+    }
+    let (inputs, have) = (n_tokens - 1, session.longest_window().min(tokens.len().saturating_sub(1)));
+    if inputs > have {
+        return Ok(SelfTestOutcome::NoRoom { need: inputs, have });
+    }
+    let n_vocab = session.config().n_vocab;
+    let tokens = part_mut(tokens, ..n_tokens);
+    tokens.iter_mut().zip(LongSelfTest::tokens(n_vocab)).for_each(|(place, token)| *place = token);
+    let mut score = Score::new();
+    let scored = score_window(session, tokens, 0, sinks, |nll| score.push(nll));
+    session.reset();
+    scored?;
+    let (need, have) = (test.nll_bits(kv_type), score.sum().to_bits());
     Ok(if have == need { SelfTestOutcome::Passed } else { SelfTestOutcome::Failed { need, have } })
 }

@@ -16,7 +16,7 @@ use elf::abi::PT_LOAD;
 use elf::endian::LittleEndian;
 use emberlm::checkpoint::{Checkpoint, Options as Opening};
 use emberlm::convert::formats::Formats;
-use emberlm::convert::{Options, convert};
+use emberlm::convert::{Beside, Options, convert};
 use emberlm::device::{self, BOARDS, Board, Job, Medium, firmware};
 use emberlm::ground::files::output::is_blob;
 use emberlm::ground::files::{Output, Permit};
@@ -81,7 +81,7 @@ fn write_blobs(folder: &Path, fixture: &str) -> Result<Vec<PathBuf>, Box<dyn Err
     for format in Format::ALL {
         for activations in Activations::ALL {
             let formats = Formats::uniform(checkpoint.config(), format);
-            let options = Options { formats, windows: None, activations, tokenizer: None };
+            let options = Options { formats, windows: None, beside: Beside::nothing(activations) };
             let path = folder.join(format!("{}-{}.blob", format.name(), activations.name()));
             let output = Output::begin(&path, &Permit::default(), is_blob)?;
             convert(&checkpoint, &options, output, |_| {})?;

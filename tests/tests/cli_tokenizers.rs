@@ -7,8 +7,8 @@ use std::fs;
 use std::path::Path;
 
 use common::{command, run};
-use emberlm_tests::hf_writer;
 use emberlm_tests::models::Spec;
+use emberlm_tests::{fixtures, hf_writer};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -340,4 +340,27 @@ fn what_is_no_tokenizer_is_an_error_of_one_line() {
         let said = one_line(&["tokenize", "--tokenizer", folder.path().to_str().unwrap(), "the hell"]);
         assert!(said.len() < 1000, "{} bytes of error for {:.200}", said.len(), text);
     }
+}
+
+#[test]
+fn a_blob_keeps_a_tokenizer_by_scores() {
+    let file = fs::read(fixtures::bundled("stories260K").join("tok512.bin")).unwrap();
+    let folder = |n_vocab| {
+        let folder = Folder::new(n_vocab);
+        fs::write(folder.file("tokenizer.bin"), &file).unwrap();
+        folder
+    };
+    let whole = folder(512);
+    let (blob, _) = whole.convert();
+    let inspected = run("inspect", 0, &["inspect", &blob]);
+    assert_eq!(inspected["tokenizer"], json!({"kind": "scored-bpe", "n_tokens": 512, "n_merges": 0}));
+    let text = ["--prompt", "Once 日 <0x41>"];
+    let [of_blob, of_folder] = [&blob, &whole.path].map(|model| {
+        let report = run("surprisal", 0, &[&["surprisal", model][..], &text].concat());
+        report["rows"][0]["tokens"].as_array().unwrap().iter().map(|token| token["id"].clone()).collect::<Vec<_>>()
+    });
+    assert_eq!(of_blob, of_folder);
+    let few = folder(511);
+    let said = error(&["convert", &few.path, "-o", &few.file("b")]);
+    assert!(said.contains("it has 512 tokens, the model 511, and a text may have token 511"), "{said}");
 }

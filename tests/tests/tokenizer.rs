@@ -127,6 +127,23 @@ fn long_runs() {
     check_all(runs.iter().chain([&letters]).map(String::as_str));
 }
 
+/// A merge at the start of a block of a long piece makes a better pair with the block before: that one comes next, and takes
+/// the token that the next pair of the block would.
+#[test]
+fn a_better_pair_across_blocks() {
+    let tokens = ["a", "b", "c", "x", "bc", "abc", "abcb"].map(|token| token.as_bytes().to_vec());
+    let pairs = BytePairs::new(tokens.into(), vec![(0, 4), (5, 1), (1, 2)], Vec::new()).expect("sound byte pairs");
+    let section = section::encode(&SectionParts::BytePairs(pairs.clone()));
+    let device = Tokenizer::open(&section, 7).expect("a sound section");
+    let host = HostTokenizer::from_parts(SectionParts::BytePairs(pairs), "made up").expect("sound parts");
+    for before in MAX_SHORT_PIECE..2 * MAX_SHORT_PIECE {
+        let text = "x".repeat(before) + "abcbc";
+        let ids = encode(&device, &text);
+        assert_eq!(ids[before..], [6, 2], "{before}");
+        assert_eq!(host.encode(&text), Ok(ids));
+    }
+}
+
 /// A mebibyte without a space: in time of order `n^2` this takes minutes.
 #[test]
 fn one_long_word() {

@@ -104,7 +104,7 @@ mod tests {
         let (config, run) = (*model.config(), Run::new(Order::TokenMajor, KvType::F32, 2));
         let need = Need::new(&config, run);
         let (mut kv, mut floats, mut words) =
-            (vec![0; need.kv_words()], vec![0.0; need.scratch.floats], vec![0; need.scratch.words]);
+            (vec![0; need.kv_words], vec![0.0; need.scratch.floats], vec![0; need.scratch.words]);
         let kv = run.kv_cache(&config, &mut kv).unwrap();
         let scratch = run.scratch(&config, &mut floats, &mut words).unwrap();
         let mut session = Session::new(model, Portable, kv, scratch).unwrap();

@@ -1,6 +1,6 @@
 //! The program that talks: prompts in, what follows them out.
 
-use emberlm_core::blob::ARITHMETIC;
+use emberlm_core::blob::{ARITHMETIC, OpenError, TextTokens};
 use emberlm_core::config::TokenId;
 use emberlm_core::generate::{GenerateError, Generation, WhenFull};
 use emberlm_core::kernel::Kernel;
@@ -17,9 +17,6 @@ use crate::report::print_end;
 use crate::scoring::Scoring;
 use crate::self_test::tested_model;
 use crate::{Board, Buffers, Input, MAX_LINE, ProgramError};
-
-/// GPT-2's token for the end of a text.
-const END_OF_TEXT: &str = "<|endoftext|>";
 
 /// How keys and values are stored, as `emberlm generate` does by default.
 const KV_TYPE: KvType = KvType::F32;
@@ -56,10 +53,13 @@ fn run<B: Board + Input>(board: &mut B, model: &[u8], mut buffers: Buffers<'_>) 
     let other_bytes = board.static_bytes() - buffers.bytes();
     let model = tested_model(board, Mapped::new(model)?, &[KV_TYPE], buffers.reborrow())?;
     let tokenizer = model.tokenizer()?.ok_or(ProgramError::NoTokenizer)?;
+    let mut model = model;
+    let text_tokens = model.text_tokens().map_err(OpenError::from)?;
     let config = *model.config();
     let n_ctx = config.n_ctx as usize;
     let run = Run { batch: buffers.sinks.len(), ..Run::new(Order::TokenMajor, KV_TYPE, n_ctx) };
-    let need = Need { tokens: n_ctx + MAX_LINE, ..Need::new(&config, run) };
+    // A prompt may have a token for each byte, one for a space that is not its own, and one that texts begin with.
+    let need = Need { tokens: n_ctx + MAX_LINE + 2, ..Need::new(&config, run) };
     board.line(key::ARITHMETIC, ARITHMETIC)?;
     board.line(key::N_CTX, n_ctx)?;
     board.line(key::RAM_BYTES, other_bytes + need.bytes())?;
@@ -70,11 +70,9 @@ fn run<B: Board + Input>(board: &mut B, model: &[u8], mut buffers: Buffers<'_>) 
     let (context, prompt) = tokens.split_at_mut(n_ctx);
 
     let mut dialogue = Dialogue { settings: Settings::DEFAULT, max_tokens: 128, tells_bits: false };
-    let mut end_of_text = [0; END_OF_TEXT.len()];
-    let end_of_text = match tokenizer.encode(END_OF_TEXT, &mut end_of_text) {
-        Ok(1) => Some(end_of_text[0]),
-        _ => None,
-    };
+    let (bos, prompt) = prompt.split_at_mut(1);
+    let n_bos = usize::from(text_tokens.adds_bos);
+    bos.fill(text_tokens.bos);
     let mut line = [0; MAX_LINE];
     loop {
         board.write_str("> ")?;
@@ -85,8 +83,8 @@ fn run<B: Board + Input>(board: &mut B, model: &[u8], mut buffers: Buffers<'_>) 
             Line::Typed(text) => match tokenizer.encode_utf8(text, prompt) {
                 Err(error) => Err(Refusal::Encode(error)),
                 Ok(n) => {
-                    let (prompt, _) = prompt.split_at(n);
-                    let text = Text { session: &mut session, context, tokenizer, end_of_text };
+                    let prompt = [&bos[..n_bos], &prompt[..n]];
+                    let text = Text { session: &mut session, context, tokenizer, text_tokens };
                     text.write(board, &dialogue, prompt)?
                 }
             },
@@ -130,7 +128,7 @@ struct Text<'t, 'b, K> {
     session: &'t mut Session<'b, Mapped<'b>, K>,
     context: &'t mut [TokenId],
     tokenizer: Tokenizer<'b>,
-    end_of_text: Option<TokenId>,
+    text_tokens: TextTokens,
 }
 
 impl<K: Kernel> Text<'_, '_, K> {
@@ -139,20 +137,21 @@ impl<K: Kernel> Text<'_, '_, K> {
         self,
         board: &mut B,
         dialogue: &Dialogue,
-        prompt: &[TokenId],
+        prompt: [&[TokenId]; 2],
     ) -> Result<Result<(), Refusal>, ProgramError> {
-        let Self { session, context, tokenizer, end_of_text } = self;
+        let Self { session, context, tokenizer, text_tokens } = self;
         let sampler = match Sampler::new(dialogue.settings) {
             Ok(sampler) => sampler,
             Err(error) => return Ok(Err(Refusal::Settings(error))),
         };
         let begun = Generation::new(session, sampler, context, WhenFull::Stop)
-            .and_then(|mut generation| generation.append(prompt).map(|()| generation));
+            .and_then(|mut generation| prompt.iter().try_for_each(|part| generation.append(part)).map(|()| generation));
         let mut generation = match begun {
             Ok(generation) => generation,
             Err(error) => return Ok(Err(Refusal::Generate(error))),
         };
-        let mut decoder = Decoder::after(tokenizer, prompt);
+        let [_, own] = prompt;
+        let mut decoder = Decoder::after(tokenizer, own);
         let (mut n, mut nats, mut stopped) = (0, 0.0, "max_tokens");
         let (start, mut first) = (board.ticks(), board.ticks());
         while n < dialogue.max_tokens {
@@ -169,7 +168,7 @@ impl<K: Kernel> Text<'_, '_, K> {
             }
             n += 1;
             nats += f64::from(drawn.nll);
-            if end_of_text == Some(drawn.token) {
+            if text_tokens.ends_with(drawn.token) {
                 stopped = "end_of_text";
                 break;
             }
@@ -193,7 +192,7 @@ impl<K: Kernel> Text<'_, '_, K> {
             board,
             "-- prompt: {} tokens, {} instructions; {n} tokens, {each} instructions a token, {bits:.3} bits a token; \
              ended by {stopped}",
-            prompt.len(),
+            prompt[0].len() + prompt[1].len(),
             B::instructions(first - start),
         )?;
         Ok(Ok(()))

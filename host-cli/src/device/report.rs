@@ -102,6 +102,7 @@ impl DeviceReport {
             convention: windowing.convention.name(),
             n_ctx: windowing.n_ctx,
             stride: windowing.stride(),
+            bos: windowing.bos.name(),
             kv: Some(canonical.kv),
             activations: Some(canonical.activations),
             arithmetic: Some(canonical.arithmetic),
@@ -238,7 +239,7 @@ mod tests {
         bits_per_byte: none\nloss_stderr: 0.25\nnll_bits: 401e000000000000\nkv_bytes: 131072\nscratch_bytes: 90000\n\
         ram_bytes: 222000\nheap_bytes: 600000\nstack_bytes: 1200\nticks: 25\ninstructions: 1000\ndone: ok";
 
-    const WINDOWING: Windowing = Windowing { convention: Convention::Disjoint, n_ctx: 128 };
+    const WINDOWING: Windowing = Windowing::new(Convention::Disjoint, 128);
 
     fn board() -> &'static Board {
         Board::named("mps2-an386").unwrap()

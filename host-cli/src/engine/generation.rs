@@ -9,7 +9,7 @@ use emberlm_core::planner::Order;
 use emberlm_core::sample::{Sampler, Settings, SettingsError};
 use serde::Serialize;
 
-use super::blob::{Blob, BlobError};
+use super::blob::{Blob, BlobError, BlobFault};
 use super::kernel::HostKernel;
 use super::memory::{BATCH, Memory, run};
 use super::team::HostTeam;
@@ -120,27 +120,32 @@ pub struct Writer<'m> {
     /// For as many positions as texts took so far, the least number that is a power of two.
     memory: Option<(usize, Memory)>,
     context: Vec<TokenId>,
+    /// The token that texts begin with, where it is put before them.
+    bos: Option<TokenId>,
     /// The tokens that end a text.
     ends: Vec<TokenId>,
 }
 
 impl<'m> Writer<'m> {
-    /// For texts in a context of `n_ctx`, each of which ends at `<|endoftext|>`, and at the tokens of `ends`. Memory is
-    /// taken as texts need it.
+    /// For texts in a context of `n_ctx`, that `bos` is put before, each of which ends at `<|endoftext|>`, at the blob's end
+    /// tokens, and at those of `ends`. Memory is taken as texts need it.
     ///
     /// # Errors
     /// None, after [`Blob::open`].
     pub fn new(
         blob: &'m Blob,
         tokenizer: &'m Tokenizer,
-        ends: &[TokenId],
+        (bos, ends): (Option<TokenId>, &[TokenId]),
         kv_type: KvType,
         n_ctx: usize,
     ) -> Result<Self, BlobError> {
-        let n_vocab = blob.model()?.config().n_vocab;
+        let mut model = blob.model()?;
+        let n_vocab = model.config().n_vocab;
+        let of_blob = model.text_tokens().map_err(|error| blob.fault(BlobFault::Open(error.into())))?.ends;
+        let of_blob = of_blob.into_iter().filter(|&end| end < n_vocab);
         let end_of_text = (0..n_vocab).rev().find(|&id| tokenizer.token_bytes(id).as_deref() == Some(END_OF_TEXT));
-        let ends = end_of_text.into_iter().chain(ends.iter().copied()).collect();
-        Ok(Self { blob, tokenizer, kv_type, n_ctx, memory: None, context: Vec::new(), ends })
+        let ends = end_of_text.into_iter().chain(of_blob).chain(ends.iter().copied()).collect();
+        Ok(Self { blob, tokenizer, kv_type, n_ctx, memory: None, context: Vec::new(), bos, ends })
     }
 
     /// Takes memory for `positions`, no more than the context, where there is less.
@@ -161,6 +166,7 @@ impl<'m> Writer<'m> {
     fn prepare(&mut self, prompt: &str, request: &Request) -> Result<(Vec<TokenId>, Sampler, WhenFull), WriteError> {
         let tokens = self.tokenizer.encode(prompt).map_err(|error| error.in_text(PROMPT))?;
         check_ids(PROMPT, &tokens, Some(self.tokenizer), self.blob.model()?.config().n_vocab)?;
+        let tokens: Vec<TokenId> = self.bos.into_iter().chain(tokens).collect();
         let sampler = Sampler::new(request.settings)?;
         if tokens.is_empty() {
             return Err(GenerateError::NoPrompt.into());
@@ -201,6 +207,8 @@ impl<'m> Writer<'m> {
             other => WriteError::from(other),
         })?;
         let mut stream = TextStream::new(&request.stops);
+        // Nothing of the text is there yet.
+        let mut begins = tokens.iter().all(|&token| bytes_of(self.tokenizer, token).is_empty());
         let mut made = Generated {
             prompt_tokens: tokens.len(),
             tokens: Vec::new(),
@@ -229,7 +237,10 @@ impl<'m> Writer<'m> {
                 made.stopped = Stopped::EndOfText;
                 break;
             }
-            made.tell(&stream.push(&bytes_of(self.tokenizer, drawn.token)), &mut out)?;
+            let bytes = bytes_of(self.tokenizer, drawn.token);
+            let shown = if begins { self.tokenizer.without_prefix(&bytes) } else { &bytes };
+            begins &= bytes.is_empty();
+            made.tell(&stream.push(shown), &mut out)?;
             if stream.is_stopped() {
                 made.stopped = Stopped::Stop;
                 break;

@@ -36,6 +36,8 @@ pub struct LossReport {
     pub n_ctx: usize,
     /// Tokens from one window to the next.
     pub stride: usize,
+    /// Where the token that texts begin with was put.
+    pub bos: &'static str,
     /// How keys and values were stored.
     pub kv: Option<&'static str>,
     /// What matrix products rounded their inputs to.
@@ -89,6 +91,7 @@ impl LossReport {
             convention: windowing.convention.name(),
             n_ctx: windowing.n_ctx,
             stride: windowing.stride(),
+            bos: windowing.bos.name(),
             kv: canonical.as_ref().map(|canonical| canonical.kv),
             activations: canonical.as_ref().map(|canonical| canonical.activations),
             arithmetic: canonical.as_ref().map(|canonical| canonical.arithmetic),
@@ -111,7 +114,7 @@ impl Report for LossReport {
         line("bits per token", self.bits_per_token.map(|bits| format!("{bits:.6}")));
         line("bits per byte", self.bits_per_byte.map(|bits| format!("{bits:.6}")));
         line("scored", Some(format!("{} tokens, {} skipped", self.tokens_scored, self.tokens_skipped)));
-        let windows = format!("{}, n_ctx {}, stride {}", self.convention, self.n_ctx, self.stride);
+        let windows = format!("{}, n_ctx {}, stride {}, bos {}", self.convention, self.n_ctx, self.stride, self.bos);
         line("windows", Some(windows));
         match (self.arithmetic, self.activations, self.kv, &self.model_crc32) {
             (Some(arithmetic), Some(activations), Some(kv), Some(crc)) => {
@@ -128,7 +131,7 @@ impl Report for LossReport {
 
 /// Why no target was scored.
 pub fn nothing_to_score(task: &Task) -> Fault {
-    let Task { input, windowing: Windowing { convention, n_ctx }, .. } = task;
+    let Task { input, windowing: Windowing { convention, n_ctx, .. }, .. } = task;
     let longest = input.rows().iter().map(|row| row.tokens.len()).max().unwrap_or(0);
     let why = match input.rows() {
         _ if *convention == Convention::LlamaCpp && *n_ctx < 3 => {
@@ -160,7 +163,7 @@ mod tests {
     fn task(n_tokens: usize, convention: Convention, n_ctx: usize) -> Task {
         let tokenizer = Tokenizer::from_parts(SectionParts::Chars(vec!['a']), "test").unwrap();
         let input = Source::Prompt("a".repeat(n_tokens)).read(Some(&tokenizer), 1, u64::MAX).unwrap();
-        Task { input, windowing: Windowing { convention, n_ctx }, bytes: Some(3) }
+        Task { input, windowing: Windowing::new(convention, n_ctx), bytes: Some(3) }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! scores jobs on all threads, [`mod@crosscheck`] compares blobs with their checkpoint position by position, and
 //! [`comparison`] does so for every way of storing one.
 
+mod bos;
 pub mod comparison;
 pub mod crosscheck;
 mod error;
@@ -12,6 +13,7 @@ mod jobs;
 mod task;
 mod windowing;
 
+pub use bos::Bos;
 pub use error::{EvaluateError, NoLoss};
 pub use jobs::Job;
 pub use task::Task;

@@ -1,7 +1,9 @@
 //! How texts are cut into windows, and what that makes of the rows to score.
 
+use emberlm_core::config::TokenId;
 use emberlm_core::window::{Convention, Windows};
 
+use super::Bos;
 use crate::text::input::Input;
 use crate::text::tokenizer::Tokenizer;
 
@@ -12,9 +14,26 @@ pub struct Windowing {
     pub convention: Convention,
     /// The most tokens that are fed at once.
     pub n_ctx: usize,
+    /// Where the token that texts begin with is put.
+    pub bos: Bos,
 }
 
 impl Windowing {
+    /// Without a token that texts begin with.
+    pub const fn new(convention: Convention, n_ctx: usize) -> Self {
+        Self { convention, n_ctx, bos: Bos::None }
+    }
+
+    /// Puts the token that texts begin with into the rows of `input`. Where each window has one, the windows become rows of
+    /// their own.
+    pub fn begin(&self, input: &mut Input, bos: TokenId) {
+        match self.bos {
+            Bos::None => {}
+            Bos::Text => input.begin(bos),
+            Bos::Window => input.begin_windows(bos, self.n_ctx),
+        }
+    }
+
     /// The windows of a row of `n_tokens`.
     pub const fn windows(&self, n_tokens: usize) -> Windows {
         self.convention.windows(n_tokens, self.n_ctx)
@@ -70,10 +89,27 @@ mod tests {
     fn bytes_are_those_of_the_scored_targets() {
         let all = tokenizer(&['a', 'é', '日', '\n']);
         let input = Source::Prompt("aé日aé".into()).read(Some(&all), 4, 100).unwrap();
-        let windowing = |convention| Windowing { convention, n_ctx: 4 };
+        let windowing = |convention| Windowing::new(convention, 4);
         assert_eq!(windowing(Convention::Disjoint).scored_bytes(&input, &all), Some(8));
         assert_eq!(windowing(Convention::LlamaCpp).scored_bytes(&input, &all), Some(1));
         assert_eq!(windowing(Convention::Disjoint).scored_bytes(&input, &tokenizer(&['a'])), None);
+    }
+
+    #[test]
+    fn the_first_token_is_put_before_texts_or_windows() {
+        let all = tokenizer(&['a', 'b', 'c', 'd', 'e', '^']);
+        let rows = |bos: Bos, n_ctx: usize| {
+            let mut input = Source::Prompt("abcde".into()).read(Some(&all), 6, 100).unwrap();
+            let windowing = Windowing { bos, ..Windowing::new(Convention::Disjoint, n_ctx) };
+            windowing.begin(&mut input, 5);
+            let scored = |row: &Row| windowing.windows(row.tokens.len()).map(|w| w.n_inputs - w.first_scored).sum::<usize>();
+            let rows: Vec<Vec<TokenId>> = input.rows().iter().map(|row| row.tokens.clone()).collect();
+            (rows, input.rows().iter().map(scored).sum::<usize>())
+        };
+        assert_eq!(rows(Bos::None, 2), (vec![vec![0, 1, 2, 3, 4]], 4));
+        assert_eq!(rows(Bos::Text, 2), (vec![vec![5, 0, 1, 2, 3, 4]], 5));
+        assert_eq!(rows(Bos::Window, 2), (vec![vec![5, 0, 1], vec![5, 2, 3], vec![5, 4]], 5));
+        assert_eq!(rows(Bos::Window, 9), rows(Bos::Text, 9));
     }
 
     #[test]
@@ -88,7 +124,7 @@ mod tests {
             Convention::Sliding { stride: 1 },
             Convention::LlamaCpp,
         ] {
-            let windowing = Windowing { convention, n_ctx: 4 };
+            let windowing = Windowing::new(convention, 4);
             let windows = |input: &Input| -> Vec<_> {
                 let of_row = |row: &Row| windowing.windows(row.tokens.len()).collect::<Vec<_>>();
                 input.rows().iter().flat_map(of_row).collect()

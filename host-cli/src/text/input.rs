@@ -217,6 +217,23 @@ impl Input {
         self.n_left_out
     }
 
+    /// Puts `bos` before each row.
+    pub fn begin(&mut self, bos: TokenId) {
+        self.rows.iter_mut().for_each(|row| row.tokens.insert(0, bos));
+    }
+
+    /// Cuts rows so that `n_ctx` tokens at most follow `bos`, which is put before each piece.
+    pub fn begin_windows(&mut self, bos: TokenId, n_ctx: usize) {
+        let pieces = self.rows.iter().flat_map(|Row { name, tokens }| {
+            let is_one = tokens.len() <= n_ctx;
+            tokens.chunks(n_ctx).enumerate().map(move |(i, tokens)| Row {
+                name: if is_one { name.clone() } else { format!("{name}, window {i}") },
+                tokens: [&[bos], tokens].concat(),
+            })
+        });
+        self.rows = pieces.collect();
+    }
+
     /// Shortens each row to as many tokens as `keep` says of how many it has, and leaves out those of which it says none.
     pub fn shorten(&mut self, mut keep: impl FnMut(usize) -> Option<usize>) {
         let n_tokens = self.n_tokens();

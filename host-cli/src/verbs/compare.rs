@@ -13,7 +13,7 @@ use super::convert::{find_formats, measuring, tokenizer_for_blob};
 use super::error::{self, Error};
 use super::options::calibration::{Calibration, RawCalibration};
 use super::options::kv;
-use super::options::model::RawCheckpoint;
+use super::options::model::{Limits, RawCheckpoint};
 use super::options::task::{RawTask, note_tokenizer};
 use super::outcome::Outcome;
 use crate::convert::finder::{Finder, have_integers};
@@ -183,14 +183,15 @@ impl Report for Comparison {
         if self.csv {
             return table::csv(&self.results);
         }
-        let Windowing { convention, n_ctx } = self.windowing;
+        let Windowing { convention, n_ctx, bos } = self.windowing;
         let heading = format!(
-            "{}: {} tokens scored, {} skipped; {}, n_ctx {n_ctx}, stride {}; delta nll and kl divergence in nats a token\n",
+            "{}: {} tokens scored, {} skipped; {}, n_ctx {n_ctx}, stride {}{}; delta nll and kl divergence in nats a token\n",
             shown::message(&self.checkpoint),
             self.tokens_scored,
             self.tokens_skipped,
             convention.name(),
-            self.windowing.stride()
+            self.windowing.stride(),
+            bos.clause()
         );
         heading + &table::aligned(&COLUMNS, WORDS, self.results.iter().map(Row::cells))
     }
@@ -208,7 +209,7 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     for &weights in &choices.weights {
         has_integers |= have_integers(weights, &checkpoint)?;
     }
-    let limits = config.into();
+    let limits = Limits::of_checkpoint(&checkpoint);
     let tokenizer = || args.task.tokenizer(limits, &args.checkpoint);
     let calibration = if has_integers { args.calibration.resolve() } else { Calibration::None };
     let windows = calibration.windows(&checkpoint, tokenizer, console)?;

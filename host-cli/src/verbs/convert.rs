@@ -302,7 +302,7 @@ fn text_tokens(
     let mut ends = [NO_TOKEN; TextTokens::MAX_ENDS];
     ends.iter_mut().zip(ids).for_each(|(end, id)| *end = id);
     let bos = checkpoint.bos().unwrap_or(NO_TOKEN);
-    let adds_bos = false;
+    let adds_bos = bos != NO_TOKEN && tokenizer.is_some_and(SectionParts::asks_for_bos);
     Ok(TextTokens { bos, adds_bos, ends, pruned_from: 0 })
 }
 

@@ -175,7 +175,7 @@ fn task(args: &RawArgs, checkpoint: &Checkpoint, tokenizer: &Tokenizer, text: &P
     let beginning: String = read_text(text, MOST_OF_TEXT)?.chars().take(usize::from(args.tokens) + 1).collect();
     let config = checkpoint.config();
     let input = Source::Prompt(beginning).read(Some(tokenizer), config.n_vocab, MOST_OF_TEXT)?;
-    let windowing = Windowing { convention: Convention::Disjoint, n_ctx: config.n_ctx as usize };
+    let windowing = Windowing::new(Convention::Disjoint, config.n_ctx as usize);
     let bytes = windowing.scored_bytes(&input, tokenizer);
     Ok(Task { input, windowing, bytes })
 }

@@ -16,6 +16,7 @@ use super::console::{Console, Progress as Bar};
 use super::error::{self, Error};
 use super::eval::canonical;
 use super::options::kv::RawKv;
+use super::options::model::Limits;
 use super::options::task::RawTask;
 use super::outcome::Outcome;
 use crate::device::{self, BOARDS, Board, DeviceReport, Medium, Progress, emulator, firmware};
@@ -130,8 +131,7 @@ fn score(args: ScoreArgs, console: Console) -> Result<Outcome, Error> {
         board.check_blob(&args.blob)?;
     }
     let blob = Blob::open(&args.blob)?;
-    let config = *blob.model()?.config();
-    let task = args.task.resolve((&config).into(), None, blob.section()?, console)?;
+    let task = args.task.resolve(Limits::of_blob(&blob)?, None, blob.section()?, console)?;
     let kv_type = args.kv.resolve();
     let run = Run { board, medium, firmware: args.firmware.as_deref(), timeout: Duration::from_secs(args.timeout) };
     let (mut loss, device) = score_on_board(&run, &blob, kv_type, &task, console)?;
@@ -165,7 +165,7 @@ pub(super) fn score_on_board(
     task: &Task,
     console: Console,
 ) -> Result<(LossReport, DeviceReport), Error> {
-    let Windowing { convention, n_ctx } = task.windowing;
+    let Windowing { convention, n_ctx, .. } = task.windowing;
     let rows: Vec<&[TokenId]> = task.input.rows().iter().map(|row| row.tokens.as_slice()).collect();
     let header = Header { n_ctx, convention, kv_type, n_bytes: task.bytes };
     let &Run { board, medium, firmware, timeout } = run;

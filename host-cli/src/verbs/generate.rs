@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::console::Console;
 use super::error::Error;
+use super::options::bos::{ModelBos, RawBos};
 use super::options::kv::RawKv;
 use super::options::windowing::n_ctx_of;
 use super::outcome::Outcome;
@@ -23,6 +24,7 @@ use crate::engine::generation::{Generated, Request, Stopped, Writer};
 use crate::ground::shown;
 use crate::ground::signals;
 use crate::report::Report;
+use crate::score::Bos;
 use crate::text::input::{read_line, read_text};
 use crate::text::tokenizer::select::{Found, Search};
 
@@ -75,6 +77,8 @@ pub struct RawArgs {
     #[arg(long, value_name = "PATH")]
     tokenizer: Option<String>,
     #[command(flatten)]
+    bos: RawBos,
+    #[command(flatten)]
     kv: RawKv,
 }
 
@@ -109,6 +113,7 @@ struct Document<'a> {
     bits: Vec<f64>,
     bits_per_token: Option<f64>,
     stopped: Stopped,
+    bos: &'static str,
     seed: u64,
     temperature: f32,
     top_k: Option<usize>,
@@ -160,7 +165,12 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let Found { tokenizer, notes, folder, .. } = search.find()?;
     let ends = folder.map(|folder| EndTokens::read(&folder, None, config.n_vocab)).transpose()?.unwrap_or_default();
     notes.iter().chain(&ends.notes).for_each(|note| console.note(note));
-    let mut writer = Writer::new(&blob, &tokenizer, &ends.ids, args.kv.resolve(), n_ctx)?;
+    let (bos, begin) = args.bos.resolve(ModelBos::of_blob(&blob)?, Some(&tokenizer), true)?;
+    if bos == Bos::Window {
+        return Err(Error::Usage("--bos window is for windows that are scored: a text begins once, --bos text".into()));
+    }
+    let begin = (bos == Bos::Text).then_some(begin);
+    let mut writer = Writer::new(&blob, &tokenizer, (begin, &ends.ids), args.kv.resolve(), n_ctx)?;
     signals::watch_interrupt().map_err(|error| Error::Usage(format!("Ctrl-C cannot be watched: {error}")))?;
     if args.prompt.interactive {
         return interactive(&mut writer, request, n_ctx, args.stats, console);
@@ -179,6 +189,7 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
         bits: made.nlls.iter().map(|&nll| f64::from(nll) / std::f64::consts::LN_2).collect(),
         bits_per_token: made.bits_per_token(),
         stopped: made.stopped,
+        bos: bos.name(),
         seed,
         temperature,
         top_k,

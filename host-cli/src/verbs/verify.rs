@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::console::Console;
 use super::error::{self, Error};
 use super::options::kv::RawKv;
-use super::options::model::RawCheckpoint;
+use super::options::model::{Limits, RawCheckpoint};
 use super::options::task::RawTask;
 use super::outcome::Outcome;
 use crate::engine::Blob;
@@ -88,6 +88,8 @@ impl Tolerances {
 struct Verification {
     checkpoint: String,
     tokens_scored: u64,
+    /// Where the token that texts begin with was put.
+    bos: &'static str,
     /// How the blobs' keys and values were stored.
     kv: &'static str,
     results: Vec<BlobResult>,
@@ -146,14 +148,15 @@ impl BlobResult {
 
 impl Report for Verification {
     fn text(&self) -> String {
-        let Windowing { convention, n_ctx } = self.windowing;
+        let Windowing { convention, n_ctx, bos } = self.windowing;
         let mut text = format!(
-            "{}: {} tokens scored, {} skipped; {}, n_ctx {n_ctx}, stride {}; kv cache {}\n",
+            "{}: {} tokens scored, {} skipped; {}, n_ctx {n_ctx}, stride {}{}; kv cache {}\n",
             shown::message(&self.checkpoint),
             self.tokens_scored,
             self.tokens_skipped,
             convention.name(),
             self.windowing.stride(),
+            bos.clause(),
             self.kv
         );
         for result in &self.results {
@@ -199,7 +202,7 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
             return Err(Error::Usage(format!("{} is a blob of another model's shape", shown::path(&blob.path))));
         }
     }
-    let task = args.task.resolve((&config).into(), Some(&args.checkpoint), blobs[0].section()?, console)?;
+    let task = args.task.resolve(Limits::of_checkpoint(&checkpoint), Some(&args.checkpoint), blobs[0].section()?, console)?;
     let jobs = task.jobs();
     let tokens_scored = Job::n_scored(&jobs);
     let bar = console.progress(tokens_scored * blobs.len() as u64, "comparing");
@@ -213,6 +216,7 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let verification = Verification {
         checkpoint: args.checkpoint.display().to_string(),
         tokens_scored,
+        bos: task.windowing.bos.name(),
         kv: kv_type.name(),
         results,
         passed,

@@ -72,7 +72,35 @@ impl SectionParts {
     }
 }
 
+impl SectionParts {
+    /// Whether the tokenizer puts the token for the beginning before a text.
+    pub const fn asks_for_bos(&self) -> bool {
+        matches!(self, Self::Scored(_))
+    }
+}
+
 impl Tokenizer {
+    /// The token for the beginning of a text that the kind of tokenizer has of itself.
+    pub const fn bos(&self) -> Option<TokenId> {
+        match self.kind {
+            Kind::Scored(_) => Some(tokenizer_bin::BOS),
+            _ => None,
+        }
+    }
+
+    /// Whether it puts the token for the beginning before a text.
+    pub const fn asks_for_bos(&self) -> bool {
+        matches!(self.kind, Kind::Scored(_))
+    }
+
+    /// A text's first bytes without the space that is not its own.
+    pub fn without_prefix<'t>(&self, bytes: &'t [u8]) -> &'t [u8] {
+        match &self.kind {
+            Kind::Scored(scored) if scored.tokens().has_dummy_prefix() => bytes.strip_prefix(b" ").unwrap_or(bytes),
+            _ => bytes,
+        }
+    }
+
     /// GPT-2's own tokenizer, built in.
     ///
     /// # Errors

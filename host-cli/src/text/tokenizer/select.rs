@@ -123,8 +123,7 @@ impl Files {
             Self::TokenizerBin(path) => {
                 let file = read::bytes(path, MOST_OF_TOKENIZER)?;
                 let tokenizer = Tokenizer::from_tokenizer_bin(&file, origin);
-                let note = "no token for the beginning (<s>, 1) is put before a text".to_owned();
-                (tokenizer.map_err(|error| Wanted::Tokenizer.explain(path, error))?, vec![note])
+                (tokenizer.map_err(|error| Wanted::Tokenizer.explain(path, error))?, Vec::new())
             }
         };
         Ok(Found { tokenizer, assumed: false, notes, folder: Some(folder.to_owned()) })

@@ -11,7 +11,7 @@ use emberlm_core::config::TokenId;
 use super::scored_tokens::ScoredTokens;
 
 /// The token that texts begin with.
-const BOS: TokenId = 1;
+pub(super) const BOS: TokenId = 1;
 /// The token of the byte 0.
 pub(super) const FIRST_BYTE: TokenId = 3;
 /// The first token that text makes.

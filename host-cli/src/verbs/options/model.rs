@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use emberlm_core::config::Config;
 
+use super::bos::ModelBos;
 use crate::checkpoint::{Checkpoint, Layout, Options};
 use crate::engine::Blob;
 use crate::ground::files::{Kind, Wanted};
@@ -89,11 +90,24 @@ pub struct Limits {
     pub n_vocab: u32,
     /// The longest window.
     pub n_ctx: u32,
+    /// What texts begin with.
+    pub bos: ModelBos,
 }
 
-impl From<&Config> for Limits {
-    fn from(&Config { n_vocab, n_ctx, .. }: &Config) -> Self {
-        Self { n_vocab, n_ctx }
+impl Limits {
+    /// Those of a blob.
+    ///
+    /// # Errors
+    /// None, for an open blob.
+    pub fn of_blob(blob: &Blob) -> Result<Self, Error> {
+        let &Config { n_vocab, n_ctx, .. } = blob.model()?.config();
+        Ok(Self { n_vocab, n_ctx, bos: ModelBos::of_blob(blob)? })
+    }
+
+    /// Those of a checkpoint.
+    pub const fn of_checkpoint(checkpoint: &Checkpoint) -> Self {
+        let &Config { n_vocab, n_ctx, .. } = checkpoint.config();
+        Self { n_vocab, n_ctx, bos: ModelBos::of_checkpoint(checkpoint) }
     }
 }
 
@@ -149,8 +163,8 @@ impl ModelFile {
     /// None, after [`ModelFile::open`].
     pub fn limits(&self) -> Result<Limits, Error> {
         match self {
-            Self::Blob(blob) => Ok(blob.model()?.config().into()),
-            Self::Checkpoint(checkpoint) => Ok(checkpoint.config().into()),
+            Self::Blob(blob) => Limits::of_blob(blob),
+            Self::Checkpoint(checkpoint) => Ok(Limits::of_checkpoint(checkpoint)),
         }
     }
 

@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use clap::Args;
+use emberlm_core::window::Convention;
 
+use super::bos::RawBos;
 use super::input::RawInput;
 use super::model::Limits;
 use super::windowing::RawWindowing;
-use crate::score::Task;
+use crate::score::{Bos, Task};
 use crate::text::tokenizer::select::{Found, Search};
 use crate::text::tokenizer::{SectionParts, Tokenizer};
 use crate::verbs::console::Console;
@@ -23,6 +25,8 @@ pub struct RawTask {
     tokenizer: Option<String>,
     #[command(flatten)]
     windowing: RawWindowing,
+    #[command(flatten)]
+    bos: RawBos,
     /// Score no more than the first N windows
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_windows: Option<u32>,
@@ -95,7 +99,7 @@ impl RawTask {
     /// # Errors
     /// The input cannot be read or is not of the model, or the windows make no sense.
     pub fn read(self, limits: Limits, found: Option<Found>, console: Console) -> Result<Task, Error> {
-        let windowing = self.windowing.resolve(limits.n_ctx)?;
+        let mut windowing = self.windowing.resolve(limits.n_ctx)?;
         let source = self.input.source();
         let tokenizer = found.map(|found| found.tokenizer);
         let mut input = source.read(tokenizer.as_ref(), limits.n_vocab, console.max_input)?;
@@ -103,6 +107,13 @@ impl RawTask {
         if !source.is_text() && !self.windowing.is_named() {
             input.check_one_window(windowing.n_ctx)?;
         }
+        let (bos, token) = self.bos.resolve(limits.bos, tokenizer.as_ref(), source.is_text())?;
+        if bos == Bos::Window && windowing.convention != Convention::Disjoint {
+            let why = "--bos window goes with --convention disjoint: the windows of others share their tokens";
+            return Err(Error::Usage(why.into()));
+        }
+        windowing.bos = bos;
+        windowing.begin(&mut input, token);
         if let Some(n_windows) = self.max_windows {
             windowing.keep_first(&mut input, n_windows as usize);
         }

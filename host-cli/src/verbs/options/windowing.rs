@@ -55,7 +55,7 @@ impl RawWindowing {
             (Name::Disjoint, None) => Convention::Disjoint,
             (Name::LlamaCpp, None) => Convention::LlamaCpp,
         };
-        Ok(Windowing { convention, n_ctx })
+        Ok(Windowing::new(convention, n_ctx))
     }
 }
 
@@ -84,9 +84,9 @@ mod tests {
     #[test]
     fn defaults() {
         let windowing = raw(None, None, None).resolve(128).unwrap();
-        assert_eq!(windowing, Windowing { convention: Convention::Disjoint, n_ctx: 128 });
+        assert_eq!(windowing, Windowing::new(Convention::Disjoint, 128));
         let sliding = raw(Some(Name::Sliding), None, Some(6)).resolve(128).unwrap();
-        assert_eq!(sliding, Windowing { convention: Convention::Sliding { stride: 3 }, n_ctx: 6 });
+        assert_eq!(sliding, Windowing::new(Convention::Sliding { stride: 3 }, 6));
     }
 
     #[test]
