@@ -84,25 +84,19 @@ pub const WINDOWS: [usize; 5] = [5, 31, 32, 33, 70];
 /// A Llama all of whose layers see a window of `len`, and a GPT-Neo of which every second one does, both of contexts that
 /// go round a ring twice where 64 positions go through a layer together.
 pub const fn past_two_wraps(len: usize) -> [Spec; 2] {
-    let small = Spec { n_vocab: 13, n_ctx: 420, n_embd: 12, n_layer: 2, n_ff: 11, ..Spec::LLAMA };
+    let n_ctx = 2 * (len + 64 + 30).next_multiple_of(32) + 35;
+    let llama = Spec {
+        n_embd: 12,
+        n_head: 4,
+        n_kv_head: Some(2),
+        head_dim: Some(4),
+        positions: Positions::Rotary { dim: 4, two_tables: true },
+        ..Spec::LLAMA
+    };
+    let neo = Spec { n_embd: 15, n_head: 3, ..Spec::NEO };
     [
-        Spec {
-            n_head: 4,
-            n_kv_head: Some(2),
-            head_dim: Some(4),
-            positions: Positions::Rotary { dim: 4, two_tables: true },
-            window: Some(Window { len, layers: [true, true] }),
-            ..small
-        },
-        Spec {
-            n_embd: 15,
-            n_head: 3,
-            n_vocab: 13,
-            n_ctx: 420,
-            n_ff: 11,
-            window: Some(Window { len, layers: [false, true] }),
-            ..Spec::NEO
-        },
+        Spec { n_vocab: 13, n_ctx, n_layer: 2, n_ff: 11, window: Some(Window { len, layers: [true; 2] }), ..llama },
+        Spec { n_vocab: 13, n_ctx, n_layer: 2, n_ff: 11, window: Some(Window { len, layers: [false, true] }), ..neo },
     ]
 }
 

@@ -11,6 +11,7 @@ use emberlm_core::kernel::Portable;
 use emberlm_core::loss::Score;
 use emberlm_core::sink::ArgMax;
 use emberlm_core::window::{Convention, Window};
+use emberlm_tests::blob_reader;
 use emberlm_tests::blobs;
 use emberlm_tests::fixtures::{self, BUNDLED, FAMILIES, NAMES};
 use emberlm_tests::passes::{self, Way};
@@ -68,6 +69,32 @@ fn f32_blobs_of_the_fixtures() {
             }
         }
         println!("{name} f32: logits off by {largest_error:.2e} of the largest");
+    }
+}
+
+/// Of the mean loss of what an f32 blob stores, in nats: what folding scales into weights may cost.
+const MAX_STORED_ERROR: f64 = 1e-5;
+
+/// What integer activations may add to the loss of the weights that a blob stores, in nats.
+const MAX_A16_LOSS_ERROR: f64 = 1e-3;
+
+/// The oracle reads what the converter wrote: its tensors, gates, tables of frequencies and windows.
+#[test]
+fn blobs_hold_the_models_of_the_fixtures() {
+    for (name, path) in checkpoints() {
+        let golden = fixtures::golden(name);
+        let loss_of_stored = |blob: &[u8]| {
+            let model = blob_reader::read(blob);
+            let nll: Vec<f64> = golden.tokens.iter().flat_map(|tokens| model.nll(tokens)).collect();
+            nll.iter().sum::<f64>() / nll.len() as f64
+        };
+        let blob = blobs::of_checkpoint(&path, Format::F32, None);
+        let error = (loss_of_stored(&blob) - golden.loss).abs();
+        assert!(error <= MAX_STORED_ERROR, "{name}: the loss of what is stored is off by {error}");
+        let blob = blobs::of_checkpoint(&path, Format::Q8, None);
+        let error = (loss_of_stored(&blob) - loss_of_fixture(&blob, &golden)).abs();
+        println!("{name} q8: {error:.2e} between core and what is stored");
+        assert!(error <= MAX_A16_LOSS_ERROR, "{name}: {error} between core and what is stored");
     }
 }
 

@@ -51,22 +51,18 @@ fn no_bit_depends_on_the_way_past_two_wraps() {
         (Storage::Q8, Activations::F32, KvType::F32),
         (Storage::Q5, Activations::I16, KvType::I8),
     ];
-    let cases: Vec<_> = (0..).zip(WINDOWS).flat_map(|(i, len)| past_two_wraps(len).map(|spec| (i, spec))).collect();
+    let cases: Vec<_> = (0_usize..).zip(WINDOWS.into_iter().flat_map(past_two_wraps)).collect();
     cases.par_iter().for_each(|&(i, spec)| {
-        for (storage, activations, kv_type) in [stored[i], stored[(i + 2) % stored.len()]] {
-            let blob = blob_writer::write_for(&spec.model(1), storage, activations, &[]);
-            let tokens = spec.tokens(spec.n_ctx + 1, 1);
-            let expected = bits(&blob, Portable, &tokens, Way { kv_type, ..TOKEN_BY_TOKEN });
-            for way in ways {
-                let way = Way { kv_type, ..way };
-                assert!(
-                    bits(&blob, HostKernel::detect(), &tokens, way) == expected,
-                    "{way:?} of {storage:?}, {spec:?}"
-                );
-            }
-            let way = Way { kv_type, ..Way::PLAIN };
-            assert!(bits(&blob, Portable, &tokens, way) == expected, "{storage:?}, {spec:?}");
+        let (storage, activations, kv_type) = stored[i % stored.len()];
+        let blob = blob_writer::write_for(&spec.model(1), storage, activations, &[]);
+        let tokens = spec.tokens(spec.n_ctx + 1, 1);
+        let expected = bits(&blob, Portable, &tokens, Way { kv_type, ..TOKEN_BY_TOKEN });
+        for way in ways {
+            let way = Way { kv_type, ..way };
+            assert!(bits(&blob, HostKernel::detect(), &tokens, way) == expected, "{way:?} of {storage:?}, {spec:?}");
         }
+        let way = Way { kv_type, ..Way::PLAIN };
+        assert!(bits(&blob, Portable, &tokens, way) == expected, "{storage:?}, {spec:?}");
     });
 }
 
@@ -162,7 +158,9 @@ fn a_dropped_pass_is_forgotten_unless_it_has_written_over_what_others_see() {
                         session.forward(&tokens[..kept]).unwrap();
                         let pass_tokens = &tokens[kept + others..][..n];
                         let mut pass = session.begin_forward(pass_tokens).unwrap();
-                        (0..steps).for_each(|_| drop(pass.step(usize::MAX).unwrap()));
+                        for _ in 0..steps {
+                            pass.step(usize::MAX).unwrap();
+                        }
                         let writes_over = (0..spec.n_layer * n_batches).any(|i| {
                             let (layer, batch) = (i / n_batches, i % n_batches);
                             let last = kept + n.min((batch + 1) * TOGETHER) - 1;

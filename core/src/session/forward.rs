@@ -5,7 +5,7 @@ use super::product::{Matrix, Product, Tiles};
 use super::state::{ELEMENTWISE, Progress, Session};
 use super::weights::read_row;
 use crate::blob::slot::{LayerSlot, Slot};
-use crate::config::TokenId;
+use crate::config::{Positions, TokenId};
 use crate::features::{LEARNED_POSITIONS, ROTARY};
 use crate::kernel::Kernel;
 use crate::kv_cache::Part;
@@ -191,7 +191,8 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
         let n_embd = session.scratch.n_embd;
         let group_scales = &mut *session.scratch.partial.group_scales;
         let wte = session.model.required(Slot::Wte)?;
-        let wpe = if LEARNED_POSITIONS { session.model.tensor(Slot::Wpe)? } else { None };
+        let is_learned = LEARNED_POSITIONS && (!ROTARY || matches!(session.model.config().positions, Positions::Learned));
+        let wpe = if is_learned { Some(session.model.required(Slot::Wpe)?) } else { None };
         let residual = rows_mut(session.scratch.residual, n_embd).zip(self.tokens).enumerate();
         for (position, (x, &token)) in residual.take(positions.end).skip(positions.start) {
             let (token, place) = (token as usize, session.n_past + position);
