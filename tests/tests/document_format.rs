@@ -324,10 +324,10 @@ fn codes_of_choices() {
     let [kinds] = format.words("| u8 | norms: {} |");
     assert_eq!(codes(&kinds), [(0, "layer norm".to_owned()), (1, "RMS norm".to_owned())]);
     let head = format.table("**Head**");
-    let places = head.iter().find_map(|row| row[2].strip_prefix("places of norms, a bit each: "));
-    assert!(codes(places.expect("a row for them")).iter().map(|(bit, _)| *bit).eq(0..5));
-    let [block] = format.words("| u8 | block, a bit each: {} |");
-    assert!(codes(&block).iter().map(|(bit, _)| *bit).eq(0..2));
+    for (bits, n) in [("places of norms, a bit each: ", 5), ("block, a bit each: ", 2)] {
+        let row = head.iter().find_map(|row| row[2].strip_prefix(bits)).expect("a row for them");
+        assert!(codes(row).iter().map(|(bit, _)| *bit).eq(0..n), "{row}");
+    }
     let [activations] = format.words("| u8 | activations: {}; see Products");
     let mut core = Activations::ALL.map(|activations| (stored(&activations), activations.name().to_owned()));
     core.sort();

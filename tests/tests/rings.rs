@@ -42,7 +42,7 @@ fn no_bit_depends_on_the_way_past_two_wraps() {
         Way { step: Some(1), rows: 5, ..batched(100, 33) },
         Way { workers: Workers::Backwards(3), ..batched(64, 16) },
         Way { workers: Workers::TwoThreads, ..batched(usize::MAX, 64) },
-        Way { workers: Workers::TwoCores, ..batched(1, 1) },
+        Way { workers: Workers::TwoCores, ..batched(usize::MAX, 40) },
     ];
     let stored = [
         (Storage::F32, Activations::I16, KvType::F32),
