@@ -59,7 +59,10 @@ fn no_bit_depends_on_the_way_past_two_wraps() {
             let expected = bits(&blob, Portable, &tokens, Way { kv_type, ..TOKEN_BY_TOKEN });
             for way in ways {
                 let way = Way { kv_type, ..way };
-                assert!(bits(&blob, HostKernel::detect(), &tokens, way) == expected, "{way:?} of {storage:?}, {spec:?}");
+                assert!(
+                    bits(&blob, HostKernel::detect(), &tokens, way) == expected,
+                    "{way:?} of {storage:?}, {spec:?}"
+                );
             }
             let way = Way { kv_type, ..Way::PLAIN };
             assert!(bits(&blob, Portable, &tokens, way) == expected, "{storage:?}, {spec:?}");
@@ -107,10 +110,7 @@ fn more_positions_together_than_the_cache_has_room_for_are_refused() {
 const TOGETHER: usize = 3;
 
 /// Calls `run` with a session that takes whole contexts.
-fn with_session<R>(
-    blob: &AlignedBytes,
-    run: impl FnOnce(&mut Session<'_, Mapped<'_>, Portable>) -> R,
-) -> R {
+fn with_session<R>(blob: &AlignedBytes, run: impl FnOnce(&mut Session<'_, Mapped<'_>, Portable>) -> R) -> R {
     let model = Model::open(Mapped::new(blob).unwrap()).unwrap();
     let config = *model.config();
     let batch = Batch { window: config.n_ctx as usize, ..Batch::of(TOGETHER) };
@@ -152,7 +152,10 @@ fn a_dropped_pass_is_forgotten_unless_it_has_written_over_what_others_see() {
                     // The embedding, then five stages for each batch of each layer; the last of them ends the pass.
                     for steps in 0..=5 * n_batches * spec.n_layer {
                         // Each layer's first stages, and its last ones; of those between some.
-                        if steps % (5 * n_batches) > 12 && steps % (5 * n_batches) < 5 * n_batches - 12 && steps % 7 != 0 {
+                        if steps % (5 * n_batches) > 12
+                            && steps % (5 * n_batches) < 5 * n_batches - 12
+                            && steps % 7 != 0
+                        {
                             continue;
                         }
                         session.reset();

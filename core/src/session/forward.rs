@@ -252,7 +252,10 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
                         let (lanes, rest) = outputs.split_at(outputs.len().min(head_dim - at));
                         part_mut(x, at..).iter_mut().zip(lanes).for_each(|(x, &out)| *x = out);
                         if at + lanes.len() == head_dim {
-                            if ROTARY && kv_part == Part::Keys && let Some(angles) = angles {
+                            if ROTARY
+                                && kv_part == Part::Keys
+                                && let Some(angles) = angles
+                            {
                                 angles.turn(i, x);
                             }
                             layer.write(kv_part, position, head, x);

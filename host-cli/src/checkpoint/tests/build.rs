@@ -12,7 +12,8 @@ use std::path::Path;
 use tempfile::TempDir;
 
 /// The tiny model's shape.
-pub const CONFIG: Config = Config { n_vocab: 7, n_ctx: 5, n_embd: 4, n_layer: 2, n_ff: 16, ..Config::GPT2 }.with_heads(2);
+pub const CONFIG: Config =
+    Config { n_vocab: 7, n_ctx: 5, n_embd: 4, n_layer: 2, n_ff: 16, ..Config::GPT2 }.with_heads(2);
 
 /// A tensor to be written.
 #[derive(Clone, Debug)]
