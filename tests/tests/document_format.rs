@@ -1,14 +1,18 @@
 //! `FORMAT.md` states the layout that core reads and the converter writes: every number of it, on an actual blob.
 
 use std::collections::BTreeMap;
+use std::f64::consts::TAU;
 
 use emberlm::text::tokenizer::byte_pairs::BytePairs;
 use emberlm::text::tokenizer::{SectionParts, Tokenizer, section};
+use emberlm_core::blob::slot::Presence;
 use emberlm_core::blob::{
-    ARITHMETIC, Descriptor, FORMAT_VERSION, Head, LayerSlot, MAX_SELF_TEST_TOKENS, Preamble, SECTION_ALIGNMENT,
-    SelfTest, Slot,
+    ARITHMETIC, Descriptor, FORMAT_VERSION, Head, LayerSlot, LongSelfTest, MAX_SELF_TEST_TOKENS, NO_TOKEN, Preamble,
+    SECTION_ALIGNMENT, SelfTest, Slot, TextTokens,
 };
-use emberlm_core::config::{Activations, Config, Gelu};
+use emberlm_core::config::{
+    Activation, Activations, Config, GATE_RUN, Layers, Mlp, NormKind, Norms, Positions, Rotary,
+};
 use emberlm_core::crc::crc32;
 use emberlm_core::format::Format;
 use emberlm_core::kv_cache::KvType;
@@ -16,21 +20,29 @@ use emberlm_core::model::Model;
 use emberlm_core::source::{ALIGNMENT, Mapped};
 use emberlm_core::tokenizer::{Kind, MAX_PROBES, TokenizerHead, first_slot, first_slot_of_text};
 use emberlm_tests::aligned::AlignedBytes;
-use emberlm_tests::blobs;
+use emberlm_tests::blob_writer::{self, Beside};
 use emberlm_tests::document::{Document, number};
 use emberlm_tests::fixtures;
-use emberlm_tests::models::{Biases, Spec};
+use emberlm_tests::models::{self, Spec, Window};
+use emberlm_tests::quantised::Storage;
 
 fn format() -> Document {
     Document::open("FORMAT.md")
 }
 
-/// Two layers and every optional tensor but the last.
-const SPEC: Spec = Spec { n_layer: 2, biases: Biases { head: false, ..Biases::GPT2 }, ..Spec::RAGGED };
+/// Two layers of a Llama that turn by different tables, of five pairs each; one sees a window.
+const SPEC: Spec = Spec {
+    n_layer: 2,
+    n_kv_head: Some(3),
+    window: Some(Window { len: 9, layers: [false, true] }),
+    positions: models::Positions::Rotary { dim: 10, two_tables: true },
+    ..Spec::LLAMA
+};
 
 fn blob() -> AlignedBytes {
-    let tokenizer = SectionParts::Chars("abc".chars().collect());
-    blobs::of_model(&SPEC.model(1), Format::Q8, Some(tokenizer))
+    let tokenizer = section::encode(&SectionParts::Chars("abc".chars().collect()));
+    let beside = Beside { bos: Some((7, true)), ends: &[3, 96], long_self_test: 25, ..Beside::NOTHING };
+    blob_writer::write_with(&SPEC.model(1), Storage::Q8, Beside { tokenizer: &tokenizer, ..beside })
 }
 
 /// Fields by name: where each lies, and its little-endian value.
@@ -100,7 +112,7 @@ fn stored(choice: &impl serde::Serialize) -> u8 {
 fn versions() {
     let format = format();
     let version = i64::from(FORMAT_VERSION);
-    assert_eq!(format.number("# The Emberlm blob, format version {} A blob is one GPT-2 model"), version);
+    assert_eq!(format.number("# The Emberlm blob, format version {} A blob is one decoder-only GPT model"), version);
     assert_eq!(format.number("| 8 | u16 | format version, {} |"), version);
     let arithmetic = i64::from(ARITHMETIC);
     assert_eq!(format.number("| u16 | `arithmetic`, {} |"), arithmetic);
@@ -132,7 +144,9 @@ fn parts_and_preamble() {
     let head = model.head();
     let n = Preamble::BYTES;
     let sections_end = (head.tensors.offset + head.tensors.bytes) as usize;
-    assert!(sections_end.is_multiple_of(16) && sections_end as u64 == head.tokenizer.offset);
+    assert!(sections_end.is_multiple_of(16) && sections_end as u64 == head.frequencies.offset);
+    let frequencies_end = (head.frequencies.offset + head.frequencies.bytes) as usize;
+    assert_eq!(head.tokenizer.offset as usize, frequencies_end.next_multiple_of(SECTION_ALIGNMENT));
     assert_eq!(head.tensors.offset as usize, manifest_end.next_multiple_of(SECTION_ALIGNMENT));
     let rows = format.table("| part | from | to |");
     let bounds: Vec<&[String]> = rows.iter().map(|row| &row[1..]).collect();
@@ -142,7 +156,8 @@ fn parts_and_preamble() {
             ["0".into(), n.to_string()],
             [n.to_string(), format!("{n} + manifest_bytes")],
             [format!("align16({n} + manifest_bytes)"), "a multiple of 16".into()],
-            ["where the tensors end".into(), "blob_bytes - 4".into()],
+            ["where the tensors end".into(), "where their bytes end".into()],
+            ["align16 of where the frequencies end".into(), "blob_bytes - 4".into()],
             ["blob_bytes - 4".into(), "blob_bytes".into()],
         ]
     );
@@ -182,18 +197,98 @@ fn manifests_head() {
     assert_eq!((bytes as usize, offset as usize), (Head::BYTES, Preamble::BYTES));
     let fields = Fields::read("**Head**", &blob, (Preamble::BYTES, Preamble::BYTES + Head::BYTES));
     let model = Model::open(Mapped::new(&blob).unwrap()).unwrap();
-    let Head { arithmetic, config, activations, tensors, tokenizer } = *model.head();
-    let Config { n_vocab, n_ctx, n_embd, n_head, n_layer, n_ff, layer_norm_epsilon, gelu } = config;
-    let counts = [n_vocab, n_ctx, n_embd, n_head, n_layer, n_ff];
-    let names = ["n_vocab", "n_ctx", "n_embd", "n_head", "n_layer", "n_ff"];
+    let Head { arithmetic, config, activations, tensors, frequencies, tokenizer } = *model.head();
+    let Config { n_vocab, n_ctx, n_embd, n_layer, n_head, n_kv_head, head_dim, n_ff, norms, mlp, windows, .. } = config;
+    let counts = [n_vocab, n_ctx, n_embd, n_layer, n_head, n_kv_head, head_dim, n_ff, windows.len];
+    let names = ["n_vocab", "n_ctx", "n_embd", "n_layer", "n_head", "n_kv_head", "head_dim", "n_ff", "window"];
     assert_eq!(names.map(|name| fields.get(name)), counts.map(u64::from));
     assert_eq!(fields.get("arithmetic"), u64::from(arithmetic));
-    assert_eq!(fields.get("layer_norm_epsilon"), u64::from(layer_norm_epsilon.to_bits()));
-    assert_eq!(fields.get("GELU"), u64::from(stored(&gelu)));
+    assert_eq!(fields.get("epsilon of the norms"), u64::from(norms.epsilon.to_bits()));
+    assert_eq!(fields.get("embedding_scale"), u64::from(config.embedding_scale.to_bits()));
+    let Positions::Rotary(rotary) = config.positions else { panic!("{:?}", config.positions) };
+    assert_eq!(fields.get("rotary_dim"), u64::from(rotary.dim));
+    assert_eq!(fields.get("layers with a window"), windows.layers.bits());
+    assert_eq!(fields.get("layers that rotate by the second table"), rotary.second.bits());
+    assert_eq!(fields.get("norms"), u64::from(norms.kind == NormKind::Rms));
+    assert_eq!(fields.get("places of norms"), 0b10001);
+    assert_eq!(fields.get("block"), u64::from(mlp.gated));
+    assert_eq!(fields.get("activation function"), u64::from(function_code(mlp.activation)));
     assert_eq!(fields.get("activations"), u64::from(stored(&activations)));
     assert_eq!(fields.all("tensors"), [tensors.offset, tensors.bytes]);
+    assert_eq!(fields.all("frequencies"), [frequencies.offset, frequencies.bytes]);
     assert_eq!(fields.all("tokeniser"), [tokenizer.offset, tokenizer.bytes]);
-    assert_eq!(fields.0.len(), 12);
+    assert_eq!(fields.0.len(), 22);
+}
+
+fn function_code(activation: Activation) -> u8 {
+    Activation::ALL.iter().position(|&other| other == activation).expect("one of all") as u8
+}
+
+#[test]
+fn layers_are_patterns_that_repeat() {
+    let format = format();
+    let [least, most] = format.numbers("the highest that is set, `n` from {} to {}, layer `i` is one of them");
+    assert_eq!((least, most), (1, Layers::MAX_PERIOD as i64));
+    assert_eq!([0, 1].map(Layers::from_bits), [None; 2], "patterns of no layer at all");
+    assert_eq!(format.number("The pattern of no layer is {};"), Layers::NONE.bits() as i64);
+    for bits in [2, 3, 0b101, 0b1_0110, u64::MAX, 1 << 63 | 77] {
+        let n = u64::BITS - 1 - u64::leading_zeros(bits);
+        let layers = Layers::from_bits(bits).expect("a pattern");
+        assert!((0..200).all(|layer| layers.has(layer) == (bits >> (layer % n) & 1 == 1)), "{bits:b}");
+    }
+}
+
+#[test]
+fn what_follows_the_head() {
+    let (format, blob) = (format(), blob());
+    let mut model = Model::open(Mapped::new(&blob).unwrap()).unwrap();
+    let [bytes, offset] = format.numbers("**Text tokens**, {} bytes from offset {}:");
+    let start = Preamble::BYTES + Head::BYTES;
+    assert_eq!((bytes as usize, offset as usize), (TextTokens::BYTES, start));
+    let end = start + TextTokens::BYTES;
+    let fields = Fields::read("**Text tokens**", &blob, (start, end));
+    let text = model.text_tokens().unwrap();
+    assert_eq!(text, TextTokens { bos: 7, adds_bos: true, ends: [3, 96, NO_TOKEN, NO_TOKEN], pruned_from: 0 });
+    assert_eq!(fields.get("token that texts begin with"), u64::from(text.bos));
+    assert_eq!(fields.get("whether the tokeniser puts it before a text"), u64::from(text.adds_bos));
+    assert_eq!(fields.all("tokens that end a text"), text.ends.map(u64::from));
+    assert_eq!(fields.get("size of the vocabulary that this one was cut from"), u64::from(text.pruned_from));
+    assert_eq!(format.number("A token that is \"none\" is {}."), i64::from(NO_TOKEN));
+
+    let [bytes, offset] = format.numbers("**Long self-test**, {} bytes from offset {}:");
+    assert_eq!((bytes as usize, offset as usize), (LongSelfTest::BYTES, end));
+    let fields = Fields::read("**Long self-test**", &blob, (end, end + LongSelfTest::BYTES));
+    let long = model.long_self_test().unwrap();
+    assert_eq!((fields.get("number of tokens"), long.n_tokens), (25, 25));
+    assert_eq!(fields.all("sums as in the self-test below"), long.nll_bits);
+    let offset = format.number("**Tensor table**, from offset {}: a sequence");
+    assert_eq!(offset as usize, end + LongSelfTest::BYTES);
+}
+
+#[test]
+fn tokens_of_the_long_self_test() {
+    let [shift, by, plus] =
+        format().numbers("each is `floor(state / 2^{}) mod n_vocab` of the next `state = (state * {} + {}) mod 2^64`.");
+    for (n_vocab, n) in [(97, 50), (50_257, 300)] {
+        let mut state = 0_u64;
+        for token in LongSelfTest::tokens(n_vocab).take(n) {
+            state = state.wrapping_mul(by as u64).wrapping_add(plus as u64);
+            assert_eq!(u64::from(token), (state >> shift) % u64::from(n_vocab));
+        }
+    }
+}
+
+#[test]
+fn frequencies() {
+    let blob = blob();
+    let section = Model::open(Mapped::new(&blob).unwrap()).unwrap().head().frequencies;
+    let bytes = &blob[section.offset as usize..][..section.bytes as usize];
+    let stored: Vec<u64> = bytes.as_chunks().0.iter().map(|&turns| u64::from_le_bytes(turns)).collect();
+    let [] = format().words("of `f` radians the integer nearest to `2^64 f / (2 pi)`.");
+    let turns = SPEC.model(1).choices.turns;
+    // The writer of these tests has the last layer's table first.
+    let expected = [&turns[1][..], &turns[0]].concat().into_iter();
+    assert!(stored.into_iter().eq(expected.map(|f| (f / TAU * 2f64.powi(64)).round() as u64)));
 }
 
 #[test]
@@ -209,16 +304,8 @@ fn ranges_of_the_config() {
     for (name, field) in fields {
         let [least, most] = format().numbers(&format!("| u32 | `{name}`, {{}} to {{}} |"));
         let is_valid = |value: i64| {
-            let mut config = Config {
-                n_vocab: 1,
-                n_ctx: 1,
-                n_embd: 1,
-                n_layer: 1,
-                n_ff: 1,
-                norms: Norms { epsilon: 0.0, ..Config::GPT2.norms },
-                ..Config::GPT2
-            }
-            .with_heads(1);
+            let sizes = Config { n_vocab: 1, n_ctx: 1, n_embd: 1, n_layer: 1, n_ff: 1, ..Config::GPT2 };
+            let mut config = sizes.with_heads(1);
             *field(&mut config) = value as u32;
             config.validate().is_ok()
         };
@@ -229,9 +316,17 @@ fn ranges_of_the_config() {
 #[test]
 fn codes_of_choices() {
     let format = format();
-    let [gelus] = format.words("| u8 | GELU: {} |");
-    let gelus = codes(&gelus);
-    assert_eq!(gelus, [Gelu::Tanh, Gelu::Erf].map(|gelu| (stored(&gelu), format!("{} form", gelu.name()))));
+    let [functions] = format.words("| u8 | activation function: {} |");
+    assert_eq!(
+        codes(&functions),
+        Activation::ALL.map(|function| (function_code(function), function.name().to_owned()))
+    );
+    let [kinds] = format.words("| u8 | norms: {} |");
+    assert_eq!(codes(&kinds), [(0, "layer norm".to_owned()), (1, "RMS norm".to_owned())]);
+    let [places] = format.words("| u8 | places of norms, a bit each: {} |");
+    assert!(codes(&places).iter().map(|(bit, _)| *bit).eq(0..5));
+    let [block] = format.words("| u8 | block, a bit each: {} |");
+    assert!(codes(&block).iter().map(|(bit, _)| *bit).eq(0..2));
     let [activations] = format.words("| u8 | activations: {}; see Products");
     let mut core = Activations::ALL.map(|activations| (stored(&activations), activations.name().to_owned()));
     core.sort();
@@ -253,13 +348,14 @@ fn codes_of_choices() {
 #[test]
 fn tensor_table() {
     let (format, blob) = (format(), blob());
-    let [globals, each, bytes] = format.numbers("a sequence of `{} + {} n_layer` descriptors of {} bytes:");
+    let [table, globals, each, bytes] =
+        format.numbers("from offset {}: a sequence of `{} + {} n_layer` descriptors of {} bytes:");
     let mut model = Model::open(Mapped::new(&blob).unwrap()).unwrap();
     let config = *model.config();
     assert_eq!((globals + each * i64::from(config.n_layer)) as usize, Slot::count(&config));
     assert_eq!((each as usize, bytes as usize), (LayerSlot::ALL.len(), Descriptor::BYTES));
     // The table's length is a varint of one byte.
-    let table = Preamble::BYTES + Head::BYTES + 1;
+    let table = table as usize + 1;
     let mut absent = 0;
     for slot in Slot::all(&config) {
         let start = table + slot.index() * Descriptor::BYTES;
@@ -276,40 +372,75 @@ fn tensor_table() {
             }
         }
     }
-    assert_eq!(absent, 1, "the head's bias");
+    assert_eq!(absent, 5 + config.n_layer * 12, "all that a Llama lacks");
+}
+
+/// Whether models have a tensor, by what stands in its row.
+fn presence(row: &str, config: &Config) -> Presence {
+    let norms = config.norms;
+    let places = [norms.before, norms.after, norms.embedding, norms.heads, norms.last];
+    let norm = row.split_once(" of norm ").map(|(what, norm)| (what, places[number(&norm[..1]) as usize]));
+    match (row, norm) {
+        ("", _) => Presence::Required,
+        ("where positions are learned", _) if config.positions == Positions::Learned => Presence::Required,
+        ("where positions are learned", _) | (_, Some((_, false))) => Presence::Never,
+        (_, Some(("optional shift", _))) if norms.kind == NormKind::Rms => Presence::Never,
+        (_, Some(("optional scale" | "optional shift", _))) => Presence::Optional,
+        (row, None) if row.starts_with("optional") => Presence::Optional,
+        _ => panic!("{row} says nothing"),
+    }
+}
+
+/// Configs that have each tensor, and lack it, by one choice or another.
+fn configs() -> Vec<Config> {
+    let sizes = Config { n_vocab: 1009, n_ctx: 503, n_embd: 101, n_layer: 4, n_ff: 307, ..Config::GPT2 };
+    let sizes = Config { n_head: 6, n_kv_head: 3, head_dim: 7, ..sizes };
+    let gated = Config { mlp: Mlp { gated: true, ..sizes.mlp }, ..sizes };
+    let rotary = Config { positions: Positions::Rotary(Rotary { dim: 4, second: Layers::NONE }), ..sizes };
+    let gpt2 = Config::GPT2.norms;
+    let none = Norms { before: false, after: false, embedding: false, heads: false, last: false, ..gpt2 };
+    let all = Norms { before: true, after: true, embedding: true, heads: true, last: true, ..gpt2 };
+    let norms = [
+        none,
+        all,
+        Norms { kind: NormKind::Rms, ..all },
+        Norms { before: true, ..none },
+        Norms { after: true, ..none },
+        Norms { embedding: true, ..none },
+        Norms { heads: true, ..none },
+        Norms { last: true, ..none },
+    ];
+    [sizes, gated, rotary].into_iter().chain(norms.map(|norms| Config { norms, ..sizes })).collect()
 }
 
 #[test]
 fn slots() {
+    configs().iter().for_each(slots_of);
+}
+
+fn slots_of(config: &Config) {
     let format = format();
-    let config = Config {
-        n_vocab: 1009,
-        n_ctx: 503,
-        n_embd: 101,
-        n_layer: 4,
-        n_ff: 307,
-        norms: Norms { epsilon: 0.0, ..Config::GPT2.norms },
-        ..Config::GPT2
-    }
-    .with_heads(1);
     let dimension = |word: &str| match word {
         "1" => 1,
         "n_vocab" => config.n_vocab,
         "n_ctx" => config.n_ctx,
         "n_embd" => config.n_embd,
-        "3 n_embd" => 3 * config.n_embd,
-        "n_ff" => config.n_ff,
+        "head_dim" => config.head_dim,
+        "q" => config.n_head * config.head_dim,
+        "q + 2 kv" => (config.n_head + 2 * config.n_kv_head) * config.head_dim,
+        "fc" if config.mlp.gated => 2 * config.n_ff,
+        "fc" | "n_ff" => config.n_ff,
         _ => panic!("no dimension is {word}"),
     };
     let check = |row: &[String], slot: Slot, name: &str| {
         assert_eq!(row[1].split(':').next(), Some(name));
         let shape = row[2].trim_matches(['[', ']']).split_once(", ").expect("two dimensions");
-        assert_eq!((dimension(shape.0), dimension(shape.1)), slot.shape(&config), "{slot}");
-        assert_eq!(row[3].starts_with("optional"), slot.is_optional(), "{slot}");
+        assert_eq!((dimension(shape.0), dimension(shape.1)), slot.shape(config), "{slot}");
+        assert_eq!(presence(&row[3], config), slot.presence(config), "{slot} of {config:?}");
         assert_eq!(shape.0 != "1", slot.is_matrix(), "{slot}");
     };
     let globals = format.table("| slot | tensor | shape | |");
-    for (row, slot) in globals.iter().zip(Slot::all(&config)) {
+    for (row, slot) in globals.iter().zip(Slot::all(config)) {
         assert_eq!(number(&row[0]) as usize, slot.index());
         check(row, slot, &slot.to_string());
     }
@@ -324,6 +455,13 @@ fn slots() {
             check(row, slot, slot.to_string().split_once(&format!("{layer}.")).expect("a layer's name").1);
         }
     }
+}
+
+#[test]
+fn runs_of_gates() {
+    let runs = format().numbers("in runs: {} of the gate, then the {} of the hidden values that these multiply");
+    assert_eq!(runs, [GATE_RUN as i64; 2]);
+    assert_eq!(format().number("where `n_ff` is no multiple of {}, of the last run fewer"), GATE_RUN as i64);
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn last_logits(session: &mut Session<'_, Mapped<'_>, Portable>, tokens: &[TokenI
 
 #[test]
 fn a_dropped_pass_is_forgotten_unless_it_has_written_over_what_others_see() {
-    let (kept, others) = (40, 5);
+    let (kept, others): (usize, usize) = (40, 5);
     let [mut seen, mut overwritten] = [0; 2];
     for len in [2, 5, 32, 33] {
         for spec in past_two_wraps(len) {
