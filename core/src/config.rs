@@ -4,8 +4,8 @@
 //! the order in which its pairs rotate, is folded into the weights when a checkpoint is converted.
 
 use crate::features::{
-    FLOAT_KV, FLOATS, GATED_MLP, GELU_ERF, GELU_TANH, GPT2_ONLY, GROUPED_HEADS, I8_ACTIVATIONS, LAYER_NORM, LEARNED_POSITIONS,
-    RELU, RMS_NORM, ROTARY, SILU, WINDOWS,
+    FLOAT_KV, FLOATS, GATED_MLP, GELU_ERF, GELU_TANH, GPT2_ONLY, GROUPED_HEADS, I8_ACTIVATIONS, LAYER_NORM,
+    LEARNED_POSITIONS, RELU, RMS_NORM, ROTARY, SILU, WINDOWS,
 };
 use serde::{Deserialize, Serialize};
 
@@ -629,8 +629,7 @@ mod tests {
 
     #[test]
     fn each_fault_is_named() {
-        let good =
-            Config { n_vocab: 9, n_ctx: 8, n_embd: 6, n_layer: 1, n_ff: 4, ..Config::GPT2 }.with_heads(2);
+        let good = Config { n_vocab: 9, n_ctx: 8, n_embd: 6, n_layer: 1, n_ff: 4, ..Config::GPT2 }.with_heads(2);
         assert_eq!((good.validate(), good.left_out()), (Ok(()), None));
         let rotary = |dim| Positions::Rotary(Rotary { dim, second: Layers::NONE });
         let bad = [

@@ -52,7 +52,8 @@ pub const GELU_TANH: bool = cfg!(feature = "gelu-tanh");
 pub const GELU_ERF: bool = cfg!(feature = "gelu-erf");
 
 /// Nothing but what GPT-2 is made of, up to its activation: choices need not be read.
-pub const GPT2_ONLY: bool = LAYER_NORM && LEARNED_POSITIONS && !(RMS_NORM || ROTARY || GROUPED_HEADS || WINDOWS || GATED_MLP);
+pub const GPT2_ONLY: bool =
+    LAYER_NORM && LEARNED_POSITIONS && !(RMS_NORM || ROTARY || GROUPED_HEADS || WINDOWS || GATED_MLP);
 
 /// SiLUs.
 pub const SILU: bool = cfg!(feature = "silu");

@@ -1,25 +1,22 @@
 //! The firmware's console: what is typed, and text that is the host's.
 
 mod common;
+mod console;
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use common::run;
-use emberlm::device::{Board, emulator, firmware};
+use console::{Shown, type_to};
 use emberlm::text::tokenizer::select::Search;
 use emberlm_core::format::Format;
 use emberlm_tests::{blobs, fixtures};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Far beyond what any run takes on a busy machine.
-const PATIENT: Duration = Duration::from_secs(1500);
-
 /// A bundled model in a file.
 struct Model {
-    folder: TempDir,
+    _folder: TempDir,
     blob: PathBuf,
 }
 
@@ -31,38 +28,16 @@ impl Model {
         let folder = tempfile::tempdir().unwrap();
         let blob = folder.path().join("model.blob");
         fs::write(&blob, &*blobs::of_checkpoint(&bundled, Format::Q8, Some(parts))).unwrap();
-        Self { folder, blob }
+        Self { _folder: folder, blob }
     }
 
-    /// What the board's console shows after `typed`.
     fn type_to(&self, board: &str, typed: &[u8]) -> Shown {
-        let board = Board::named(board).unwrap();
-        let keys = self.folder.path().join("typed");
-        fs::write(&keys, typed).unwrap();
-        let program = firmware::build(board, firmware::CONSOLE).unwrap();
-        let command = emulator::command(board, &program, &[(&self.blob, board.model.address)]).unwrap();
-        let typed = File::open(&keys).unwrap().into();
-        let run = emulator::run_typed(command, typed, PATIENT, |_| {}).unwrap();
-        assert!(run.status.success(), "{run:?}");
-        assert_eq!(run.lines.last().map(String::as_str), Some("done: ok"));
-        let all = run.lines.join("\n");
-        let (head, answers) = all.split_once("\n> ").unwrap();
-        let mut answers: Vec<String> = answers.split("> ").map(str::to_owned).collect();
-        // What follows the prompt that nobody answers.
-        answers.pop();
-        Shown { head: head.to_owned(), answers }
+        type_to(board, &self.blob, typed)
     }
 
     fn generate(&self, prompt: &str, more: &[&str]) -> Value {
         run("generate", 0, &[&["generate", path(&self.blob), "--prompt", prompt], more].concat())
     }
-}
-
-/// What a console shows.
-struct Shown {
-    head: String,
-    /// What follows each prompt sign.
-    answers: Vec<String>,
 }
 
 fn path(path: &Path) -> &str {

@@ -70,9 +70,9 @@ impl Head {
                 2 => Activations::I8,
                 _ => return None,
             };
-            let sizes =
-                Config { n_vocab, n_ctx, n_embd, n_layer, n_head, n_kv_head, head_dim, n_ff, ..Config::GPT2 };
-            let (epsilon, sections) = (f32::from_bits(epsilon), [fields.section()?, fields.section()?, fields.section()?]);
+            let sizes = Config { n_vocab, n_ctx, n_embd, n_layer, n_head, n_kv_head, head_dim, n_ff, ..Config::GPT2 };
+            let (epsilon, sections) =
+                (f32::from_bits(epsilon), [fields.section()?, fields.section()?, fields.section()?]);
             Some((arithmetic, sizes, epsilon, choices, activation, activations, sections))
         })();
         let (arithmetic, sizes, epsilon, choices, activation, activations, sections) = read.ok_or(None)?;
@@ -167,8 +167,8 @@ const fn choices(config: &Config) -> Choices {
     let [s0, s1, s2, s3, s4, s5, s6, s7] = second.bits().to_le_bytes();
     let block = mlp.gated as u8 | (parallel as u8) << 1;
     [
-        a, b, c, d, e, f, g, h, i, j, k, l, w0, w1, w2, w3, w4, w5, w6, w7, s0, s1, s2, s3, s4, s5, s6, s7, kind, places,
-        block,
+        a, b, c, d, e, f, g, h, i, j, k, l, w0, w1, w2, w3, w4, w5, w6, w7, s0, s1, s2, s3, s4, s5, s6, s7, kind,
+        places, block,
     ]
 }
 
@@ -197,8 +197,7 @@ impl TextTokens {
     pub const BYTES: usize = 4 + 1 + 4 * Self::MAX_ENDS + 4;
 
     /// None, of a whole vocabulary.
-    pub const NONE: Self =
-        Self { bos: NO_TOKEN, adds_bos: false, ends: [NO_TOKEN; Self::MAX_ENDS], pruned_from: 0 };
+    pub const NONE: Self = Self { bos: NO_TOKEN, adds_bos: false, ends: [NO_TOKEN; Self::MAX_ENDS], pruned_from: 0 };
 
     /// Whether the token ends a text.
     pub fn ends_with(&self, token: TokenId) -> bool {
@@ -437,7 +436,8 @@ mod tests {
     #[test]
     fn choices_that_there_are_not_are_refused() {
         let good = head().to_bytes();
-        let bad = [(50..58, 0), (58..66, 0), (66..67, 2), (67..68, 32), (68..69, 4), (69..70, 5), (70..71, 3), (46..50, 0)];
+        let bad =
+            [(50..58, 0), (58..66, 0), (66..67, 2), (67..68, 32), (68..69, 4), (69..70, 5), (70..71, 3), (46..50, 0)];
         for (field, value) in bad {
             let mut bytes = good;
             bytes[field.clone()].fill(value);

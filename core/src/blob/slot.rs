@@ -225,8 +225,9 @@ impl Slot {
     /// Whether models of this config have the tensor.
     pub const fn presence(self, config: &Config) -> Presence {
         use LayerSlot::{
-            AttnProjBias, AttnProjWeight, AttnQkvBias, AttnQkvWeight, FcBias, FcWeight, KNormWeight, Ln1Bias, Ln1Weight,
-            Ln2Bias, Ln2Weight, LnAttnBias, LnAttnWeight, LnMlpBias, LnMlpWeight, MlpProjBias, MlpProjWeight, QNormWeight,
+            AttnProjBias, AttnProjWeight, AttnQkvBias, AttnQkvWeight, FcBias, FcWeight, KNormWeight, Ln1Bias,
+            Ln1Weight, Ln2Bias, Ln2Weight, LnAttnBias, LnAttnWeight, LnMlpBias, LnMlpWeight, MlpProjBias,
+            MlpProjWeight, QNormWeight,
         };
         let norms = if GPT2_ONLY { Config::GPT2.norms } else { config.norms };
         let learned = GPT2_ONLY || matches!(config.positions, Positions::Learned);

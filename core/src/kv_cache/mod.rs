@@ -8,8 +8,8 @@ pub(crate) use layer::{Layer, Part};
 pub use shape::KvSize;
 
 use crate::config::Config;
-use crate::features::WINDOWS;
 use crate::error::{Buffer, BufferTooSmall};
+use crate::features::WINDOWS;
 use crate::part::{missing, part_mut};
 use shape::Shape;
 
@@ -54,11 +54,7 @@ impl<'b> KvCache<'b> {
     ///
     /// # Errors
     /// Pieces are missing, or one is too short.
-    pub fn per_layer(
-        size: KvSize,
-        config: &Config,
-        layers: &'b mut [&'b mut [u32]],
-    ) -> Result<Self, BufferTooSmall> {
+    pub fn per_layer(size: KvSize, config: &Config, layers: &'b mut [&'b mut [u32]]) -> Result<Self, BufferTooSmall> {
         BufferTooSmall::check(Buffer::KvLayers, config.n_layer as usize, layers.len())?;
         for (layer, words) in (0..config.n_layer).zip(layers.iter()) {
             BufferTooSmall::check(Buffer::KvCache, size.layer_words(config, layer), words.len())?;

@@ -50,7 +50,8 @@ impl KvSize {
     const fn words_before(&self, config: &Config, layer: u32) -> usize {
         let rings = if WINDOWS { config.windows.layers.before(layer) } else { 0 };
         let whole = self.n_ctx.saturating_mul((layer - rings) as usize);
-        let slots = if rings == 0 { whole } else { whole.saturating_add(self.ring(config).saturating_mul(rings as usize)) };
+        let slots =
+            if rings == 0 { whole } else { whole.saturating_add(self.ring(config).saturating_mul(rings as usize)) };
         slots.saturating_mul(2 * Shape::new(self.kv_type, config).row_words())
     }
 

@@ -2,6 +2,7 @@
 //! layers for all of these.
 
 use super::state::Session;
+use super::weights::pieces;
 use crate::config::{Config, Positions};
 use crate::features::{ROTARY, WINDOWS};
 use crate::kernel::Kernel;
@@ -9,7 +10,6 @@ use crate::ops::rotary;
 use crate::part::{part, part_mut, rows_mut};
 use crate::source::{ReadError, Source};
 use crate::team::Team;
-use super::weights::pieces;
 
 /// Bytes of a frequency.
 const FREQUENCY_BYTES: usize = 8;

@@ -253,7 +253,10 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
                         let (lanes, rest) = outputs.split_at(outputs.len().min(head_dim - at));
                         part_mut(x, at..).iter_mut().zip(lanes).for_each(|(x, &out)| *x = out);
                         if at + lanes.len() == head_dim {
-                            if ROTARY && kv_part == Part::Keys && let Some(angles) = angles {
+                            if ROTARY
+                                && kv_part == Part::Keys
+                                && let Some(angles) = angles
+                            {
                                 angles.turn(i, x);
                             }
                             layer.write(kv_part, position, head, x);
@@ -289,7 +292,7 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
             for (unit, (out, query)) in (units.start + range.start..).zip(rows_mut(out, head_dim).zip(queries)) {
                 let end = n_past + unit / n_head.max(1) + 1;
                 let start = window.map_or(0, |window| end.saturating_sub(window as usize));
-                layer.attend(lanes, out, query, unit % n_head.max(1) / sharing, start..end, integers);
+                layer.attend(lanes, out, query, unit % n_head.max(1) / sharing.max(1), start..end, integers);
             }
         });
     }

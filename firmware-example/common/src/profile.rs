@@ -23,10 +23,13 @@ use crate::{Board, ProgramError};
 /// Positions that are taken together: generating, and scoring.
 const BATCHES: [usize; 2] = [1, 4];
 
+/// Positions, at most, so that models of any context compare.
+const MOST: usize = 128;
+
 /// A prime far from small powers of two: tokens are its multiples.
 const STEP: u32 = 1_000_003;
 
-/// Takes a full context through the model in the partition, with each type of KV cache, and prints the instructions of
+/// Takes a context through the model in the partition, with each type of KV cache, and prints the instructions of
 /// each part, a mean over all positions; every position's loss is computed.
 pub fn profile<B: Board + Sync>(board: &mut B, model: &[u8]) -> bool {
     let result = KvType::ALL
@@ -129,7 +132,7 @@ fn run<B: Board, K: Kernel>(
 ) -> Result<(u64, Parts), ProgramError> {
     let model = Model::open(Mapped::new(blob)?)?;
     let config = *model.config();
-    let n_ctx = config.n_ctx as usize;
+    let n_ctx = MOST.min(config.n_ctx as usize);
     let size = ScratchSize::new(&config, Batch::of(batch));
     let kv_size = KvSize::new(kv_type, n_ctx, batch);
     let mut kv = vec![0; kv_size.words(&config)];
@@ -138,7 +141,7 @@ fn run<B: Board, K: Kernel>(
     let scratch = Scratch::new(&config, Batch::of(batch), &mut floats, &mut words)?;
     let mut session = Session::new(model, kernel, kv, scratch)?;
 
-    let tokens = (0..config.n_ctx).map(|i| (u64::from(i) * u64::from(STEP) % u64::from(config.n_vocab)) as TokenId);
+    let tokens = (0..n_ctx as u32).map(|i| (u64::from(i) * u64::from(STEP) % u64::from(config.n_vocab)) as TokenId);
     let tokens: Vec<TokenId> = tokens.collect();
     let mut parts = Parts::default();
     let mut sinks = vec![CrossEntropy::new(0); batch];

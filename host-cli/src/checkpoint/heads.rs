@@ -19,6 +19,10 @@ pub struct Heads {
 /// # Errors
 /// The file says otherwise.
 pub fn dividing(said: &ConfigFile, n_head: u32, n_embd: u32) -> Result<Heads, CheckpointError> {
+    if n_head == 0 || !n_embd.is_multiple_of(n_head) {
+        let key = said.count(keys::N_HEAD)?.map_or_else(|| keys::N_HEAD[0].to_owned(), |said| said.key);
+        return Err(CheckpointError::Key { key, why: format!("n_head does not divide n_embd: {n_head}, {n_embd}") });
+    }
     let head_dim = n_embd / n_head;
     for (said, need) in [(said.count(keys::N_KV_HEAD)?, n_head), (said.count(keys::HEAD_DIM)?, head_dim)] {
         if let Some(Said { key, value }) = said.filter(|said| said.value != need) {

@@ -32,11 +32,11 @@
 //! with at most 64 prefixes and 1024 names to skip, and no name comes to more than 1024 bytes. Names are compared without
 //! the wrappers that training leaves in them (`_orig_mod.`, `module.`), on both sides.
 
+use super::architecture::is_optional;
 use super::family::Family;
 use super::patterns::LAYER;
 use crate::ground::files::json;
 use crate::ground::shown;
-use super::architecture::is_optional;
 use emberlm_core::blob::{LayerSlot, Presence, Slot};
 use emberlm_core::config::Config;
 use serde::Deserialize;

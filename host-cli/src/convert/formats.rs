@@ -156,7 +156,8 @@ mod tests {
     use super::*;
     use emberlm_core::blob::LayerSlot;
 
-    const CONFIG: Config = Config { n_vocab: 7, n_ctx: 5, n_embd: 4, n_layer: 1, n_ff: 8, ..Config::GPT2 }.with_heads(2);
+    const CONFIG: Config =
+        Config { n_vocab: 7, n_ctx: 5, n_embd: 4, n_layer: 1, n_ff: 8, ..Config::GPT2 }.with_heads(2);
 
     fn formats(choice: Choice, tied: bool) -> Formats {
         let settled = choice.settled(&CONFIG, tied).unwrap();

@@ -51,14 +51,8 @@ impl<F: Write + Seek> Writer<F> {
     ) -> Self {
         let config = *model.checkpoint().config();
         let none = Section::NONE;
-        let head = Head {
-            arithmetic: ARITHMETIC,
-            config,
-            activations,
-            tensors: none,
-            frequencies: none,
-            tokenizer: none,
-        };
+        let head =
+            Head { arithmetic: ARITHMETIC, config, activations, tensors: none, frequencies: none, tokenizer: none };
         let descriptors = Slot::all(&config).map(|slot| (slot, Descriptor::ABSENT)).collect();
         let mut writer = Self { file, head, descriptors, text, self_test, long_self_test, manifest_bytes: 0 };
         writer.manifest_bytes = writer.manifest().len();

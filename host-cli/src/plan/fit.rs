@@ -95,7 +95,8 @@ pub fn fit_ram(board: &Board, firmware: &Firmware, config: &Config, wish: &Wish)
 mod tests {
     use super::*;
 
-    const CONFIG: Config = Config { n_vocab: 65, n_ctx: 128, n_embd: 128, n_layer: 4, n_ff: 512, ..Config::GPT2 }.with_heads(4);
+    const CONFIG: Config =
+        Config { n_vocab: 65, n_ctx: 128, n_embd: 128, n_layer: 4, n_ff: 512, ..Config::GPT2 }.with_heads(4);
 
     #[test]
     fn the_most_exact_that_fits_is_taken() {

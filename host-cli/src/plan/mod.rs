@@ -115,7 +115,8 @@ mod tests {
     use emberlm_core::kv_cache::KvType;
     use emberlm_core::planner::Order;
 
-    const CONFIG: Config = Config { n_vocab: 65, n_ctx: 128, n_embd: 128, n_layer: 4, n_ff: 512, ..Config::GPT2 }.with_heads(4);
+    const CONFIG: Config =
+        Config { n_vocab: 65, n_ctx: 128, n_embd: 128, n_layer: 4, n_ff: 512, ..Config::GPT2 }.with_heads(4);
     const FIRMWARE: Firmware = Firmware {
         core: String::new(),
         board: String::new(),

@@ -189,7 +189,10 @@ mod tests {
                         let expected: f64 =
                             (first..=position).map(|past| score(past) * at(past, value + i)).sum::<f64>() / total;
                         let found = f64::from(out[position * 3 * n_head + head * 3 + i]);
-                        assert!((found - expected).abs() < 1e-5, "{window:?} {position} {head} {i}: {found} {expected}");
+                        assert!(
+                            (found - expected).abs() < 1e-5,
+                            "{window:?} {position} {head} {i}: {found} {expected}"
+                        );
                     }
                 }
             }

@@ -3,8 +3,8 @@
 use emberlm_core::blob::Slot;
 use serde::Serialize;
 
-use crate::checkpoint::Checkpoint;
 use super::architecture::ArchitectureContents;
+use crate::checkpoint::Checkpoint;
 
 /// A checkpoint's architecture, and its tensors in canonical form.
 #[derive(Clone, Debug, Serialize)]

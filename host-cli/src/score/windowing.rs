@@ -102,7 +102,8 @@ mod tests {
             let mut input = Source::Prompt("abcde".into()).read(Some(&all), 6, 100).unwrap();
             let windowing = Windowing { bos, ..Windowing::new(Convention::Disjoint, n_ctx) };
             windowing.begin(&mut input, 5);
-            let scored = |row: &Row| windowing.windows(row.tokens.len()).map(|w| w.n_inputs - w.first_scored).sum::<usize>();
+            let scored =
+                |row: &Row| windowing.windows(row.tokens.len()).map(|w| w.n_inputs - w.first_scored).sum::<usize>();
             let rows: Vec<Vec<TokenId>> = input.rows().iter().map(|row| row.tokens.clone()).collect();
             (rows, input.rows().iter().map(scored).sum::<usize>())
         };

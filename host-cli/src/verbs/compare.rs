@@ -93,6 +93,8 @@ fn check_distinct<T: PartialEq>(option: &str, items: &[T], name: impl Fn(&T) -> 
 struct Comparison {
     checkpoint: String,
     tokens_scored: u64,
+    /// Where the token that texts begin with was put.
+    bos: &'static str,
     results: Vec<Row>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Fault>,
@@ -244,6 +246,7 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let comparison = Comparison {
         checkpoint: args.checkpoint.display().to_string(),
         tokens_scored,
+        bos: task.windowing.bos.name(),
         results: costs.into_iter().map(Row::from).collect(),
         error: (tokens_scored == 0).then(|| report::nothing_to_score(&task)),
         windowing: task.windowing,

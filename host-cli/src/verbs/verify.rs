@@ -202,7 +202,8 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
             return Err(Error::Usage(format!("{} is a blob of another model's shape", shown::path(&blob.path))));
         }
     }
-    let task = args.task.resolve(Limits::of_checkpoint(&checkpoint), Some(&args.checkpoint), blobs[0].section()?, console)?;
+    let task =
+        args.task.resolve(Limits::of_checkpoint(&checkpoint), Some(&args.checkpoint), blobs[0].section()?, console)?;
     let jobs = task.jobs();
     let tokens_scored = Job::n_scored(&jobs);
     let bar = console.progress(tokens_scored * blobs.len() as u64, "comparing");

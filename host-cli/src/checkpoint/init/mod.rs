@@ -1,15 +1,17 @@
 //! Randomly initialised checkpoints: PyTorch's default initialisation, the starting point of a training run.
 //!
 //! Embeddings are N(0, 1), matrices and their biases uniform within `1 / sqrt(fan_in)`, layer norms 1 and 0. The
-//! checkpoint is a folder with `config.json` and `model.safetensors` (f32) in the from-scratch layout's names, the same
-//! bytes for a seed on every machine.
+//! checkpoint is a folder with `config.json` and `model.safetensors` (f32) in the names of its family, GPT-2's in those of the
+//! from-scratch layout; the same bytes for a seed on every machine.
 
 mod config;
 mod random;
 
 pub use config::InitConfig;
 
-use crate::checkpoint::{CheckpointError, Layout};
+use crate::checkpoint::CheckpointError;
+use crate::checkpoint::architecture::Architecture;
+use crate::checkpoint::family::Family;
 use crate::ground::files::mapped;
 use crate::ground::files::output::{self, Output, OutputError, Permit};
 use crate::ground::files::read::{self, MOST_OF_CONFIG};
@@ -158,8 +160,9 @@ fn text(config: &InitConfig) -> String {
 
 /// Whether a file is an initialised checkpoint's config.
 fn is_our_config(path: &Path) -> bool {
-    let same = |config| read::text(path, MOST_OF_CONFIG).is_ok_and(|found| found == text(&config));
-    InitConfig::read(path).is_ok_and(same)
+    let Ok(found) = read::text(path, MOST_OF_CONFIG) else { return false };
+    let named = InitConfig::names().filter_map(InitConfig::named).any(|config| found == text(&config));
+    named || InitConfig::read(path).is_ok_and(|config| found == text(&config))
 }
 
 /// Whether a file holds an initialised checkpoint's tensors.
@@ -216,7 +219,9 @@ impl Drop for NewFolders {
 
 /// Every tensor in the order in which it is written.
 fn plan(config: &InitConfig) -> Vec<Planned> {
-    let map = Layout::Scratch.name_map().expect("the built-in maps are tested");
+    let (layout, prefix) = config.layout();
+    let map = layout.name_map().expect("the built-in maps are tested");
+    let architecture = Architecture { config: config.model, frequencies: Vec::new(), tied: config.tied };
     let mut planned = Vec::new();
     for slot in Slot::all(&config.model) {
         let absent = match slot {
@@ -224,18 +229,23 @@ fn plan(config: &InitConfig) -> Vec<Planned> {
             Slot::LmHead => config.tied,
             Slot::LmHeadBias => true,
             Slot::Layer(_, LayerSlot::AttnQkvBias) => !config.qkv_bias,
+            Slot::Layer(_, LayerSlot::AttnProjBias | LayerSlot::FcBias | LayerSlot::MlpProjBias) => {
+                config.family == Family::Llama
+            }
             _ => false,
         };
         if absent {
             continue;
         }
-        let (rows, cols) = slot.shape(&config.model);
-        let (rows, cols) = (rows as usize, cols as usize);
-        let names = map.place(slot, "").expect("the layout names every tensor").names;
-        let parts = names.len();
-        let shape = if slot.is_matrix() { vec![rows / parts, cols] } else { vec![cols / parts] };
+        let (_, cols) = architecture.shape(slot);
+        let names = map.place(slot, prefix).expect("the layout names every tensor").names;
+        let parts = architecture.parts(slot);
+        let parts = if names.len() == 1 { vec![parts.iter().sum()] } else { parts };
         let distribution = distribution(slot, config);
-        planned.extend(names.into_iter().map(|name| Planned { name, shape: shape.clone(), distribution }));
+        planned.extend(names.into_iter().zip(parts).map(|(name, part)| {
+            let shape = if slot.is_matrix() { vec![part, cols] } else { vec![part] };
+            Planned { name, shape, distribution }
+        }));
     }
     planned
 }
@@ -279,14 +289,12 @@ fn header(planned: &[Planned]) -> Result<Vec<u8>, InitError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::{Checkpoint, Options};
+    use crate::checkpoint::{Checkpoint, Layout, Options};
     use emberlm_core::config::Config;
 
-    const CONFIG: InitConfig = InitConfig {
-        model: Config { n_vocab: 71, n_ctx: 9, n_embd: 15, n_layer: 2, n_ff: 40, ..Config::GPT2 }.with_heads(3),
-        qkv_bias: false,
-        tied: false,
-    };
+    const CONFIG: InitConfig = InitConfig::of_gpt2(
+        Config { n_vocab: 71, n_ctx: 9, n_embd: 15, n_layer: 2, n_ff: 40, ..Config::GPT2 }.with_heads(3),
+    );
 
     fn written(config: &InitConfig, seed: u64) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -305,6 +313,19 @@ mod tests {
             assert_eq!(checkpoint.is_tied(), tied);
             assert_eq!(checkpoint.has(Slot::Layer(1, LayerSlot::AttnQkvBias)), qkv_bias);
             assert!(checkpoint.notes().is_empty());
+        }
+    }
+
+    #[test]
+    fn families_open_as_what_they_are() {
+        for (name, layout) in [("tinystories-1m", Layout::GptNeo), ("smollm2-135m", Layout::Llama)] {
+            let mut config = InitConfig::named(name).unwrap();
+            // As it is but smaller.
+            (config.model.n_vocab, config.model.n_ctx, config.model.n_layer) = (71, 40, 2);
+            let folder = written(&config, 0);
+            let checkpoint = Checkpoint::open(folder.path(), &Options::default()).unwrap();
+            assert_eq!((*checkpoint.config(), &checkpoint.layout().layout), (config.model, &layout), "{name}");
+            assert!(checkpoint.is_tied() && checkpoint.notes().is_empty(), "{:?}", checkpoint.notes());
         }
     }
 

@@ -6,12 +6,12 @@ mod spans;
 
 pub use names::*;
 
-use emberlm_core::config::Activation;
 use super::error::CheckpointError;
 use super::family::Family;
 use crate::ground::files::Wanted;
 use crate::ground::files::read::{self, MOST_OF_CONFIG};
 use crate::ground::shown;
+use emberlm_core::config::Activation;
 use emberlm_core::config::{Gelu, TokenId};
 use serde_json::{Map, Value};
 use std::path::Path;

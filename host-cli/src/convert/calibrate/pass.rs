@@ -119,7 +119,8 @@ impl<'p, F: FnMut(Slot)> Pass<'p, F> {
     /// moments of the widest inputs, three times.
     fn bytes(&self, windows: &Windows) -> u64 {
         let (n_embd, width) = (u64::from(self.config.n_embd), self.config.max_width() as u64);
-        let outputs = [LayerSlot::AttnQkvWeight, LayerSlot::FcWeight].map(|slot| Slot::Layer(0, slot).shape(&self.config).0);
+        let outputs =
+            [LayerSlot::AttnQkvWeight, LayerSlot::FcWeight].map(|slot| Slot::Layer(0, slot).shape(&self.config).0);
         let activations = 2 * (8 * n_embd + 4 * 2 * width.max(outputs.into_iter().max().map_or(0, u64::from)));
         (windows.n_tokens() as u64).saturating_mul(activations).saturating_add(3 * 8 * width * width)
     }

@@ -80,7 +80,6 @@ impl RawCheckpoint {
         checkpoint.notes().iter().for_each(|note| console.note(note));
         Ok(checkpoint)
     }
-
 }
 
 /// What a model takes.
