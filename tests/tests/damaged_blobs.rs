@@ -91,8 +91,8 @@ fn what_is_no_choice_and_what_is_not_computed_are_refused_by_name() {
     let two = 2.0_f32.to_le_bytes();
     let cases: [(usize, &[u8], Option<OpenError>); 20] = [
         (8, &[1, 0], Some(OpenError::UnsupportedVersion(1))),
-        (44, &[3], config(ConfigError::Heads)),
-        (48, &[0], config(ConfigError::Heads)),
+        (44, &[0], config(ConfigError::Heads)),
+        (48, &[3], config(ConfigError::Heads)),
         (52, &[0], config(ConfigError::HeadWidth)),
         (64, &two, left_out(Choice::EmbeddingScale)),
         (64, &[0; 4], config(ConfigError::EmbeddingScale)),
