@@ -21,9 +21,16 @@ use crate::oracle::Model;
 /// # Panics
 /// If the checkpoint is refused, or the blob cannot be written.
 pub fn of_checkpoint(folder: &Path, weights: Format, tokenizer: Option<SectionParts>) -> AlignedBytes {
+    with(folder, weights, Beside { tokenizer, ..Beside::nothing(Activations::I16) })
+}
+
+/// The blob of the checkpoint in `folder` with all that it may have beside its weights.
+///
+/// # Panics
+/// As [`of_checkpoint`].
+pub fn with(folder: &Path, weights: Format, beside: Beside) -> AlignedBytes {
     let checkpoint = Checkpoint::open(folder, &checkpoint::Options::default()).expect("a checkpoint");
     let formats = Formats::uniform(checkpoint.config(), weights);
-    let beside = Beside { tokenizer, ..Beside::nothing(Activations::I16) };
     let options = convert::Options { formats, windows: None, beside };
     let out = tempfile::tempdir().expect("a temporary folder");
     let path = out.path().join("model.blob");

@@ -172,7 +172,8 @@ impl Spec {
 
     /// A GPT-Neo: every second layer sees a window.
     pub const NEO: Self = Self {
-        n_ctx: 40,
+        n_ctx: 33,
+        n_layer: 2,
         biases: Biases { qkv: false, ..Biases::GPT2 },
         untied: false,
         activation: Activation::GeluTanh,
@@ -196,8 +197,17 @@ impl Spec {
     };
 
     /// A Mistral: all layers see a window, of more than a block of attention.
-    pub const MISTRAL: Self =
-        Self { n_ctx: 70, window: Some(Window { len: 33, layers: [true; 2] }), untied: false, ..Self::LLAMA };
+    pub const MISTRAL: Self = Self {
+        n_ctx: 70,
+        n_embd: 20,
+        n_head: 2,
+        n_kv_head: Some(1),
+        n_layer: 2,
+        n_ff: 27,
+        untied: false,
+        window: Some(Window { len: 33, layers: [true; 2] }),
+        ..Self::LLAMA
+    };
 
     /// The shapes of GPT-2 above and their variations: each bias alone absent, none at all, a head with a bias, tied and untied,
     /// a large epsilon, both GELUs, an odd head width.
@@ -243,7 +253,7 @@ impl Spec {
             Self { n_kv_head: Some(1), gated: true, n_ff: 7, activation: Activation::ReluSquared, ..Self::SMALL },
             Self { rms_norm: true, norm_scales: false, activation: Activation::Relu, ..Self::SMALL },
             Self { norm_scales: false, biases: Biases::NONE, positions: rotary(2, false), ..Self::SMALL },
-            Self { positions: rotary(12, true), window: window(40, [false, true]), n_ctx: 65, ..Self::RAGGED },
+            Self { positions: rotary(6, true), window: window(40, [false, true]), ..Self::LONG_CONTEXT },
             Self { head_dim: Some(3), n_kv_head: Some(5), activation: Activation::Silu, ..Self::RAGGED },
         ]
     }

@@ -5,7 +5,8 @@ use std::ops::Range;
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use emberlm_core::blob::Preamble;
+use emberlm_core::blob::{OpenError, Preamble, TensorFault};
+use emberlm_core::config::{Choice, ConfigError};
 use emberlm_core::model::Model;
 use emberlm_core::source::Mapped;
 use emberlm_tests::aligned::AlignedBytes;
@@ -73,6 +74,52 @@ fn every_flipped_bit_under_right_checksums_ends_well() {
             assert!(scored > 0 && scored < n_bits, "{name}, {part}: {scored} of {n_bits}");
         }
     }
+}
+
+/// Bytes of the header, by the offsets that `FORMAT.md` states.
+#[test]
+fn what_is_no_choice_and_what_is_not_computed_are_refused_by_name() {
+    let [.., (_, family)] = sound_blobs();
+    let refusal = |at: usize, bytes: &[u8]| {
+        let mut blob = family.clone();
+        blob[at..at + bytes.len()].copy_from_slice(bytes);
+        write_checksums(&mut blob);
+        Model::open(Mapped::new(&blob).expect("an aligned blob")).err()
+    };
+    let left_out = |choice| Some(OpenError::LeftOut(choice));
+    let config = |error| Some(OpenError::Config(error));
+    let two = 2.0_f32.to_le_bytes();
+    let cases: [(usize, &[u8], Option<OpenError>); 20] = [
+        (8, &[1, 0], Some(OpenError::UnsupportedVersion(1))),
+        (44, &[0], config(ConfigError::Heads)),
+        (48, &[3], config(ConfigError::Heads)),
+        (52, &[0], config(ConfigError::HeadWidth)),
+        (64, &two, left_out(Choice::EmbeddingScale)),
+        (64, &[0; 4], config(ConfigError::EmbeddingScale)),
+        (68, &[0], config(ConfigError::Window)),
+        (72, &[3], config(ConfigError::Rotary)),
+        (72, &[6], config(ConfigError::Rotary)),
+        (76, &[2], config(ConfigError::Window)),
+        (76, &[1], Some(OpenError::Manifest)),
+        (84, &[0], Some(OpenError::Manifest)),
+        (92, &[2], Some(OpenError::Manifest)),
+        (93, &[0b10011], left_out(Choice::OtherNorms)),
+        (93, &[0b00001], left_out(Choice::OtherNorms)),
+        (93, &[0b110001], Some(OpenError::Manifest)),
+        (94, &[0b11], left_out(Choice::ParallelBlocks)),
+        (94, &[0b101], Some(OpenError::Manifest)),
+        (95, &[5], Some(OpenError::Manifest)),
+        (96, &[3], Some(OpenError::Manifest)),
+    ];
+    for (at, bytes, expected) in cases {
+        assert_eq!(refusal(at, bytes), expected, "{bytes:?} at {at}");
+    }
+    let message = OpenError::UnsupportedVersion(1).to_string();
+    assert_eq!(message, "the blob has format version 1, this core reads 2: convert again");
+    // As many frequencies as there are pairs, of both tables.
+    assert_eq!(refusal(84, &[2]), Some(OpenError::Manifest));
+    // Without a gate there are half as many rows.
+    assert!(matches!(refusal(94, &[0]), Some(OpenError::Tensor(_, TensorFault::Shape { .. }))));
 }
 
 proptest! {

@@ -14,8 +14,10 @@ use emberlm_core::session::ForwardError;
 use emberlm_core::sink::ArgMax;
 use emberlm_core::source::Mapped;
 use emberlm_tests::aligned::AlignedBytes;
+use emberlm_tests::blob_writer;
 use emberlm_tests::blobs;
-use emberlm_tests::models::Spec;
+use emberlm_tests::models::{Spec, past_two_wraps};
+use emberlm_tests::quantised::Storage;
 
 const GREEDY: Settings = Settings { temperature: 0.0, ..Settings::DEFAULT };
 
@@ -92,6 +94,24 @@ fn every_token_is_what_a_fresh_session_makes_of_the_context() {
         let prompt = [3, 1, 4, 1, 5];
         assert_eq!(tiny.generate((n_ctx, 4), how, &prompt, 40, check).unwrap().len(), 40);
         assert!(slid > 30);
+    }
+}
+
+/// Wherever the text has come to, and once it slides.
+#[test]
+fn a_text_goes_round_a_ring_and_on() {
+    for spec in past_two_wraps(5) {
+        let tiny = Tiny { blob: blob_writer::write(&spec.model(6), Storage::Q8, &[]), n_ctx: spec.n_ctx };
+        let mut n = 0;
+        let check = |context: &[TokenId], drawn: Drawn| {
+            if n % 13 == 0 {
+                assert_eq!(drawn, tiny.fresh(context), "{n} tokens of {spec:?}");
+            }
+            n += 1;
+        };
+        // A ring of 64 for such a window and batch.
+        let how = (GREEDY, WhenFull::Slide(100));
+        assert_eq!(tiny.generate((200, 2), how, &[3, 1, 4], 260, check).unwrap().len(), 260);
     }
 }
 

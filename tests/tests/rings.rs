@@ -1,8 +1,11 @@
 //! Layers whose queries see a window keep a ring of positions: past two wraps of it no bit depends on the way, and a pass
 //! that came to no end is forgotten, unless it has written over what others see.
 
+use emberlm::convert::Beside;
 use emberlm::engine::kernel::HostKernel;
-use emberlm_core::config::TokenId;
+use emberlm_core::blob::{LongSelfTest, NO_TOKEN, TextTokens};
+use emberlm_core::config::{self, TokenId};
+use emberlm_core::format::Format;
 use emberlm_core::kernel::{Kernel, Portable};
 use emberlm_core::kv_cache::{KvCache, KvSize, KvType};
 use emberlm_core::model::Model;
@@ -12,6 +15,8 @@ use emberlm_core::sink::Dense;
 use emberlm_core::source::Mapped;
 use emberlm_tests::aligned::AlignedBytes;
 use emberlm_tests::blob_writer;
+use emberlm_tests::blobs;
+use emberlm_tests::family_models::{Llama, write_llama};
 use emberlm_tests::models::{Positions, Spec, WINDOWS, Window, past_two_wraps};
 use emberlm_tests::passes::{self, Memory, Way, Weights, Workers};
 use emberlm_tests::quantised::{Activations, Storage};
@@ -83,6 +88,32 @@ fn a_ring_has_the_slots_that_the_formula_says() {
             }
         }
     }
+}
+
+/// The converter's long self-test: its sums are those of its tokens, one at a time.
+#[test]
+fn a_long_self_test_goes_round_the_ring() {
+    let mut config = Llama::SMALL.config("mistral");
+    (config["sliding_window"], config["max_position_embeddings"]) = (7.into(), 400.into());
+    let folder = tempfile::tempdir().unwrap();
+    write_llama(&Llama::SMALL.model(1), &config, folder.path()).unwrap();
+    let text = TextTokens { bos: 1, adds_bos: true, ends: [2, 36, NO_TOKEN, NO_TOKEN], pruned_from: 0 };
+    let beside = Beside { long_self_test: true, text, ..Beside::nothing(config::Activations::I16) };
+    let blob = blobs::with(folder.path(), Format::Q8, beside);
+    let mut model = Model::open(Mapped::new(&blob).unwrap()).unwrap();
+    assert_eq!(model.text_tokens(), Ok(text));
+    let (config, test) = (*model.config(), model.long_self_test().unwrap());
+    let slots = KvSize::new(KvType::F32, config.n_ctx as usize, 32).slots(&config, 0);
+    assert!(test.n_tokens as usize > slots + 1 && test.n_tokens <= config.n_ctx, "{slots} slots, {test:?}");
+    let tokens: Vec<TokenId> = LongSelfTest::tokens(config.n_vocab).take(test.n_tokens as usize).collect();
+    for kv_type in KvType::ALL {
+        let nll = passes::nll(&blob, Portable, &tokens, Way { kv_type, ..TOKEN_BY_TOKEN }).unwrap();
+        let sum: f64 = nll.into_iter().map(f64::from).sum();
+        assert_eq!(sum.to_bits(), test.nll_bits(kv_type), "{kv_type:?}");
+    }
+    let plain = blobs::of_checkpoint(folder.path(), Format::Q8, None);
+    let mut plain = Model::open(Mapped::new(&plain).unwrap()).unwrap();
+    assert_eq!((plain.long_self_test(), plain.text_tokens()), (Ok(LongSelfTest::NONE), Ok(TextTokens::NONE)));
 }
 
 #[test]
