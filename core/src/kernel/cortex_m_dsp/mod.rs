@@ -2,7 +2,8 @@
 //!
 //! Whole groups go through [`loops`] written by hand, over activations in the order in which unpacking yields the
 //! weights ([`layout`]): three rows share one position's activations, or two or four positions one row's weights.
-//! Weights of two planes become bytes first ([`unpack`]). A row's ragged end goes through the same instructions in Rust.
+//! Weights of two planes become bytes first ([`unpack`]). A row's ragged end goes through the same instructions in Rust
+//! ([`rest`]).
 //!
 //! 8-bit activations under integer scales are 16-bit ones: each times its group's scale stays below 2^15, and the row's
 //! sum is the same integer.
@@ -16,6 +17,7 @@ mod integers;
 mod layout;
 mod loops;
 mod product;
+mod rest;
 mod unpack;
 #[cfg(target_abi = "eabihf")]
 mod vector;

@@ -1,15 +1,13 @@
 //! One product: which loop runs over which rows and positions, and what the loops leave.
 
 use super::finish::{Outputs, finish_rows};
-use super::instructions::{smlad, sxtb16, sxtb16_rotated};
 use super::layout::{FOUR, Group, TWO, tiles};
 use super::loops::{self, Loop, MAX_GROUPS, Run};
-use super::unpack;
+use super::{rest, unpack};
 use crate::format::Packing;
-use crate::kernel::{Inputs, PackedRow, Parts, Rows, Scaling, input_words, signed_bytes};
-use crate::part::{self, missing, part, part_mut};
+use crate::kernel::{Inputs, Parts, Rows, Scaling, Unpacked, input_words, signed_bytes};
+use crate::part::{missing, part, part_mut};
 use core::mem::MaybeUninit;
-use core::num::NonZero;
 use core::ops::Range;
 
 /// Rows that share one position's activations.
@@ -33,8 +31,10 @@ pub struct Product<'a> {
     full: usize,
     /// Bytes from a row's start to its scales.
     scales: usize,
-    /// Whether a row is nothing but groups that a loop takes at once.
+    /// Whether a loop takes all of these at once.
     plain: bool,
+    /// Columns behind them.
+    rest: usize,
 }
 
 /// Every position with every row. The loops are handed addresses; what they rest on is that the parts fit each other.
@@ -57,7 +57,7 @@ impl<'a> Product<'a> {
     fn new(inputs: Inputs<'a>, rows: Rows<'a>, packing: Packing) -> Self {
         let n_in = rows.n_in();
         let full = n_in.checked_div(packing.group).unwrap_or_default();
-        let plain = !packing.has_two_planes() && full * packing.group == n_in && full <= MAX_GROUPS;
+        let plain = !packing.has_two_planes() && full > 0 && full <= MAX_GROUPS;
         Self {
             rows,
             n_rows: rows.n(),
@@ -70,6 +70,7 @@ impl<'a> Product<'a> {
             full,
             scales: packing.row_bytes(n_in),
             plain,
+            rest: n_in - full * packing.group,
         }
     }
 
@@ -143,35 +144,35 @@ impl<'a> Product<'a> {
         step: usize,
         t: usize,
     ) {
-        if !self.plain {
-            return self.sums_in_pieces(
-                self.run::<P>(),
-                part_mut(sums, at..at + times * R * P),
-                (R, P),
-                first,
-                step,
-                t,
-            );
-        }
         debug_assert!(at + times * R * P <= SUMS && first < self.n_rows && (t + P) * self.len <= self.words.len());
-        // SAFETY: the rows and positions are those of the product, whose shapes are checked, and the sums no more than there
-        // are; there are groups where rows are whole ones.
-        unsafe {
-            let row = self.rows.bytes().as_ptr().add(first * self.stride);
-            let run = Run {
-                weights: row,
-                x: self.words.as_ptr().add(t * self.len),
-                stride: step * self.stride,
-                minus_groups: -(self.full as isize),
-                last_scale: row.add(self.scales + self.full).sub(1),
-                sums: sums.as_mut_ptr().add(at).cast(),
-                times,
-            };
-            self.run::<P>()(&run);
+        if self.plain {
+            // SAFETY: the rows and positions are those of the product, whose shapes are checked, and the sums no more than
+            // there are; there are groups.
+            unsafe {
+                let row = self.rows.bytes().as_ptr().add(first * self.stride);
+                let run = Run {
+                    weights: row,
+                    x: self.words.as_ptr().add(t * self.len),
+                    stride: step * self.stride,
+                    minus_groups: -(self.full as isize),
+                    last_scale: row.add(self.scales + self.full).sub(1),
+                    sums: sums.as_mut_ptr().add(at).cast(),
+                    times,
+                };
+                self.run::<P>()(&run);
+            }
+        } else {
+            let sums = part_mut(sums, at..at + times * R * P);
+            self.sums_in_pieces(self.run::<P>(), sums, (R, P), first, step, t);
+        }
+        if self.rest > 0 {
+            // SAFETY: so many sums are written.
+            let sums = unsafe { core::slice::from_raw_parts_mut(sums.as_mut_ptr().add(at).cast(), times) };
+            self.add_rests::<R, P>(sums, first, step, t);
         }
     }
 
-    /// As [`Product::sums`], where rows are more than groups that a loop takes at once.
+    /// As [`Product::sums`] of all full groups, where these are more than a loop takes at once.
     #[inline(never)] // The others' stack has no room for it.
     fn sums_in_pieces(
         &self,
@@ -187,6 +188,48 @@ impl<'a> Product<'a> {
             self.pieces(run, &mut pieces, (n_rows, p), first + i * n_rows * step, step, t);
             sums.iter_mut().zip(pieces).for_each(|(sum, piece)| _ = sum.write(piece));
         }
+    }
+
+    /// Adds what is behind the full groups to the sums of rows and positions as [`Product::sums`] has them.
+    #[inline(never)]
+    fn add_rests<const R: usize, const P: usize>(
+        &self,
+        sums: &mut [[[i64; P]; R]],
+        first: usize,
+        step: usize,
+        t: usize,
+    ) {
+        let mut unpacked = [[0; 32]; R];
+        for (sums, first) in sums.iter_mut().zip((first..).step_by((R * step).max(1))) {
+            let mut rows = first..;
+            let ends = unpacked.each_mut().map(|unpacked| {
+                let row = rows.start;
+                rows.start += step;
+                self.rest(row, unpacked)
+            });
+            // SAFETY: a row's bytes end with scales, more than lack to a multiple of four, and a tile's activations with
+            // two words of each position for every four columns.
+            let dots: [[_; P]; R] = unsafe {
+                let x = self.words.as_ptr().add(t * self.len + P * self.full * self.group.words);
+                rest::dots(ends.map(|(end, _)| end), x.cast(), self.rest.div_ceil(4))
+            };
+            for ((sums, dots), (_, scale)) in sums.iter_mut().zip(dots).zip(ends) {
+                sums.iter_mut().zip(dots).for_each(|(sum, dot)| *sum += i64::from(dot) * i64::from(scale));
+            }
+        }
+    }
+
+    /// The signed bytes of a row's end, for which there is room in `unpacked`, and their scale.
+    #[inline(always)]
+    fn rest(&self, row: usize, unpacked: &mut Unpacked) -> (*const u8, i32) {
+        let row = part(self.rows.bytes(), row * self.stride..(row + 1) * self.stride);
+        let at = self.packing.row_bytes(self.full * self.group.columns);
+        let scale = row.get(self.scales + self.full).map_or(0, |&byte| self.packing.scale(byte));
+        if self.packing.is_bytes() {
+            return (row.as_ptr().wrapping_add(at), scale);
+        }
+        signed_bytes(self.packing, part(row, at..self.scales), self.rest, unpacked);
+        (unpacked.as_ptr(), scale)
     }
 
     /// The loop over rows, or `P` positions.
@@ -239,45 +282,9 @@ impl<'a> Product<'a> {
             }
             sums.iter_mut().zip(piece).for_each(|(sum, piece)| *sum += piece);
         }
-        if self.full * self.group.columns != self.rows.n_in() {
-            self.add_rest(part_mut(sums, ..n_rows * p), p, first, step, t);
-        }
-    }
-
-    /// Adds the ragged end.
-    #[cold]
-    #[inline(never)]
-    fn add_rest(&self, sums: &mut [i64], p: usize, first: usize, step: usize, t: usize) {
-        let m = self.rows.n_in() - self.full * self.group.columns;
-        let Some(words) = NonZero::new(m.div_ceil(4) * 2) else { return };
-        let (words, behind) = (words.get(), t * self.len + p * self.full * self.group.words);
-        for (i, sums) in sums.chunks_mut(p.max(1)).enumerate() {
-            let start = (first + i * step) * self.stride;
-            let row = part(self.rows.bytes(), start..start + self.stride);
-            let row = PackedRow::new(row, self.packing, self.rows.n_in());
-            let Some((bytes, scale)) = row.groups(self.packing).nth(self.full) else { return missing() };
-            let mut buffer = [0; 32];
-            let integers = signed_bytes(self.packing, bytes, m, &mut buffer);
-            for (sum, x) in sums.iter_mut().zip(part::rows(part(self.words, behind..), words)) {
-                *sum += i64::from(dot(integers, x)) * i64::from(scale);
-            }
-        }
     }
 }
 
 /// The sums of one loop: of three rows with one position, or one row with up to four.
 const MOST_SUMS: usize = 4;
 type Sums = [i64; MOST_SUMS];
-
-/// The dot product of a group's signed bytes and its activations.
-fn dot(weights: &[u8], x: &[u32]) -> i32 {
-    let (quads, last) = weights.as_chunks::<4>();
-    let pairs = x.as_chunks::<2>().0;
-    let four = |sum: i32, (quad, &[low, high]): ([u8; 4], &[u32; 2])| {
-        let weights = u32::from_le_bytes(quad);
-        smlad(sxtb16_rotated(weights), high, smlad(sxtb16(weights), low, sum))
-    };
-    let mut padded = [0; 4];
-    padded.iter_mut().zip(last).for_each(|(padded, &last)| *padded = last);
-    quads.iter().copied().chain((!last.is_empty()).then_some(padded)).zip(pairs).fold(0, four)
-}
