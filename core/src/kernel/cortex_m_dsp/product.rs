@@ -7,8 +7,9 @@ use super::{rest, unpack};
 use crate::format::Packing;
 use crate::kernel::{Inputs, Parts, Rows, Scaling, Unpacked, input_words, signed_bytes};
 use crate::part::{missing, part, part_mut};
-use core::mem::MaybeUninit;
+use core::mem::{self, MaybeUninit};
 use core::ops::Range;
+use core::ptr;
 
 /// Rows that share one position's activations.
 const ROWS: usize = 3;
@@ -166,9 +167,7 @@ impl<'a> Product<'a> {
             self.sums_in_pieces(self.run::<P>(), sums, (R, P), first, step, t);
         }
         if self.rest > 0 {
-            // SAFETY: so many sums are written.
-            let sums = unsafe { core::slice::from_raw_parts_mut(sums.as_mut_ptr().add(at).cast(), times) };
-            self.add_rests::<R, P>(sums, first, step, t);
+            self.add_rests::<R, P>(part_mut(sums, at..at + times * R * P), first, step, t);
         }
     }
 
@@ -190,46 +189,47 @@ impl<'a> Product<'a> {
         }
     }
 
-    /// Adds what is behind the full groups to the sums of rows and positions as [`Product::sums`] has them.
+    /// Adds what is behind the full groups to the sums that [`Product::sums`] wrote of these.
     #[inline(never)]
     fn add_rests<const R: usize, const P: usize>(
         &self,
-        sums: &mut [[[i64; P]; R]],
+        sums: &mut [MaybeUninit<i64>],
         first: usize,
         step: usize,
         t: usize,
     ) {
-        let mut unpacked = [[0; 32]; R];
-        for (sums, first) in sums.iter_mut().zip((first..).step_by((R * step).max(1))) {
-            let mut rows = first..;
-            let ends = unpacked.each_mut().map(|unpacked| {
-                let row = rows.start;
-                rows.start += step;
-                self.rest(row, unpacked)
-            });
-            // SAFETY: a row's bytes end with scales, more than lack to a multiple of four, and a tile's activations with
-            // two words of each position for every four columns.
-            let dots: [[_; P]; R] = unsafe {
-                let x = self.words.as_ptr().add(t * self.len + P * self.full * self.group.words);
-                rest::dots(ends.map(|(end, _)| end), x.cast(), self.rest.div_ceil(4))
-            };
-            for ((sums, dots), (_, scale)) in sums.iter_mut().zip(dots).zip(ends) {
-                sums.iter_mut().zip(dots).for_each(|(sum, dot)| *sum += i64::from(dot) * i64::from(scale));
-            }
-        }
-    }
-
-    /// The signed bytes of a row's end, for which there is room in `unpacked`, and their scale.
-    #[inline(always)]
-    fn rest(&self, row: usize, unpacked: &mut Unpacked) -> (*const u8, i32) {
-        let row = part(self.rows.bytes(), row * self.stride..(row + 1) * self.stride);
+        // A row's bytes end with scales, more than it lacks to whole columns of the loop.
         let at = self.packing.row_bytes(self.full * self.group.columns);
-        let scale = row.get(self.scales + self.full).map_or(0, |&byte| self.packing.scale(byte));
+        let mut run = Run {
+            weights: ptr::null(),
+            x: part(self.words, t * self.len + P * self.full * self.group.words..).as_ptr(),
+            stride: step * self.stride,
+            minus_groups: -(self.rest.div_ceil(rest::COLUMNS) as isize),
+            last_scale: ptr::null(),
+            sums: sums.as_mut_ptr().cast(),
+            times: sums.len() / (R * P),
+        };
+        let bytes = part(self.rows.bytes(), first * self.stride..);
         if self.packing.is_bytes() {
-            return (row.as_ptr().wrapping_add(at), scale);
+            run.weights = bytes.as_ptr().wrapping_add(at);
+            run.last_scale = bytes.as_ptr().wrapping_add(self.scales + self.full);
+            // SAFETY: the rows, positions and sums are those of the product.
+            return unsafe { rest::run::<P>(true)(&run) };
         }
-        signed_bytes(self.packing, part(row, at..self.scales), self.rest, unpacked);
-        (unpacked.as_ptr(), scale)
+        let mut ends = [End { integers: [0; 32], scale: 0 }; R];
+        for (i, sums) in sums.chunks_exact_mut(R * P).enumerate() {
+            for (j, end) in ends.iter_mut().enumerate() {
+                let row = part(bytes, (i * R + j) * step * self.stride..);
+                signed_bytes(self.packing, part(row, at..self.scales), self.rest, &mut end.integers);
+                end.scale = row.get(self.scales + self.full).copied().unwrap_or_default();
+            }
+            let ends: *const End = ends.as_ptr();
+            run.weights = ends.cast();
+            run.last_scale = run.weights.wrapping_add(mem::offset_of!(End, scale));
+            run.sums = sums.as_mut_ptr().cast();
+            // SAFETY: as above, of one row, or three.
+            unsafe { rest::run::<P>(false)(&Run { stride: size_of::<End>(), times: 1, ..run }) };
+        }
     }
 
     /// The loop over rows, or `P` positions.
@@ -283,6 +283,14 @@ impl<'a> Product<'a> {
             sums.iter_mut().zip(piece).for_each(|(sum, piece)| *sum += piece);
         }
     }
+}
+
+/// A row's end as signed bytes.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct End {
+    integers: Unpacked,
+    scale: u8,
 }
 
 /// The sums of one loop: of three rows with one position, or one row with up to four.
