@@ -25,6 +25,14 @@ pub trait Lanes: Sync {
     /// As [`Lanes::add_weighted_f32`], of values that [`pack_f16`](super::pack::pack_f16) packed.
     fn add_weighted_f16(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>);
 
+    /// Makes of each of `x` the factor of its exponential and puts the exponent in its place in `exponents`, as
+    /// [`exp_parts`](super::exp::exp_parts); returns the greatest of these, `i32::MIN` where there is none.
+    fn exp_terms(&self, x: &mut [f32], exponents: &mut [i32]) -> i32;
+
+    /// Multiplies each factor by `2^(exponent - reference)`, which is at most 1 and counts as 0 below the least normal
+    /// number; returns `sum` with all of them added to it, in order.
+    fn weigh_terms(&self, factors: &mut [f32], exponents: &[i32], reference: i32, sum: f32) -> f32;
+
     /// Updates each element of `x` with the float in its place, of four bytes in the order of the blob.
     fn update(&self, x: &mut [f32], floats: &[[u8; 4]], update: Update);
 
@@ -68,6 +76,16 @@ impl Lanes for Plain {
     #[inline(always)]
     fn add_weighted_f16(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
         attention::add_weighted_f16(out, weights, values);
+    }
+
+    #[inline(always)]
+    fn exp_terms(&self, x: &mut [f32], exponents: &mut [i32]) -> i32 {
+        attention::exp_terms(x, exponents)
+    }
+
+    #[inline(always)]
+    fn weigh_terms(&self, factors: &mut [f32], exponents: &[i32], reference: i32, sum: f32) -> f32 {
+        attention::weigh_terms(factors, exponents, reference, sum)
     }
 
     #[inline(always)]

@@ -23,7 +23,11 @@ pub(super) fn check(lanes: &impl Lanes, random: &mut Random) -> Result<usize, Mi
             .chain(edges.iter().map(|edges| (edges, &weights, by)))
             .chain(edges.iter().zip(EDGES).map(|(edges, edge)| (&x, edges, edge)))
         {
-            vectors += operations(lanes, x, weights, by)?;
+            vectors += operations(lanes, x, weights, by)? + terms(lanes, x)?;
+        }
+        for near in [1.0, 127.0, 129.0, 1e9] {
+            let x: Vec<f32> = (0..len).map(|_| near * (random.next() as i32 as f32 / 2_147_483_648.0)).collect();
+            vectors += terms(lanes, &x)?;
         }
     }
     let roots = (0..if cfg!(miri) { 10 } else { 1000 })
@@ -55,6 +59,26 @@ fn operations(lanes: &impl Lanes, x: &[f32], weights: &[f32], by: f32) -> Result
         return mismatch;
     }
     Ok(4 * UPDATES.len() + 1)
+}
+
+/// Compares a softmax's terms, the greatest weight being little or much below 1.
+fn terms(lanes: &impl Lanes, x: &[f32]) -> Result<usize, Mismatch> {
+    for above in [1, 100] {
+        if terms_of(lanes, x, above) != terms_of(&Plain, x, above) {
+            return Err(Mismatch::Vector { len: x.len() });
+        }
+    }
+    Ok(2)
+}
+
+/// Exponents, the greatest of them behind, and bits of factors, weights and their sum.
+fn terms_of(lanes: &impl Lanes, x: &[f32], above: i32) -> (Vec<i32>, Vec<u32>) {
+    let (mut terms, mut exponents) = (x.to_vec(), vec![7; x.len() + 1]);
+    let most = lanes.exp_terms(&mut terms, &mut exponents);
+    let factors = terms.clone();
+    let sum = lanes.weigh_terms(&mut terms, &exponents, most.saturating_add(above), 0.5);
+    exponents.push(most);
+    (exponents, bits(factors.into_iter().chain(terms).chain([sum])))
 }
 
 /// The bits of `x` after the operation.

@@ -20,6 +20,8 @@ mod product;
 mod rest;
 mod unpack;
 #[cfg(target_abi = "eabihf")]
+mod softmax;
+#[cfg(target_abi = "eabihf")]
 mod vector;
 
 use super::{F32Matmul, Kernel, Matmul, Portable, Rounding};
@@ -27,7 +29,7 @@ use crate::ops::attention::HeadRows;
 use crate::ops::lanes::Lanes;
 use crate::ops::vector::Update;
 #[cfg(not(target_abi = "eabihf"))]
-use crate::ops::{attention, vector};
+use crate::ops::{attention, attention as softmax, vector};
 
 /// For processors with the DSP extension: running it elsewhere is an undefined instruction.
 #[derive(Clone, Copy, Debug, Default)]
@@ -87,6 +89,14 @@ impl Lanes for CortexMDsp {
 
     fn add_weighted_f16(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
         attention::add_weighted_f16(out, weights, values);
+    }
+
+    fn exp_terms(&self, x: &mut [f32], exponents: &mut [i32]) -> i32 {
+        softmax::exp_terms(x, exponents)
+    }
+
+    fn weigh_terms(&self, factors: &mut [f32], exponents: &[i32], reference: i32, sum: f32) -> f32 {
+        softmax::weigh_terms(factors, exponents, reference, sum)
     }
 
     fn update(&self, x: &mut [f32], floats: &[[u8; 4]], update: Update) {
