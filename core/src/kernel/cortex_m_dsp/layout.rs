@@ -14,7 +14,7 @@ use crate::features::BATCHES;
 use crate::format::Packing;
 use crate::kernel::{Rounding, RoundingParts, input_words};
 use crate::ops::quantize::{self, I8_GROUP, low_bits, round_i8};
-use crate::part::{part_mut, split, split_mut};
+use crate::part::{part_mut, put, split, split_mut};
 
 /// Sizes of tiles.
 pub const FOUR: usize = 4;
@@ -132,11 +132,12 @@ impl Place {
         }
         // What is left of the row, a half group or more, then what is less than that.
         let pieces = odd.iter().map(|x| &x[..]).chain((!rest.is_empty()).then_some(rest));
-        let mut places = behind.as_chunks_mut::<2>().0.iter_mut().skip(position).step_by(size.max(1));
+        let (behind, mut place) = (behind.as_chunks_mut::<2>().0, position);
         for x in pieces {
             let step = Step::new::<BYTES>(x, rounding);
-            for (x, words) in x.chunks(4).zip(&mut places) {
-                *words = four::<BYTES>(core::array::from_fn(|i| x.get(i).copied().unwrap_or(0.0)), step);
+            for x in x.chunks(4) {
+                put(behind, place, four::<BYTES>(core::array::from_fn(|i| x.get(i).copied().unwrap_or(0.0)), step));
+                place += size;
             }
         }
     }

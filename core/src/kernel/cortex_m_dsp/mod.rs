@@ -11,6 +11,8 @@
 
 #[cfg(target_abi = "eabihf")]
 mod attention;
+#[cfg(target_abi = "eabihf")]
+mod bump;
 mod finish;
 mod instructions;
 mod integers;
@@ -29,7 +31,7 @@ use crate::ops::attention::HeadRows;
 use crate::ops::lanes::Lanes;
 use crate::ops::vector::Update;
 #[cfg(not(target_abi = "eabihf"))]
-use crate::ops::{attention, attention as softmax, vector};
+use crate::ops::{attention, attention as softmax, bump, vector};
 
 /// For processors with the DSP extension: running it elsewhere is an undefined instruction.
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,6 +99,11 @@ impl Lanes for CortexMDsp {
 
     fn weigh_terms(&self, factors: &mut [f32], exponents: &[i32], reference: i32, sum: f32) -> f32 {
         softmax::weigh_terms(factors, exponents, reference, sum)
+    }
+
+    #[inline(always)]
+    fn less_bump(&self, out: &mut [f32], x: &[f32], cubics: &[[i32; 4]], far: f32, spacing: i32) {
+        bump::less_bump(out, x, cubics, far, spacing);
     }
 
     fn update(&self, x: &mut [f32], floats: &[[u8; 4]], update: Update) {

@@ -164,6 +164,11 @@ impl Lanes for Scalar {
     }
 
     #[inline(always)]
+    fn less_bump(&self, out: &mut [f32], x: &[f32], cubics: &[[i32; 4]], far: f32, spacing: i32) {
+        Plain.less_bump(out, x, cubics, far, spacing);
+    }
+
+    #[inline(always)]
     fn update(&self, x: &mut [f32], floats: &[[u8; 4]], update: Update) {
         Plain.update(x, floats, update);
     }
