@@ -27,6 +27,19 @@ pub fn hide(lanes: &impl Lanes, hidden: &mut [f32], outputs: &[f32], first: usiz
         return activate(lanes, part_mut(hidden, first..first + outputs.len()), outputs, mlp.activation);
     }
     let (mut row, mut outputs, n_ff) = (first, outputs, hidden.len());
+    if row.is_multiple_of(2 * GATE_RUN) {
+        // Whole runs with their gates in front.
+        let runs = part_mut(hidden, row / 2..).as_chunks_mut::<GATE_RUN>().0;
+        let (pairs, _) = outputs.as_chunks::<GATE_RUN>().0.as_chunks::<2>();
+        for (hidden, [gate, up]) in runs.iter_mut().zip(pairs) {
+            activate(lanes, hidden, gate, mlp.activation);
+            for (gate, &up) in hidden.iter_mut().zip(up) {
+                *gate = multiply(*gate, up);
+            }
+        }
+        let taken = 2 * GATE_RUN * runs.len().min(pairs.len());
+        (row, outputs) = (row + taken, split(outputs, taken).1);
+    }
     while !outputs.is_empty() {
         // The last run may be shorter.
         let unit = row / (2 * GATE_RUN) * GATE_RUN;
