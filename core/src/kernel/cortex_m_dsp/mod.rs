@@ -22,6 +22,8 @@ mod product;
 mod rest;
 mod unpack;
 #[cfg(target_abi = "eabihf")]
+mod single;
+#[cfg(target_abi = "eabihf")]
 mod softmax;
 #[cfg(target_abi = "eabihf")]
 mod vector;

@@ -3,6 +3,8 @@
 use super::finish::{Outputs, finish_rows};
 use super::layout::{FOUR, Group, TWO, tiles};
 use super::loops::{self, Loop, MAX_GROUPS, Run};
+#[cfg(target_abi = "eabihf")]
+use super::single;
 use super::{rest, unpack};
 use crate::format::Packing;
 use crate::kernel::{Inputs, Parts, Rows, Scaling, Unpacked, input_words, signed_bytes};
@@ -13,6 +15,10 @@ use core::ptr;
 
 /// Rows that share one position's activations.
 const ROWS: usize = 3;
+
+/// Whether short rows have loops of their own: those of a GPT-2 that a small build is for are longer.
+#[cfg(target_abi = "eabihf")]
+const NARROW: bool = !crate::features::GPT2_ONLY;
 
 /// Sums that become floats together, a multiple of 3 and 4.
 const SUMS: usize = 48;
@@ -45,6 +51,10 @@ pub fn multiply(parts: Parts<'_>) {
     let scales = inputs.scales();
     for (first, size) in tiles(scales.len()) {
         let (out, scales) = (part_mut(out, first * product.n_rows..), part(scales, first..));
+        #[cfg(target_abi = "eabihf")]
+        if NARROW && product.single_groups(out, first, size, scales) {
+            continue;
+        }
         match (size, scales) {
             (FOUR, &[a, b, c, d, ..]) => product.by_positions(out, first, [a, b, c, d]),
             (TWO, &[a, b, ..]) => product.by_positions(out, first, [a, b]),
@@ -73,6 +83,28 @@ impl<'a> Product<'a> {
             plain,
             rest: n_in - full * packing.group,
         }
+    }
+
+    /// Every row with a tile of positions where a row is a single group; says whether it could.
+    #[cfg(target_abi = "eabihf")]
+    #[inline(always)]
+    fn single_groups(&self, out: &mut [f32], t: usize, size: usize, scales: &[f32]) -> bool {
+        if !single::fits(self.packing, self.rows.n_in()) || out.len() < size * self.n_rows {
+            return false;
+        }
+        let (out, weights, x) = (out.as_mut_ptr(), self.rows.bytes().as_ptr(), part(self.words, t * self.len..).as_ptr());
+        match (size, scales) {
+            // SAFETY: the rows and positions are those of the product, and each has a place.
+            (1, &[scale, ..]) if self.n_rows >= ROWS => unsafe {
+                single::by_rows(out, weights, self.n_rows, x, self.scaling, scale);
+            },
+            // SAFETY: as above.
+            (FOUR, &[a, b, c, d, ..]) if self.n_rows > 0 => unsafe {
+                single::by_four(out, weights, self.n_rows, x, self.scaling, [a, b, c, d]);
+            },
+            _ => return false,
+        }
+        true
     }
 
     /// Every row with one position, to `out` `[n_rows]`.
