@@ -76,16 +76,17 @@ impl Packing {
         }
     }
 
-    /// Whether weights are signed bytes; `false` too where this build leaves them out, here and below.
+    /// Whether weights are signed bytes; `false` too where this build leaves them out, here and below, and `true` where it
+    /// has no other integers.
     #[inline(always)]
     pub const fn is_bytes(self) -> bool {
-        Q8 && self.bits == 8
+        !(Q4 || TWO_PLANES) || Q8 && self.bits == 8
     }
 
     /// Whether weights are nibbles, two a byte.
     #[inline(always)]
     pub const fn is_nibbles(self) -> bool {
-        Q4 && self.bits == 4
+        Q4 && (self.bits == 4 || !(Q8 || TWO_PLANES))
     }
 
     /// Whether weights have their bits in two planes.

@@ -2,6 +2,7 @@
 
 use emberlm_core::config::Gelu;
 use emberlm_core::ops::gelu::{gelu, table};
+use emberlm_core::ops::lanes::Plain;
 use emberlm_core::ops::silu::{TABLE, silu};
 use emberlm_tests::gelu::{gelu_erf, gelu_tanh};
 
@@ -22,13 +23,13 @@ fn all() -> [Tabled; 3] {
         name,
         of,
         core: match form {
-            Gelu::Tanh => |out, x| gelu(out, x, Gelu::Tanh),
-            Gelu::Erf => |out, x| gelu(out, x, Gelu::Erf),
+            Gelu::Tanh => |out, x| gelu(&Plain, out, x, Gelu::Tanh),
+            Gelu::Erf => |out, x| gelu(&Plain, out, x, Gelu::Erf),
         },
         table: table(form),
         per_one: 16.0,
     });
-    let silu = Tabled { name: "SiLU", of: |x| x / (1.0 + (-x).exp()), core: silu, table: &TABLE, per_one: 8.0 };
+    let silu = Tabled { name: "SiLU", of: |x| x / (1.0 + (-x).exp()), core: |out, x| silu(&Plain, out, x), table: &TABLE, per_one: 8.0 };
     [tanh, erf, silu]
 }
 

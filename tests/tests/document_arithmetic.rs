@@ -6,7 +6,7 @@ use emberlm_core::loss::LogSumExp;
 use emberlm_core::ops::attention::{self, HeadOps, HeadRows, I8Head, Ring, Seen, attend, attend_i8};
 use emberlm_core::ops::exp::{exp_fixed, exp_parts, exp2_fraction};
 use emberlm_core::ops::gelu::{gelu, table};
-use emberlm_core::ops::lanes::Plain;
+use emberlm_core::ops::lanes::{Lanes, Plain};
 use emberlm_core::ops::layer_norm::normalize;
 use emberlm_core::ops::pack::{pack_f32, pack_i8};
 use emberlm_core::ops::quantize::{i8_words, i16_words, quantize_i8, quantize_i16};
@@ -345,8 +345,8 @@ impl HeadOps for F32Ops {
         attention::add_weighted_f32(out, weights, values);
     }
 
-    fn scale(&self, out: &mut [f32], by: f32) {
-        out.iter_mut().for_each(|out| *out *= by);
+    fn lanes(&self) -> &impl Lanes {
+        &Plain
     }
 }
 
@@ -602,9 +602,9 @@ fn activation_functions() {
     };
     for form in [Gelu::Tanh, Gelu::Erf] {
         let want = |x| of(x, table(form), [gelu_far, gelu_half, gelu_within, gelu_left]);
-        assert_all("GELU", &|out, x| gelu(out, x, form), &want);
+        assert_all("GELU", &|out, x| gelu(&Plain, out, x, form), &want);
     }
-    assert_all("SiLU", &silu, &|x| of(x, &TABLE, [far, half, within, left]));
+    assert_all("SiLU", &|out, x| silu(&Plain, out, x), &|x| of(x, &TABLE, [far, half, within, left]));
     let [zero] =
         format.words("**ReLU**: {} where `x < 0`, else `x`. **ReLU squared**: the product of that with itself.");
     let zero: f32 = zero.parse().unwrap();

@@ -134,6 +134,16 @@ fn risc_v_tells_the_golden_story() {
     Story::new().on("virt-rv32imc");
 }
 
+#[test]
+fn the_demo_tells_a_story_on_the_board() {
+    let models = fixtures::bundled("stories260K");
+    let models = text(models.parent().unwrap());
+    let told = run("demo", 0, &["demo", "--model", "stories260K", "--models", models, "--timeout", "1500"]);
+    assert_eq!((&told["passed"], &told["equals_host"]), (&json!(true), &json!(true)));
+    assert!(told["story"].as_str().unwrap().starts_with("Once upon a time, there was a little girl named Lily."));
+    assert_eq!(told["blob"]["bos"], "text");
+}
+
 /// The bundled play's model, as if lines ended its texts.
 #[test]
 fn texts_end_at_the_blobs_end_tokens_on_host_and_board() {

@@ -1,7 +1,6 @@
 //! Rows of weights as a kernel meets them, and the integers of one group taken out of their planes.
 
 use crate::config::MAX_WIDTH;
-use crate::features::{Q4, TWO_PLANES};
 use crate::format::{Format, Packing, plane_bytes};
 use crate::part::{self, missing, part, split};
 
@@ -109,7 +108,7 @@ pub type Unpacked = [u8; 32];
 /// The signed bytes of a group of `m` weights: `bytes` themselves, or unpacked into `buffer`.
 #[inline(always)]
 pub fn signed_bytes<'a>(packing: Packing, bytes: &'a [u8], m: usize, buffer: &'a mut Unpacked) -> &'a [u8] {
-    if packing.is_bytes() || !(Q4 || TWO_PLANES) {
+    if packing.is_bytes() {
         return bytes;
     }
     if m == buffer.len() {

@@ -126,8 +126,8 @@ impl<L: Lanes> HeadOps for F32Ops<'_, L> {
     }
 
     #[inline(always)]
-    fn scale(&self, out: &mut [f32], by: f32) {
-        self.0.scale(out, by);
+    fn lanes(&self) -> &impl Lanes {
+        self.0
     }
 }
 
@@ -145,8 +145,8 @@ impl<L: Lanes> HeadOps for F16Ops<'_, L> {
     }
 
     #[inline(always)]
-    fn scale(&self, out: &mut [f32], by: f32) {
-        self.0.scale(out, by);
+    fn lanes(&self) -> &impl Lanes {
+        self.0
     }
 }
 

@@ -68,12 +68,22 @@ impl LogSumExp {
             self.sum = self.sum.checked_shr((exponent + 1 - self.reference) as u32).unwrap_or(0);
             self.reference = exponent + 1;
         }
-        let term = u64::from(factor) << (POINT - 31);
-        self.sum += term.checked_shr((self.reference - exponent) as u32).unwrap_or(0);
+        self.sum += shifted(factor, (self.reference - exponent) as u32);
         if self.sum >> 63 != 0 {
             self.sum >>= 1;
             self.reference += 1;
         }
+    }
+}
+
+/// `factor * 2^(POINT - 31 - right)`, cut off, `right` being 1 or more: in words of 32 bits, which most cores have.
+#[inline(always)]
+fn shifted(factor: u32, right: u32) -> u64 {
+    const LEFT: u32 = POINT as u32 - 31;
+    if right < LEFT {
+        u64::from(factor >> (right + 32 - LEFT)) << 32 | u64::from(factor << (LEFT - right))
+    } else {
+        factor.checked_shr(right - LEFT).unwrap_or(0).into()
     }
 }
 
@@ -98,6 +108,16 @@ mod tests {
         let mut sink = LogSumExp::new();
         sink.push(0, logits);
         sink
+    }
+
+    #[test]
+    fn a_term_is_shifted_as_one_word() {
+        for factor in [0, 1, 0x8000_0001, 0xC0FF_EE11, u32::MAX] {
+            for right in 1..100 {
+                let want = (u64::from(factor) << (POINT - 31)).checked_shr(right).unwrap_or(0);
+                assert_eq!(shifted(factor, right), want, "{factor:x} {right}");
+            }
+        }
     }
 
     #[test]

@@ -4,11 +4,16 @@
 use super::fixed::{from_fixed, mul_high, to_fixed};
 
 /// Fractional bits of the argument.
-const POINT: i32 = 26;
+pub(crate) const POINT: i32 = 26;
 
-/// The function of `x` whose bump is gone from `far` on, `2^-spacing` from the middle of one cubic to that of the next.
+/// [`Lanes::less_bump`](super::lanes::Lanes::less_bump).
 #[inline(always)]
-pub(super) fn less_bump<const N: usize>(x: f32, table: &[[i32; 4]; N], far: f32, spacing: i32) -> f32 {
+pub fn less_bump(out: &mut [f32], x: &[f32], cubics: &[[i32; 4]], far: f32, spacing: i32) {
+    out.iter_mut().zip(x).for_each(|(out, &x)| *out = of(x, cubics, far, spacing));
+}
+
+#[inline(always)]
+fn of(x: f32, cubics: &[[i32; 4]], far: f32, spacing: i32) -> f32 {
     if x.to_bits() & 0x7FFF_FFFF >= far.to_bits() {
         return beyond(x);
     }
@@ -16,7 +21,7 @@ pub(super) fn less_bump<const N: usize>(x: f32, table: &[[i32; 4]; N], far: f32,
     let within = POINT - spacing;
     let x = to_fixed(x, POINT);
     let magnitude = x.unsigned_abs();
-    let Some(&[c0, c1, c2, c3]) = table.get(((magnitude + (1 << (within - 1))) >> within) as usize) else {
+    let Some(&[c0, c1, c2, c3]) = cubics.get(((magnitude + (1 << (within - 1))) >> within) as usize) else {
         return f32::NAN;
     };
     // From -1/2 to 1/2, in units of 2^-32.

@@ -2,7 +2,7 @@
 //!
 //! A GELU is its argument where that is positive, else 0, less a bump that is gone beyond 6.
 
-use super::bump::less_bump;
+use super::lanes::Lanes;
 pub use super::gelu_table::Table;
 use super::gelu_table::{ERF, TANH};
 use crate::config::Gelu;
@@ -18,9 +18,8 @@ const SPACING: i32 = 4;
 /// `x (1 + erf(x / sqrt 2)) / 2`, with an absolute error below `8e-8 max(|x|, 1)`. What is infinite or not a number stays
 /// so.
 #[inline(never)] // Its loop wants all registers.
-pub fn gelu(out: &mut [f32], x: &[f32], form: Gelu) {
-    let table = table(form);
-    out.iter_mut().zip(x).for_each(|(out, &x)| *out = less_bump(x, table, FAR, SPACING));
+pub fn gelu(lanes: &impl Lanes, out: &mut [f32], x: &[f32], form: Gelu) {
+    lanes.less_bump(out, x, table(form), FAR, SPACING);
 }
 
 /// The cubics of a form that this build computes.
@@ -35,10 +34,11 @@ pub const fn table(form: Gelu) -> &'static Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::lanes::Plain;
 
     fn of(x: f32, form: Gelu) -> f32 {
         let mut y = [0.0];
-        gelu(&mut y, &[x], form);
+        gelu(&Plain, &mut y, &[x], form);
         y[0]
     }
 

@@ -1,6 +1,7 @@
 //! What the functions of a pass do lane by lane: elementwise operations, and the products of attention's heads.
 
 use super::attention::{self, HeadRows};
+use super::bump;
 use super::vector::{self, Update};
 
 /// The operations that a core may have faster instructions for. Whoever implements them gives [`Plain`]'s bits.
@@ -24,6 +25,20 @@ pub trait Lanes: Sync {
 
     /// As [`Lanes::add_weighted_f32`], of values that [`pack_f16`](super::pack::pack_f16) packed.
     fn add_weighted_f16(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>);
+
+    /// Makes of each of `x` the factor of its exponential and puts the exponent in its place in `exponents`, as
+    /// [`exp_parts`](super::exp::exp_parts); returns the greatest of these, `i32::MIN` where there is none.
+    fn exp_terms(&self, x: &mut [f32], exponents: &mut [i32]) -> i32;
+
+    /// Multiplies each factor by `2^(exponent - reference)`, which is at most 1 and counts as 0 below the least normal
+    /// number; returns `sum` with all of them added to it, in order.
+    fn weigh_terms(&self, factors: &mut [f32], exponents: &[i32], reference: i32, sum: f32) -> f32;
+
+    /// Makes each element of `out` the function of `x` in its place that is its argument where that is positive, else 0, less
+    /// a bump: around each multiple of `2^-spacing` one of `cubics`, whose coefficients in `t` from -1/2 to 1/2 are in units
+    /// of `2^-30`, up to `far`, which the cubics reach; from there on there is none. What is infinite or not a number stays
+    /// so.
+    fn less_bump(&self, out: &mut [f32], x: &[f32], cubics: &[[i32; 4]], far: f32, spacing: i32);
 
     /// Updates each element of `x` with the float in its place, of four bytes in the order of the blob.
     fn update(&self, x: &mut [f32], floats: &[[u8; 4]], update: Update);
@@ -68,6 +83,21 @@ impl Lanes for Plain {
     #[inline(always)]
     fn add_weighted_f16(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
         attention::add_weighted_f16(out, weights, values);
+    }
+
+    #[inline(always)]
+    fn exp_terms(&self, x: &mut [f32], exponents: &mut [i32]) -> i32 {
+        attention::exp_terms(x, exponents)
+    }
+
+    #[inline(always)]
+    fn weigh_terms(&self, factors: &mut [f32], exponents: &[i32], reference: i32, sum: f32) -> f32 {
+        attention::weigh_terms(factors, exponents, reference, sum)
+    }
+
+    #[inline(always)]
+    fn less_bump(&self, out: &mut [f32], x: &[f32], cubics: &[[i32; 4]], far: f32, spacing: i32) {
+        bump::less_bump(out, x, cubics, far, spacing);
     }
 
     #[inline(always)]

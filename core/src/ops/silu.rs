@@ -1,7 +1,7 @@
 //! The sigmoid linear unit (Elfwing, Uchibe and Doya, 2018), which others call swish: its argument where that is positive,
 //! else 0, less a bump.
 
-use super::bump::less_bump;
+use super::lanes::Lanes;
 pub use super::silu_table::TABLE;
 
 /// From this magnitude on there is no bump.
@@ -13,17 +13,18 @@ const SPACING: i32 = 3;
 /// Makes each element of `out` the SiLU of `x` in its place, `x / (1 + e^-x)`, with an absolute error below
 /// `8e-8 max(|x|, 1)`. What is infinite or not a number stays so.
 #[inline(never)] // Its loop wants all registers.
-pub fn silu(out: &mut [f32], x: &[f32]) {
-    out.iter_mut().zip(x).for_each(|(out, &x)| *out = less_bump(x, &TABLE, FAR, SPACING));
+pub fn silu(lanes: &impl Lanes, out: &mut [f32], x: &[f32]) {
+    lanes.less_bump(out, x, &TABLE, FAR, SPACING);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::lanes::Plain;
 
     fn of(x: f32) -> f32 {
         let mut y = [0.0];
-        silu(&mut y, &[x]);
+        silu(&Plain, &mut y, &[x]);
         y[0]
     }
 

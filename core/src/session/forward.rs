@@ -307,14 +307,14 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
             let end = rows.end;
             let tiles = self.product(matrix, &mut rows, end)?;
             let n = self.n();
-            let Session { team, scratch, .. } = &mut *self.session;
+            let Session { kernel, team, scratch, .. } = &mut *self.session;
             let (hidden, outputs) = (part_mut(scratch.hidden, ..n * n_ff), &*scratch.block);
             let positions = Ranges::new(team, n, ELEMENTWISE * tiles.n_rows());
             positions.share(team, PerUnit(hidden, n_ff), |positions, PerUnit(hidden, _)| {
                 tiles.each::<T>(outputs, |rows, tile| {
                     let outputs = part::rows(tile, rows.len()).skip(positions.start);
                     for (outputs, hidden) in outputs.zip(rows_mut(hidden, n_ff)) {
-                        hide(hidden, outputs, rows.start, mlp);
+                        hide(kernel.lanes(), hidden, outputs, rows.start, mlp);
                     }
                 });
             });

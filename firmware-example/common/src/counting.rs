@@ -169,6 +169,18 @@ impl<B: Board + Sync> Lanes for Counting<'_, B> {
         self.kernel.lanes().add_weighted_f16(out, weights, values);
     }
 
+    fn exp_terms(&self, x: &mut [f32], exponents: &mut [i32]) -> i32 {
+        self.kernel.lanes().exp_terms(x, exponents)
+    }
+
+    fn weigh_terms(&self, factors: &mut [f32], exponents: &[i32], reference: i32, sum: f32) -> f32 {
+        self.kernel.lanes().weigh_terms(factors, exponents, reference, sum)
+    }
+
+    fn less_bump(&self, out: &mut [f32], x: &[f32], cubics: &[[i32; 4]], far: f32, spacing: i32) {
+        self.kernel.lanes().less_bump(out, x, cubics, far, spacing);
+    }
+
     fn update(&self, x: &mut [f32], floats: &[[u8; 4]], update: Update) {
         self.kernel.lanes().update(x, floats, update);
     }

@@ -10,7 +10,7 @@ use emberlm_firmware::{BATCH, Buffers, StaticBuffers};
 use emberlm_semihosted::{Machine, Semihosted, SysTick};
 
 /// For models of up to the bundled ones' size and somewhat beyond.
-static BUFFERS: StaticBuffers<{ 128 * 1024 }, { 128 * 1024 }, { 16 * 1024 }, { 1024 + 1 }, BATCH> =
+static BUFFERS: StaticBuffers<{ 160 * 1024 }, { 128 * 1024 }, { 16 * 1024 }, { 1024 + 1 }, BATCH> =
     StaticBuffers::new();
 
 /// The board that the feature names.

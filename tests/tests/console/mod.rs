@@ -11,6 +11,7 @@ const PATIENT: Duration = Duration::from_secs(1500);
 
 /// What a console shows.
 pub struct Shown {
+    #[allow(dead_code, reason = "not every test reads it")]
     pub head: String,
     /// What follows each prompt sign.
     pub answers: Vec<String>,

@@ -91,6 +91,24 @@ impl Lanes for Off {
         self.off(8, out.last_mut());
     }
 
+    fn exp_terms(&self, x: &mut [f32], exponents: &mut [i32]) -> i32 {
+        let most = Plain.exp_terms(x, exponents);
+        exponents.iter_mut().for_each(|exponent| *exponent += i32::from(self.0 == 12));
+        most + i32::from(self.0 == 13)
+    }
+
+    fn weigh_terms(&self, factors: &mut [f32], exponents: &[i32], reference: i32, sum: f32) -> f32 {
+        let mut sum = Plain.weigh_terms(factors, exponents, reference, sum);
+        self.off(14, factors.last_mut());
+        self.off(15, Some(&mut sum));
+        sum
+    }
+
+    fn less_bump(&self, out: &mut [f32], x: &[f32], cubics: &[[i32; 4]], far: f32, spacing: i32) {
+        Plain.less_bump(out, x, cubics, far, spacing);
+        self.off(16, out.last_mut());
+    }
+
     fn update(&self, x: &mut [f32], floats: &[[u8; 4]], update: Update) {
         Plain.update(x, floats, update);
         self.off(9, x.last_mut().filter(|_| update == Update::Scale));
@@ -112,7 +130,7 @@ impl Lanes for Off {
 #[cfg_attr(miri, ignore = "runs the suite many times")]
 fn a_bit_that_is_off_is_found_in_every_method() {
     assert!(check(&Off(usize::MAX), &mut Random::default()).is_ok());
-    for method in 0..12 {
+    for method in 0..17 {
         let found = check(&Off(method), &mut Random::default()).unwrap_err();
         let expected = match method {
             0..3 => matches!(found, Mismatch::Product { .. }),

@@ -12,6 +12,9 @@ const UPDATES: [Update; 3] = [Update::Set, Update::Add, Update::Scale];
 /// What a whole vector may be: what overflows, is too small for a normal number, is zero, or none.
 const EDGES: [f32; 6] = [f32::MAX, -1e-40, f32::MIN_POSITIVE, -0.0, f32::INFINITY, f32::NAN];
 
+/// Where a bump is gone, and the power of two of its cubics' distance.
+const BUMPS: [(f32, i32); 2] = [(6.0, 4), (22.0, 3)];
+
 /// Compares updates by floats at every address, scaling and roots; says how many vectors there were.
 pub(super) fn check(lanes: &impl Lanes, random: &mut Random) -> Result<usize, Mismatch> {
     let mut vectors = 0;
@@ -23,7 +26,11 @@ pub(super) fn check(lanes: &impl Lanes, random: &mut Random) -> Result<usize, Mi
             .chain(edges.iter().map(|edges| (edges, &weights, by)))
             .chain(edges.iter().zip(EDGES).map(|(edges, edge)| (&x, edges, edge)))
         {
-            vectors += operations(lanes, x, weights, by)?;
+            vectors += operations(lanes, x, weights, by)? + terms(lanes, x)? + bumps(lanes, x, random)?;
+        }
+        for near in [1.0, 127.0, 129.0, 1e9] {
+            let x: Vec<f32> = (0..len).map(|_| near * (random.next() as i32 as f32 / 2_147_483_648.0)).collect();
+            vectors += terms(lanes, &x)? + bumps(lanes, &x, random)?;
         }
     }
     let roots = (0..if cfg!(miri) { 10 } else { 1000 })
@@ -55,6 +62,39 @@ fn operations(lanes: &impl Lanes, x: &[f32], weights: &[f32], by: f32) -> Result
         return mismatch;
     }
     Ok(4 * UPDATES.len() + 1)
+}
+
+/// Compares functions that are their argument, or 0, less a bump.
+fn bumps(lanes: &impl Lanes, x: &[f32], random: &mut Random) -> Result<usize, Mismatch> {
+    for (far, spacing) in BUMPS {
+        let n = (far * (1 << spacing) as f32) as usize + 1;
+        let cubics: Vec<[i32; 4]> = (0..n).map(|_| [0; 4].map(|_| random.next() as i32 >> 3)).collect();
+        let run = |out: &mut [f32]| lanes.less_bump(out, x, &cubics, far, spacing);
+        if after(x, run) != after(x, |out| Plain.less_bump(out, x, &cubics, far, spacing)) {
+            return Err(Mismatch::Vector { len: x.len() });
+        }
+    }
+    Ok(BUMPS.len())
+}
+
+/// Compares a softmax's terms, the greatest weight being little or much below 1.
+fn terms(lanes: &impl Lanes, x: &[f32]) -> Result<usize, Mismatch> {
+    for above in [1, 100] {
+        if terms_of(lanes, x, above) != terms_of(&Plain, x, above) {
+            return Err(Mismatch::Vector { len: x.len() });
+        }
+    }
+    Ok(2)
+}
+
+/// Exponents, the greatest of them behind, and bits of factors, weights and their sum.
+fn terms_of(lanes: &impl Lanes, x: &[f32], above: i32) -> (Vec<i32>, Vec<u32>) {
+    let (mut terms, mut exponents) = (x.to_vec(), vec![7; x.len() + 1]);
+    let most = lanes.exp_terms(&mut terms, &mut exponents);
+    let factors = terms.clone();
+    let sum = lanes.weigh_terms(&mut terms, &exponents, most.saturating_add(above), 0.5);
+    exponents.push(most);
+    (exponents, bits(factors.into_iter().chain(terms).chain([sum])))
 }
 
 /// The bits of `x` after the operation.

@@ -2,9 +2,9 @@
 //!
 //! Positions come in tiles of 4, then of 2 and of 1. A tile of `P` positions takes the words of its positions together.
 //! For each full group of columns it has, for every eight of them, four words of the tile's first position, four of the
-//! second, and so on; behind the full groups each position's rest. A group under unsigned weights also has a word for
-//! each position, `-2^(bits - 1)` times the sum of the activations, which makes up for the weights' offset: in front of
-//! the group, or in a tile of one position behind its first four words.
+//! second, and so on; behind the full groups, for every four columns that are left, two words of each position. A group
+//! under unsigned weights also has a word for each position, `-2^(bits - 1)` times the sum of the activations, which makes
+//! up for the weights' offset: in front of the group, or in a tile of one position behind its first four words.
 //!
 //! Four words are eight activations, `a` to `h` in the order of the weights' bytes: `a c | b d | e g | f h`. Nibbles have
 //! their eight columns in four bytes: the first four of a half group, then the first four of the other half.
@@ -14,7 +14,7 @@ use crate::features::BATCHES;
 use crate::format::Packing;
 use crate::kernel::{Rounding, RoundingParts, input_words};
 use crate::ops::quantize::{self, I8_GROUP, low_bits, round_i8};
-use crate::part::{missing, part_mut, split, split_mut};
+use crate::part::{part_mut, put, split, split_mut};
 
 /// Sizes of tiles.
 pub const FOUR: usize = 4;
@@ -131,13 +131,13 @@ impl Place {
             }
         }
         // What is left of the row, a half group or more, then what is less than that.
-        let len = (odd.len() * I8_GROUP + rest.len()).div_ceil(4) * 2;
-        let Some(behind) = behind.get_mut(position * len..(position + 1) * len) else { return missing() };
         let pieces = odd.iter().map(|x| &x[..]).chain((!rest.is_empty()).then_some(rest));
-        for (words, x) in behind.chunks_mut(I8_GROUP / 2).zip(pieces) {
+        let (behind, mut place) = (behind.as_chunks_mut::<2>().0, position);
+        for x in pieces {
             let step = Step::new::<BYTES>(x, rounding);
-            for (words, x) in words.as_chunks_mut::<2>().0.iter_mut().zip(x.chunks(4)) {
-                *words = four::<BYTES>(core::array::from_fn(|i| x.get(i).copied().unwrap_or(0.0)), step);
+            for x in x.chunks(4) {
+                put(behind, place, four::<BYTES>(core::array::from_fn(|i| x.get(i).copied().unwrap_or(0.0)), step));
+                place += size;
             }
         }
     }

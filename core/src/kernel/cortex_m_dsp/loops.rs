@@ -142,6 +142,8 @@ macro_rules! eight_bytes {
     };
 }
 
+pub(super) use eight_bytes;
+
 /// A group of 32 columns under a correction. The first load brings it too, and all three sums start from it, the one
 /// it is in last.
 macro_rules! corrected_group_of_rows {
@@ -307,6 +309,8 @@ macro_rules! unpack_bytes {
         sxtb16 r9, r9, ror #8"
     };
 }
+
+pub(super) use unpack_bytes;
 
 /// A group of 64 columns.
 macro_rules! group_of_four {

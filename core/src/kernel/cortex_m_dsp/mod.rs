@@ -2,7 +2,8 @@
 //!
 //! Whole groups go through [`loops`] written by hand, over activations in the order in which unpacking yields the
 //! weights ([`layout`]): three rows share one position's activations, or two or four positions one row's weights.
-//! Weights of two planes become bytes first ([`unpack`]). A row's ragged end goes through the same instructions in Rust.
+//! Weights of two planes become bytes first ([`unpack`]). A row's ragged end goes through the same instructions in Rust
+//! ([`rest`]).
 //!
 //! 8-bit activations under integer scales are 16-bit ones: each times its group's scale stays below 2^15, and the row's
 //! sum is the same integer.
@@ -10,13 +11,20 @@
 
 #[cfg(target_abi = "eabihf")]
 mod attention;
+#[cfg(target_abi = "eabihf")]
+mod bump;
 mod finish;
 mod instructions;
 mod integers;
 mod layout;
 mod loops;
 mod product;
+mod rest;
 mod unpack;
+#[cfg(target_abi = "eabihf")]
+mod single;
+#[cfg(target_abi = "eabihf")]
+mod softmax;
 #[cfg(target_abi = "eabihf")]
 mod vector;
 
@@ -25,7 +33,7 @@ use crate::ops::attention::HeadRows;
 use crate::ops::lanes::Lanes;
 use crate::ops::vector::Update;
 #[cfg(not(target_abi = "eabihf"))]
-use crate::ops::{attention, vector};
+use crate::ops::{attention, attention as softmax, bump, vector};
 
 /// For processors with the DSP extension: running it elsewhere is an undefined instruction.
 #[derive(Clone, Copy, Debug, Default)]
@@ -85,6 +93,19 @@ impl Lanes for CortexMDsp {
 
     fn add_weighted_f16(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
         attention::add_weighted_f16(out, weights, values);
+    }
+
+    fn exp_terms(&self, x: &mut [f32], exponents: &mut [i32]) -> i32 {
+        softmax::exp_terms(x, exponents)
+    }
+
+    fn weigh_terms(&self, factors: &mut [f32], exponents: &[i32], reference: i32, sum: f32) -> f32 {
+        softmax::weigh_terms(factors, exponents, reference, sum)
+    }
+
+    #[inline(always)]
+    fn less_bump(&self, out: &mut [f32], x: &[f32], cubics: &[[i32; 4]], far: f32, spacing: i32) {
+        bump::less_bump(out, x, cubics, far, spacing);
     }
 
     fn update(&self, x: &mut [f32], floats: &[[u8; 4]], update: Update) {

@@ -1,19 +1,24 @@
 //! One product: which loop runs over which rows and positions, and what the loops leave.
 
 use super::finish::{Outputs, finish_rows};
-use super::instructions::{smlad, sxtb16, sxtb16_rotated};
 use super::layout::{FOUR, Group, TWO, tiles};
 use super::loops::{self, Loop, MAX_GROUPS, Run};
-use super::unpack;
+#[cfg(target_abi = "eabihf")]
+use super::single;
+use super::{rest, unpack};
 use crate::format::Packing;
-use crate::kernel::{Inputs, PackedRow, Parts, Rows, Scaling, input_words, signed_bytes};
-use crate::part::{self, missing, part, part_mut};
-use core::mem::MaybeUninit;
-use core::num::NonZero;
+use crate::kernel::{Inputs, Parts, Rows, Scaling, Unpacked, input_words, signed_bytes};
+use crate::part::{missing, part, part_mut};
+use core::mem::{self, MaybeUninit};
 use core::ops::Range;
+use core::ptr;
 
 /// Rows that share one position's activations.
 const ROWS: usize = 3;
+
+/// Whether short rows have loops of their own: those of a GPT-2 that a small build is for are longer.
+#[cfg(target_abi = "eabihf")]
+const NARROW: bool = !crate::features::GPT2_ONLY;
 
 /// Sums that become floats together, a multiple of 3 and 4.
 const SUMS: usize = 48;
@@ -33,8 +38,10 @@ pub struct Product<'a> {
     full: usize,
     /// Bytes from a row's start to its scales.
     scales: usize,
-    /// Whether a row is nothing but groups that a loop takes at once.
+    /// Whether a loop takes all of these at once.
     plain: bool,
+    /// Columns behind them.
+    rest: usize,
 }
 
 /// Every position with every row. The loops are handed addresses; what they rest on is that the parts fit each other.
@@ -44,6 +51,10 @@ pub fn multiply(parts: Parts<'_>) {
     let scales = inputs.scales();
     for (first, size) in tiles(scales.len()) {
         let (out, scales) = (part_mut(out, first * product.n_rows..), part(scales, first..));
+        #[cfg(target_abi = "eabihf")]
+        if NARROW && product.single_groups(out, first, size, scales) {
+            continue;
+        }
         match (size, scales) {
             (FOUR, &[a, b, c, d, ..]) => product.by_positions(out, first, [a, b, c, d]),
             (TWO, &[a, b, ..]) => product.by_positions(out, first, [a, b]),
@@ -57,7 +68,7 @@ impl<'a> Product<'a> {
     fn new(inputs: Inputs<'a>, rows: Rows<'a>, packing: Packing) -> Self {
         let n_in = rows.n_in();
         let full = n_in.checked_div(packing.group).unwrap_or_default();
-        let plain = !packing.has_two_planes() && full * packing.group == n_in && full <= MAX_GROUPS;
+        let plain = !packing.has_two_planes() && full > 0 && full <= MAX_GROUPS;
         Self {
             rows,
             n_rows: rows.n(),
@@ -70,7 +81,30 @@ impl<'a> Product<'a> {
             full,
             scales: packing.row_bytes(n_in),
             plain,
+            rest: n_in - full * packing.group,
         }
+    }
+
+    /// Every row with a tile of positions where a row is a single group; says whether it could.
+    #[cfg(target_abi = "eabihf")]
+    #[inline(always)]
+    fn single_groups(&self, out: &mut [f32], t: usize, size: usize, scales: &[f32]) -> bool {
+        if !single::fits(self.packing, self.rows.n_in()) || out.len() < size * self.n_rows {
+            return false;
+        }
+        let (out, weights, x) = (out.as_mut_ptr(), self.rows.bytes().as_ptr(), part(self.words, t * self.len..).as_ptr());
+        match (size, scales) {
+            // SAFETY: the rows and positions are those of the product, and each has a place.
+            (1, &[scale, ..]) if self.n_rows >= ROWS => unsafe {
+                single::by_rows(out, weights, self.n_rows, x, self.scaling, scale);
+            },
+            // SAFETY: as above.
+            (FOUR, &[a, b, c, d, ..]) if self.n_rows > 0 => unsafe {
+                single::by_four(out, weights, self.n_rows, x, self.scaling, [a, b, c, d]);
+            },
+            _ => return false,
+        }
+        true
     }
 
     /// Every row with one position, to `out` `[n_rows]`.
@@ -143,35 +177,33 @@ impl<'a> Product<'a> {
         step: usize,
         t: usize,
     ) {
-        if !self.plain {
-            return self.sums_in_pieces(
-                self.run::<P>(),
-                part_mut(sums, at..at + times * R * P),
-                (R, P),
-                first,
-                step,
-                t,
-            );
-        }
         debug_assert!(at + times * R * P <= SUMS && first < self.n_rows && (t + P) * self.len <= self.words.len());
-        // SAFETY: the rows and positions are those of the product, whose shapes are checked, and the sums no more than there
-        // are; there are groups where rows are whole ones.
-        unsafe {
-            let row = self.rows.bytes().as_ptr().add(first * self.stride);
-            let run = Run {
-                weights: row,
-                x: self.words.as_ptr().add(t * self.len),
-                stride: step * self.stride,
-                minus_groups: -(self.full as isize),
-                last_scale: row.add(self.scales + self.full).sub(1),
-                sums: sums.as_mut_ptr().add(at).cast(),
-                times,
-            };
-            self.run::<P>()(&run);
+        if self.plain {
+            // SAFETY: the rows and positions are those of the product, whose shapes are checked, and the sums no more than
+            // there are; there are groups.
+            unsafe {
+                let row = self.rows.bytes().as_ptr().add(first * self.stride);
+                let run = Run {
+                    weights: row,
+                    x: self.words.as_ptr().add(t * self.len),
+                    stride: step * self.stride,
+                    minus_groups: -(self.full as isize),
+                    last_scale: row.add(self.scales + self.full).sub(1),
+                    sums: sums.as_mut_ptr().add(at).cast(),
+                    times,
+                };
+                self.run::<P>()(&run);
+            }
+        } else {
+            let sums = part_mut(sums, at..at + times * R * P);
+            self.sums_in_pieces(self.run::<P>(), sums, (R, P), first, step, t);
+        }
+        if self.rest > 0 {
+            self.add_rests::<R, P>(part_mut(sums, at..at + times * R * P), first, step, t);
         }
     }
 
-    /// As [`Product::sums`], where rows are more than groups that a loop takes at once.
+    /// As [`Product::sums`] of all full groups, where these are more than a loop takes at once.
     #[inline(never)] // The others' stack has no room for it.
     fn sums_in_pieces(
         &self,
@@ -186,6 +218,49 @@ impl<'a> Product<'a> {
             let mut pieces = [0; MOST_SUMS];
             self.pieces(run, &mut pieces, (n_rows, p), first + i * n_rows * step, step, t);
             sums.iter_mut().zip(pieces).for_each(|(sum, piece)| _ = sum.write(piece));
+        }
+    }
+
+    /// Adds what is behind the full groups to the sums that [`Product::sums`] wrote of these.
+    #[inline(never)]
+    fn add_rests<const R: usize, const P: usize>(
+        &self,
+        sums: &mut [MaybeUninit<i64>],
+        first: usize,
+        step: usize,
+        t: usize,
+    ) {
+        // A row's bytes end with scales, more than it lacks to whole columns of the loop.
+        let at = self.packing.row_bytes(self.full * self.group.columns);
+        let mut run = Run {
+            weights: ptr::null(),
+            x: part(self.words, t * self.len + P * self.full * self.group.words..).as_ptr(),
+            stride: step * self.stride,
+            minus_groups: -(self.rest.div_ceil(rest::COLUMNS) as isize),
+            last_scale: ptr::null(),
+            sums: sums.as_mut_ptr().cast(),
+            times: sums.len() / (R * P),
+        };
+        let bytes = part(self.rows.bytes(), first * self.stride..);
+        if self.packing.is_bytes() {
+            run.weights = bytes.as_ptr().wrapping_add(at);
+            run.last_scale = bytes.as_ptr().wrapping_add(self.scales + self.full);
+            // SAFETY: the rows, positions and sums are those of the product.
+            return unsafe { rest::run::<P>(true)(&run) };
+        }
+        let mut ends = [End { integers: [0; 32], scale: 0 }; R];
+        for (i, sums) in sums.chunks_exact_mut(R * P).enumerate() {
+            for (j, end) in ends.iter_mut().enumerate() {
+                let row = part(bytes, (i * R + j) * step * self.stride..);
+                signed_bytes(self.packing, part(row, at..self.scales), self.rest, &mut end.integers);
+                end.scale = row.get(self.scales + self.full).copied().unwrap_or_default();
+            }
+            let ends: *const End = ends.as_ptr();
+            run.weights = ends.cast();
+            run.last_scale = run.weights.wrapping_add(mem::offset_of!(End, scale));
+            run.sums = sums.as_mut_ptr().cast();
+            // SAFETY: as above, of one row, or three.
+            unsafe { rest::run::<P>(false)(&Run { stride: size_of::<End>(), times: 1, ..run }) };
         }
     }
 
@@ -239,45 +314,17 @@ impl<'a> Product<'a> {
             }
             sums.iter_mut().zip(piece).for_each(|(sum, piece)| *sum += piece);
         }
-        if self.full * self.group.columns != self.rows.n_in() {
-            self.add_rest(part_mut(sums, ..n_rows * p), p, first, step, t);
-        }
     }
+}
 
-    /// Adds the ragged end.
-    #[cold]
-    #[inline(never)]
-    fn add_rest(&self, sums: &mut [i64], p: usize, first: usize, step: usize, t: usize) {
-        let m = self.rows.n_in() - self.full * self.group.columns;
-        let Some(words) = NonZero::new(m.div_ceil(4) * 2) else { return };
-        let (words, behind) = (words.get(), t * self.len + p * self.full * self.group.words);
-        for (i, sums) in sums.chunks_mut(p.max(1)).enumerate() {
-            let start = (first + i * step) * self.stride;
-            let row = part(self.rows.bytes(), start..start + self.stride);
-            let row = PackedRow::new(row, self.packing, self.rows.n_in());
-            let Some((bytes, scale)) = row.groups(self.packing).nth(self.full) else { return missing() };
-            let mut buffer = [0; 32];
-            let integers = signed_bytes(self.packing, bytes, m, &mut buffer);
-            for (sum, x) in sums.iter_mut().zip(part::rows(part(self.words, behind..), words)) {
-                *sum += i64::from(dot(integers, x)) * i64::from(scale);
-            }
-        }
-    }
+/// A row's end as signed bytes.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct End {
+    integers: Unpacked,
+    scale: u8,
 }
 
 /// The sums of one loop: of three rows with one position, or one row with up to four.
 const MOST_SUMS: usize = 4;
 type Sums = [i64; MOST_SUMS];
-
-/// The dot product of a group's signed bytes and its activations.
-fn dot(weights: &[u8], x: &[u32]) -> i32 {
-    let (quads, last) = weights.as_chunks::<4>();
-    let pairs = x.as_chunks::<2>().0;
-    let four = |sum: i32, (quad, &[low, high]): ([u8; 4], &[u32; 2])| {
-        let weights = u32::from_le_bytes(quad);
-        smlad(sxtb16_rotated(weights), high, smlad(sxtb16(weights), low, sum))
-    };
-    let mut padded = [0; 4];
-    padded.iter_mut().zip(last).for_each(|(padded, &last)| *padded = last);
-    quads.iter().copied().chain((!last.is_empty()).then_some(padded)).zip(pairs).fold(0, four)
-}

@@ -154,6 +154,21 @@ impl Lanes for Scalar {
     }
 
     #[inline(always)]
+    fn exp_terms(&self, x: &mut [f32], exponents: &mut [i32]) -> i32 {
+        Plain.exp_terms(x, exponents)
+    }
+
+    #[inline(always)]
+    fn weigh_terms(&self, factors: &mut [f32], exponents: &[i32], reference: i32, sum: f32) -> f32 {
+        Plain.weigh_terms(factors, exponents, reference, sum)
+    }
+
+    #[inline(always)]
+    fn less_bump(&self, out: &mut [f32], x: &[f32], cubics: &[[i32; 4]], far: f32, spacing: i32) {
+        Plain.less_bump(out, x, cubics, far, spacing);
+    }
+
+    #[inline(always)]
     fn update(&self, x: &mut [f32], floats: &[[u8; 4]], update: Update) {
         Plain.update(x, floats, update);
     }

@@ -5,9 +5,9 @@
 
 use super::blocks::{BLOCK, Seen};
 use super::heads::HeadRows;
-use crate::ops::alone::alone;
-use crate::ops::exp::{NONE, exp_parts};
+use crate::ops::exp::NONE;
 use crate::ops::fixed::pow2;
+use crate::ops::lanes::Lanes;
 use crate::part::part_mut;
 
 /// What attention does to the rows of a head, one type of cache at a time: the scores of a query `[head_dim]` with
@@ -19,8 +19,8 @@ pub trait HeadOps {
     /// `out += weights[i] * values[i]`.
     fn add_weighted(&self, out: &mut [f32], weights: &[f32], values: HeadRows<'_>);
 
-    /// Multiplies all of `out`.
-    fn scale(&self, out: &mut [f32], by: f32);
+    /// What is done to every type of cache.
+    fn lanes(&self) -> &impl Lanes;
 }
 
 /// A softmax under way.
@@ -45,15 +45,6 @@ impl Softmax {
         self.sum *= rescale;
         Some(rescale)
     }
-
-    /// Adds terms `factor * 2^exponent`, for which there is room, and makes of each factor the term's weight, relative to
-    /// the reference.
-    fn add(&mut self, factors: &mut [f32], exponents: &[i32]) {
-        for (factor, exponent) in factors.iter_mut().zip(exponents) {
-            *factor = alone(*factor * pow2(exponent - self.reference));
-            self.sum += *factor;
-        }
-    }
 }
 
 /// `out = softmax(query . keys) values` of one head over the positions that are seen.
@@ -70,24 +61,21 @@ pub fn attend(
     values: HeadRows<'_>,
     ops: &impl HeadOps,
 ) {
+    let lanes = ops.lanes();
     out.fill(0.0);
     let mut softmax = Softmax::EMPTY;
     let (mut weights, mut exponents) = ([0.0; BLOCK], [0; BLOCK]);
     for (first, n) in seen.blocks() {
         let weights = part_mut(&mut weights, ..n);
         ops.dots(weights, query, keys.from(first));
-        let mut most = i32::MIN;
-        for (weight, exponent) in weights.iter_mut().zip(&mut exponents) {
-            (*exponent, *weight) = exp_parts(*weight);
-            most = most.max(*exponent);
-        }
+        let most = lanes.exp_terms(weights, &mut exponents);
         if let Some(rescale) = softmax.raise(most) {
-            ops.scale(out, rescale);
+            lanes.scale(out, rescale);
         }
-        softmax.add(weights, &exponents);
+        softmax.sum = lanes.weigh_terms(weights, &exponents, softmax.reference, softmax.sum);
         ops.add_weighted(out, weights, values.from(first));
     }
-    ops.scale(out, 1.0 / softmax.sum);
+    lanes.scale(out, 1.0 / softmax.sum);
 }
 
 #[cfg(test)]
@@ -95,7 +83,7 @@ mod tests {
     use super::*;
     use crate::ops::attention::{add_weighted_f16, add_weighted_f32, dots_f16, dots_f32};
     use crate::ops::pack::pack_f16;
-    use crate::ops::vector;
+    use crate::ops::lanes::Plain;
     use half::f16;
     use std::vec::Vec;
 
@@ -120,8 +108,8 @@ mod tests {
             add_weighted_f32(out, weights, values);
         }
 
-        fn scale(&self, out: &mut [f32], by: f32) {
-            vector::scale(out, by);
+        fn lanes(&self) -> &impl Lanes {
+            &Plain
         }
     }
 
@@ -136,8 +124,8 @@ mod tests {
             add_weighted_f16(out, weights, values);
         }
 
-        fn scale(&self, out: &mut [f32], by: f32) {
-            vector::scale(out, by);
+        fn lanes(&self) -> &impl Lanes {
+            &Plain
         }
     }
 
