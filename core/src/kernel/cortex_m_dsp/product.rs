@@ -51,7 +51,7 @@ pub fn multiply(parts: Parts<'_>) {
     for (first, size) in tiles(scales.len()) {
         let (out, scales) = (part_mut(out, first * product.n_rows..), part(scales, first..));
         #[cfg(target_abi = "eabihf")]
-        if NARROW && product.single_groups(out, first, size, scales) {
+        if NARROW && single::fits(packing, rows.n_in()) && product.single_groups(out, first, size, scales) {
             continue;
         }
         match (size, scales) {
@@ -86,11 +86,9 @@ impl<'a> Product<'a> {
 
     /// Every row with a tile of positions where a row is a single group; says whether it could.
     #[cfg(target_abi = "eabihf")]
-    #[inline(always)]
+    #[inline(never)] // Longer rows come past.
     fn single_groups(&self, out: &mut [f32], t: usize, size: usize, scales: &[f32]) -> bool {
-        if !single::fits(self.packing, self.rows.n_in()) || out.len() < size * self.n_rows {
-            return false;
-        }
+        debug_assert!(size * self.n_rows <= out.len() && (t + size) * self.len <= self.words.len());
         let (out, weights, x) = (out.as_mut_ptr(), self.rows.bytes().as_ptr(), part(self.words, t * self.len..).as_ptr());
         match (size, scales) {
             // SAFETY: the rows and positions are those of the product, and each has a place.
@@ -110,20 +108,18 @@ impl<'a> Product<'a> {
     #[inline(never)]
     fn by_rows(&self, out: &mut [f32], t: usize, scale: f32) {
         let mut sums = [const { MaybeUninit::uninit() }; SUMS];
-        // The last three rows may overlap those before them, where there are as many; else each row takes the place of three.
-        let (whole, step) = match self.n_rows / ROWS {
-            0 => (0, 0),
-            threes => (ROWS * threes, 1),
+        // Blocks of whole threes, the last of which may overlap the one before it; where there is no three, each row takes the
+        // place of one.
+        let (most, step) = match self.n_rows / ROWS {
+            0 => (1, 0),
+            threes => (SUMS.min(ROWS * threes), 1),
         };
         let mut run = self.run::<1>((step, t));
         let mut outputs = self.outputs(out, [scale]);
         let mut next = 0;
         while next < self.n_rows {
-            let (start, n) = match (next < whole, step) {
-                (true, _) => (next, SUMS.min(whole - next)),
-                (false, 0) => (next, 1),
-                (false, _) => (self.n_rows - ROWS, ROWS),
-            };
+            let n = most.min((self.n_rows - next).next_multiple_of(ROWS));
+            let start = next.min(self.n_rows - n);
             self.sums::<ROWS, 1>(&mut run, &mut sums, n.div_ceil(ROWS), start, (step, t));
             // SAFETY: there are outputs of all rows, and as many sums are written.
             unsafe { outputs.finish(start, n, sums.as_ptr().cast()) };
