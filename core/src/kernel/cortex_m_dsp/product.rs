@@ -203,9 +203,10 @@ impl<'a> Product<'a> {
         step: usize,
         t: usize,
     ) {
+        let mut unpacked = unpack::Unpacked([0; ROWS * unpack::ROW]);
         for (i, sums) in sums.chunks_exact_mut((n_rows * p).max(1)).enumerate() {
             let mut pieces = [0; MOST_SUMS];
-            self.pieces(run, &mut pieces, (n_rows, p), first + i * n_rows * step, step, t);
+            self.pieces(run, &mut pieces, &mut unpacked, (n_rows, p), first + i * n_rows * step, step, t);
             sums.iter_mut().zip(pieces).for_each(|(sum, piece)| _ = sum.write(piece));
         }
     }
@@ -271,10 +272,18 @@ impl<'a> Product<'a> {
     /// As a loop, piece by piece: `sums` `[n_rows][p]` of rows `first`, `first + step`, … with each of the `p` positions of a
     /// tile that starts with position `t`.
     #[inline(always)]
-    fn pieces(&self, run: Loop, sums: &mut Sums, (n_rows, p): (usize, usize), first: usize, step: usize, t: usize) {
+    fn pieces(
+        &self,
+        run: Loop,
+        sums: &mut Sums,
+        unpacked: &mut unpack::Unpacked,
+        (n_rows, p): (usize, usize),
+        first: usize,
+        step: usize,
+        t: usize,
+    ) {
         let group_bytes = self.packing.group_bytes(self.packing.group);
         let two_planes = self.packing.has_two_planes();
-        let mut unpacked = unpack::Unpacked([0; ROWS * unpack::ROW]);
         let most = if two_planes { unpack::GROUPS } else { MAX_GROUPS };
         let rows = part(self.rows.bytes(), first * self.stride..(first + (n_rows - 1) * step + 1) * self.stride);
         *sums = [0; MOST_SUMS];
