@@ -2,56 +2,92 @@
 
 use crate::kernel::Scaling;
 
-/// Where a block of rows' products go, and their row scales.
-#[repr(C)]
-pub struct Outputs {
-    /// The first row's, at the first position.
-    pub out: *mut f32,
-    /// Floats from position to position.
-    pub out_stride: usize,
-    /// The first row's, a bf16 at an even address.
-    pub row_scales: *const u8,
-    /// Bytes from row scale to row scale.
-    pub stride: usize,
+/// Where a product's outputs go at `P` positions, and by what its sums become them.
+#[cfg(not(target_abi = "eabihf"))]
+pub struct Outputs<const P: usize> {
+    out: *mut f32,
+    out_stride: usize,
+    row_scales: *const u8,
+    stride: usize,
+    scaling: Scaling,
+    units: [f32; P],
 }
 
-/// Writes the products that the sums `[n][P]` of `n` rows at `P` positions stand for.
-///
-/// # Safety
-/// Sums, row scales and outputs are there.
 #[cfg(not(target_abi = "eabihf"))]
-pub unsafe fn finish_rows<const P: usize>(to: Outputs, n: usize, sums: *const i64, scaling: Scaling, scales: [f32; P]) {
-    for r in 0..n {
-        for (p, &scale) in scales.iter().enumerate() {
-            // SAFETY: the caller's.
-            unsafe {
-                let row_scale = to.row_scales.add(r * to.stride).cast::<u16>().read_unaligned();
-                let row_scale = f32::from_bits(u32::from(u16::from_le(row_scale)) << 16);
-                let product = scaling.finish(*sums.add(r * P + p), row_scale, scaling.unit(scale));
-                to.out.add(p * to.out_stride + r).write(product);
+impl<const P: usize> Outputs<P> {
+    /// Row `r`'s go to `out + r` and as much as `out_stride` floats further for each next position. Its scale, a bf16 at an
+    /// even address, lies `r * stride` bytes from `row_scales`.
+    #[inline(always)]
+    pub fn new(
+        (out, out_stride): (*mut f32, usize),
+        (row_scales, stride): (*const u8, usize),
+        scaling: Scaling,
+        scales: [f32; P],
+    ) -> Self {
+        Self { out, out_stride, row_scales, stride, scaling, units: scales.map(|scale| scaling.unit(scale)) }
+    }
+
+    /// Writes the products that the sums `[n][P]` of `n` rows from row `first` on stand for.
+    ///
+    /// # Safety
+    /// Sums, row scales and outputs are there.
+    pub unsafe fn finish(&mut self, first: usize, n: usize, sums: *const i64) {
+        for (i, r) in (first..first + n).enumerate() {
+            for (p, &unit) in self.units.iter().enumerate() {
+                // SAFETY: the caller's.
+                unsafe {
+                    let row_scale = self.row_scales.add(r * self.stride).cast::<u16>().read_unaligned();
+                    let row_scale = f32::from_bits(u32::from(u16::from_le(row_scale)) << 16);
+                    let product = self.scaling.finish(*sums.add(i * P + p), row_scale, unit);
+                    self.out.add(p * self.out_stride + r).write(product);
+                }
             }
         }
     }
 }
 
-/// Writes the products that the sums `[n][P]` of `n` rows at `P` positions stand for.
-///
-/// # Safety
-/// Sums, row scales and outputs are there; `n` is not 0, and `P` is 1, 2 or 4.
+/// Where a product's outputs go at `P` positions, which are 1, 2 or 4, and by what its sums become them.
 #[cfg(target_abi = "eabihf")]
-#[inline(always)]
-pub unsafe fn finish_rows<const P: usize>(to: Outputs, n: usize, sums: *const i64, scaling: Scaling, scales: [f32; P]) {
-    let Outputs { out, out_stride, row_scales, stride } = to;
-    let mut units = [0.0; 4];
-    units.iter_mut().zip(scales).for_each(|(unit, scale)| *unit = scaling.unit(scale));
-    let over = fpu::Block { row_scales, stride, shift: scaling.shift, out_stride: 4 * out_stride, units };
-    let run = match P {
-        1 => fpu::finish_one,
-        2 => fpu::finish_two,
-        _ => fpu::finish_four,
-    };
-    // SAFETY: the caller's.
-    unsafe { run(out, sums, n, &over) };
+pub struct Outputs<const P: usize> {
+    out: *mut f32,
+    row_scales: *const u8,
+    block: fpu::Block,
+}
+
+#[cfg(target_abi = "eabihf")]
+impl<const P: usize> Outputs<P> {
+    /// Row `r`'s go to `out + r` and as much as `out_stride` floats further for each next position. Its scale, a bf16 at an
+    /// even address, lies `r * stride` bytes from `row_scales`.
+    #[inline(always)]
+    pub fn new(
+        (out, out_stride): (*mut f32, usize),
+        (row_scales, stride): (*const u8, usize),
+        scaling: Scaling,
+        scales: [f32; P],
+    ) -> Self {
+        let mut units = [0.0; 4];
+        units.iter_mut().zip(scales).for_each(|(unit, scale)| *unit = scaling.unit(scale));
+        let block = fpu::Block { row_scales, stride, shift: scaling.shift, out_stride: 4 * out_stride, units };
+        Self { out, row_scales, block }
+    }
+
+    /// Writes the products that the sums `[n][P]` of `n` rows from row `first` on stand for.
+    ///
+    /// # Safety
+    /// Sums, row scales and outputs are there; `n` is not 0.
+    #[inline(always)]
+    pub unsafe fn finish(&mut self, first: usize, n: usize, sums: *const i64) {
+        let run = match P {
+            1 => fpu::finish_one,
+            2 => fpu::finish_two,
+            _ => fpu::finish_four,
+        };
+        // SAFETY: the caller's.
+        unsafe {
+            self.block.row_scales = self.row_scales.add(first * self.block.stride);
+            run(self.out.add(first), sums, n, &self.block);
+        }
+    }
 }
 
 /// With a floating-point unit: 23 instructions for two rows at one position, 25 or 45 for a row at two or four positions.

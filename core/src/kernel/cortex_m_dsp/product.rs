@@ -1,6 +1,6 @@
 //! One product: which loop runs over which rows and positions, and what the loops leave.
 
-use super::finish::{Outputs, finish_rows};
+use super::finish::Outputs;
 use super::layout::{FOUR, Group, TWO, tiles};
 use super::loops::{self, Loop, MAX_GROUPS, Run};
 #[cfg(target_abi = "eabihf")]
@@ -10,7 +10,6 @@ use crate::format::Packing;
 use crate::kernel::{Inputs, Parts, Rows, Scaling, Unpacked, input_words, signed_bytes};
 use crate::part::{missing, part, part_mut};
 use core::mem::{self, MaybeUninit};
-use core::ops::Range;
 use core::ptr;
 
 /// Rows that share one position's activations.
@@ -52,7 +51,7 @@ pub fn multiply(parts: Parts<'_>) {
     for (first, size) in tiles(scales.len()) {
         let (out, scales) = (part_mut(out, first * product.n_rows..), part(scales, first..));
         #[cfg(target_abi = "eabihf")]
-        if NARROW && product.single_groups(out, first, size, scales) {
+        if NARROW && single::fits(packing, rows.n_in()) && product.single_groups(out, first, size, scales) {
             continue;
         }
         match (size, scales) {
@@ -87,11 +86,9 @@ impl<'a> Product<'a> {
 
     /// Every row with a tile of positions where a row is a single group; says whether it could.
     #[cfg(target_abi = "eabihf")]
-    #[inline(always)]
+    #[inline(never)] // Longer rows come past.
     fn single_groups(&self, out: &mut [f32], t: usize, size: usize, scales: &[f32]) -> bool {
-        if !single::fits(self.packing, self.rows.n_in()) || out.len() < size * self.n_rows {
-            return false;
-        }
+        debug_assert!(size * self.n_rows <= out.len() && (t + size) * self.len <= self.words.len());
         let (out, weights, x) = (out.as_mut_ptr(), self.rows.bytes().as_ptr(), part(self.words, t * self.len..).as_ptr());
         match (size, scales) {
             // SAFETY: the rows and positions are those of the product, and each has a place.
@@ -111,23 +108,22 @@ impl<'a> Product<'a> {
     #[inline(never)]
     fn by_rows(&self, out: &mut [f32], t: usize, scale: f32) {
         let mut sums = [const { MaybeUninit::uninit() }; SUMS];
+        // Blocks of whole threes, the last of which may overlap the one before it; where there is no three, each row takes the
+        // place of one.
+        let (most, step) = match self.n_rows / ROWS {
+            0 => (1, 0),
+            threes => (SUMS.min(ROWS * threes), 1),
+        };
+        let mut run = self.run::<1>((step, t));
+        let mut outputs = self.outputs(out, [scale]);
         let mut next = 0;
         while next < self.n_rows {
-            // The last three rows may overlap those before them, where there are as many; else each row takes the place
-            // of three.
-            let whole = self.n_rows >= ROWS;
-            let start = if whole { next.min(self.n_rows - ROWS) } else { next };
-            next = self.n_rows.min(start + if whole { SUMS } else { 1 });
-            let n = next - start;
-            let (mut at, mut times) = (0, (n / ROWS).max(1));
-            loop {
-                self.sums::<ROWS, 1>(&mut sums, at, times, start + at, usize::from(whole), t);
-                if !whole || at + ROWS * times == n {
-                    break;
-                }
-                (at, times) = (n - ROWS, 1);
-            }
-            self.finish(out, &sums, start..next, [scale]);
+            let n = most.min((self.n_rows - next).next_multiple_of(ROWS));
+            let start = next.min(self.n_rows - n);
+            self.sums::<ROWS, 1>(&mut run, &mut sums, n.div_ceil(ROWS), start, (step, t));
+            // SAFETY: there are outputs of all rows, and as many sums are written.
+            unsafe { outputs.finish(start, n, sums.as_ptr().cast()) };
+            next = start + n;
         }
     }
 
@@ -135,71 +131,64 @@ impl<'a> Product<'a> {
     #[inline(never)]
     fn by_positions<const P: usize>(&self, out: &mut [f32], t: usize, scales: [f32; P]) {
         let mut sums = [const { MaybeUninit::uninit() }; SUMS];
+        let mut run = self.run::<P>((1, t));
+        let mut outputs = self.outputs(out, scales);
         for start in (0..self.n_rows).step_by(SUMS / P) {
             let n = (self.n_rows - start).min(SUMS / P);
-            self.sums::<1, P>(&mut sums, 0, n, start, 1, t);
-            self.finish(out, &sums, start..start + n, scales);
+            self.sums::<1, P>(&mut run, &mut sums, n, start, (1, t));
+            // SAFETY: there are outputs of all rows at `P` positions, and as many sums are written.
+            unsafe { outputs.finish(start, n, sums.as_ptr().cast()) };
         }
     }
 
-    /// Makes floats of the sums `[rows][P]`.
+    /// Where the sums of all rows at `P` positions become floats.
     #[inline(always)]
-    fn finish<const P: usize>(
-        &self,
-        out: &mut [f32],
-        sums: &[MaybeUninit<i64>; SUMS],
-        rows: Range<usize>,
-        scales: [f32; P],
-    ) {
-        debug_assert!(rows.end <= self.n_rows && (P - 1) * self.n_rows + rows.end <= out.len());
-        // SAFETY: there are outputs of all rows at `P` positions, no more rows than `n_rows`, at least one, and as many
-        // sums are written.
-        unsafe {
-            let over = Outputs {
-                out: out.as_mut_ptr().add(rows.start),
-                out_stride: self.n_rows,
-                row_scales: self.rows.bytes().as_ptr().add((rows.start + 1) * self.stride - 2),
-                stride: self.stride,
-            };
-            finish_rows(over, rows.len(), sums.as_ptr().cast(), self.scaling, scales);
+    fn outputs<const P: usize>(&self, out: &mut [f32], scales: [f32; P]) -> Outputs<P> {
+        debug_assert!(P * self.n_rows <= out.len());
+        let row_scales = self.rows.bytes().as_ptr().wrapping_add(self.stride).wrapping_sub(2);
+        Outputs::new((out.as_mut_ptr(), self.n_rows), (row_scales, self.stride), self.scaling, scales)
+    }
+
+    /// What the loop for a tile of `P` positions that starts with `t` runs over, from the first row on, rows being `step`
+    /// apart.
+    #[inline(always)]
+    fn run<const P: usize>(&self, (step, t): (usize, usize)) -> Run {
+        Run {
+            weights: self.rows.bytes().as_ptr(),
+            x: part(self.words, t * self.len..(t + P) * self.len).as_ptr(),
+            stride: step * self.stride,
+            minus_groups: -(self.full as isize),
+            last_scale: ptr::null(),
+            sums: ptr::null_mut(),
+            times: 0,
         }
     }
 
     /// Writes the sums `[times][R][P]` of `times` times `R` rows, from row `first` on and `step` apart, with a tile of
-    /// positions that starts with `t`, to `sums` from the one of index `at` on.
+    /// positions that starts with `t`. `run` is that tile's.
     #[inline(always)]
     fn sums<const R: usize, const P: usize>(
         &self,
+        run: &mut Run,
         sums: &mut [MaybeUninit<i64>; SUMS],
-        at: usize,
         times: usize,
         first: usize,
-        step: usize,
-        t: usize,
+        (step, t): (usize, usize),
     ) {
-        debug_assert!(at + times * R * P <= SUMS && first < self.n_rows && (t + P) * self.len <= self.words.len());
+        debug_assert!(times * R * P <= SUMS && first < self.n_rows);
+        let row = self.rows.bytes().as_ptr().wrapping_add(first * self.stride);
+        (run.weights, run.sums, run.times) = (row, sums.as_mut_ptr().cast(), times);
         if self.plain {
+            run.last_scale = row.wrapping_add(self.scales + self.full - 1);
             // SAFETY: the rows and positions are those of the product, whose shapes are checked, and the sums no more than
             // there are; there are groups.
-            unsafe {
-                let row = self.rows.bytes().as_ptr().add(first * self.stride);
-                let run = Run {
-                    weights: row,
-                    x: self.words.as_ptr().add(t * self.len),
-                    stride: step * self.stride,
-                    minus_groups: -(self.full as isize),
-                    last_scale: row.add(self.scales + self.full).sub(1),
-                    sums: sums.as_mut_ptr().add(at).cast(),
-                    times,
-                };
-                self.run::<P>()(&run);
-            }
+            unsafe { self.loop_over::<P>()(run) };
         } else {
-            let sums = part_mut(sums, at..at + times * R * P);
-            self.sums_in_pieces(self.run::<P>(), sums, (R, P), first, step, t);
+            let sums = part_mut(sums, ..times * R * P);
+            self.sums_in_pieces(self.loop_over::<P>(), sums, (R, P), first, step, t);
         }
         if self.rest > 0 {
-            self.add_rests::<R, P>(part_mut(sums, at..at + times * R * P), first, step, t);
+            self.add_rests::<R, P>(part_mut(sums, ..times * R * P), first, step, t);
         }
     }
 
@@ -214,9 +203,10 @@ impl<'a> Product<'a> {
         step: usize,
         t: usize,
     ) {
+        let mut unpacked = unpack::Unpacked([0; ROWS * unpack::ROW]);
         for (i, sums) in sums.chunks_exact_mut((n_rows * p).max(1)).enumerate() {
             let mut pieces = [0; MOST_SUMS];
-            self.pieces(run, &mut pieces, (n_rows, p), first + i * n_rows * step, step, t);
+            self.pieces(run, &mut pieces, &mut unpacked, (n_rows, p), first + i * n_rows * step, step, t);
             sums.iter_mut().zip(pieces).for_each(|(sum, piece)| _ = sum.write(piece));
         }
     }
@@ -265,7 +255,7 @@ impl<'a> Product<'a> {
     }
 
     /// The loop over rows, or `P` positions.
-    fn run<const P: usize>(&self) -> Loop {
+    fn loop_over<const P: usize>(&self) -> Loop {
         match P {
             1 if self.packing.is_nibbles() => loops::nibbles_by_rows,
             1 if self.packing.has_two_planes() => loops::unpacked_by_rows,
@@ -282,10 +272,18 @@ impl<'a> Product<'a> {
     /// As a loop, piece by piece: `sums` `[n_rows][p]` of rows `first`, `first + step`, … with each of the `p` positions of a
     /// tile that starts with position `t`.
     #[inline(always)]
-    fn pieces(&self, run: Loop, sums: &mut Sums, (n_rows, p): (usize, usize), first: usize, step: usize, t: usize) {
+    fn pieces(
+        &self,
+        run: Loop,
+        sums: &mut Sums,
+        unpacked: &mut unpack::Unpacked,
+        (n_rows, p): (usize, usize),
+        first: usize,
+        step: usize,
+        t: usize,
+    ) {
         let group_bytes = self.packing.group_bytes(self.packing.group);
         let two_planes = self.packing.has_two_planes();
-        let mut unpacked = unpack::Unpacked([0; ROWS * unpack::ROW]);
         let most = if two_planes { unpack::GROUPS } else { MAX_GROUPS };
         let rows = part(self.rows.bytes(), first * self.stride..(first + (n_rows - 1) * step + 1) * self.stride);
         *sums = [0; MOST_SUMS];

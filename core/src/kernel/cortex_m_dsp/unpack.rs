@@ -16,6 +16,7 @@ pub const ROW: usize = GROUPS * 33;
 pub struct Unpacked(pub [u8; 3 * ROW]);
 
 /// Unpacks groups of 32 `planes` of a row, and copies their `scales` behind.
+#[inline(never)] // Its loops want all registers.
 pub fn unpack(out: &mut [u8], packing: Packing, planes: &[u8], scales: &[u8]) {
     let (integers, behind) = split_mut(out, 32 * scales.len());
     match packing.planes {
