@@ -1,4 +1,5 @@
-//! GPT-2 inference and streaming cross-entropy over quantised weights, without std and without a heap.
+//! GPT inference and streaming cross-entropy over quantised weights, without std and without a heap: GPT-2, GPT-Neo, Llama
+//! and Mistral, or whatever else [`Config`] describes.
 //!
 //! A program opens a blob that the `emberlm` command line wrote, lends memory, scores and generates:
 //!
@@ -73,7 +74,8 @@
 //!
 //! * [`source`]: weights come as blocks of bytes, mapped or copied. [`blob`] says where each tensor lies and checks it
 //!   all once; [`model`] hands tensors out by name.
-//! * [`kernel`]: the one place where a weight is multiplied. [`ops`]: layer norm, attention, GELU, on slices. [`team`]:
+//! * [`config`]: what a model computes, as a handful of choices; a family is none of them.
+//! * [`kernel`]: the one place where a weight is multiplied. [`ops`]: norms, rotary positions, attention, MLPs, on slices. [`team`]:
 //!   who else works on a pass.
 //! * [`planner`]: what memory a program needs, for a [`kv_cache`] and [`scratch`].
 //! * [`session`]: brings them together with a model and a kernel. `forward` takes tokens to hidden states, in steps of any
@@ -97,12 +99,13 @@
 //! 7. `kernel/mod.rs`, `kernel/inputs.rs`, `kernel/rows.rs`, `kernel/matmul.rs`: what a kernel is handed.
 //! 8. `kernel/portable.rs`, `ops/quantize.rs`: what every kernel computes with it.
 //! 9. `kv_cache/layer.rs`, `kv_cache/shape.rs`, `ops/attention/integers.rs`: keys and values kept, and attended to.
-//! 10. `ops/gelu.rs`: the hidden layer.
+//! 10. `ops/mlp.rs`, `ops/gelu.rs`: the hidden layer.
 //! 11. `session/head.rs`, `sink.rs`: logits, block by block.
 //! 12. `loss/log_sum_exp.rs`, `loss/cross_entropy.rs`: one of them among all, and gone.
 //!
 //! What they call beside each other is arithmetic on numbers and slices: `part.rs`, `format.rs`, and of `ops` `fixed`,
-//! `reduce`, `pack` and `exp`.
+//! `reduce`, `pack`, `exp`, `bump` and `attention/blocks`. Other models pass `session/angles.rs`, `ops/rotary.rs`,
+//! `ops/rms_norm.rs` and `ops/silu.rs` too.
 //!
 //! Nothing imports upward: numbers know no models, models no sessions, and losses only logits. What a firmware needs is
 //! named at the crate's root too; inside, each module names the one that a thing lives in.
@@ -115,7 +118,8 @@
 //!
 //! # Features
 //!
-//! Those of [`features`] are on by default, and a program leaves out what its models never use. `cortex-m3`,
+//! Those of [`features`] are on by default, and a program leaves out what its models never use: `gpt2`, `gpt-neo` and `llama`
+//! gather the choices of a family, `formats` all ways to store a model. `cortex-m3`,
 //! `cortex-m-dsp` and `cortex-m-mve` bring [kernels](guide::kernels); `embedded-storage` the source `Nor`, for weights in
 //! a flash behind SPI; `defmt` logs errors and configurations by [defmt](https://defmt.ferrous-systems.com).
 #![no_std]

@@ -130,3 +130,70 @@ fn put_matrix(file: &mut Vec<u8>, matrix: &mut Matrix, group: Option<usize>) {
         integers.iter().enumerate().map(|(i, &q)| f64::from(f32::from(q) * scales[i / group])).collect();
     *matrix = rounded.chunks(n_columns).map(<[f64]>::to_vec).collect();
 }
+
+/// The shape of a Llama whose queries, keys and values have as many heads, and whose head is tied.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Width of the residual stream.
+    pub dim: usize,
+    /// Width of the MLP.
+    pub hidden: usize,
+    /// Blocks.
+    pub n_layer: usize,
+    /// Heads.
+    pub n_head: usize,
+    /// Tokens.
+    pub n_vocab: usize,
+    /// Positions.
+    pub n_ctx: usize,
+}
+
+impl Shape {
+    /// A file of the first format with such a model, its weights drawn.
+    pub fn random(self) -> Vec<u8> {
+        let Self { dim, hidden, n_layer, n_head, n_vocab, n_ctx } = self;
+        let counts = [dim, hidden, n_layer, n_head, n_head, n_vocab, n_ctx];
+        let mut file: Vec<u8> = counts.iter().flat_map(|&count| (count as i32).to_le_bytes()).collect();
+        let mut state = 1_u32;
+        let mut draw = |file: &mut Vec<u8>, n: usize, fan_in: usize| {
+            for _ in 0..n {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let uniform = (state >> 8) as f32 / (1 << 23) as f32 - 1.0;
+                file.extend((uniform / (fan_in as f32).sqrt()).to_le_bytes());
+            }
+        };
+        let ones = |file: &mut Vec<u8>, n: usize| put(file, &vec![1.0; n]);
+        draw(&mut file, n_vocab * dim, 1);
+        ones(&mut file, n_layer * dim);
+        (0..4).for_each(|_| draw(&mut file, n_layer * dim * dim, dim));
+        ones(&mut file, n_layer * dim);
+        for fan_in in [dim, hidden, dim] {
+            draw(&mut file, n_layer * dim * hidden, fan_in);
+        }
+        ones(&mut file, dim);
+        let pairs = dim / n_head / 2;
+        let turns: Vec<f32> = (0..pairs).map(|i| 10_000f64.powf(-(i as f64) / pairs as f64) as f32).collect();
+        for of in [f32::cos, f32::sin] {
+            let angles = (0..n_ctx).flat_map(|position| turns.iter().map(move |turn| position as f32 * turn));
+            put(&mut file, &angles.map(|angle| f64::from(of(angle))).collect::<Vec<_>>());
+        }
+        file
+    }
+}
+
+/// A `tokenizer.bin` of so many tokens: those that every such file begins with, letters, and made-up words.
+pub fn tokenizer(n_vocab: usize) -> Vec<u8> {
+    let first = ["<unk>", "\n<s>\n", "\n</s>\n"].map(str::to_owned).into_iter();
+    let bytes = (0..=u8::MAX).map(|byte| format!("<0x{byte:02X}>"));
+    let letters = (' '..='~').map(String::from);
+    let words = (0..).map(|i| format!(" w{i}"));
+    let tokens: Vec<String> = first.chain(bytes).chain(letters).chain(words).take(n_vocab).collect();
+    let longest = tokens.iter().map(String::len).max().unwrap_or(0) as i32;
+    let mut file = longest.to_le_bytes().to_vec();
+    for (id, token) in tokens.iter().enumerate() {
+        file.extend((-(id as f32)).to_le_bytes());
+        file.extend((token.len() as i32).to_le_bytes());
+        file.extend(token.as_bytes());
+    }
+    file
+}

@@ -119,7 +119,8 @@ fn stories_begin_with_the_token_that_texts_begin_with() {
     let windows = eval(&["--bos", "window", "--n-ctx", "16"]);
     assert_eq!((n(&windows, "tokens_scored"), &windows["bos"]), (n(&auto, "tokens_scored"), &json!("window")));
     assert_eq!(n(&windows, "tokens_skipped"), n(&auto, "tokens_scored").div_ceil(16));
-    for refused in [vec!["--bos", "window", "--convention", "sliding"], vec!["--bos", "window", "--convention", "llamacpp"]]
+    for refused in
+        [vec!["--bos", "window", "--convention", "sliding"], vec!["--bos", "window", "--convention", "llamacpp"]]
     {
         let error = run("error", 2, &[&["eval", &blob, "--text", &story][..], &refused].concat());
         assert_eq!(error["error"]["kind"], "usage");
@@ -144,5 +145,58 @@ fn families_are_initialised_by_name() {
         assert_eq!((&made["config"], &found["architecture"]["n_layer"]), (&found["architecture"], &json!(n_layer)));
         // Once more over its own.
         run("init", 0, &["init", "--config", name, "-o", &path]);
+    }
+}
+
+/// The README's examples behind their downloads, on checkpoints of the same shape.
+mod examples {
+    use super::*;
+    use emberlm_tests::document::{self, Document};
+    use emberlm_tests::llama2c_writer;
+
+    /// Runs the commands behind the download of `model`, in a folder that has it.
+    fn run_behind_the_download(model: &str, folder: &tempfile::TempDir) {
+        let blocks = Document::open("README.md").blocks("sh");
+        let example = blocks.into_iter().find(|block| block.contains(&format!("hf download {model} "))).expect(model);
+        let commands = document::commands(&[example]);
+        let ours: Vec<_> = commands.iter().filter(|words| words[0] == "emberlm").collect();
+        assert!(ours.len() >= 2, "{commands:?}");
+        for words in ours {
+            let output = command().current_dir(folder).args(&words[1..]).output().unwrap();
+            assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+
+    fn init(config: &str, folder: &tempfile::TempDir) {
+        run("init", 0, &["init", "--config", config, "-o", &text(&folder.path().join(config))]);
+    }
+
+    #[test]
+    fn tiny_stories() {
+        let folder = tempfile::tempdir().unwrap();
+        init("tinystories-1m", &folder);
+        run_behind_the_download("roneneldan/TinyStories-1M", &folder);
+    }
+
+    #[test]
+    fn stories_of_15_million() {
+        let folder = tempfile::tempdir().unwrap();
+        let stories = folder.path().join("stories15m");
+        fs::create_dir(&stories).unwrap();
+        let shape = llama2c_writer::Shape { dim: 288, hidden: 768, n_layer: 6, n_head: 6, n_vocab: 32_000, n_ctx: 256 };
+        fs::write(stories.join("stories15M.bin"), shape.random()).unwrap();
+        fs::write(stories.join("tokenizer.bin"), llama2c_writer::tokenizer(shape.n_vocab)).unwrap();
+        run_behind_the_download("karpathy/tinyllamas", &folder);
+    }
+
+    #[test]
+    #[ignore = "takes a minute"]
+    fn smol_lm2() {
+        let folder = tempfile::tempdir().unwrap();
+        init("smollm2-135m", &folder);
+        // A tokenizer of the same kind.
+        let tokenizer = fixtures::bundled("shakespeare-bpe512").join("tokenizer.json");
+        fs::copy(tokenizer, folder.path().join("smollm2-135m/tokenizer.json")).unwrap();
+        run_behind_the_download("HuggingFaceTB/SmolLM2-135M", &folder);
     }
 }

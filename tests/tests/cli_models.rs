@@ -310,8 +310,7 @@ fn the_demo_tells_its_story_without_a_board() {
     let value = run("demo", 0, &args);
     common::check("eval", &value["reference"]);
     common::check("eval", &value["blob"]);
-    let verified =
-        json!({"checkpoint": "", "tokens_scored": 300, "bos": "none", "kv": "f32", "results": [value["verify"]], "passed": true});
+    let verified = json!({"checkpoint": "", "tokens_scored": 300, "bos": "none", "kv": "f32", "results": [value["verify"]], "passed": true});
     common::check("verify", &verified);
     assert_eq!((&value["device"], &value["passed"]), (&Value::Null, &json!(true)));
     assert_eq!(value["blob"]["loss"], value["verify"]["loss_blob"]);

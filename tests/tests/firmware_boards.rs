@@ -118,7 +118,8 @@ fn window(model: &str) -> Vec<TokenId> {
     all[..=128].to_vec()
 }
 
-/// All fixtures and a window of the bundled models in every format, with every type of activations and KV cache. What a
+/// All fixtures of every family and a window of the bundled models in every format, with every type of activations and KV
+/// cache. What a
 /// small board has no room for it refuses, with what that needs and what it has.
 fn gives_the_hosts_bits_in_everything(board: &Board, memory: Memory) {
     let program = firmware::build(board, "score").unwrap();
@@ -145,6 +146,9 @@ fn gives_the_hosts_bits_in_everything(board: &Board, memory: Memory) {
     }
     for name in fixtures::BUNDLED {
         each(&fixtures::bundled(name), &[window(name)], &[Activations::I16]);
+    }
+    for name in fixtures::FAMILIES {
+        each(&fixtures::path(name), &fixtures::golden(name).tokens, &[Activations::I16, Activations::I8]);
     }
     println!("{}: {scored} runs gave the host's bits, {refused} did not fit", board.name);
     assert!(scored > 0 && (refused > 0) == (memory != Memory::Large), "{scored} {refused}");

@@ -9,6 +9,9 @@ use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use elf::ElfBytes;
+use elf::abi::SHF_EXECINSTR;
+use elf::endian::LittleEndian;
 use emberlm::device::{Board, Family, Region, emulator};
 use emberlm_core::kernel::Portable;
 use emberlm_core::kv_cache::KvType;
@@ -174,11 +177,54 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
     let m33 = Core { rustflags: "-Ctarget-cpu=cortex-m33", ..M33 };
     refused(&m33, "everything,cortex-m-mve", &[mve, "cortex-m33 lacks", "-Ctarget-cpu=cortex-m55"]);
     refused(&RV32IMC, "", &["no format of weights", "q8, q4, two-planes or floats"]);
-    refused(&RV32IMC, "emberlm-core/q8", &["no form of GELU", "gelu-tanh or gelu-erf"]);
+    refused(&RV32IMC, "emberlm-core/q8", &["no function for MLPs", "gelu-tanh, gelu-erf, silu or relu"]);
+    refused(&RV32IMC, "emberlm-core/q8,emberlm-core/silu", &["no norm", "layer-norm or rms-norm"]);
+    let without_positions = "emberlm-core/q8,emberlm-core/silu,emberlm-core/rms-norm";
+    refused(&RV32IMC, without_positions, &["no positions", "learned-positions or rotary"]);
+}
+
+/// What each choice of models takes of a program that scores, on a core without any kernel of its own.
+#[test]
+#[ignore = "takes minutes"]
+fn each_choice_that_is_left_out_removes_code() {
+    /// All that a program may leave out of models' choices.
+    const CHOICES: [&str; 10] = [
+        "layer-norm",
+        "rms-norm",
+        "learned-positions",
+        "rotary",
+        "grouped-heads",
+        "windows",
+        "gated-mlp",
+        "gelu-tanh",
+        "silu",
+        "relu",
+    ];
+    let outsider = Outsider::new();
+    let size: Profile = ("release", &[("OPT_LEVEL", "s"), ("LTO", "fat"), ("CODEGEN_UNITS", "1"), ("PANIC", "abort")]);
+    let flash = |without: &str| {
+        let chosen = CHOICES.iter().filter(|&&choice| choice != without);
+        let features: Vec<String> =
+            chosen.chain(&["q8", "float-kv"]).map(|feature| format!("emberlm-core/{feature}")).collect();
+        let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+        let output = outsider.build(&RV32IMC, size, &["--no-default-features", "--features", &features.join(",")]);
+        assert!(output.status.success(), "{without}: {}", String::from_utf8_lossy(&output.stderr));
+        let program = fs::read(Path::new(TARGET_DIR).join(RV32IMC.target).join("release/outsider")).unwrap();
+        let elf = ElfBytes::<LittleEndian>::minimal_parse(&program).unwrap();
+        let code =
+            elf.section_headers().unwrap().iter().filter(|section| section.sh_flags & u64::from(SHF_EXECINSTR) != 0);
+        code.map(|section| section.sh_size).sum::<u64>()
+    };
+    let all = flash("");
+    for choice in CHOICES {
+        let left = flash(choice);
+        println!("{choice}: {} bytes", all as i64 - left as i64);
+        assert!(left < all, "{choice}: {left} of {all}");
+    }
 }
 
 /// Models by their names: formats of each kind, and values that are subnormal as f32 or as f16.
-fn models() -> [(&'static str, Model, Storage, Activations); 7] {
+fn models() -> [(&'static str, Model, Storage, Activations); 9] {
     let model = Spec { n_layer: 1, n_ff: 64, ..Spec::SMALL }.model(7);
     let (tiny, halves) = (with_small_values(&model, -127), with_small_values(&model, -15));
     [
@@ -189,6 +235,8 @@ fn models() -> [(&'static str, Model, Storage, Activations); 7] {
         ("q8-f32", model.clone(), Storage::Q8, Activations::F32),
         ("q5-i8", model.clone(), Storage::Q5, Activations::I8),
         ("q4-i16", model, Storage::Q4, Activations::I16),
+        ("llama", Spec { n_vocab: 61, ..Spec::LLAMA }.model(7), Storage::Q8, Activations::I16),
+        ("neo", Spec { n_vocab: 61, ..Spec::NEO }.model(7), Storage::Q4, Activations::I8),
     ]
 }
 

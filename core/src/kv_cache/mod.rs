@@ -93,7 +93,10 @@ impl<'b> KvCache<'b> {
         let same = Self::with(Memory::OneLayer(&mut []), self.size, config);
         let layers = match &self.memory {
             Memory::Whole(words) => words.len() >= self.words_before(config, config.n_layer),
-            Memory::PerLayer(layers) => layers.len() >= config.n_layer as usize,
+            Memory::PerLayer(layers) => (0..config.n_layer).all(|layer| {
+                let need = self.slots(config, layer) * self.position_words;
+                layers.get(layer as usize).is_some_and(|words| words.len() >= need)
+            }),
             Memory::OneLayer(_) => true,
         };
         layers && self.shape == same.shape && self.ring == same.ring

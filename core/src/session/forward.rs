@@ -191,7 +191,8 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
         let n_embd = session.scratch.n_embd;
         let group_scales = &mut *session.scratch.partial.group_scales;
         let wte = session.model.required(Slot::Wte)?;
-        let is_learned = LEARNED_POSITIONS && (!ROTARY || matches!(session.model.config().positions, Positions::Learned));
+        let is_learned =
+            LEARNED_POSITIONS && (!ROTARY || matches!(session.model.config().positions, Positions::Learned));
         let wpe = if is_learned { Some(session.model.required(Slot::Wpe)?) } else { None };
         let residual = rows_mut(session.scratch.residual, n_embd).zip(self.tokens).enumerate();
         for (position, (x, &token)) in residual.take(positions.end).skip(positions.start) {
