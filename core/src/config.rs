@@ -437,7 +437,7 @@ impl Config {
         if !within(self.n_layer, MAX_COUNT) {
             return Err(ConfigError::Layers);
         }
-        if self.n_head == 0 || GROUPED_HEADS && (self.n_kv_head == 0 || self.n_head % self.n_kv_head != 0) {
+        if self.n_head == 0 || GROUPED_HEADS && (self.n_kv_head == 0 || !self.n_head.is_multiple_of(self.n_kv_head)) {
             return Err(ConfigError::Heads);
         }
         if self.head_dim == 0 || self.head_dim > MAX_WIDTH / self.n_head {
@@ -450,7 +450,7 @@ impl Config {
             return Ok(());
         }
         if let Positions::Rotary(rotary) = self.positions
-            && (rotary.dim == 0 || rotary.dim % 2 != 0 || rotary.dim > self.head_dim)
+            && (rotary.dim == 0 || !rotary.dim.is_multiple_of(2) || rotary.dim > self.head_dim)
         {
             return Err(ConfigError::Rotary);
         }

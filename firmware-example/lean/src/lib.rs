@@ -10,7 +10,8 @@ use emberlm_request::report::SEPARATOR;
 use emberlm_semihosted::Console;
 
 /// `shakespeare-char`.
-pub const MODEL: Config = Config { n_vocab: 65, n_ctx: 128, n_embd: 128, n_layer: 4, n_ff: 512, ..Config::GPT2 }.with_heads(4);
+pub const MODEL: Config =
+    Config { n_vocab: 65, n_ctx: 128, n_embd: 128, n_layer: 4, n_ff: 512, ..Config::GPT2 }.with_heads(4);
 
 /// How keys and values are stored.
 pub const KV: KvType = KvType::I8;
