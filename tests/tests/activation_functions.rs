@@ -29,7 +29,13 @@ fn all() -> [Tabled; 3] {
         table: table(form),
         per_one: 16.0,
     });
-    let silu = Tabled { name: "SiLU", of: |x| x / (1.0 + (-x).exp()), core: |out, x| silu(&Plain, out, x), table: &TABLE, per_one: 8.0 };
+    let silu = Tabled {
+        name: "SiLU",
+        of: |x| x / (1.0 + (-x).exp()),
+        core: |out, x| silu(&Plain, out, x),
+        table: &TABLE,
+        per_one: 8.0,
+    };
     [tanh, erf, silu]
 }
 

@@ -2,9 +2,9 @@
 //!
 //! A GELU is its argument where that is positive, else 0, less a bump that is gone beyond 6.
 
-use super::lanes::Lanes;
 pub use super::gelu_table::Table;
 use super::gelu_table::{ERF, TANH};
+use super::lanes::Lanes;
 use crate::config::Gelu;
 use crate::features::{GELU_ERF, GELU_TANH};
 

@@ -291,7 +291,7 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
             for (unit, (out, query)) in (units.start + range.start..).zip(rows_mut(out, head_dim).zip(queries)) {
                 let end = n_past + unit / n_head.max(1) + 1;
                 let start = window.map_or(0, |window| end.saturating_sub(window as usize));
-                layer.attend(lanes, out, query, unit % n_head.max(1) / sharing, start..end, integers);
+                layer.attend(lanes, out, query, unit % n_head.max(1) / sharing.max(1), start..end, integers);
             }
         });
     }

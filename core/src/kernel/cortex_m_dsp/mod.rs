@@ -20,11 +20,11 @@ mod layout;
 mod loops;
 mod product;
 mod rest;
-mod unpack;
 #[cfg(target_abi = "eabihf")]
 mod single;
 #[cfg(target_abi = "eabihf")]
 mod softmax;
+mod unpack;
 #[cfg(target_abi = "eabihf")]
 mod vector;
 

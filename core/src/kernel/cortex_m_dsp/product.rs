@@ -89,7 +89,8 @@ impl<'a> Product<'a> {
     #[inline(never)] // Longer rows come past.
     fn single_groups(&self, out: &mut [f32], t: usize, size: usize, scales: &[f32]) -> bool {
         debug_assert!(size * self.n_rows <= out.len() && (t + size) * self.len <= self.words.len());
-        let (out, weights, x) = (out.as_mut_ptr(), self.rows.bytes().as_ptr(), part(self.words, t * self.len..).as_ptr());
+        let (out, weights, x) =
+            (out.as_mut_ptr(), self.rows.bytes().as_ptr(), part(self.words, t * self.len..).as_ptr());
         match (size, scales) {
             // SAFETY: the rows and positions are those of the product, and each has a place.
             (1, &[scale, ..]) if self.n_rows >= ROWS => unsafe {

@@ -82,8 +82,8 @@ pub fn attend(
 mod tests {
     use super::*;
     use crate::ops::attention::{add_weighted_f16, add_weighted_f32, dots_f16, dots_f32};
-    use crate::ops::pack::pack_f16;
     use crate::ops::lanes::Plain;
+    use crate::ops::pack::pack_f16;
     use half::f16;
     use std::vec::Vec;
 
