@@ -8,12 +8,14 @@ pub(crate) const POINT: i32 = 26;
 
 /// [`Lanes::less_bump`](super::lanes::Lanes::less_bump).
 #[inline(always)]
-pub fn less_bump(out: &mut [f32], x: &[f32], cubics: &[[i32; 4]], far: f32, spacing: i32) {
-    out.iter_mut().zip(x).for_each(|(out, &x)| *out = of(x, cubics, far, spacing));
+pub fn less_bump<const N: usize>(out: &mut [f32], x: &[f32], cubics: &[[i32; 4]; N], far: f32, spacing: i32) {
+    for (out, &x) in out.iter_mut().zip(x) {
+        *out = of(x, cubics, far, spacing);
+    }
 }
 
 #[inline(always)]
-fn of(x: f32, cubics: &[[i32; 4]], far: f32, spacing: i32) -> f32 {
+fn of<const N: usize>(x: f32, cubics: &[[i32; 4]; N], far: f32, spacing: i32) -> f32 {
     if x.to_bits() & 0x7FFF_FFFF >= far.to_bits() {
         return beyond(x);
     }

@@ -38,7 +38,7 @@ pub trait Lanes: Sync {
     /// a bump: around each multiple of `2^-spacing` one of `cubics`, whose coefficients in `t` from -1/2 to 1/2 are in units
     /// of `2^-30`, up to `far`, which the cubics reach; from there on there is none. What is infinite or not a number stays
     /// so.
-    fn less_bump(&self, out: &mut [f32], x: &[f32], cubics: &[[i32; 4]], far: f32, spacing: i32);
+    fn less_bump<const N: usize>(&self, out: &mut [f32], x: &[f32], cubics: &[[i32; 4]; N], far: f32, spacing: i32);
 
     /// Updates each element of `x` with the float in its place, of four bytes in the order of the blob.
     fn update(&self, x: &mut [f32], floats: &[[u8; 4]], update: Update);
@@ -96,7 +96,7 @@ impl Lanes for Plain {
     }
 
     #[inline(always)]
-    fn less_bump(&self, out: &mut [f32], x: &[f32], cubics: &[[i32; 4]], far: f32, spacing: i32) {
+    fn less_bump<const N: usize>(&self, out: &mut [f32], x: &[f32], cubics: &[[i32; 4]; N], far: f32, spacing: i32) {
         bump::less_bump(out, x, cubics, far, spacing);
     }
 

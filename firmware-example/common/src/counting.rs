@@ -177,7 +177,7 @@ impl<B: Board + Sync> Lanes for Counting<'_, B> {
         self.kernel.lanes().weigh_terms(factors, exponents, reference, sum)
     }
 
-    fn less_bump(&self, out: &mut [f32], x: &[f32], cubics: &[[i32; 4]], far: f32, spacing: i32) {
+    fn less_bump<const N: usize>(&self, out: &mut [f32], x: &[f32], cubics: &[[i32; 4]; N], far: f32, spacing: i32) {
         self.kernel.lanes().less_bump(out, x, cubics, far, spacing);
     }
 

@@ -104,7 +104,7 @@ impl Lanes for Off {
         sum
     }
 
-    fn less_bump(&self, out: &mut [f32], x: &[f32], cubics: &[[i32; 4]], far: f32, spacing: i32) {
+    fn less_bump<const N: usize>(&self, out: &mut [f32], x: &[f32], cubics: &[[i32; 4]; N], far: f32, spacing: i32) {
         Plain.less_bump(out, x, cubics, far, spacing);
         self.off(16, out.last_mut());
     }

@@ -6,14 +6,12 @@ use crate::ops::lanes::{Lanes, Plain};
 use crate::ops::vector::Update;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::array::from_fn;
 
 const UPDATES: [Update; 3] = [Update::Set, Update::Add, Update::Scale];
 
 /// What a whole vector may be: what overflows, is too small for a normal number, is zero, or none.
 const EDGES: [f32; 6] = [f32::MAX, -1e-40, f32::MIN_POSITIVE, -0.0, f32::INFINITY, f32::NAN];
-
-/// Where a bump is gone, and the power of two of its cubics' distance.
-const BUMPS: [(f32, i32); 2] = [(6.0, 4), (22.0, 3)];
 
 /// Compares updates by floats at every address, scaling and roots; says how many vectors there were.
 pub(super) fn check(lanes: &impl Lanes, random: &mut Random) -> Result<usize, Mismatch> {
@@ -66,15 +64,22 @@ fn operations(lanes: &impl Lanes, x: &[f32], weights: &[f32], by: f32) -> Result
 
 /// Compares functions that are their argument, or 0, less a bump.
 fn bumps(lanes: &impl Lanes, x: &[f32], random: &mut Random) -> Result<usize, Mismatch> {
-    for (far, spacing) in BUMPS {
-        let n = (far * (1 << spacing) as f32) as usize + 1;
-        let cubics: Vec<[i32; 4]> = (0..n).map(|_| [0; 4].map(|_| random.next() as i32 >> 3)).collect();
-        let run = |out: &mut [f32]| lanes.less_bump(out, x, &cubics, far, spacing);
-        if after(x, run) != after(x, |out| Plain.less_bump(out, x, &cubics, far, spacing)) {
-            return Err(Mismatch::Vector { len: x.len() });
-        }
-    }
-    Ok(BUMPS.len())
+    bump::<97>(lanes, x, (6.0, 4), random)?;
+    bump::<177>(lanes, x, (22.0, 3), random)?;
+    Ok(2)
+}
+
+/// One of `N` cubics `2^-spacing` apart, as many as reach to `far`.
+fn bump<const N: usize>(
+    lanes: &impl Lanes,
+    x: &[f32],
+    (far, spacing): (f32, i32),
+    random: &mut Random,
+) -> Result<(), Mismatch> {
+    let cubics: [[i32; 4]; N] = from_fn(|_| from_fn(|_| random.next() as i32 >> 3));
+    let kernel = after(x, |out| lanes.less_bump(out, x, &cubics, far, spacing));
+    let plain = after(x, |out| Plain.less_bump(out, x, &cubics, far, spacing));
+    if kernel == plain { Ok(()) } else { Err(Mismatch::Vector { len: x.len() }) }
 }
 
 /// Compares a softmax's terms, the greatest weight being little or much below 1.

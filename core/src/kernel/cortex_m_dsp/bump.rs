@@ -6,7 +6,7 @@ use core::arch::naked_asm;
 
 /// As [`bump::less_bump`](crate::ops::bump::less_bump).
 #[inline(always)]
-pub fn less_bump(out: &mut [f32], x: &[f32], cubics: &[[i32; 4]], far: f32, spacing: i32) {
+pub fn less_bump<const N: usize>(out: &mut [f32], x: &[f32], cubics: &[[i32; 4]; N], far: f32, spacing: i32) {
     let n = out.len().min(x.len());
     let within = POINT - spacing;
     // The last cubic that an argument comes to.
