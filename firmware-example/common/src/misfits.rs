@@ -146,7 +146,21 @@ fn heads(lanes: &impl Lanes) -> Result<usize, ProgramError> {
 
 fn vectors(lanes: &impl Lanes) -> Result<usize, ProgramError> {
     let (mut out, bytes) = (Guarded([7.0; 48]), [0; 65]);
+    let (mut exponents, x) = (Guarded([7; 48]), [1.0; 16]);
     let mut calls = 0;
+    for len in [0, 1, 4, 7, 16] {
+        for n in [0, 1, 5, 8, 16] {
+            let mut kept = Ok(());
+            out.lend(n, |out| kept = exponents.lend(len, |exponents| _ = lanes.exp_terms(out, exponents)))?;
+            kept?;
+            out.lend(n, |out| _ = lanes.weigh_terms(out, &[-7; 16][..len], 1, 0.0))?;
+            // The third reaches further than its cubics, the others nowhere that there is.
+            for far in [f32::NAN, f32::INFINITY, 22.0, -1.0] {
+                out.lend(n, |out| lanes.less_bump(out, &x[..len], &[[1; 4]; 3], far, 3))?;
+            }
+            calls += 6;
+        }
+    }
     for update in [Update::Set, Update::Add, Update::Scale] {
         for len in [0, 1, 8, 16] {
             for (first, floats) in [(0, 0), (1, 16), (3, 8), (0, 7), (0, 16)] {

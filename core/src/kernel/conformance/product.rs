@@ -145,7 +145,7 @@ impl Product {
     pub fn new(format: Format, n_in: usize, n_rows: usize, n: usize, random: &mut Random) -> Self {
         let stride = format.row_stride(n_in);
         let mut rows = vec![0; n_rows * stride + 3];
-        for row in aligned_mut(&mut rows).chunks_exact_mut(stride) {
+        for (i, row) in aligned_mut(&mut rows).chunks_exact_mut(stride).enumerate() {
             match format {
                 Format::F32 => {
                     row.as_chunks_mut().0.iter_mut().for_each(|weight| *weight = random.float().to_le_bytes());
@@ -153,8 +153,9 @@ impl Product {
                 _ => row.iter_mut().for_each(|byte| *byte = random.next() as u8),
             }
             if format.packing().is_some() {
-                // A row scale of 1, so that every bit of a sum shows.
-                row[stride - 2..].copy_from_slice(&[0x80, 0x3F]);
+                // Scales that are powers of two, so that every bit of a sum shows, and neighbours' differ.
+                let exponent = 127 + i as u16 % 5;
+                row[stride - 2..].copy_from_slice(&(exponent << 7).to_le_bytes());
             }
         }
         let floats = (0..n * n_in).map(|_| random.whole()).collect();

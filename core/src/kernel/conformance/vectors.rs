@@ -11,7 +11,8 @@ use core::array::from_fn;
 const UPDATES: [Update; 3] = [Update::Set, Update::Add, Update::Scale];
 
 /// What a whole vector may be: what overflows, is too small for a normal number, is zero, or none.
-const EDGES: [f32; 6] = [f32::MAX, -1e-40, f32::MIN_POSITIVE, -0.0, f32::INFINITY, f32::NAN];
+const EDGES: [f32; 8] =
+    [f32::MAX, f32::MIN, -1e-40, f32::MIN_POSITIVE, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
 
 /// Compares updates by floats at every address, scaling and roots; says how many vectors there were.
 pub(super) fn check(lanes: &impl Lanes, random: &mut Random) -> Result<usize, Mismatch> {

@@ -8,12 +8,12 @@ use core::arch::naked_asm;
 #[inline(always)]
 pub fn less_bump<const N: usize>(out: &mut [f32], x: &[f32], cubics: &[[i32; 4]; N], far: f32, spacing: i32) {
     let n = out.len().min(x.len());
-    let within = POINT - spacing;
-    // The last cubic that an argument comes to.
-    let last = (far * (1 << spacing) as f32 + 0.5) as usize;
-    if last >= cubics.len() {
+    // Arguments that fit fixed point, and a cubic for each.
+    let reach = (0.0..32.0).contains(&far) && (0..POINT).contains(&spacing);
+    if !reach || (far * (1 << spacing) as f32 + 0.5) as usize >= N {
         return bump::less_bump(out, x, cubics, far, spacing);
     }
+    let within = POINT - spacing;
     if n > 0 {
         let half = 1 << (within - 1);
         let cubics = Cubics { far: far.to_bits(), half, within, beyond: 32 - within, first: cubics.as_ptr() };

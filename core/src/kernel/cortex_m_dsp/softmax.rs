@@ -32,7 +32,9 @@ pub fn weigh_terms(factors: &mut [f32], exponents: &[i32], reference: i32, sum: 
     let mut sum = sum;
     if fours > 0 {
         // SAFETY: so many factors and exponents are there.
-        sum = unsafe { weigh_fours(factors.as_mut_ptr(), exponents.as_ptr(), fours, 127 - reference, sum) };
+        sum = unsafe {
+            weigh_fours(factors.as_mut_ptr(), exponents.as_ptr(), fours, 127_i32.wrapping_sub(reference), sum)
+        };
     }
     if 4 * fours < n {
         sum = attention::weigh_terms(part_mut(factors, 4 * fours..n), part(exponents, 4 * fours..n), reference, sum);
