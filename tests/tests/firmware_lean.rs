@@ -45,7 +45,7 @@ const FAST: Board = Board { rustflags: "-Copt-level=2", ..MPS2 };
 const STM32F411: Board = Board {
     name: "stm32f411",
     machine: "netduinoplus2",
-    model: Region { address: 0x0800_E000, bytes: 455 * KIB },
+    model: Region { address: 0x0800_DC00, bytes: 456 * KIB },
     request: Region { address: 0x0807_FC00, bytes: KIB },
     ..MPS2
 };
@@ -53,7 +53,7 @@ const STM32F411: Board = Board {
 /// On MPS2, which has memory at the same addresses.
 const NRF52832: Board = Board {
     name: "nrf52832",
-    model: Region { address: 0x0000_E000, bytes: 455 * KIB },
+    model: Region { address: 0x0000_DC00, bytes: 456 * KIB },
     request: Region { address: 0x0007_FC00, bytes: KIB },
     ..MPS2
 };

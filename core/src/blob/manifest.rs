@@ -55,6 +55,7 @@ impl Head {
     ///
     /// # Errors
     /// A choice has a value that none has, or, where it is said, one that this build leaves out.
+    #[inline(never)] // What it takes of the stack is free again when the rest is checked.
     pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Result<Self, Option<Choice>> {
         let mut fields = Fields(bytes);
         let read = (|| {

@@ -287,7 +287,9 @@ fn add_weighted(
 
 /// Rounds terms to integers of 15 bits, each off by at most 1/32768 of the largest or a little more; returns also the
 /// exponent of their unit, up to a constant, and their sum.
-#[inline(always)]
+#[cfg_attr(not(all(target_arch = "arm", not(target_has_atomic = "32"))), inline(always))]
+// The compiler finds no branches for a Cortex-M0 that reach over all of attention.
+#[cfg_attr(all(target_arch = "arm", not(target_has_atomic = "32")), inline(never))]
 fn quantize(terms: &[Term; BLOCK]) -> ([i32; BLOCK], i32, u32) {
     let highest = terms.iter().map(|term| term.exponent + (term.mantissa >> 31) as i32).max().unwrap_or(NONE);
     let (mut sum, mut weights) = (0, [0; BLOCK]);

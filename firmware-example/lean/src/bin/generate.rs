@@ -71,11 +71,10 @@ fn generate() -> Option<()> {
     let prompt = Request::decode(request_partition()).ok()?.rows().next()?;
     let mut model = Model::open(Mapped::new(model_partition()).ok()?).ok()?;
     model.verify_sections().ok()?;
-    let config = *model.config();
     let [a, b, c] = FIRST_KV.try_take()?;
     let layers: &mut [&mut [u32]] = &mut [a, b, c, second::take()?];
-    let kv = KvCache::per_layer(RUN.kv_size(), &config, layers).ok()?;
-    let scratch = RUN.scratch(&config, FLOATS.try_take()?, WORDS.try_take()?).ok()?;
+    let kv = KvCache::per_layer(RUN.kv_size(), &MODEL, layers).ok()?;
+    let scratch = RUN.scratch(&MODEL, FLOATS.try_take()?, WORDS.try_take()?).ok()?;
     let mut session = Session::new(model, CortexMDsp, kv, scratch).ok()?;
     let mut console = Console::open()?;
     let mut token: [TokenId; 1] = [0];

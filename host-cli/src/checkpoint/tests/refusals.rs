@@ -83,7 +83,7 @@ fn configurations_that_say_too_little_or_too_much() {
     let error = Draft::hf().open_with(&Options { n_head: Some(4), ..Options::default() }).unwrap_err();
     assert_eq!(error.to_string(), "config key `n_head`: 2, but 4 heads are asked for");
     assert!(refused_config("n_head", json!(3)).contains("n_head does not divide n_embd"));
-    assert!(refused_config("layer_norm_epsilon", json!(-1.0)).contains("layer_norm_epsilon is negative"));
+    assert!(refused_config("layer_norm_epsilon", json!(-1.0)).contains("epsilon is negative"));
     let mut draft = Draft::hf();
     draft.set("swish_beta", json!(1.0));
     assert_eq!(draft.open().unwrap().notes(), ["config keys not known, ignored: swish_beta"]);

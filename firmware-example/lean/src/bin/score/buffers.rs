@@ -18,7 +18,7 @@ const PLAN: (usize, Order) = if cfg!(feature = "nrf52832") {
 pub const N_CTX: usize = PLAN.0;
 
 /// Positions go through a layer one by one; matrices by as many rows as divide theirs, and fill no more memory than that.
-pub const RUN: Run = Run { rows: MODEL.n_embd as usize, ..Run::new(PLAN.1, KV, N_CTX) };
+pub const RUN: Run = Run { rows: MODEL.n_embd as usize / 2, ..Run::new(PLAN.1, KV, N_CTX) };
 pub const NEED: Need = Need::new(&MODEL, RUN);
 
 /// Bytes of RAM for variables, as the memory map has them.

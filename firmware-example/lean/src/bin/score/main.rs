@@ -16,7 +16,7 @@ use emberlm_core::model::Model;
 use emberlm_core::score::{SelfTestOutcome, run_self_test, score_window};
 use emberlm_core::session::Session;
 use emberlm_core::source::Mapped;
-use emberlm_lean::{KV, print};
+use emberlm_lean::{KV, MODEL, print};
 use emberlm_request::Request;
 use emberlm_request::report::key;
 use emberlm_semihosted::memory::{self, model_partition, request_partition};
@@ -58,9 +58,9 @@ fn session() -> Option<(&'static mut Session<'static, Mapped<'static>, CortexMDs
     let Buffers { kv, floats, words, tokens } = BUFFERS.try_take()?;
     let mut model = Model::open(Mapped::new(model_partition()).ok()?).ok()?;
     model.verify_sections().ok()?;
-    let config = *model.config();
-    let kv = RUN.kv_cache(&config, kv).ok()?;
-    let scratch = RUN.scratch(&config, floats, words).ok()?;
+    // A session takes memory for no other shape.
+    let kv = RUN.kv_cache(&MODEL, kv).ok()?;
+    let scratch = RUN.scratch(&MODEL, floats, words).ok()?;
     let session = Session::new(model, CortexMDsp, kv, scratch).ok()?;
     Some((SESSION.try_init(session)?, tokens))
 }
