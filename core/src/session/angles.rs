@@ -42,8 +42,11 @@ impl<'a> Angles<'a> {
 }
 
 impl<S: Source, K: Kernel, T: Team> Session<'_, S, K, T> {
-    /// Makes a layer's angles for positions `first .. first + n` of the `window` positions under way, unless they are there;
-    /// and notes whether their keys and values go where others that are still seen lie.
+    /// Makes a layer's angles for positions `first .. first + n` of the forward call under way, unless they are there; and
+    /// notes whether their keys and values go where others that are still seen lie.
+    ///
+    /// # Errors
+    /// The medium failed.
     #[inline(never)]
     pub(super) fn begin_layer(&mut self, layer: u32, first: usize, n: usize) -> Result<(), ReadError> {
         let config = self.model.config();
