@@ -4,7 +4,7 @@
 use super::fixed::{from_fixed, mul_high, to_fixed};
 
 /// Fractional bits of the argument.
-pub(crate) const POINT: i32 = 26;
+pub const POINT: i32 = 26;
 
 /// [`Lanes::less_bump`](super::lanes::Lanes::less_bump).
 #[inline(always)]

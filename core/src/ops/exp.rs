@@ -16,16 +16,17 @@ pub const FAR: i32 = 1 << 29;
 pub const NONE: i32 = -(1 << 30);
 
 /// Below this magnitude an argument fits fixed point with [`POINT`] fractional bits.
-const NEAR: f32 = 128.0;
-const POINT: i32 = 24;
+pub const NEAR: f32 = 128.0;
+/// Those bits.
+pub const POINT: i32 = 24;
 
 /// log2(e) in units of `2^-30`, and of `2^-63` in two words.
-pub(crate) const LOG2_E: i32 = 1_549_082_005;
+pub const LOG2_E: i32 = 1_549_082_005;
 const LOG2_E_HIGH: u32 = 0xB8AA_3B29;
 const LOG2_E_LOW: u32 = 0x5C17_F0BC;
 
 /// `2^(i / 32)` in units of `2^-31`.
-pub(crate) static POWERS: [u32; 32] = [
+pub static POWERS: [u32; 32] = [
     2_147_483_648,
     2_194_507_417,
     2_242_560_872,
@@ -59,10 +60,12 @@ pub(crate) static POWERS: [u32; 32] = [
     4_112_874_773,
     4_202_935_003,
 ];
-/// In units of `2^-36`, the cubic in `t` that is `2^(t / 32) - 1` at 0, 1/4, 3/4 and 1.
-pub(crate) const C1: u32 = 1_488_522_355;
-pub(crate) const C2: u32 = 16_120_573;
-pub(crate) const C3: u32 = 117_669;
+/// In units of `2^-36`, the factor of `t` in the cubic that is `2^(t / 32) - 1` at 0, 1/4, 3/4 and 1.
+pub const C1: u32 = 1_488_522_355;
+/// As [`C1`], of the square.
+pub const C2: u32 = 16_120_573;
+/// As [`C1`], of the cube.
+pub const C3: u32 = 117_669;
 
 /// `exp(x)` as `(exponent, factor)`, the factor in [1, 2] and off by less than 1.3e-7 of itself.
 ///

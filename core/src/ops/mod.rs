@@ -6,7 +6,7 @@
 
 pub(crate) mod alone;
 pub mod attention;
-pub(crate) mod bump;
+pub mod bump;
 pub mod exp;
 pub mod fixed;
 pub mod gelu;

@@ -105,17 +105,10 @@ pub fn attend_i8(
     let mut attend = |keys: I8Head<'_>, values: I8Head<'_>| {
         let mut logs = [i32::MIN; BLOCK];
         multiply_keys(lanes, &mut logs, query, keys.integers(), scores.dropped);
-        for (log, scale) in logs.iter_mut().zip(keys.scales()) {
-            let score = scores.log2(*log, scale);
-            bad |= score.is_none();
-            *log = score.unwrap_or(0);
-        }
+        bad |= scores.all_log2(&mut logs, keys);
         let mut terms = [Term::NONE; BLOCK];
         softmax.raise(logs.iter().copied().max().unwrap_or(0) >> POINT);
-        for ((term, &log), scale) in terms.iter_mut().zip(&logs).zip(values.scales()) {
-            bad |= scale.exponent == NOT_FINITE;
-            *term = softmax.add(log, scale);
-        }
+        bad |= softmax.add_all(&mut terms, &logs, values);
         let (weights, unit, sum) = quantize(&terms);
         let (lower_out, lower_block) = softmax.make_room(unit, sum);
         add_weighted(lanes, out, &weights, values, lower_out, lower_block);
@@ -154,6 +147,19 @@ impl Scores {
         // Far beyond every score where the scale is not a number.
         let exponent = if exponent == NOT_FINITE { 1 << 16 } else { exponent + dropped as i32 };
         Self { mantissa: (bits & 0x007F_FFFF | 0x0080_0000) >> 1, exponent, dropped }
+    }
+
+    /// Makes logarithms of a block's products; says whether one has none.
+    #[cfg_attr(not(all(target_arch = "arm", not(target_has_atomic = "32"))), inline(always))]
+    #[cfg_attr(all(target_arch = "arm", not(target_has_atomic = "32")), inline(never))] // As `quantize`.
+    fn all_log2(&self, logs: &mut [i32; BLOCK], keys: I8Head<'_>) -> bool {
+        let mut bad = false;
+        for (log, scale) in logs.iter_mut().zip(keys.scales()) {
+            let score = self.log2(*log, scale);
+            bad |= score.is_none();
+            *log = score.unwrap_or(0);
+        }
+        bad
     }
 
     /// One score as a logarithm to base 2 with [`POINT`] fractional bits, `None` where it has none. The product has already
@@ -211,6 +217,18 @@ impl Softmax {
         }
     }
 
+    /// Adds a block's weights; says whether a value's scale is not finite.
+    #[cfg_attr(not(all(target_arch = "arm", not(target_has_atomic = "32"))), inline(always))]
+    #[cfg_attr(all(target_arch = "arm", not(target_has_atomic = "32")), inline(never))] // As `quantize`.
+    fn add_all(&mut self, terms: &mut [Term; BLOCK], logs: &[i32; BLOCK], values: I8Head<'_>) -> bool {
+        let mut bad = false;
+        for ((term, &log), scale) in terms.iter_mut().zip(logs).zip(values.scales()) {
+            bad |= scale.exponent == NOT_FINITE;
+            *term = self.add(log, scale);
+        }
+        bad
+    }
+
     /// Adds the weight `2^log`, for which there is room, and returns its product with the value's scale.
     #[inline(always)]
     fn add(&mut self, log: i32, scale: Scale) -> Term {
@@ -242,7 +260,8 @@ impl Softmax {
 }
 
 /// The exact sums of `key * query`, lowered by `dropped` bits; products beyond the last key stay as they are.
-#[inline(always)]
+#[cfg_attr(not(all(target_arch = "arm", not(target_has_atomic = "32"))), inline(always))]
+#[cfg_attr(all(target_arch = "arm", not(target_has_atomic = "32")), inline(never))] // As `quantize`.
 fn multiply_keys(lanes: &impl Lanes, products: &mut [i32], query: &[u32], keys: HeadRows<'_>, dropped: u32) {
     if query.len() <= CHUNK / 2 {
         return lanes.dots_i8(products, query, keys);
@@ -267,7 +286,8 @@ fn long_keys(lanes: &impl Lanes, products: &mut [i32], query: &[u32], keys: Head
 
 /// Lowers `out`, which holds integers, by `lower_out` bits, and adds the block's sums of `weights * values`, lowered by
 /// `lower_block` bits.
-#[inline(always)]
+#[cfg_attr(not(all(target_arch = "arm", not(target_has_atomic = "32"))), inline(always))]
+#[cfg_attr(all(target_arch = "arm", not(target_has_atomic = "32")), inline(never))] // As `quantize`.
 fn add_weighted(
     lanes: &impl Lanes,
     out: &mut [f32],

@@ -1,37 +1,49 @@
 //! Kernels for the host's processor, chosen when the program runs. All give the portable kernel's bits.
 
+mod lanes;
 #[cfg(target_arch = "x86_64")]
-mod avx2;
+mod x86;
 
 use emberlm_core::kernel::{F32Matmul, Kernel, Matmul, Portable, Rounding};
-use emberlm_core::ops::lanes::Plain;
+
+use self::lanes::HostLanes;
 
 /// The fastest kernel that this processor can run.
 #[derive(Clone, Copy, Debug)]
 pub enum HostKernel {
     /// Any processor.
-    Portable(Portable),
+    Portable(Portable, HostLanes),
     /// x86-64 with AVX2.
     #[cfg(target_arch = "x86_64")]
-    Avx2(avx2::Avx2),
+    Avx2(x86::Avx2, HostLanes),
+    /// x86-64 with AVX-512 and its products of 16-bit integers.
+    #[cfg(target_arch = "x86_64")]
+    Avx512(x86::Avx512, HostLanes),
 }
 
 impl HostKernel {
     /// Looks at the processor.
     pub fn detect() -> Self {
+        let lanes = HostLanes::detect();
         #[cfg(target_arch = "x86_64")]
-        if let Some(kernel) = avx2::Avx2::detect() {
-            return Self::Avx2(kernel);
+        if let Some(kernel) = x86::Avx512::detect() {
+            return Self::Avx512(kernel, lanes);
         }
-        Self::Portable(Portable)
+        #[cfg(target_arch = "x86_64")]
+        if let Some(kernel) = x86::Avx2::detect() {
+            return Self::Avx2(kernel, lanes);
+        }
+        Self::Portable(Portable, lanes)
     }
 
     /// The name that reports use.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Portable(_) => "portable",
+            Self::Portable(..) => "portable",
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(_) => "avx2",
+            Self::Avx2(..) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(..) => "avx512-vnni",
         }
     }
 }
@@ -40,18 +52,24 @@ impl HostKernel {
 macro_rules! dispatch {
     ($self:ident, $method:ident($($argument:expr),*)) => {
         match $self {
-            Self::Portable(kernel) => kernel.$method($($argument),*),
+            Self::Portable(kernel, _) => kernel.$method($($argument),*),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(kernel) => kernel.$method($($argument),*),
+            Self::Avx2(kernel, _) => kernel.$method($($argument),*),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(kernel, _) => kernel.$method($($argument),*),
         }
     };
 }
 
 impl Kernel for HostKernel {
-    type Lanes = Plain;
+    type Lanes = HostLanes;
 
-    fn lanes(&self) -> &Plain {
-        &Plain
+    fn lanes(&self) -> &HostLanes {
+        match self {
+            Self::Portable(_, lanes) => lanes,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_, lanes) | Self::Avx512(_, lanes) => lanes,
+        }
     }
 
     fn quantize_i16(&self, rounding: Rounding<'_>) {

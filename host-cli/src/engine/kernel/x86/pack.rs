@@ -1,0 +1,145 @@
+//! Rows of weights on their way into lanes.
+
+use std::arch::x86_64::{
+    __m128i, __m256i, _mm_loadu_si128, _mm256_cvtepi8_epi16, _mm256_loadu_si256, _mm256_permute2x128_si256,
+    _mm256_storeu_si256, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
+};
+
+use emberlm_core::format::Packing;
+use emberlm_core::kernel::{PackedRow, signed_bytes};
+
+use super::lanes::Avx2Lanes;
+use super::tile::pairs;
+
+/// Rows that are turned together.
+const EIGHT: usize = 8;
+
+/// A tile's rows, widened to 16 bits.
+pub(super) struct Packed {
+    packing: Packing,
+    n_in: usize,
+    /// Rows in lanes.
+    rows: usize,
+    /// `[pairs][rows]`, two weights a word.
+    weights: Vec<u32>,
+    /// `[groups][rows]`
+    scales: Vec<i32>,
+    /// `[rows]`
+    row_scales: Vec<f32>,
+}
+
+impl Packed {
+    /// Room for so many rows of `n_in` weights.
+    pub(super) fn new(packing: Packing, n_in: usize, rows: usize) -> Self {
+        let n_groups = packing.n_groups(n_in);
+        // A last group takes as much as a full one.
+        let weights = vec![0; n_groups * packing.group / 2 * rows];
+        Self { packing, n_in, rows, weights, scales: vec![0; n_groups * rows], row_scales: vec![0.0; rows] }
+    }
+
+    /// Lays out the rows, at most as many as there are lanes; the other lanes are zeros.
+    pub(super) fn fill(&mut self, _: &Avx2Lanes, bytes: &[u8], stride: usize) {
+        // SAFETY: lanes exist only where the processor has AVX2.
+        unsafe { self.turn(bytes, stride) }
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn turn(&mut self, bytes: &[u8], stride: usize) {
+        let Self { packing, n_in, rows: lanes, .. } = *self;
+        let rows: Vec<PackedRow<'_>> =
+            bytes.chunks_exact(stride).map(|row| PackedRow::new(row, packing, n_in)).collect();
+        if rows.len() < lanes {
+            self.scales.fill(0);
+            self.row_scales.fill(0.0);
+        }
+        for (r, row) in rows.iter().enumerate() {
+            self.row_scales[r] = row.row_scale;
+            for (group, &byte) in row.group_scales.iter().enumerate() {
+                self.scales[group * lanes + r] = packing.scale(byte);
+            }
+        }
+        for first in (0..lanes).step_by(EIGHT) {
+            let rows = rows.get(first..).unwrap_or_default();
+            let rows = &rows[..rows.len().min(EIGHT)];
+            for group in 0..packing.n_groups(n_in) {
+                let m = packing.group.min(n_in - group * packing.group);
+                let start = group * packing.group_bytes(packing.group);
+                let mut integers = [[0; MOST]; EIGHT];
+                for (integers, row) in integers.iter_mut().zip(rows) {
+                    let bytes = &row.integers[start..start + packing.group_bytes(m)];
+                    let mut buffer = [0; 32];
+                    integers[..m].copy_from_slice(signed_bytes(packing, bytes, m, &mut buffer));
+                }
+                let out = &mut self.weights[group * packing.group / 2 * lanes..][..packing.group / 2 * lanes];
+                for sixteen in 0..packing.group / 16 {
+                    let turned = turn(std::array::from_fn(|r| {
+                        *integers[r][16 * sixteen..].first_chunk().expect("groups of whole sixteens")
+                    }));
+                    for (i, pairs) in turned.into_iter().enumerate() {
+                        let out: &mut [u32; EIGHT] =
+                            out[(8 * sixteen + i) * lanes + first..].first_chunk_mut().expect("eight lanes");
+                        // SAFETY: `out` is 32 bytes long.
+                        unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast::<__m256i>(), pairs) }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Each group's pairs of weights `[pairs][rows]` and scales `[rows]`.
+    pub(super) fn groups(&self) -> impl Iterator<Item = (&[u32], &[i32])> {
+        let whole = self.packing.group / 2 * self.rows;
+        let groups = self.weights.chunks_exact(whole).zip(self.scales.chunks_exact(self.rows)).enumerate();
+        groups.map(|(i, (weights, scales))| (&weights[..pairs(self.packing, self.n_in, i) * self.rows], scales))
+    }
+
+    /// The rows' scales.
+    pub(super) fn row_scales(&self) -> &[f32] {
+        &self.row_scales
+    }
+
+    /// Words of activations that a full group meets.
+    pub(super) const fn group_words(&self) -> usize {
+        self.packing.group / 2
+    }
+}
+
+/// The largest group.
+const MOST: usize = 64;
+
+/// Sixteen weights of each of eight rows as eight pairs of each: `[pair][row]`.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn turn(rows: [[u8; 16]; EIGHT]) -> [__m256i; EIGHT] {
+    let [a, b, c, d, e, f, g, h] = rows.map(|row| {
+        // SAFETY: `row` is 16 bytes long.
+        _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(row.as_ptr().cast::<__m128i>()) })
+    });
+    let (ab, cd, ef, gh) = (
+        [_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b)],
+        [_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d)],
+        [_mm256_unpacklo_epi32(e, f), _mm256_unpackhi_epi32(e, f)],
+        [_mm256_unpacklo_epi32(g, h), _mm256_unpackhi_epi32(g, h)],
+    );
+    let four = |x: [__m256i; 2], y: [__m256i; 2]| {
+        [
+            _mm256_unpacklo_epi64(x[0], y[0]),
+            _mm256_unpackhi_epi64(x[0], y[0]),
+            _mm256_unpacklo_epi64(x[1], y[1]),
+            _mm256_unpackhi_epi64(x[1], y[1]),
+        ]
+    };
+    let (low, high) = (four(ab, cd), four(ef, gh));
+    std::array::from_fn(|i| match i {
+        0..4 => _mm256_permute2x128_si256::<0x20>(low[i], high[i]),
+        _ => _mm256_permute2x128_si256::<0x31>(low[i - 4], high[i - 4]),
+    })
+}
+
+/// Eight words as a vector.
+#[target_feature(enable = "avx2")]
+#[inline]
+pub(super) fn load(words: &[u32; 8]) -> __m256i {
+    // SAFETY: `words` is 32 bytes long.
+    unsafe { _mm256_loadu_si256(words.as_ptr().cast::<__m256i>()) }
+}

@@ -1,0 +1,91 @@
+//! Products of too few positions to lay weights out for: each row as it is stored.
+
+use std::arch::x86_64::{
+    __m128i, __m256i, _mm_add_epi64, _mm_cvtsi128_si64, _mm_loadu_si128, _mm_unpackhi_epi64, _mm256_add_epi32,
+    _mm256_add_epi64, _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_extracti128_si256, _mm256_madd_epi16,
+    _mm256_mul_epi32, _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_srli_epi64,
+};
+
+use emberlm_core::format::Packing;
+use emberlm_core::kernel::{I16Position, PackedRow, Position, Rows, Unpacked, signed_bytes};
+
+use super::lanes::Avx2Lanes;
+use super::pack::load;
+use super::tile::Positions;
+
+/// Every row with each of fewer than four positions.
+pub(super) fn multiply_rows(
+    _: &Avx2Lanes,
+    out: &mut [f32],
+    rows: Rows<'_>,
+    packing: Packing,
+    positions: Positions<'_>,
+) {
+    // SAFETY: lanes exist only where the processor has AVX2.
+    unsafe {
+        match positions.scales.len() {
+            0 => {}
+            1 => multiply::<1>(out, rows, packing, positions),
+            2 => multiply::<2>(out, rows, packing, positions),
+            _ => multiply::<3>(out, rows, packing, positions),
+        }
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn multiply<const N: usize>(out: &mut [f32], rows: Rows<'_>, packing: Packing, positions: Positions<'_>) {
+    let x: [&[u32]; N] = std::array::from_fn(|i| &positions.words[i * positions.stride..(i + 1) * positions.stride]);
+    let units: [f32; N] = std::array::from_fn(|i| positions.scaling.unit(positions.scales[i]));
+    for (r, row) in rows.iter().enumerate() {
+        let row = PackedRow::new(row, packing, rows.n_in());
+        let sums = row_sums(packing, row, rows.n_in(), x);
+        for (i, (sum, unit)) in sums.into_iter().zip(units).enumerate() {
+            out[i * rows.n() + r] = positions.scaling.finish(sum, row.row_scale, unit);
+        }
+    }
+}
+
+/// One row's sums with `N` positions.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn row_sums<const N: usize>(packing: Packing, row: PackedRow<'_>, n_in: usize, x: [&[u32]; N]) -> [i64; N] {
+    let mut wide = [_mm256_setzero_si256(); N];
+    let mut rest = [0; N];
+    let mut buffer: Unpacked = [0; 32];
+    let mut first = 0;
+    for (bytes, scale) in row.groups(packing) {
+        let m = packing.group.min(n_in - first);
+        let integers = signed_bytes(packing, bytes, m, &mut buffer);
+        let (chunks, tail) = integers.as_chunks::<16>();
+        let x = x.map(|x| &x[first / 2..]);
+        let mut dots = [_mm256_setzero_si256(); N];
+        for (c, chunk) in chunks.iter().enumerate() {
+            // SAFETY: `chunk` is 16 bytes long.
+            let weights = _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(chunk.as_ptr().cast::<__m128i>()) });
+            for (dot, x) in dots.iter_mut().zip(x) {
+                let x: &[u32; 8] = x[8 * c..].first_chunk().expect("two activations a word");
+                *dot = _mm256_add_epi32(*dot, _mm256_madd_epi16(weights, load(x)));
+            }
+        }
+        let scales = _mm256_set1_epi64x(scale.into());
+        for (wide, dot) in wide.iter_mut().zip(dots) {
+            let even = _mm256_mul_epi32(dot, scales);
+            let odd = _mm256_mul_epi32(_mm256_srli_epi64::<32>(dot), scales);
+            *wide = _mm256_add_epi64(*wide, _mm256_add_epi64(even, odd));
+        }
+        if !tail.is_empty() {
+            for (rest, x) in rest.iter_mut().zip(x) {
+                *rest += I16Position { words: &x[8 * chunks.len()..] }.dot(tail) * i64::from(scale);
+            }
+        }
+        first += m;
+    }
+    std::array::from_fn(|i| lanes_sum(wide[i]) + rest[i])
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn lanes_sum(x: __m256i) -> i64 {
+    let pair = _mm_add_epi64(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x));
+    _mm_cvtsi128_si64(_mm_add_epi64(pair, _mm_unpackhi_epi64(pair, pair)))
+}

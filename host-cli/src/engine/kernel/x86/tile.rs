@@ -1,0 +1,75 @@
+//! Products with rows in lanes: a vector holds one pair of weights of each of its rows, so that a sum stays in one place from
+//! the first weight to the last, and only whole groups meet their scales.
+
+use emberlm_core::format::Packing;
+use emberlm_core::kernel::{Matmul, Parts, Scaling, input_words};
+
+use super::lanes::Avx2Lanes;
+use super::pack::Packed;
+use super::row::multiply_rows;
+
+/// Positions that have to share the weights before these are laid out in lanes for them.
+const FEW: usize = 4;
+
+/// A vector unit's product of a tile of rows.
+pub(super) trait Tile: Copy {
+    /// Rows in lanes, a multiple of 8.
+    const ROWS: usize;
+
+    /// What every processor with such a unit has.
+    fn lanes(&self) -> &Avx2Lanes;
+
+    /// The products of the packed rows with positions of activations.
+    fn products(self, out: Outputs<'_>, rows: &Packed, positions: Positions<'_>);
+}
+
+/// Activations, two a word, and what one stands for.
+#[derive(Clone, Copy)]
+pub(super) struct Positions<'a> {
+    /// `[positions][stride]`
+    pub words: &'a [u32],
+    pub stride: usize,
+    pub scales: &'a [f32],
+    pub scaling: Scaling,
+}
+
+/// Where products go: `[positions][stride]`, the tile's rows from the first element on.
+pub(super) struct Outputs<'a> {
+    pub out: &'a mut [f32],
+    pub stride: usize,
+    /// Rows that the tile has, at most its lanes.
+    pub n: usize,
+}
+
+impl Outputs<'_> {
+    /// Puts the products of one position.
+    pub(super) fn put(&mut self, position: usize, products: &[f32]) {
+        let first = position * self.stride;
+        self.out[first..first + self.n].copy_from_slice(&products[..self.n]);
+    }
+}
+
+/// Every row with every position.
+pub(super) fn multiply<T: Tile>(tile: &T, matmul: Matmul<'_>) {
+    let Parts { out, inputs, rows, packing } = matmul.into_parts();
+    let scaling = Scaling::new(packing, rows.n_in());
+    let stride = input_words(rows.n_in());
+    let positions = Positions { words: inputs.words(), stride, scales: inputs.scales(), scaling };
+    if positions.scales.len() < FEW {
+        return multiply_rows(tile.lanes(), out, rows, packing, positions);
+    }
+    let mut packed = Packed::new(packing, rows.n_in(), T::ROWS);
+    for first in (0..rows.n()).step_by(T::ROWS) {
+        let n = (rows.n() - first).min(T::ROWS);
+        let bytes = &rows.bytes()[first * rows.stride()..(first + n) * rows.stride()];
+        packed.fill(tile.lanes(), bytes, rows.stride());
+        let outputs = Outputs { out: &mut out[first..], stride: rows.n(), n };
+        tile.products(outputs, &packed, positions);
+    }
+}
+
+/// Pairs of weights under one scale, and those of the last group.
+pub(super) const fn pairs(packing: Packing, n_in: usize, group: usize) -> usize {
+    let left = n_in - group * packing.group;
+    (if left < packing.group { left } else { packing.group }).div_ceil(2)
+}
