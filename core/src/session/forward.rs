@@ -289,11 +289,17 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
             .at_most(scratch.inputs.len() / query_words.max(1));
         let out = (PerUnit(out, head_dim), PerRange(&mut *scratch.inputs, query_words));
         ranges.share(&session.team, out, |range, (PerUnit(out, _), PerRange(integers, _))| {
-            let queries = part::rows(part(queries, range.start * head_dim..), head_dim);
-            for (unit, (out, query)) in (units.start + range.start..).zip(rows_mut(out, head_dim).zip(queries)) {
-                let end = n_past + unit / n_head.max(1) + 1;
-                let start = window.map_or(0, |window| end.saturating_sub(window as usize));
-                layer.attend(lanes, out, query, unit % n_head.max(1) / sharing.max(1), start..end, integers);
+            let queries = part(queries, range.start * head_dim..);
+            // A head's positions follow each other, since they see the same keys and values.
+            for first in 0..n_head.min(range.len()) {
+                for i in (first..range.len()).step_by(n_head.max(1)) {
+                    let (unit, lie) = (units.start + range.start + i, i * head_dim..(i + 1) * head_dim);
+                    let end = n_past + unit / n_head.max(1) + 1;
+                    let start = window.map_or(0, |window| end.saturating_sub(window as usize));
+                    let kv_head = unit % n_head.max(1) / sharing.max(1);
+                    let query = part(queries, lie.clone());
+                    layer.attend(lanes, part_mut(out, lie), query, kv_head, start..end, integers);
+                }
             }
         });
     }

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::{
     __m128i, __m256i, _mm_loadu_si128, _mm256_cvtepi8_epi16, _mm256_loadu_si256, _mm256_permute2x128_si256,
-    _mm256_storeu_si256, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
+    _mm256_setzero_si256, _mm256_storeu_si256, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
 };
 
 use emberlm_core::format::Packing;
@@ -67,14 +67,14 @@ impl Packed {
                 let mut integers = [[0; MOST]; EIGHT];
                 for (integers, row) in integers.iter_mut().zip(rows) {
                     let bytes = &row.integers[start..start + packing.group_bytes(m)];
-                    let mut buffer = [0; 32];
-                    integers[..m].copy_from_slice(signed_bytes(packing, bytes, m, &mut buffer));
+                    match bytes.first_chunk::<MOST>() {
+                        Some(bytes) if packing.is_bytes() => *integers = *bytes,
+                        _ => unpack(integers, packing, bytes, m),
+                    }
                 }
                 let out = &mut self.weights[group * packing.group / 2 * lanes..][..packing.group / 2 * lanes];
                 for sixteen in 0..packing.group / 16 {
-                    let turned = turn(std::array::from_fn(|r| {
-                        *integers[r][16 * sixteen..].first_chunk().expect("groups of whole sixteens")
-                    }));
+                    let turned = turn(&integers, 16 * sixteen);
                     for (i, pairs) in turned.into_iter().enumerate() {
                         let out: &mut [u32; EIGHT] =
                             out[(8 * sixteen + i) * lanes + first..].first_chunk_mut().expect("eight lanes");
@@ -107,33 +107,46 @@ impl Packed {
 /// The largest group.
 const MOST: usize = 64;
 
-/// Sixteen weights of each of eight rows as eight pairs of each: `[pair][row]`.
+/// A group's signed bytes.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn turn(rows: [[u8; 16]; EIGHT]) -> [__m256i; EIGHT] {
-    let [a, b, c, d, e, f, g, h] = rows.map(|row| {
+fn unpack(integers: &mut [u8; MOST], packing: Packing, bytes: &[u8], m: usize) {
+    let mut buffer = [0; 32];
+    integers[..m].copy_from_slice(signed_bytes(packing, bytes, m, &mut buffer));
+}
+
+/// Sixteen weights from `first` on of each of eight rows as eight pairs of each: `[pair][row]`.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn turn(rows: &[[u8; MOST]; EIGHT], first: usize) -> [__m256i; EIGHT] {
+    let mut wide = [_mm256_setzero_si256(); EIGHT];
+    for (wide, row) in wide.iter_mut().zip(rows) {
+        let row: &[u8; 16] = row[first..].first_chunk().expect("groups of whole sixteens");
         // SAFETY: `row` is 16 bytes long.
-        _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(row.as_ptr().cast::<__m128i>()) })
-    });
-    let (ab, cd, ef, gh) = (
-        [_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b)],
-        [_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d)],
-        [_mm256_unpacklo_epi32(e, f), _mm256_unpackhi_epi32(e, f)],
-        [_mm256_unpacklo_epi32(g, h), _mm256_unpackhi_epi32(g, h)],
-    );
-    let four = |x: [__m256i; 2], y: [__m256i; 2]| {
-        [
-            _mm256_unpacklo_epi64(x[0], y[0]),
-            _mm256_unpackhi_epi64(x[0], y[0]),
-            _mm256_unpacklo_epi64(x[1], y[1]),
-            _mm256_unpackhi_epi64(x[1], y[1]),
-        ]
-    };
-    let (low, high) = (four(ab, cd), four(ef, gh));
-    std::array::from_fn(|i| match i {
-        0..4 => _mm256_permute2x128_si256::<0x20>(low[i], high[i]),
-        _ => _mm256_permute2x128_si256::<0x31>(low[i - 4], high[i - 4]),
-    })
+        *wide = _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(row.as_ptr().cast::<__m128i>()) });
+    }
+    let [a, b, c, d, e, f, g, h] = wide;
+    let (low, high) = (four([a, b, c, d]), four([e, f, g, h]));
+    let mut turned = [_mm256_setzero_si256(); EIGHT];
+    for i in 0..4 {
+        turned[i] = _mm256_permute2x128_si256::<0x20>(low[i], high[i]);
+        turned[i + 4] = _mm256_permute2x128_si256::<0x31>(low[i], high[i]);
+    }
+    turned
+}
+
+/// Pairs `i` and `i + 4` of four rows, in the halves of vector `i`.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn four([a, b, c, d]: [__m256i; 4]) -> [__m256i; 4] {
+    let (ab, cd) = (_mm256_unpacklo_epi32(a, b), _mm256_unpacklo_epi32(c, d));
+    let (ab_high, cd_high) = (_mm256_unpackhi_epi32(a, b), _mm256_unpackhi_epi32(c, d));
+    [
+        _mm256_unpacklo_epi64(ab, cd),
+        _mm256_unpackhi_epi64(ab, cd),
+        _mm256_unpacklo_epi64(ab_high, cd_high),
+        _mm256_unpackhi_epi64(ab_high, cd_high),
+    ]
 }
 
 /// Eight words as a vector.

@@ -43,9 +43,13 @@ pub(super) struct Outputs<'a> {
 
 impl Outputs<'_> {
     /// Puts the products of one position.
-    pub(super) fn put(&mut self, position: usize, products: &[f32]) {
-        let first = position * self.stride;
-        self.out[first..first + self.n].copy_from_slice(&products[..self.n]);
+    #[inline]
+    pub(super) fn put<const N: usize>(&mut self, position: usize, products: [f32; N]) {
+        let out = &mut self.out[position * self.stride..];
+        match out.first_chunk_mut() {
+            Some(out) if self.n == N => *out = products,
+            _ => out.iter_mut().zip(products).take(self.n).for_each(|(out, product)| *out = product),
+        }
     }
 }
 

@@ -61,13 +61,17 @@ fn block<const N: usize>(out: &mut Outputs<'_>, rows: &Packed, positions: Positi
     let (mut even, mut odd) = ([_mm512_setzero_si512(); N], [_mm512_setzero_si512(); N]);
     for (group, (weights, scales)) in rows.groups().enumerate() {
         let pairs = weights.len() / ROWS;
-        let x = x.map(|x| &x[group * rows.group_words()..][..pairs]);
+        let start = group * rows.group_words();
+        let mut words = [&[][..]; N];
+        for (words, x) in words.iter_mut().zip(x) {
+            *words = &x[start..start + pairs];
+        }
         let mut dots = [_mm512_setzero_si512(); N];
         for (pair, weights) in weights.as_chunks::<ROWS>().0.iter().enumerate() {
             // SAFETY: `weights` is 64 bytes long.
             let weights = unsafe { _mm512_loadu_si512(weights.as_ptr().cast::<__m512i>()) };
-            for (dot, x) in dots.iter_mut().zip(x) {
-                // SAFETY: each of `x` has as many words as there are pairs.
+            for (dot, x) in dots.iter_mut().zip(words) {
+                // SAFETY: each of `words` has as many words as there are pairs.
                 let x = _mm512_set1_epi32(unsafe { *x.get_unchecked(pair) } as i32);
                 *dot = _mm512_dpwssd_epi32(*dot, weights, x);
             }
@@ -94,7 +98,7 @@ fn block<const N: usize>(out: &mut Outputs<'_>, rows: &Packed, positions: Positi
         let mut lanes = [0.0; ROWS];
         // SAFETY: `lanes` is 64 bytes long.
         unsafe { _mm512_storeu_ps(lanes.as_mut_ptr(), products) };
-        out.put(at + i, &lanes);
+        out.put(at + i, lanes);
     }
     N
 }
