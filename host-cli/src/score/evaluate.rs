@@ -15,19 +15,20 @@ use crate::engine::{self, BATCH, Blob, HostTeam, Memory};
 use crate::ground::memory::{self, MemoryError};
 use crate::reference::Reference;
 
-/// Bytes that the working memory of all threads may take, beyond what one needs.
-const MEMORY_BYTES: usize = 32 << 20;
-
 /// How many threads may score `n_jobs` at once: as many as asked for, else as many as the machine has and memory allows.
 ///
 /// # Errors
-/// Working memory for so many is not there.
+/// Working memory for so many, or for one, is not there.
 pub fn n_workers(asked: Option<usize>, n_jobs: usize, worker_bytes: usize) -> Result<usize, MemoryError> {
-    let n = asked.unwrap_or_else(|| workers::available().min(MEMORY_BYTES / worker_bytes.max(1)));
-    let n = n.clamp(1, n_jobs.max(1));
-    let need = (worker_bytes as u64).saturating_mul(n as u64);
+    let check = |n: usize| {
+        let need = (worker_bytes as u64).saturating_mul(n as u64);
+        memory::check("the windows that are scored at once", need)
+    };
+    let most = asked.unwrap_or_else(workers::available).clamp(1, n_jobs.max(1));
+    let least = if asked.is_some() { most } else { 1 };
+    let n = (least..=most).rev().find(|&n| check(n).is_ok()).unwrap_or(least);
     let advice = if n > 1 { "; --threads 1 takes least, and --n-ctx N less" } else { "; --n-ctx N takes less" };
-    memory::check("the windows that are scored at once", need).map_err(|error| error.or(advice))?;
+    check(n).map_err(|error| error.or(advice))?;
     Ok(n)
 }
 

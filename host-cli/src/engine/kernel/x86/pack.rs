@@ -1,7 +1,7 @@
 //! Rows of weights on their way into lanes.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_loadu_si128, _mm256_cvtepi8_epi16, _mm256_loadu_si256, _mm256_permute2x128_si256,
+    __m128i, __m256i, _mm_loadu_si128, _mm256_cvtepi8_epi16, _mm256_permute2x128_si256,
     _mm256_setzero_si256, _mm256_storeu_si256, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
 };
 
@@ -147,12 +147,4 @@ fn four([a, b, c, d]: [__m256i; 4]) -> [__m256i; 4] {
         _mm256_unpacklo_epi64(ab_high, cd_high),
         _mm256_unpackhi_epi64(ab_high, cd_high),
     ]
-}
-
-/// Eight words as a vector.
-#[target_feature(enable = "avx2")]
-#[inline]
-pub(super) fn load(words: &[u32; 8]) -> __m256i {
-    // SAFETY: `words` is 32 bytes long.
-    unsafe { _mm256_loadu_si256(words.as_ptr().cast::<__m256i>()) }
 }

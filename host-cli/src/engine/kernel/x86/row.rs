@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::{
     __m128i, __m256i, _mm_add_epi64, _mm_cvtsi128_si64, _mm_loadu_si128, _mm_unpackhi_epi64, _mm256_add_epi32,
-    _mm256_add_epi64, _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_extracti128_si256, _mm256_madd_epi16,
+    _mm256_add_epi64, _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16,
     _mm256_mul_epi32, _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_srli_epi64,
 };
 
@@ -10,7 +10,6 @@ use emberlm_core::format::Packing;
 use emberlm_core::kernel::{I16Position, PackedRow, Position, Rows, Unpacked, signed_bytes};
 
 use super::lanes::Avx2Lanes;
-use super::pack::load;
 use super::tile::Positions;
 
 /// Every row with each of fewer than four positions.
@@ -45,26 +44,27 @@ fn multiply<const N: usize>(out: &mut [f32], rows: Rows<'_>, packing: Packing, p
     }
 }
 
-/// One row's sums with `N` positions.
+/// One row's sums with `N` positions, each of which has a word for every two weights.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn row_sums<const N: usize>(packing: Packing, row: PackedRow<'_>, n_in: usize, x: [&[u32]; N]) -> [i64; N] {
     let mut wide = [_mm256_setzero_si256(); N];
-    let mut rest = [0; N];
+    let mut sums = [0; N];
     let mut buffer: Unpacked = [0; 32];
     let mut first = 0;
     for (bytes, scale) in row.groups(packing) {
         let m = packing.group.min(n_in - first);
-        let integers = signed_bytes(packing, bytes, m, &mut buffer);
-        let (chunks, tail) = integers.as_chunks::<16>();
-        let x = x.map(|x| &x[first / 2..]);
+        let (chunks, tail) = signed_bytes(packing, bytes, m, &mut buffer).as_chunks::<16>();
         let mut dots = [_mm256_setzero_si256(); N];
         for (c, chunk) in chunks.iter().enumerate() {
             // SAFETY: `chunk` is 16 bytes long.
             let weights = _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(chunk.as_ptr().cast::<__m128i>()) });
             for (dot, x) in dots.iter_mut().zip(x) {
-                let x: &[u32; 8] = x[8 * c..].first_chunk().expect("two activations a word");
-                *dot = _mm256_add_epi32(*dot, _mm256_madd_epi16(weights, load(x)));
+                let at = first / 2 + 8 * c;
+                debug_assert!(at + 8 <= x.len());
+                // SAFETY: there is a word for every two weights, and these sixteen are all there.
+                let x = unsafe { _mm256_loadu_si256(x.as_ptr().add(at).cast::<__m256i>()) };
+                *dot = _mm256_add_epi32(*dot, _mm256_madd_epi16(weights, x));
             }
         }
         let scales = _mm256_set1_epi64x(scale.into());
@@ -74,13 +74,17 @@ fn row_sums<const N: usize>(packing: Packing, row: PackedRow<'_>, n_in: usize, x
             *wide = _mm256_add_epi64(*wide, _mm256_add_epi64(even, odd));
         }
         if !tail.is_empty() {
-            for (rest, x) in rest.iter_mut().zip(x) {
-                *rest += I16Position { words: &x[8 * chunks.len()..] }.dot(tail) * i64::from(scale);
+            let words = first / 2 + 8 * chunks.len();
+            for (sum, x) in sums.iter_mut().zip(x) {
+                *sum += I16Position { words: &x[words..] }.dot(tail) * i64::from(scale);
             }
         }
         first += m;
     }
-    std::array::from_fn(|i| lanes_sum(wide[i]) + rest[i])
+    for (sum, wide) in sums.iter_mut().zip(wide) {
+        *sum += lanes_sum(wide);
+    }
+    sums
 }
 
 #[target_feature(enable = "avx2")]

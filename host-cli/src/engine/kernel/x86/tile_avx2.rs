@@ -7,7 +7,7 @@ use std::arch::x86_64::{
 };
 
 use super::lanes::Avx2Lanes;
-use super::pack::{Packed, load};
+use super::pack::Packed;
 use super::tile::{Outputs, Positions, Tile};
 
 /// Exists only where the processor has AVX2.
@@ -65,7 +65,8 @@ fn block<const N: usize>(out: &mut Outputs<'_>, rows: &Packed, positions: Positi
         }
         let mut dots = [_mm256_setzero_si256(); N];
         for (pair, weights) in weights.as_chunks::<ROWS>().0.iter().enumerate() {
-            let weights = load(weights);
+            // SAFETY: `weights` is 32 bytes long.
+            let weights = unsafe { _mm256_loadu_si256(weights.as_ptr().cast::<__m256i>()) };
             for (dot, x) in dots.iter_mut().zip(words) {
                 // SAFETY: each of `words` has as many words as there are pairs.
                 let x = _mm256_set1_epi32(unsafe { *x.get_unchecked(pair) } as i32);
