@@ -46,7 +46,8 @@ pub fn merge<P: AsRef<Path>>(files: &[P]) -> Result<Merged, RecordsError> {
             }
         })?;
     }
-    let bytes = shards.iter().map(|records| records.header.part.bytes).sum();
+    let mut bytes = shards.iter().map(|records| records.header.part.bytes);
+    let bytes = bytes.try_fold(0u64, |all, bytes| Some(all.saturating_add(bytes?)));
     Ok(Merged { run, score, texts, bytes })
 }
 

@@ -409,6 +409,9 @@ fn header(line: &[u8]) -> Result<(Header, Shard), RecordsFault> {
         emberlm_records: u64,
     }
     let damaged = RecordsFault::Header;
+    if !line.ends_with(b"\n") {
+        return Err(damaged("the file ends in it".into()));
+    }
     let Versioned { emberlm_records: version } = json::parse(line).map_err(damaged)?;
     if version != u64::from(VERSION) {
         return Err(RecordsFault::Version(version));
