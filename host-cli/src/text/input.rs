@@ -47,6 +47,12 @@ pub struct Input {
     notes: Vec<String>,
 }
 
+impl Row {
+    fn new(text: usize, name: &str, tokens: Vec<TokenId>) -> Self {
+        Self { name: name.into(), text, tokens }
+    }
+}
+
 impl Source {
     /// Whether the rows are text, which needs a tokenizer.
     pub const fn is_text(&self) -> bool {
@@ -64,35 +70,40 @@ impl Source {
             Some(tokenizer) => encode(tokenizer, name, text),
             None => Err(InputError::NoTokenizer),
         };
-        let (named, files): (Vec<(String, Vec<TokenId>)>, Vec<Vec<String>>) = match self {
-            Self::Prompt(text) => (vec![("the prompt".into(), encode("the prompt", text)?)], vec![Vec::new()]),
+        let rows: Vec<Row> = match self {
+            Self::Prompt(text) => vec![Row::new(0, "the prompt", encode("the prompt", text)?)],
             Self::Text(paths) => {
-                let read = |path: &PathBuf| {
+                let row = |(i, path): (usize, &PathBuf)| {
                     let (name, text) = (name_of(path), read_noting(path, most, &mut notes)?);
-                    let tokens = encode(&name, &text)?;
-                    Ok((name, tokens))
+                    Ok(Row::new(i, &name, encode(&name, &text)?))
                 };
-                let texts = paths.iter().map(read).collect::<Result<_, InputError>>()?;
-                (texts, names(paths).into_iter().map(|name| vec![name]).collect())
+                paths.iter().enumerate().map(row).collect::<Result<_, InputError>>()?
             }
             Self::Joined(paths) => {
                 let read = |path: &PathBuf| read_noting(path, most, &mut notes);
                 let texts = paths.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-                let name = names(paths).join(" and ");
+                let name = match &names(paths)[..] {
+                    [first, others @ ..] if others.len() > 2 => format!("{first} and {} more files", others.len()),
+                    names => names.join(" and "),
+                };
                 let tokens = encode(&name, &texts.concat()).map_err(|error| {
                     // What is wrong is told by its place in the file that it is in.
                     let alone = paths.iter().zip(&texts).find_map(|(path, text)| encode(&name_of(path), text).err());
                     alone.unwrap_or(error)
                 })?;
-                (vec![(name, tokens)], vec![names(paths)])
+                vec![Row::new(0, &name, tokens)]
             }
             Self::Tokens(path) => {
-                let named = |(i, tokens)| (format!("row {i}"), tokens);
-                (read_ids(path, most)?.into_iter().enumerate().map(named).collect(), vec![vec![name_of(path)]])
+                let row = |(i, tokens)| Row::new(0, &format!("row {i}"), tokens);
+                read_ids(path, most)?.into_iter().enumerate().map(row).collect()
             }
         };
-        let row = |(i, (name, tokens))| Row { name, text: if self.is_text() { i } else { 0 }, tokens };
-        let rows: Vec<Row> = named.into_iter().enumerate().map(row).collect();
+        let files = match self {
+            Self::Prompt(_) => vec![Vec::new()],
+            Self::Text(paths) => names(paths).into_iter().map(|name| vec![name]).collect(),
+            Self::Joined(paths) => vec![names(paths)],
+            Self::Tokens(path) => vec![vec![name_of(path)]],
+        };
         for Row { name, tokens, .. } in &rows {
             if tokens.is_empty() {
                 return Err(InputError::Empty { name: name.clone() });
