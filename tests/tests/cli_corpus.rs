@@ -101,11 +101,15 @@ fn several_files_are_texts_of_their_own_in_the_order_given() {
     let joined = corpus.eval(0, &texts, &["--concat"]);
     let whole = corpus.path("whole.txt");
     fs::write(&whole, &play[..LENGTHS.iter().sum()]).unwrap();
-    let mut expected = corpus.eval(0, &[whole], &[]);
+    let mut expected = corpus.eval(0, std::slice::from_ref(&whole), &[]);
     expected["texts"][0]["files"] = json!(texts);
     assert_eq!(joined, expected);
 
-    let blob = corpus.path("model.blob");
+    let (model, blob) = (fixtures::bundled("shakespeare-char"), corpus.path("model.blob"));
+    let verify = ["verify", model.to_str().unwrap(), &blob, "--n-ctx", "32", "--text"];
+    let of_joined = run("verify", 0, &[&verify[..], &[&texts[0], &texts[1], &texts[2], "--concat"]].concat());
+    assert_eq!(of_joined, run("verify", 0, &[&verify[..], &[&whole]].concat()));
+
     let words = ["eval", &blob, "--n-ctx", "32", "--text", &texts[0], "-", &texts[2]];
     let output =
         command().args(words).write_stdin(&play[LENGTHS[0]..][..LENGTHS[1]]).assert().success().get_output().clone();
