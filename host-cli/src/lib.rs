@@ -27,6 +27,8 @@
 //!   a [`Windowing`](score::Windowing) makes [`Job`](score::Job)s of them; [`evaluate`](score::evaluate) scores these on all
 //!   threads, a blob by core in the [`Memory`](engine::Memory) of a session, a checkpoint by its
 //!   [`Reference`](reference::Reference); a [`LossReport`](report::LossReport) says what that came to.
+//! * To a loss from several machines: each scores a [`Shard`](score::Shard) of the jobs and keeps their losses as
+//!   [`records`](score::records); [`merge`](fn@score::merge::merge) takes the one sum of all.
 //! * To a board: [`device::score`] hands blob and ids to firmware and reads its report back as the same `LossReport`.
 //! * To a text: a [`Writer`](engine::generation::Writer) has core go on with a prompt.
 #![deny(unsafe_code)]

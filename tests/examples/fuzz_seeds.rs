@@ -44,9 +44,21 @@ fn main() {
     shapes.enumerate().for_each(|(i, bytes)| write("forward", &format!("random-{i}"), &bytes));
     checkpoints();
     tokenizers();
+    records();
     write("input", "row", b"[0, 299, 7]");
     write("input", "rows", b"[[0, 1], [2], [3, 4, 5]]");
     write("input", "text", "ab\né日".as_bytes());
+}
+
+fn records() {
+    let text = |n: u64| json!({"files": ["a.txt"], "tokens_crc32": "00000000", "tokens_scored": n});
+    let run = json!({"model_crc32": "00000000", "arithmetic": 3, "activations": "i16", "kv": "f32",
+                     "convention": "sliding", "n_ctx": 8, "stride": 4, "bos": "none", "texts": [text(3), text(0), text(2)],
+                     "tokens_skipped": 3, "windows": 2, "shards": 1});
+    let part = json!({"shard": 1, "first_window": 0, "windows": 2, "tokens_scored": 5, "bytes": 7});
+    let header = json!({"emberlm_records": 1, "run": run, "part": part}).to_string();
+    let losses = [1.0_f32, 2.5, 0.25, f32::INFINITY, 3.0].map(f32::to_le_bytes).concat();
+    write("records", "whole", &[header.as_bytes(), b"\n", &losses].concat());
 }
 
 fn checkpoints() {

@@ -85,6 +85,7 @@ fn a_pipe_is_refused_at_once_wherever_a_file_is_named() {
     let [model, blob, link] = ["model", "blob", "link"].map(|name| folder.path(name));
     for args in [
         ["eval", &fifo, "--prompt", "abc"].as_slice(),
+        &["merge", &fifo],
         &["eval", &link, "--prompt", "abc"],
         &["eval", &model, "--prompt", "abc", "--tokenizer", &fifo],
         &["eval", &model, "--prompt", "abc", "--config", &fifo],

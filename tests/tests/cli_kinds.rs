@@ -41,6 +41,7 @@ impl Kinds {
             ("config.json", br#"{"model_type": "gpt2", "n_embd": 8}"#),
             ("map.json", br#"{"description": "x", "orientation": "out_in", "tensors": {}}"#),
             ("noise.bin", b"\0\x01\x02\xff\xfe"),
+            ("shard.records", b"{\"emberlm_records\":1,\"run\":"),
         ] {
             fs::write(kinds.path(name), bytes).unwrap();
         }
@@ -91,6 +92,7 @@ fn what_is_no_model_is_named_with_what_to_do() {
         ("ids.json", ["a list of token ids", "`--tokens` takes it"]),
         ("map.json", ["a name map", "`--layout` takes it"]),
         ("config.json", ["a model's config.json", "name the folder"]),
+        ("shard.records", ["it is a file of records", "`emberlm merge` takes it"]),
     ] {
         let path = kinds.path(name);
         says(&["eval", &path, "--prompt", "a"], &phrases);
@@ -129,6 +131,7 @@ fn what_is_no_text_no_tokenizer_and_no_config_is_named() {
         ("model.gz", "unpack it first"),
         ("empty-folder", "name the files in it"),
         ("noise.bin", "not UTF-8"),
+        ("shard.records", "it is a file of records, and a text in UTF-8 is needed: `emberlm merge` takes it"),
     ] {
         says(&["eval", &model, "--tokenizer", "gpt2", "--text", &kinds.path(name)], &[phrase]);
     }
@@ -149,6 +152,13 @@ fn what_is_no_text_no_tokenizer_and_no_config_is_named() {
         ("--layout", "blob", "it is a blob"),
     ] {
         says(&["eval", &model, "--prompt", "a", option, &kinds.path(name)], &[phrase]);
+    }
+    for (name, phrase) in [
+        ("blob", "it is a blob, and a file of records is needed: `emberlm eval --records` writes one"),
+        ("lfs.safetensors", "`git lfs pull`"),
+        ("none.safetensors", "it is empty"),
+    ] {
+        says(&["merge", &kinds.path(name)], &[phrase]);
     }
     says(&["init", "--config", &kinds.path("blob")], &["it is a blob, and a model's config.json is needed"]);
 }

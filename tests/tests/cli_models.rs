@@ -105,7 +105,9 @@ fn bits_depend_on_neither_threads_nor_how_rows_are_given() {
     let tokens = folder.write("tokens.json", &ids.to_string());
     let expected = run("eval", 0, &["eval", &blob, "--prompt", &play, "--threads", "1"]);
     for args in [["--prompt", &play, "--threads", "3"], ["--tokens", &tokens, "--convention", "disjoint"]] {
-        assert_eq!(run("eval", 0, &[["eval", &blob].as_slice(), &args].concat()), expected);
+        let mut value = run("eval", 0, &[["eval", &blob].as_slice(), &args].concat());
+        value.as_object_mut().unwrap().remove("texts");
+        assert_eq!(value, expected);
     }
 }
 

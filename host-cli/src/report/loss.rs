@@ -66,14 +66,27 @@ pub struct Canonical {
 
 impl LossReport {
     /// The report of `score` over all of `task`; `canonical` is what the arithmetic was, where it was canonical.
-    pub fn new(score: &Score, task: &Task, canonical: Option<Canonical>) -> Self {
-        let Task { input, windowing, bytes } = task;
+    pub fn of_task(score: &Score, task: &Task, canonical: Option<Canonical>) -> Self {
+        let skipped = task.input.n_tokens() as u64 - score.n();
+        let report = Self::new(score, &task.windowing, skipped, task.bytes(), canonical);
+        Self { error: if score.n() == 0 { Some(nothing_to_score(task)) } else { report.error }, ..report }
+    }
+
+    /// The report of `score` over windows of `windowing`, beside which `tokens_skipped` were not scored, and whose targets
+    /// spell `bytes`.
+    pub fn new(
+        score: &Score,
+        windowing: &Windowing,
+        tokens_skipped: u64,
+        bytes: Option<u64>,
+        canonical: Option<Canonical>,
+    ) -> Self {
         let loss = finite(score.mean());
         // Of a sum that is no number, nothing that follows from it is one.
         let with_loss = |value: Option<f64>| finite(value).filter(|_| loss.is_some());
         let perplexity = with_loss(score.perplexity());
         let error = match (score.n(), loss, perplexity) {
-            (0, ..) => Some(nothing_to_score(task)),
+            (0, ..) => None,
             (_, None, _) => Some(Fault::new("no_loss", "the loss is not finite")),
             (_, _, None) => Some(Fault::new("no_loss", "the perplexity is beyond any f64")),
             _ => None,
@@ -81,11 +94,11 @@ impl LossReport {
         let bits = canonical.as_ref().filter(|_| score.n() > 0).map(|_| format!("{:016x}", score.sum().to_bits()));
         Self {
             tokens_scored: score.n(),
-            tokens_skipped: input.n_tokens() as u64 - score.n(),
+            tokens_skipped,
             loss,
             perplexity,
             bits_per_token: with_loss(score.bits_per_token()),
-            bits_per_byte: with_loss((*bytes).and_then(|bytes| score.bits_per_byte(bytes))),
+            bits_per_byte: with_loss(bytes.and_then(|bytes| score.bits_per_byte(bytes))),
             loss_stderr: with_loss(score.stderr()),
             nll_bits: bits,
             convention: windowing.convention.name(),
@@ -163,7 +176,7 @@ mod tests {
     fn task(n_tokens: usize, convention: Convention, n_ctx: usize) -> Task {
         let tokenizer = Tokenizer::from_parts(SectionParts::Chars(vec!['a']), "test").unwrap();
         let input = Source::Prompt("a".repeat(n_tokens)).read(Some(&tokenizer), 1, u64::MAX).unwrap();
-        Task { input, windowing: Windowing::new(convention, n_ctx), bytes: Some(3) }
+        Task { input, windowing: Windowing::new(convention, n_ctx), window_bytes: Some(vec![1, 2]) }
     }
 
     #[test]
@@ -171,7 +184,7 @@ mod tests {
         for nll in [f32::INFINITY, f32::NAN] {
             let mut score = Score::new();
             [1.0, nll, 2.0].into_iter().for_each(|nll| score.push(nll));
-            let report = LossReport::new(&score, &task(4, Convention::Disjoint, 4), None);
+            let report = LossReport::of_task(&score, &task(4, Convention::Disjoint, 4), None);
             let LossReport { loss, perplexity, bits_per_token, bits_per_byte, loss_stderr, .. } = report;
             assert_eq!([loss, perplexity, bits_per_token, bits_per_byte, loss_stderr], [None; 5]);
             assert_eq!(report.error.unwrap().kind, "no_loss");

@@ -34,8 +34,8 @@ pub fn n_workers(asked: Option<usize>, n_jobs: usize, worker_bytes: usize) -> Re
 
 /// Scores `jobs` with a blob, windows in parallel by up to `threads` threads, layer by layer within each.
 ///
-/// The sum is taken in scored order: its bits do not depend on `threads`. `progress` hears of targets that are scored, from
-/// any thread.
+/// The sum is taken in scored order: its bits do not depend on `threads`. `progress` hears the losses of each window,
+/// from any thread and in any order.
 ///
 /// # Errors
 /// The first window, by order, whose losses are not numbers.
@@ -44,7 +44,7 @@ pub fn score_blob(
     kv_type: KvType,
     jobs: &[Job<'_>],
     threads: Option<usize>,
-    progress: &(impl Fn(u64) + Sync),
+    progress: &(impl Fn(&[f32]) + Sync),
 ) -> Result<Score, EvaluateError> {
     Ok(sum(&nlls_of_blob(blob, kv_type, jobs, threads, progress)?))
 }
@@ -58,7 +58,7 @@ pub fn nlls_of_blob(
     kv_type: KvType,
     jobs: &[Job<'_>],
     threads: Option<usize>,
-    progress: &(impl Fn(u64) + Sync),
+    progress: &(impl Fn(&[f32]) + Sync),
 ) -> Result<Vec<Vec<f32>>, EvaluateError> {
     let config = *blob.model()?.config();
     let n_workers = n_workers(threads, jobs.len(), memory_bytes(&config, kv_type, Job::longest(jobs)))?;
@@ -70,7 +70,7 @@ pub fn nlls_of_blob(
         let mut nlls = Vec::with_capacity(job.window.n_scored());
         score_window(&mut session, job.tokens(), job.window.first_scored, &mut sinks, |nll| nlls.push(nll))
             .map_err(|error| NoLoss::of_core(job, error))?;
-        progress(nlls.len() as u64);
+        progress(&nlls);
         Ok(nlls)
     };
     map_in_order(jobs, n_workers, memory, score)
@@ -100,14 +100,14 @@ pub fn team(asked: Option<usize>, n_workers: usize) -> HostTeam {
 }
 
 /// Scores `jobs` with a checkpoint's float reference, in parallel. Each loss is rounded to f32, as a blob's is;
-/// `progress` hears of targets that are scored, from any thread.
+/// `progress` hears the losses of each window, from any thread and in any order.
 ///
 /// # Errors
 /// A window whose losses are not numbers.
 pub fn score_reference(
     reference: &Reference<'_>,
     jobs: &[Job<'_>],
-    progress: &(impl Fn(u64) + Sync),
+    progress: &(impl Fn(&[f32]) + Sync),
 ) -> Result<Score, EvaluateError> {
     Ok(sum(&nlls_of_reference(reference, jobs, progress)?))
 }
@@ -119,7 +119,7 @@ pub fn score_reference(
 pub fn nlls_of_reference(
     reference: &Reference<'_>,
     jobs: &[Job<'_>],
-    progress: &(impl Fn(u64) + Sync),
+    progress: &(impl Fn(&[f32]) + Sync),
 ) -> Result<Vec<Vec<f32>>, EvaluateError> {
     check_reference(reference, jobs)?;
     let score = |job: &Job<'_>| -> Result<Vec<f32>, NoLoss> {
@@ -127,7 +127,7 @@ pub fn nlls_of_reference(
         reference
             .nll(job.tokens(), job.window.first_scored, |nll| nlls.push(nll as f32))
             .map_err(|error| NoLoss::of_reference(job, error))?;
-        progress(nlls.len() as u64);
+        progress(&nlls);
         Ok(nlls)
     };
     Ok(jobs.par_iter().map(score).collect::<Result<Vec<_>, _>>()?)

@@ -2,7 +2,8 @@
 //!
 //! A [`Task`] is the rows to score and how they are cut ([`Windowing`]); each of its windows is a [`Job`]. [`evaluate`]
 //! scores jobs on all threads, [`mod@crosscheck`] compares blobs with their checkpoint position by position, and
-//! [`comparison`] does so for every way of storing one.
+//! [`comparison`] does so for every way of storing one. A [`Shard`] of a run's windows may be scored apart; its losses are
+//! kept as [`records`], of which [`mod@merge`] takes the run's one sum.
 
 mod bos;
 pub mod comparison;
@@ -10,11 +11,15 @@ pub mod crosscheck;
 mod error;
 pub mod evaluate;
 mod jobs;
+pub mod merge;
+pub mod records;
+mod shard;
 mod task;
 mod windowing;
 
 pub use bos::Bos;
 pub use error::{EvaluateError, NoLoss};
 pub use jobs::Job;
+pub use shard::Shard;
 pub use task::Task;
 pub use windowing::Windowing;

@@ -1,10 +1,10 @@
 //! How texts are cut into windows, and what that makes of the rows to score.
 
 use emberlm_core::config::TokenId;
-use emberlm_core::window::{Convention, Windows};
+use emberlm_core::window::{Convention, Window, Windows};
 
 use super::Bos;
-use crate::text::input::Input;
+use crate::text::input::{Input, Row};
 use crate::text::tokenizer::Tokenizer;
 
 /// How texts are cut.
@@ -60,15 +60,18 @@ impl Windowing {
         });
     }
 
-    /// The UTF-8 bytes of all targets that are scored, of text as the tokenizer's normaliser leaves it; `None` where a
-    /// token's bytes are not known.
-    pub fn scored_bytes(&self, input: &Input, tokenizer: &Tokenizer) -> Option<u64> {
-        let mut bytes = 0;
+    /// The UTF-8 bytes of the targets that each window scores, of text as the tokenizer's normaliser leaves it; `None` where
+    /// a token's bytes are not known.
+    pub fn scored_bytes(&self, input: &Input, tokenizer: &Tokenizer) -> Option<Vec<u64>> {
+        let of_window = |row: &Row, window: Window| {
+            let targets = &row.tokens[window.start + window.first_scored + 1..=window.start + window.n_inputs];
+            let bytes = |&token: &TokenId| Some(tokenizer.token_bytes(token)?.len() as u64);
+            targets.iter().map(bytes).sum::<Option<u64>>()
+        };
+        let mut bytes = Vec::new();
         for row in input.rows() {
             for window in self.windows(row.tokens.len()) {
-                for input in window.first_scored..window.n_inputs {
-                    bytes += tokenizer.token_bytes(row.tokens[window.start + input + 1])?.len() as u64;
-                }
+                bytes.push(of_window(row, window)?);
             }
         }
         Some(bytes)
@@ -78,7 +81,7 @@ impl Windowing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::input::{Row, Source};
+    use crate::text::input::Source;
     use crate::text::tokenizer::SectionParts;
 
     fn tokenizer(chars: &[char]) -> Tokenizer {
@@ -90,8 +93,8 @@ mod tests {
         let all = tokenizer(&['a', 'é', '日', '\n']);
         let input = Source::Prompt("aé日aé".into()).read(Some(&all), 4, 100).unwrap();
         let windowing = |convention| Windowing::new(convention, 4);
-        assert_eq!(windowing(Convention::Disjoint).scored_bytes(&input, &all), Some(8));
-        assert_eq!(windowing(Convention::LlamaCpp).scored_bytes(&input, &all), Some(1));
+        assert_eq!(windowing(Convention::Disjoint).scored_bytes(&input, &all), Some(vec![8]));
+        assert_eq!(windowing(Convention::LlamaCpp).scored_bytes(&input, &all), Some(vec![1]));
         assert_eq!(windowing(Convention::Disjoint).scored_bytes(&input, &tokenizer(&['a'])), None);
     }
 

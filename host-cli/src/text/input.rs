@@ -4,18 +4,20 @@ use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 
 use emberlm_core::config::TokenId;
-use serde_json::Value;
 
+pub use super::error::InputError;
+use super::ids;
 use super::tokenizer::{Tokenizer, TokenizerError};
 use crate::ground::files::read::{self, BYTE_ORDER_MARK};
 use crate::ground::files::{Fault, FileError, Kind, Wanted};
-use crate::ground::shown;
 
 /// Where the rows come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// Text files.
+    /// Text files, each a text of its own.
     Text(Vec<PathBuf>),
+    /// Text files that are one text together, byte after byte.
+    Joined(Vec<PathBuf>),
     /// A file of ids.
     Tokens(PathBuf),
     /// A text.
@@ -27,6 +29,8 @@ pub enum Source {
 pub struct Row {
     /// What errors call it.
     pub name: String,
+    /// Which of the texts that were given it is of, from 0; rows of ids are all of one.
+    pub text: usize,
     /// The ids.
     pub tokens: Vec<TokenId>,
 }
@@ -35,107 +39,17 @@ pub struct Row {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
     rows: Vec<Row>,
+    /// The files of each text that was given.
+    files: Vec<Vec<String>>,
     /// Tokens of rows or parts of rows that are not to be scored.
     n_left_out: usize,
     /// What of the files may surprise, to be shown.
     notes: Vec<String>,
 }
 
-/// Why there is nothing to score.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InputError {
-    /// A file could not be read, or is something else.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// Standard input could not be read, or is no text.
-    #[error("standard input: {0}")]
-    StandardInput(String),
-    /// More than is read of a text or of ids.
-    #[error(
-        "{} has more than {most} bytes, the most that are read of it: --max-input raises that",
-        shown::message(name)
-    )]
-    TooLong {
-        /// The file.
-        name: String,
-        /// The limit.
-        most: u64,
-    },
-    /// The text cannot be represented.
-    #[error(transparent)]
-    Tokenizer(#[from] TokenizerError),
-    /// There is text, and no tokenizer for it.
-    #[error("text needs a tokenizer")]
-    NoTokenizer,
-    /// A file of ids that is not one.
-    #[error("{} holds no token ids: {}", shown::message(name), shown::message(why))]
-    NotTokens {
-        /// The file.
-        name: String,
-        /// What is wrong, and where.
-        why: String,
-    },
-    /// A text that begins with a byte order mark, under a tokenizer that cannot represent it.
-    #[error(
-        "{} begins with a byte order mark, U+FEFF, for which the tokenizer has no token: save it without",
-        shown::message(name)
-    )]
-    Mark {
-        /// The file.
-        name: String,
-    },
-    /// No tokens at all.
-    #[error("{} is empty", shown::message(name))]
-    Empty {
-        /// The file or row.
-        name: String,
-    },
-    /// An id that the model does not have.
-    #[error(
-        "token {id}{} at index {index} of {} is out of range: n_vocab is {n_vocab}",
-        text.as_ref().map_or_else(String::new, |text| format!(" ({})", shown::quoted(text))), shown::message(row)
-    )]
-    TokenOutOfRange {
-        /// The id.
-        id: u64,
-        /// The token's text, where the row was text.
-        text: Option<String>,
-        /// The row's name.
-        row: String,
-        /// Position in the row, from 0.
-        index: usize,
-        /// The model's vocabulary.
-        n_vocab: u32,
-    },
-    /// A row of ids that needs more than one window.
-    #[error(
-        "{} has {len} tokens, more than the {} of one window of n_ctx {n_ctx}: name the windows with --convention",
-        shown::message(row), n_ctx + 1
-    )]
-    RowTooLong {
-        /// The row's name.
-        row: String,
-        /// Its tokens.
-        len: usize,
-        /// The context.
-        n_ctx: usize,
-    },
-}
-
-impl InputError {
-    /// A stable name for the kind of error.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::File(error) => error.kind(),
-            Self::StandardInput(_) => "io",
-            Self::TooLong { .. } => "too_large",
-            Self::Tokenizer(error) => error.kind(),
-            Self::NoTokenizer => "usage",
-            Self::Mark { .. } => "unrepresentable_text",
-            Self::TokenOutOfRange { .. } => "token_out_of_range",
-            _ => "input",
-        }
+impl Row {
+    fn new(text: usize, name: &str, tokens: Vec<TokenId>) -> Self {
+        Self { name: name.into(), text, tokens }
     }
 }
 
@@ -151,48 +65,52 @@ impl Source {
     /// A file cannot be read or is longer, text is empty or not representable, or an id is not below `n_vocab`.
     pub fn read(&self, tokenizer: Option<&Tokenizer>, n_vocab: u32, most: u64) -> Result<Input, InputError> {
         let mut notes = Vec::new();
-        let encode = |name: &str, text: &str| -> Result<Row, InputError> {
-            let tokenizer = tokenizer.ok_or(InputError::NoTokenizer)?;
-            let tokens = tokenizer.encode(text).map_err(|error| error.in_text(name))?;
-            Ok(Row { name: name.into(), tokens })
+        let names = |paths: &[PathBuf]| paths.iter().map(|path| name_of(path)).collect::<Vec<_>>();
+        let encode = |name: &str, text: &str| match tokenizer {
+            Some(tokenizer) => encode(tokenizer, name, text),
+            None => Err(InputError::NoTokenizer),
         };
-        let rows = match self {
-            Self::Prompt(text) => vec![encode("the prompt", text)?],
+        let rows: Vec<Row> = match self {
+            Self::Prompt(text) => vec![Row::new(0, "the prompt", encode("the prompt", text)?)],
             Self::Text(paths) => {
-                let read = |path: &PathBuf| {
-                    let (name, text) = (name_of(path), read_text(path, most)?);
-                    let row = encode(&name, &text);
-                    if !text.starts_with(BYTE_ORDER_MARK) {
-                        return row;
-                    }
-                    notes.push(format!("{name} begins with a byte order mark, U+FEFF, which is read as text"));
-                    match row {
-                        Err(InputError::Tokenizer(TokenizerError::Unrepresentable { position, .. }))
-                            if position.offset == 0 =>
-                        {
-                            Err(InputError::Mark { name })
-                        }
-                        row => row,
-                    }
+                let row = |(i, path): (usize, &PathBuf)| {
+                    let (name, text) = (name_of(path), read_noting(path, most, &mut notes)?);
+                    Ok(Row::new(i, &name, encode(&name, &text)?))
                 };
-                paths.iter().map(read).collect::<Result<_, _>>()?
+                paths.iter().enumerate().map(row).collect::<Result<_, InputError>>()?
+            }
+            Self::Joined(paths) => {
+                let read = |path: &PathBuf| read_noting(path, most, &mut notes);
+                let texts = paths.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+                let name = match &names(paths)[..] {
+                    [first, others @ ..] if others.len() > 2 => format!("{first} and {} more files", others.len()),
+                    names => names.join(" and "),
+                };
+                let tokens = encode(&name, &texts.concat()).map_err(|error| {
+                    // What is wrong is told by its place in the file that it is in.
+                    let alone = paths.iter().zip(&texts).find_map(|(path, text)| encode(&name_of(path), text).err());
+                    alone.unwrap_or(error)
+                })?;
+                vec![Row::new(0, &name, tokens)]
             }
             Self::Tokens(path) => {
-                let text = read_utf8(path, Wanted::Tokens, most)?;
-                let json = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
-                parse_rows(&name_of(path), json.as_bytes()).map_err(|error| match is_stdin(path) {
-                    true => error,
-                    false => Wanted::Tokens.explain(path, error),
-                })?
+                let row = |(i, tokens)| Row::new(0, &format!("row {i}"), tokens);
+                read_ids(path, most)?.into_iter().enumerate().map(row).collect()
             }
         };
-        for Row { name, tokens } in &rows {
+        let files = match self {
+            Self::Prompt(_) => vec![Vec::new()],
+            Self::Text(paths) => names(paths).into_iter().map(|name| vec![name]).collect(),
+            Self::Joined(paths) => vec![names(paths)],
+            Self::Tokens(path) => vec![vec![name_of(path)]],
+        };
+        for Row { name, tokens, .. } in &rows {
             if tokens.is_empty() {
                 return Err(InputError::Empty { name: name.clone() });
             }
             check_ids(name, tokens, tokenizer.filter(|_| self.is_text()), n_vocab)?;
         }
-        Ok(Input { rows, n_left_out: 0, notes })
+        Ok(Input { rows, files, n_left_out: 0, notes })
     }
 }
 
@@ -200,6 +118,11 @@ impl Input {
     /// The rows, in order.
     pub fn rows(&self) -> &[Row] {
         &self.rows
+    }
+
+    /// The files of each text that was given, by name: several that were joined, or none of a prompt.
+    pub fn files(&self) -> &[Vec<String>] {
+        &self.files
     }
 
     /// What of the files may surprise, a line each, to be shown.
@@ -224,10 +147,11 @@ impl Input {
 
     /// Cuts rows so that `n_ctx` tokens at most follow `bos`, which is put before each piece.
     pub fn begin_windows(&mut self, bos: TokenId, n_ctx: usize) {
-        let pieces = self.rows.iter().flat_map(|Row { name, tokens }| {
+        let pieces = self.rows.iter().flat_map(|Row { name, text, tokens }| {
             let is_one = tokens.len() <= n_ctx;
             tokens.chunks(n_ctx).enumerate().map(move |(i, tokens)| Row {
                 name: if is_one { name.clone() } else { format!("{name}, window {i}") },
+                text: *text,
                 tokens: [&[bos], tokens].concat(),
             })
         });
@@ -251,58 +175,44 @@ impl Input {
     /// The first row that does not.
     pub fn check_one_window(&self, n_ctx: usize) -> Result<(), InputError> {
         match self.rows.iter().find(|row| row.tokens.len() > n_ctx + 1) {
-            Some(Row { name, tokens }) => Err(InputError::RowTooLong { row: name.clone(), len: tokens.len(), n_ctx }),
+            Some(Row { name, tokens, .. }) => {
+                Err(InputError::RowTooLong { row: name.clone(), len: tokens.len(), n_ctx })
+            }
             None => Ok(()),
         }
     }
 }
 
-/// Bytes of a file of ids that is wrong, up to which all of it is read anew to say what is wrong with it.
-const MOST_TO_EXPLAIN: usize = 64 << 20;
+fn encode(tokenizer: &Tokenizer, name: &str, text: &str) -> Result<Vec<TokenId>, InputError> {
+    tokenizer.encode(text).map_err(|error| match error {
+        TokenizerError::Unrepresentable { position, .. }
+            if position.offset == 0 && text.starts_with(BYTE_ORDER_MARK) =>
+        {
+            InputError::Mark { name: name.into() }
+        }
+        error => error.in_text(name).into(),
+    })
+}
 
-/// The rows of a JSON array of ids, or of an array of such arrays.
-fn parse_rows(name: &str, json: &[u8]) -> Result<Vec<Row>, InputError> {
-    let not_tokens = |why: String| InputError::NotTokens { name: name.into(), why };
-    // What is right is read without a copy of it in between, which would take many times the file.
-    if let Ok(tokens) = serde_json::from_slice::<Vec<TokenId>>(json)
-        && !tokens.is_empty()
-    {
-        return Ok(vec![Row { name: "row 0".into(), tokens }]);
+/// The text of a file, with a note where it begins with a byte order mark.
+fn read_noting(path: &Path, most: u64, notes: &mut Vec<String>) -> Result<String, InputError> {
+    let text = read_text(path, most)?;
+    if text.starts_with(BYTE_ORDER_MARK) {
+        notes.push(format!("{} begins with a byte order mark, U+FEFF, which is read as text", name_of(path)));
     }
-    match serde_json::from_slice::<Vec<Vec<TokenId>>>(json) {
-        Ok(rows) if !rows.is_empty() => {
-            let row = |(i, tokens)| Row { name: format!("row {i}"), tokens };
-            return Ok(rows.into_iter().enumerate().map(row).collect());
-        }
-        Err(error) if json.len() > MOST_TO_EXPLAIN => return Err(not_tokens(error.to_string())),
-        _ => {}
-    }
-    let parsed: Value = serde_json::from_slice(json).map_err(|error| not_tokens(error.to_string()))?;
-    let list = parsed.as_array().ok_or_else(|| not_tokens("it is no JSON array".into()))?;
-    if list.is_empty() {
-        return Err(InputError::Empty { name: name.into() });
-    }
-    let row = |name: String, ids: &[Value]| {
-        let id = |(index, value): (usize, &Value)| {
-            let id = value.as_u64().and_then(|id| TokenId::try_from(id).ok());
-            id.ok_or_else(|| {
-                not_tokens(format!("{} at index {index} of {name} is no token id", shown::value(&value.to_string())))
-            })
-        };
-        let tokens = ids.iter().enumerate().map(id).collect::<Result<_, _>>()?;
-        Ok(Row { name, tokens })
+    Ok(text)
+}
+
+/// The rows of a file of ids, or of standard input for `-`.
+fn read_ids(path: &Path, most: u64) -> Result<Vec<Vec<TokenId>>, InputError> {
+    let (name, text) = (name_of(path), read_utf8(path, Wanted::Tokens, most)?);
+    let json = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
+    let parsed = match ids::parse(json.as_bytes()) {
+        Ok(rows) if rows.is_empty() => Err(InputError::Empty { name }),
+        Err(why) => Err(InputError::NotTokens { name, why }),
+        Ok(rows) => Ok(rows),
     };
-    if !list.iter().any(Value::is_array) {
-        return Ok(vec![row("row 0".into(), list)?]);
-    }
-    let rows = list.iter().enumerate().map(|(i, value)| match value {
-        Value::Array(ids) => row(format!("row {i}"), ids),
-        other => {
-            let other = other.to_string();
-            Err(not_tokens(format!("{} at index {i} stands between rows", shown::value(&other))))
-        }
-    });
-    rows.collect()
+    parsed.map_err(|error| if is_stdin(path) { error } else { Wanted::Tokens.explain(path, error) })
 }
 
 /// Checks that the ids of a row are below `n_vocab`; `tokenizer` tells what they stand for.
@@ -378,34 +288,44 @@ mod tests {
     use super::*;
     use crate::text::tokenizer::SectionParts;
 
-    fn rows(json: &str) -> Result<Vec<Vec<TokenId>>, String> {
-        let rows = parse_rows("f", json.as_bytes()).map_err(|error| error.to_string())?;
-        Ok(rows.into_iter().map(|row| row.tokens).collect())
-    }
-
     fn tokenizer() -> Tokenizer {
         Tokenizer::from_parts(SectionParts::Chars(vec!['a', 'é', '日', '\n']), "test").unwrap()
     }
 
-    #[test]
-    fn an_array_is_one_row_and_arrays_are_rows() {
-        assert_eq!(rows("[1, 2, 3]"), Ok(vec![vec![1, 2, 3]]));
-        assert_eq!(rows("[[1], [2, 4294967295]]"), Ok(vec![vec![1], vec![2, 4_294_967_295]]));
+    /// Files of these texts in a folder, and their paths.
+    fn files(texts: &[&str]) -> (tempfile::TempDir, Vec<PathBuf>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |(i, text): (usize, &&str)| {
+            let path = folder.path().join(format!("{i}.txt"));
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let paths = texts.iter().enumerate().map(path).collect();
+        (folder, paths)
     }
 
     #[test]
-    fn what_is_no_id_is_named_with_its_place() {
-        for (json, message) in [
-            ("[1, -2]", "f holds no token ids: -2 at index 1 of row 0 is no token id"),
-            ("[[1], [2, 1.5]]", "f holds no token ids: 1.5 at index 1 of row 1 is no token id"),
-            ("[4294967296]", "f holds no token ids: 4294967296 at index 0 of row 0 is no token id"),
-            ("[[1], 2]", "f holds no token ids: 2 at index 1 stands between rows"),
-            ("{}", "f holds no token ids: it is no JSON array"),
-            ("[]", "f is empty"),
-        ] {
-            assert_eq!(rows(json), Err(message.into()));
-        }
-        assert!(rows("[1, 2").is_err_and(|why| why.starts_with("f holds no token ids: EOF")));
+    fn files_are_texts_of_their_own_or_one_together() {
+        let (_folder, paths) = files(&["aé", "日a"]);
+        let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        let read = |source: Source| source.read(Some(&tokenizer()), 4, 100).unwrap();
+        let rows = |input: &Input| input.rows().iter().map(|row| (row.text, row.tokens.clone())).collect::<Vec<_>>();
+        let apart = read(Source::Text(paths.clone()));
+        assert_eq!(rows(&apart), [(0, vec![0, 1]), (1, vec![2, 0])]);
+        assert_eq!(apart.files(), names.iter().map(|name| vec![name.clone()]).collect::<Vec<_>>());
+        let joined = read(Source::Joined(paths));
+        assert_eq!(rows(&joined), [(0, vec![0, 1, 2, 0])]);
+        assert_eq!(joined.files(), [names]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_joined_files_is_told_by_the_file_that_it_is_in() {
+        let (_folder, paths) = files(&["aé\na", "a\néx"]);
+        let second = paths[1].display().to_string();
+        let message = Source::Joined(paths).read(Some(&tokenizer()), 4, 100).unwrap_err().to_string();
+        assert!(message.contains(&second) && message.contains("line 2, column 2 (byte 4)"), "{message}");
+        let (_folder, paths) = files(&["", ""]);
+        assert!(matches!(Source::Joined(paths).read(Some(&tokenizer()), 4, 100), Err(InputError::Empty { .. })));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use clap::{Command, CommandFactory, Parser, Subcommand};
 use super::console::Console;
 use super::error::Error;
 use super::outcome::Outcome;
-use super::{compare, convert, demo, device, eval, generate, init, inspect, plan, surprisal, tokenize, verify};
+use super::{compare, convert, demo, device, eval, generate, init, inspect, merge, plan, surprisal, tokenize, verify};
 use crate::ground::shown;
 
 /// GPT language models on microcontrollers, measured.
@@ -40,6 +40,8 @@ enum Verb {
     Convert(convert::RawArgs),
     /// Measure the loss and perplexity of a model on a text
     Eval(eval::RawArgs),
+    /// Join the records of shards that were evaluated apart
+    Merge(merge::RawArgs),
     /// Show how much each token of a text surprised a model
     Surprisal(surprisal::RawArgs),
     /// Write what follows a prompt
@@ -82,6 +84,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let ended = match cli.verb {
         Verb::Convert(args) => convert::run(&args, console),
         Verb::Eval(args) => eval::run(args, console),
+        Verb::Merge(args) => merge::run(&args, console),
         Verb::Surprisal(args) => surprisal::run(args, console),
         Verb::Generate(args) => generate::run(args, console),
         Verb::Verify(args) => verify::run(args, console),

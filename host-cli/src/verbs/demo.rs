@@ -193,10 +193,11 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     console.tell(format!("2. evaluate: {n} {} of {name}, which the model never saw", args.model.unit()))?;
     let bar = console.progress(3 * n, "scoring on this machine");
     let reference = Reference::new(&checkpoint);
-    let of_reference = LossReport::new(&score_reference(&reference, &jobs, &|n| bar.advance(n))?, &task, None);
+    let of_reference =
+        LossReport::of_task(&score_reference(&reference, &jobs, &|nlls| bar.advance(nlls.len() as u64))?, &task, None);
     console.tell(format!("the checkpoint's float reference:\n{}", indented(&of_reference.text())))?;
-    let score = score_blob(&blob, KV_TYPE, &jobs, None, &|n| bar.advance(n))?;
-    let of_blob = LossReport::new(&score, &task, Some(canonical(&blob, KV_TYPE)?));
+    let score = score_blob(&blob, KV_TYPE, &jobs, None, &|nlls| bar.advance(nlls.len() as u64))?;
+    let of_blob = LossReport::of_task(&score, &task, Some(canonical(&blob, KV_TYPE)?));
     console.tell(format!("the blob in canonical arithmetic:\n{}", indented(&of_blob.text())))?;
 
     let candidate = Candidate { blob: &blob, kv_type: KV_TYPE };
@@ -240,8 +241,8 @@ fn task(args: &RawArgs, checkpoint: &Checkpoint, tokenizer: &Tokenizer, text: &P
     if let Some(token) = checkpoint.bos().or_else(|| tokenizer.bos()) {
         windowing.begin(&mut input, token);
     }
-    let bytes = windowing.scored_bytes(&input, tokenizer);
-    Ok(Task { input, windowing, bytes })
+    let window_bytes = windowing.scored_bytes(&input, tokenizer);
+    Ok(Task { input, windowing, window_bytes })
 }
 
 /// Has the board tell a story, the most likely token always, and says whether it is the one that this machine tells.

@@ -167,7 +167,7 @@ pub(super) fn score_on_board(
 ) -> Result<(LossReport, DeviceReport), Error> {
     let Windowing { convention, n_ctx, .. } = task.windowing;
     let rows: Vec<&[TokenId]> = task.input.rows().iter().map(|row| row.tokens.as_slice()).collect();
-    let header = Header { n_ctx, convention, kv_type, n_bytes: task.bytes };
+    let header = Header { n_ctx, convention, kv_type, n_bytes: task.bytes() };
     let &Run { board, medium, firmware, timeout } = run;
     let job = device::Job { board, blob: &blob.path, medium, header, rows: &rows, firmware, timeout };
     let mut bar: Option<(Bar, u64)> = None;
@@ -188,7 +188,10 @@ pub(super) fn score_on_board(
 
 fn host_nll_bits(blob: &Blob, kv_type: KvType, jobs: &[Job<'_>], console: Console) -> Result<String, Error> {
     let bar = console.progress(Job::n_scored(jobs), "scoring on the host");
-    Ok(format!("{:016x}", score_blob(blob, kv_type, jobs, None, &|n| bar.advance(n))?.sum().to_bits()))
+    Ok(format!(
+        "{:016x}",
+        score_blob(blob, kv_type, jobs, None, &|nlls| bar.advance(nlls.len() as u64))?.sum().to_bits()
+    ))
 }
 
 /// A board's report, and what became of the check.

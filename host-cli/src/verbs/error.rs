@@ -18,6 +18,7 @@ use crate::ground::memory::MemoryError;
 use crate::ground::shown;
 use crate::report::Fault;
 use crate::score::comparison::ComparisonError;
+use crate::score::records::RecordsError;
 use crate::score::{EvaluateError, NoLoss};
 use crate::text::input::InputError;
 use crate::text::tokenizer::TokenizerError;
@@ -67,6 +68,9 @@ pub enum Error {
     /// A window has no loss.
     #[error(transparent)]
     NoLoss(#[from] NoLoss),
+    /// Records are not taken, or not written.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
     /// No token follows.
     #[error("{}{}", .0, advice(.0))]
     Generate(#[from] GenerateError),
@@ -121,6 +125,7 @@ impl Error {
             Self::Blob(error) => error.kind(),
             Self::Reported(fault) => &fault.kind,
             Self::NoLoss(_) => "no_loss",
+            Self::Records(error) => error.kind(),
             Self::Generate(_) => "generate",
             Self::Device(error) => error.kind(),
             Self::Output(_) => "output",

@@ -1,6 +1,6 @@
 //! `emberlm eval`: the loss of a model on a text.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use emberlm_core::kv_cache::KvType;
@@ -9,14 +9,17 @@ use super::console::Console;
 use super::error::{self, Error};
 use super::options::kv::RawKv;
 use super::options::model::{ModelFile, RawCheckpoint};
+use super::options::shard::RawShard;
 use super::options::task::RawTask;
 use super::outcome::Outcome;
+use super::running::RunningLoss;
 use crate::engine::Blob;
-use crate::ground::peak;
+use crate::ground::{peak, shown};
 use crate::reference::Reference;
-use crate::report::{Canonical, LossReport};
-use crate::score::Job;
-use crate::score::evaluate::{score_blob, score_reference};
+use crate::report::{Canonical, Evaluation, LossReport, PartReport};
+use crate::score::evaluate::{nlls_of_blob, nlls_of_reference, sum};
+use crate::score::records::{self, Arithmetic, Header, Part};
+use crate::score::{Job, Shard};
 
 /// The words after `eval`.
 #[derive(Args, Debug)]
@@ -29,6 +32,8 @@ pub struct RawArgs {
     checkpoint: RawCheckpoint,
     #[command(flatten)]
     kv: RawKv,
+    #[command(flatten)]
+    shard: RawShard,
     /// Threads that score a blob's windows [default: as many as processors and memory allow]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
@@ -49,31 +54,51 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
             "--threads is for blobs: a checkpoint's float reference takes every processor".into(),
         ));
     }
+    if let (ModelFile::Checkpoint(_), true) = (&model, args.shard.has_records()) {
+        let why =
+            "--records is for blobs: the losses of a checkpoint's float reference are not the same on every machine";
+        return Err(Error::Usage(why.into()));
+    }
+    let output = args.shard.begin(args.task.inputs().with_file(&args.model))?;
     let limits = model.limits()?;
     let beside = matches!(model, ModelFile::Checkpoint(_)).then_some(args.model.as_path());
     let task = args.task.resolve(limits, beside, model.section()?, console)?;
-    let jobs = task.jobs();
+    let (all, shard) = (task.jobs(), args.shard.shard());
+    let jobs = &all[shard.windows(all.len())];
     console.detail(|| {
-        format!("logits (windows, inputs, n_vocab): ({}, {}, {})", jobs.len(), Job::longest(&jobs), limits.n_vocab)
+        format!("logits (windows, inputs, n_vocab): ({}, {}, {})", jobs.len(), Job::longest(jobs), limits.n_vocab)
     });
-    let bar = console.progress(Job::n_scored(&jobs), "scoring");
-    let (score, canonical) = match &model {
+    let running = RunningLoss::new(jobs, console);
+    let (nlls, canonical) = match &model {
         ModelFile::Blob(blob) => {
-            let kv_type = args.kv.resolve();
-            let score = score_blob(blob, kv_type, &jobs, args.threads.map(usize::from), &|n| bar.advance(n))?;
-            (score, Some(canonical(blob, kv_type)?))
+            let (kv_type, threads) = (args.kv.resolve(), args.threads.map(usize::from));
+            (nlls_of_blob(blob, kv_type, jobs, threads, &|nlls| running.push(nlls))?, Some(canonical(blob, kv_type)?))
         }
         ModelFile::Checkpoint(checkpoint) => {
-            (score_reference(&Reference::new(checkpoint), &jobs, &|n| bar.advance(n))?, None)
+            (nlls_of_reference(&Reference::new(checkpoint), jobs, &|nlls| running.push(nlls))?, None)
         }
     };
-    drop(bar);
-    let loss = LossReport::new(&score, &task, canonical);
-    console.print(&loss)?;
+    drop(running);
+    let score = sum(&nlls);
+    let mut loss = LossReport::of_task(&score, &task, canonical.clone());
+    let mut part = None;
+    if let (Some(output), Some(canonical), true) = (output, canonical, Job::n_scored(&all) > 0) {
+        let header = Header::new(&task, shard, arithmetic(&canonical));
+        note_records(&header, output.path(), console);
+        records::write(output, &header, &nlls)?;
+        if shard != Shard::WHOLE {
+            loss =
+                LossReport::new(&score, &task.windowing, header.run.tokens_skipped, header.part.bytes, Some(canonical));
+            part = Some(PartReport::from(&header));
+        }
+    }
+    let scores = task.scores_of_texts(jobs, &nlls);
+    let evaluation = Evaluation::new(loss, task.input.files().iter().cloned(), &scores, part);
+    console.print(&evaluation)?;
     if let Some(bytes) = peak::resident_bytes() {
         console.detail(|| format!("peak memory: {:.1} MiB", bytes as f64 / f64::from(1 << 20)));
     }
-    error::check(loss.error.as_ref())?;
+    error::check(evaluation.loss.error.as_ref())?;
     Ok(Outcome::Passed)
 }
 
@@ -86,4 +111,20 @@ pub(super) fn canonical(blob: &Blob, kv_type: KvType) -> Result<Canonical, Error
         arithmetic: model.head().arithmetic,
         model_crc32: blob.crc32()?,
     })
+}
+
+/// Says where the losses are, and where there are none.
+fn note_records(header: &Header, path: &Path, console: Console) {
+    let (Part { shard, windows, tokens_scored, .. }, of) = (header.part, header.run.shards);
+    let none = match windows {
+        0 => format!(": shard {shard}/{of} has none of the {} windows", header.run.windows),
+        _ => String::new(),
+    };
+    console.note(format!("records of {tokens_scored} losses go to {}{none}", shown::path(path)));
+}
+
+/// The same, as records have it.
+fn arithmetic(canonical: &Canonical) -> Arithmetic<'_> {
+    let &Canonical { kv, activations, arithmetic: version, ref model_crc32 } = canonical;
+    Arithmetic { model_crc32, version, activations, kv }
 }

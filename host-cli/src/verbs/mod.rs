@@ -1,7 +1,8 @@
 //! The command: its words, one module a verb, and where a verb's own words go.
 //!
 //! `cli` turns words into a verb and a verb's end into an exit code; [`options`] are the words that several verbs share.
-//! A verb prints its report to the [`console`], which has the progress bars too. [`error`] sums up the errors of every
+//! A verb prints its report to the [`console`], which has the progress bars too; [`running`] is one
+//! with the loss so far. [`error`] sums up the errors of every
 //! floor below, [`outcome`] says how a verb ended.
 
 mod cli;
@@ -16,9 +17,11 @@ pub mod eval;
 pub mod generate;
 pub mod init;
 pub mod inspect;
+pub mod merge;
 pub mod options;
 pub mod outcome;
 pub mod plan;
+pub mod running;
 pub mod surprisal;
 pub mod tokenize;
 pub mod verify;

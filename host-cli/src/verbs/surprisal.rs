@@ -16,6 +16,7 @@ use super::options::kv::RawKv;
 use super::options::model::{ModelFile, RawCheckpoint};
 use super::options::task::RawTask;
 use super::outcome::Outcome;
+use super::running::RunningLoss;
 use crate::ground::shown;
 use crate::reference::Reference;
 use crate::report::Report;
@@ -79,20 +80,20 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let tokenizer = args.task.any_tokenizer(limits, beside, model.section()?);
     let task = args.task.resolve(limits, beside, model.section()?, console)?;
     let jobs = task.jobs();
-    let bar = console.progress(Job::n_scored(&jobs), "scoring");
+    let running = RunningLoss::new(&jobs, console);
     let (nlls, canonical) = match &model {
         ModelFile::Blob(blob) => {
             let kv_type = args.kv.resolve();
-            (nlls_of_blob(blob, kv_type, &jobs, None, &|n| bar.advance(n))?, Some(canonical(blob, kv_type)?))
+            (nlls_of_blob(blob, kv_type, &jobs, None, &|nlls| running.push(nlls))?, Some(canonical(blob, kv_type)?))
         }
         ModelFile::Checkpoint(checkpoint) => {
-            (nlls_of_reference(&Reference::new(checkpoint), &jobs, &|n| bar.advance(n))?, None)
+            (nlls_of_reference(&Reference::new(checkpoint), &jobs, &|nlls| running.push(nlls))?, None)
         }
     };
-    drop(bar);
+    drop(running);
     let score: Score = sum(&nlls);
     let rows = rows(&task, &jobs, &nlls, tokenizer.as_ref());
-    let surprisals = Surprisals { rows, loss: LossReport::new(&score, &task, canonical) };
+    let surprisals = Surprisals { rows, loss: LossReport::of_task(&score, &task, canonical) };
     console.print(&surprisals)?;
     error::check(surprisals.loss.error.as_ref())?;
     Ok(Outcome::Passed)

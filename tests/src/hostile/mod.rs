@@ -8,6 +8,7 @@
 pub mod blob;
 pub mod checkpoint;
 pub mod forward;
+pub mod records;
 pub mod text;
 pub mod tokenizer;
 
@@ -26,7 +27,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "blob", run: blob::run },
     Target { name: "forward", run: forward::run },
     Target { name: "tokenizer", run: tokenizer::run },
@@ -37,6 +38,7 @@ pub const TARGETS: [Target; 10] = [
     Target { name: "name_map", run: checkpoint::run_name_map },
     Target { name: "llama2c", run: checkpoint::run_llama2c },
     Target { name: "input", run: text::run },
+    Target { name: "records", run: records::run },
 ];
 
 /// A temporary folder with these files.

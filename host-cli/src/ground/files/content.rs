@@ -14,6 +14,7 @@ type Magic = (&'static [u8], Kind);
 
 const MAGICS: &[Magic] = &[
     (&MAGIC, Kind::Blob),
+    (RECORDS, Kind::Records),
     (b"GGUF", Kind::Gguf),
     (b"tjgg", Kind::Gguf),
     (b"fmgg", Kind::Gguf),
@@ -30,6 +31,9 @@ const MAGICS: &[Magic] = &[
     (b"\x93NUMPY", Kind::OtherModel("a NumPy array")),
     (b"\x89HDF\r\n\x1a\n", Kind::OtherModel("an HDF5 file")),
 ];
+
+/// What the header of a file of records begins with, before the version.
+pub const RECORDS: &[u8] = b"{\"emberlm_records\":";
 
 /// Where a safetensors header begins, after its length.
 const HEADER: usize = size_of::<u64>();
@@ -200,6 +204,7 @@ mod tests {
     #[test]
     fn models_are_told_by_their_first_bytes() {
         assert_eq!(of(b"EMBERLM\0\x01\0"), Kind::Blob);
+        assert_eq!(of(b"{\"emberlm_records\":1,\"run\":{"), Kind::Records);
         assert_eq!(of(&safetensors(r#"{"wte.weight": 1}"#)), Kind::Safetensors);
         // Its length looks like a pickle's protocol.
         assert_eq!(of(&safetensors(&format!("{{{}}}", " ".repeat(0x27e)))), Kind::Safetensors);

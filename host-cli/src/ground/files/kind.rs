@@ -40,6 +40,8 @@ pub enum Kind {
     Tokens,
     /// A name map.
     NameMap,
+    /// Losses, target by target.
+    Records,
     /// Other JSON.
     Json,
     /// Text in an encoding that is not UTF-8.
@@ -78,6 +80,8 @@ pub enum Wanted {
     NameMap,
     /// A board's program.
     Firmware,
+    /// Losses, target by target.
+    Records,
 }
 
 impl Kind {
@@ -101,6 +105,7 @@ impl Kind {
             Self::Chars => "a list of characters",
             Self::Tokens => "a list of token ids",
             Self::NameMap => "a name map",
+            Self::Records => "a file of records",
             Self::Json => "JSON of no known kind",
             Self::OtherText(_) => "text that is not UTF-8",
             Self::Text => "plain text",
@@ -127,6 +132,7 @@ impl Kind {
             Wanted::Config => matches!(self, Config | Json),
             Wanted::NameMap => matches!(self, NameMap | Json),
             Wanted::Firmware => matches!(self, Elf),
+            Wanted::Records => matches!(self, Records),
         }
     }
 }
@@ -144,6 +150,7 @@ impl Wanted {
             Self::Config => "a model's config.json",
             Self::NameMap => "a name map",
             Self::Firmware => "a program for the board, an ELF file,",
+            Self::Records => "a file of records",
         }
     }
 
@@ -189,6 +196,8 @@ pub const fn advice(found: Kind, wanted: Wanted) -> &'static str {
         (Folder | Tokenizer, Wanted::Text) => "name the files in it",
         (Folder, Wanted::Checkpoint | Wanted::Model) => "name a folder with a model.safetensors",
         (Elf, Wanted::Checkpoint | Wanted::Model | Wanted::Blob) => "`--firmware` takes it",
+        (_, Wanted::Records) => "`emberlm eval --records` writes one",
+        (Records, _) => "`emberlm merge` takes it",
         (_, Wanted::Firmware) => "leave `--firmware` out, and the program is built",
         (_, Wanted::Checkpoint) => "name a folder with a model.safetensors, or the file itself",
         (_, Wanted::Blob) => "`emberlm convert` makes one of a checkpoint",

@@ -6,5 +6,6 @@ pub mod input;
 pub mod kv;
 pub mod model;
 pub mod replacing;
+pub mod shard;
 pub mod task;
 pub mod windowing;

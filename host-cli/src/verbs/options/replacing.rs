@@ -13,6 +13,11 @@ pub struct RawReplacing {
 }
 
 impl RawReplacing {
+    /// Whether the user's files may be replaced.
+    pub const fn is_forced(self) -> bool {
+        self.force
+    }
+
     /// What the words come to for a verb that reads `inputs`.
     pub const fn permit(self, inputs: Inputs) -> Permit {
         Permit { inputs, force: self.force }

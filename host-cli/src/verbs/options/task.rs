@@ -9,6 +9,7 @@ use super::bos::RawBos;
 use super::input::RawInput;
 use super::model::Limits;
 use super::windowing::RawWindowing;
+use crate::ground::files::Inputs;
 use crate::score::{Bos, Task};
 use crate::text::tokenizer::select::{Found, Search};
 use crate::text::tokenizer::{SectionParts, Tokenizer};
@@ -20,6 +21,9 @@ use crate::verbs::error::Error;
 pub struct RawTask {
     #[command(flatten)]
     input: RawInput,
+    /// Join the files of --text into one text, byte after byte
+    #[arg(long)]
+    concat: bool,
     /// `gpt2`, a tokenizer.json, vocab.json, chars.json, tokenizer.bin, or a folder with one of them [default: the model's own]
     #[arg(long, value_name = "PATH")]
     tokenizer: Option<String>,
@@ -33,6 +37,12 @@ pub struct RawTask {
 }
 
 impl RawTask {
+    /// The files that they name, which are not to be replaced.
+    pub fn inputs(&self) -> Inputs {
+        let inputs = self.input.files().fold(Inputs::default(), Inputs::with_file);
+        self.tokenizer.iter().fold(inputs, |inputs, tokenizer| inputs.with_model(Path::new(tokenizer)))
+    }
+
     /// The tokenizer of a checkpoint, for a text that is not scored.
     ///
     /// # Errors
@@ -100,7 +110,7 @@ impl RawTask {
     /// The input cannot be read or is not of the model, or the windows make no sense.
     pub fn read(self, limits: Limits, found: Option<Found>, console: Console) -> Result<Task, Error> {
         let mut windowing = self.windowing.resolve(limits.n_ctx)?;
-        let source = self.input.source();
+        let source = self.input.source(self.concat)?;
         let tokenizer = found.map(|found| found.tokenizer);
         let mut input = source.read(tokenizer.as_ref(), limits.n_vocab, console.max_input)?;
         input.notes().iter().for_each(|note| console.note(note));
@@ -117,8 +127,8 @@ impl RawTask {
         if let Some(n_windows) = self.max_windows {
             windowing.keep_first(&mut input, n_windows as usize);
         }
-        let bytes = tokenizer.and_then(|tokenizer| windowing.scored_bytes(&input, &tokenizer));
-        Ok(Task { input, windowing, bytes })
+        let window_bytes = tokenizer.and_then(|tokenizer| windowing.scored_bytes(&input, &tokenizer));
+        Ok(Task { input, windowing, window_bytes })
     }
 }
 
