@@ -13,13 +13,7 @@ use emberlm_core::ops::lanes::{Lanes, Plain};
 
 /// [`Lanes::less_bump`].
 #[target_feature(enable = "avx2")]
-pub(super) fn less_bump<const N: usize>(
-    out: &mut [f32],
-    x: &[f32],
-    cubics: &[[i32; 4]; N],
-    far: f32,
-    spacing: i32,
-) {
+pub(super) fn less_bump<const N: usize>(out: &mut [f32], x: &[f32], cubics: &[[i32; 4]; N], far: f32, spacing: i32) {
     let n = out.len().min(x.len());
     let ((out, out_tail), (x, x_tail)) = (out[..n].as_chunks_mut::<8>(), x[..n].as_chunks::<8>());
     let within = POINT - spacing;

@@ -104,7 +104,8 @@ fn quantize_i8(rounding: Rounding<'_>) {
         let groups = words.chunks_mut(I8_GROUP / 2).zip(integers.chunks(I8_GROUP / 4)).zip(scales);
         for ((words, integers), &scale) in groups {
             for (pair, four) in words.chunks_mut(2).zip(integers) {
-                let [a, b, c, d] = four.to_le_bytes().map(|byte| (i32::from(byte as i8) * scale as i32) as u32 & 0xFFFF);
+                let [a, b, c, d] =
+                    four.to_le_bytes().map(|byte| (i32::from(byte as i8) * scale as i32) as u32 & 0xFFFF);
                 for (word, both) in pair.iter_mut().zip([a | b << 16, c | d << 16]) {
                     *word = both;
                 }

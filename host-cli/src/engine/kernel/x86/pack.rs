@@ -1,8 +1,8 @@
 //! Rows of weights on their way into lanes.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_loadu_si128, _mm256_cvtepi8_epi16, _mm256_permute2x128_si256,
-    _mm256_setzero_si256, _mm256_storeu_si256, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
+    __m128i, __m256i, _mm_loadu_si128, _mm256_cvtepi8_epi16, _mm256_permute2x128_si256, _mm256_setzero_si256,
+    _mm256_storeu_si256, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
 };
 
 use emberlm_core::format::Packing;

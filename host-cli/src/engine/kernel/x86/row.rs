@@ -1,9 +1,10 @@
 //! Products of too few positions to lay weights out for: each row as it is stored.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_add_epi64, _mm_cvtsi128_si64, _mm_loadu_si128, _mm_unpackhi_epi64, _mm256_add_epi32,
-    _mm256_add_epi64, _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16,
-    _mm256_mul_epi32, _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_srli_epi64,
+    __m128i, __m256i, _MM_HINT_T0, _mm_add_epi64, _mm_cvtsi128_si64, _mm_loadu_si128, _mm_prefetch, _mm_unpackhi_epi64,
+    _mm256_add_epi32, _mm256_add_epi64, _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_extracti128_si256,
+    _mm256_loadu_si256, _mm256_madd_epi16, _mm256_mul_epi32, _mm256_set1_epi32, _mm256_setzero_si256,
+    _mm256_srli_epi64,
 };
 
 use emberlm_core::format::Packing;
@@ -44,34 +45,33 @@ fn multiply<const N: usize>(out: &mut [f32], rows: Rows<'_>, packing: Packing, p
     }
 }
 
+/// Bytes from a group to what is read into the cache beside it.
+const AHEAD: usize = 1024;
+
+/// Sums under way: those of a vector's even lanes and of its odd ones.
+type Sums<const N: usize> = [[__m256i; 2]; N];
+
 /// One row's sums with `N` positions, each of which has a word for every two weights.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn row_sums<const N: usize>(packing: Packing, row: PackedRow<'_>, n_in: usize, x: [&[u32]; N]) -> [i64; N] {
-    let mut wide = [_mm256_setzero_si256(); N];
+    let mut wide: Sums<N> = [[_mm256_setzero_si256(); 2]; N];
     let mut sums = [0; N];
     let mut buffer: Unpacked = [0; 32];
     let mut first = 0;
     for (bytes, scale) in row.groups(packing) {
+        _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(AHEAD).cast::<i8>());
         let m = packing.group.min(n_in - first);
-        let (chunks, tail) = signed_bytes(packing, bytes, m, &mut buffer).as_chunks::<16>();
-        let mut dots = [_mm256_setzero_si256(); N];
-        for (c, chunk) in chunks.iter().enumerate() {
-            // SAFETY: `chunk` is 16 bytes long.
-            let weights = _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(chunk.as_ptr().cast::<__m128i>()) });
-            for (dot, x) in dots.iter_mut().zip(x) {
-                let at = first / 2 + 8 * c;
-                debug_assert!(at + 8 <= x.len());
-                // SAFETY: there is a word for every two weights, and these sixteen are all there.
-                let x = unsafe { _mm256_loadu_si256(x.as_ptr().add(at).cast::<__m256i>()) };
-                *dot = _mm256_add_epi32(*dot, _mm256_madd_epi16(weights, x));
+        let integers = signed_bytes(packing, bytes, m, &mut buffer);
+        let (chunks, tail) = integers.as_chunks::<16>();
+        if let Ok(chunks) = <&[[u8; 16]; 4]>::try_from(chunks) {
+            add_chunks(&mut wide, chunks, scale, x, first / 2);
+        } else if let Ok(chunks) = <&[[u8; 16]; 2]>::try_from(chunks) {
+            add_chunks(&mut wide, chunks, scale, x, first / 2);
+        } else {
+            for (c, chunk) in chunks.iter().enumerate() {
+                add_chunks(&mut wide, &[*chunk], scale, x, first / 2 + 8 * c);
             }
-        }
-        let scales = _mm256_set1_epi64x(scale.into());
-        for (wide, dot) in wide.iter_mut().zip(dots) {
-            let even = _mm256_mul_epi32(dot, scales);
-            let odd = _mm256_mul_epi32(_mm256_srli_epi64::<32>(dot), scales);
-            *wide = _mm256_add_epi64(*wide, _mm256_add_epi64(even, odd));
         }
         if !tail.is_empty() {
             let words = first / 2 + 8 * chunks.len();
@@ -81,10 +81,39 @@ fn row_sums<const N: usize>(packing: Packing, row: PackedRow<'_>, n_in: usize, x
         }
         first += m;
     }
-    for (sum, wide) in sums.iter_mut().zip(wide) {
-        *sum += lanes_sum(wide);
+    for (sum, [even, odd]) in sums.iter_mut().zip(wide) {
+        *sum += lanes_sum(_mm256_add_epi64(even, odd));
     }
     sums
+}
+
+/// Adds `scale` times the products of weights under one scale with the activations from word `at` on.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn add_chunks<const N: usize, const M: usize>(
+    sums: &mut Sums<N>,
+    chunks: &[[u8; 16]; M],
+    scale: i32,
+    x: [&[u32]; N],
+    at: usize,
+) {
+    let mut dots = [_mm256_setzero_si256(); N];
+    for (c, chunk) in chunks.iter().enumerate() {
+        // SAFETY: `chunk` is 16 bytes long.
+        let weights = _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(chunk.as_ptr().cast::<__m128i>()) });
+        for (dot, x) in dots.iter_mut().zip(x) {
+            let at = at + 8 * c;
+            debug_assert!(at + 8 <= x.len());
+            // SAFETY: there is a word for every two weights.
+            let x = unsafe { _mm256_loadu_si256(x.as_ptr().add(at).cast::<__m256i>()) };
+            *dot = _mm256_add_epi32(*dot, _mm256_madd_epi16(weights, x));
+        }
+    }
+    let scales = _mm256_set1_epi32(scale);
+    for ([even, odd], dot) in sums.iter_mut().zip(dots) {
+        *even = _mm256_add_epi64(*even, _mm256_mul_epi32(dot, scales));
+        *odd = _mm256_add_epi64(*odd, _mm256_mul_epi32(_mm256_srli_epi64::<32>(dot), scales));
+    }
 }
 
 #[target_feature(enable = "avx2")]

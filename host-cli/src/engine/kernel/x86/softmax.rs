@@ -14,8 +14,7 @@ use emberlm_core::ops::lanes::{Lanes, Plain};
 #[target_feature(enable = "avx2")]
 pub(super) fn exp_terms(x: &mut [f32], exponents: &mut [i32]) -> i32 {
     let n = x.len().min(exponents.len());
-    let ((x, x_tail), (exponents, exponents_tail)) =
-        (x[..n].as_chunks_mut::<8>(), exponents[..n].as_chunks_mut::<8>());
+    let ((x, x_tail), (exponents, exponents_tail)) = (x[..n].as_chunks_mut::<8>(), exponents[..n].as_chunks_mut::<8>());
     let mut most = i32::MIN;
     for (x, exponents) in x.iter_mut().zip(exponents) {
         // SAFETY: `x` is 32 bytes long.
@@ -28,10 +27,7 @@ pub(super) fn exp_terms(x: &mut [f32], exponents: &mut [i32]) -> i32 {
         }
         let fixed = _mm256_cvttps_epi32(_mm256_mul_ps(scores, _mm256_set1_ps((1 << POINT) as f32)));
         let log2_e = _mm256_set1_epi32(LOG2_E);
-        let (even, odd) = (
-            _mm256_mul_epi32(fixed, log2_e),
-            _mm256_mul_epi32(_mm256_srli_epi64::<32>(fixed), log2_e),
-        );
+        let (even, odd) = (_mm256_mul_epi32(fixed, log2_e), _mm256_mul_epi32(_mm256_srli_epi64::<32>(fixed), log2_e));
         // Logarithms to base 2 with 54 fractional bits.
         let high = _mm256_blend_epi32::<0b1010_1010>(_mm256_srli_epi64::<32>(even), odd);
         let whole = _mm256_srai_epi32::<{ POINT - 2 }>(high);
@@ -57,9 +53,9 @@ fn exp2_fraction(fraction: __m256i) -> __m256i {
     // SAFETY: there are 32 powers.
     let powers = unsafe { _mm256_i32gather_epi32::<4>(POWERS.as_ptr().cast::<i32>(), index) };
     let t = _mm256_slli_epi32::<5>(fraction);
-    let cubic = [C2, C1].into_iter().fold(_mm256_set1_epi32(C3 as i32), |sum, c| {
-        _mm256_add_epi32(_mm256_set1_epi32(c as i32), umul_high(sum, t))
-    });
+    let cubic = [C2, C1]
+        .into_iter()
+        .fold(_mm256_set1_epi32(C3 as i32), |sum, c| _mm256_add_epi32(_mm256_set1_epi32(c as i32), umul_high(sum, t)));
     let grown = umul_high(cubic, t);
     _mm256_add_epi32(powers, _mm256_srli_epi32::<4>(umul_high(powers, grown)))
 }
