@@ -290,9 +290,10 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
         let out = (PerUnit(out, head_dim), PerRange(&mut *scratch.inputs, query_words));
         ranges.share(&session.team, out, |range, (PerUnit(out, _), PerRange(integers, _))| {
             let queries = part(queries, range.start * head_dim..);
-            // A head's positions follow each other, since they see the same keys and values.
-            for first in 0..n_head.min(range.len()) {
-                for i in (first..range.len()).step_by(n_head.max(1)) {
+            // Where there is a cache to keep them in, a head's positions follow each other: they see the same keys and values.
+            let apart = if T::MOST <= 1 { 1 } else { n_head.max(1) };
+            for first in 0..apart.min(range.len()) {
+                for i in (first..range.len()).step_by(apart) {
                     let (unit, lie) = (units.start + range.start + i, i * head_dim..(i + 1) * head_dim);
                     let end = n_past + unit / n_head.max(1) + 1;
                     let start = window.map_or(0, |window| end.saturating_sub(window as usize));
