@@ -24,16 +24,20 @@ pub enum HostKernel {
 impl HostKernel {
     /// Looks at the processor.
     pub fn detect() -> Self {
+        Self::all().next().unwrap_or(Self::Portable(Portable, HostLanes::detect()))
+    }
+
+    /// All that this processor can run, the fastest first.
+    pub fn all() -> impl Iterator<Item = Self> {
         let lanes = HostLanes::detect();
         #[cfg(target_arch = "x86_64")]
-        if let Some(kernel) = x86::Avx512::detect() {
-            return Self::Avx512(kernel, lanes);
-        }
-        #[cfg(target_arch = "x86_64")]
-        if let Some(kernel) = x86::Avx2::detect() {
-            return Self::Avx2(kernel, lanes);
-        }
-        Self::Portable(Portable, lanes)
+        let vector = [
+            x86::Avx512::detect().map(|kernel| Self::Avx512(kernel, lanes)),
+            x86::Avx2::detect().map(|kernel| Self::Avx2(kernel, lanes)),
+        ];
+        #[cfg(not(target_arch = "x86_64"))]
+        let vector: [Option<Self>; 0] = [];
+        vector.into_iter().flatten().chain([Self::Portable(Portable, lanes)])
     }
 
     /// The name that reports use.
