@@ -309,8 +309,19 @@ fn every_verb_that_writes_spells_force_alike() {
         lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
     };
     assert_eq!([words("init"), words("eval")], [words("convert"), words("convert")]);
-    for verb in ["merge", "surprisal", "generate", "verify", "compare", "device", "inspect", "plan", "demo", "tokenize"]
-    {
+    for verb in [
+        "bench",
+        "merge",
+        "surprisal",
+        "generate",
+        "verify",
+        "compare",
+        "device",
+        "inspect",
+        "plan",
+        "demo",
+        "tokenize",
+    ] {
         let help = help(verb);
         assert!(!help.contains("--force") && !help.contains("--output"), "{verb} writes: {help}");
     }

@@ -1,8 +1,10 @@
 //! Core on this machine: kernels for its processor, blobs from its files, memory, and threads.
 //!
 //! [`Blob`] is an open file, [`Memory`] what a session on it needs, [`kernel`] what multiplies. [`workers`] share windows
-//! among threads, a [`HostTeam`] one pass; [`divergence`] says how two distributions differ. [`generation`] has core write what follows a prompt.
+//! among threads, a [`HostTeam`] one pass; [`divergence`] says how two distributions differ. [`generation`] has core write what
+//! follows a prompt, and [`bench`] says how fast passes are.
 
+pub mod bench;
 mod blob;
 pub mod divergence;
 pub mod generation;

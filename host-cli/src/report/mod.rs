@@ -7,10 +7,12 @@ pub mod contents;
 mod evaluation;
 mod fault;
 mod loss;
+mod speed;
 pub mod table;
 mod text;
 
 pub use evaluation::{Evaluation, PartReport, TextLoss};
 pub use fault::Fault;
 pub use loss::{Canonical, LossReport, finite, nothing_to_score};
+pub use speed::{Rate, SpeedReport};
 pub use text::Report;

@@ -9,7 +9,9 @@ use clap::{Command, CommandFactory, Parser, Subcommand};
 use super::console::Console;
 use super::error::Error;
 use super::outcome::Outcome;
-use super::{compare, convert, demo, device, eval, generate, init, inspect, merge, plan, surprisal, tokenize, verify};
+use super::{
+    bench, compare, convert, demo, device, eval, generate, init, inspect, merge, plan, surprisal, tokenize, verify,
+};
 use crate::ground::shown;
 
 /// GPT language models on microcontrollers, measured.
@@ -50,6 +52,8 @@ enum Verb {
     Verify(verify::RawArgs),
     /// Measure what formats of weights, activations and KV cache cost
     Compare(compare::RawArgs),
+    /// Time a blob's passes on this machine
+    Bench(bench::RawArgs),
     /// Run firmware on a board
     Device(device::RawArgs),
     /// Show what is in a blob or a checkpoint
@@ -89,6 +93,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Generate(args) => generate::run(args, console),
         Verb::Verify(args) => verify::run(args, console),
         Verb::Compare(args) => compare::run(args, console),
+        Verb::Bench(args) => bench::run(&args, console),
         Verb::Inspect(args) => inspect::run(&args, console),
         Verb::Plan(args) => plan::run(&args, console),
         Verb::Device(args) => device::run(args, console),

@@ -12,6 +12,7 @@ use crate::convert::finder::FormatsError;
 use crate::convert::quantized::QuantizeError;
 use crate::device::DeviceError;
 use crate::engine::BlobError;
+use crate::engine::bench::BenchError;
 use crate::engine::generation::WriteError;
 use crate::ground::files::{FileError, OutputError};
 use crate::ground::memory::MemoryError;
@@ -90,6 +91,17 @@ const fn advice(error: &GenerateError) -> &'static str {
     match error {
         GenerateError::PromptTooLong { .. } => "; --when-full slide goes on with its last tokens",
         _ => "",
+    }
+}
+
+impl From<BenchError> for Error {
+    fn from(error: BenchError) -> Self {
+        match error {
+            BenchError::Memory(error) => Self::Memory(error),
+            BenchError::Blob(error) => Self::Blob(error),
+            BenchError::Forward(error) => Self::Generate(error.into()),
+            error @ BenchError::TooLong { .. } => Self::Usage(error.to_string()),
+        }
     }
 }
 

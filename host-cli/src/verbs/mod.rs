@@ -5,6 +5,7 @@
 //! with the loss so far. [`error`] sums up the errors of every
 //! floor below, [`outcome`] says how a verb ended.
 
+pub mod bench;
 mod cli;
 mod closed;
 pub mod compare;
