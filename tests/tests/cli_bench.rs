@@ -26,7 +26,7 @@ fn blob() -> (TempDir, String) {
 #[test]
 fn rates_are_of_what_was_asked_for() {
     let (_folder, blob) = blob();
-    let crc = &run("inspect", 0, &["inspect", &blob])["crc32"];
+    let crc = &run("inspect", 0, &["inspect", &blob])["model_crc32"];
     for threads in [None, Some("1"), Some("3")] {
         let mut args = vec!["bench", &blob, "--prompt", "40", "--generate", "7", "--rounds", "3", "--kv", "i8"];
         args.extend(threads.iter().flat_map(|threads| ["--threads", threads]));
