@@ -1,12 +1,16 @@
-//! Attention's products of heads of floats: a stripe a lane.
+//! Attention's products of heads: of floats, a stripe a lane, and of bytes.
 
 use std::arch::x86_64::{
-    __m128, __m256, __m256i, _mm_add_ps, _mm_cvtss_f32, _mm_movehl_ps, _mm_movelh_ps, _mm_shuffle_ps, _mm_storeu_ps,
-    _mm256_add_ps, _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_loadu_ps, _mm256_loadu_si256,
-    _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
+    __m128, __m128i, __m256, __m256i, _mm_add_epi32, _mm_add_ps, _mm_cvtsi128_si32, _mm_cvtss_f32, _mm_extract_epi32,
+    _mm_loadu_si128, _mm_movehl_ps, _mm_movelh_ps, _mm_shuffle_ps, _mm_storeu_ps, _mm_unpackhi_epi64, _mm256_add_epi32,
+    _mm256_add_ps, _mm256_castps256_ps128, _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_cvtph_ps,
+    _mm256_extractf128_ps, _mm256_extracti128_si256, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16,
+    _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256,
+    _mm256_storeu_ps,
 };
 
 use emberlm_core::ops::attention::HeadRows;
+use emberlm_core::ops::lanes::{Lanes, Plain};
 use emberlm_core::ops::reduce::STRIPES;
 
 /// Keys whose sums are under way together.
@@ -15,10 +19,60 @@ const KEYS: usize = 8;
 /// Vectors of outputs that stay in registers.
 const VECTORS: usize = 8;
 
+/// How a cache keeps floats.
+pub(super) trait Stored {
+    /// Elements a word.
+    const PER_WORD: usize;
+
+    /// Eight elements.
+    ///
+    /// # Safety
+    /// The processor has AVX2 and F16C, and at `words` are eight elements.
+    unsafe fn load(words: *const u32) -> __m256;
+}
+
+/// One a word.
+pub(super) struct F32;
+
+/// IEEE 754 half precision, two a word.
+pub(super) struct F16;
+
+impl Stored for F32 {
+    const PER_WORD: usize = 1;
+
+    #[target_feature(enable = "avx2,f16c")]
+    #[inline]
+    unsafe fn load(words: *const u32) -> __m256 {
+        // SAFETY: the caller knows of eight words.
+        unsafe { _mm256_loadu_ps(words.cast::<f32>()) }
+    }
+}
+
+impl Stored for F16 {
+    const PER_WORD: usize = 2;
+
+    #[target_feature(enable = "avx2,f16c")]
+    #[inline]
+    unsafe fn load(words: *const u32) -> __m256 {
+        // SAFETY: the caller knows of four words.
+        _mm256_cvtph_ps(unsafe { _mm_loadu_si128(words.cast::<__m128i>()) })
+    }
+}
+
+/// The elements that `words` end with, fewer than eight, and zeros.
+#[target_feature(enable = "avx2,f16c")]
+#[inline]
+fn last<S: Stored>(words: &[u32]) -> __m256 {
+    let mut padded = [0; STRIPES];
+    padded[..words.len()].copy_from_slice(words);
+    // SAFETY: there are eight words.
+    unsafe { S::load(padded.as_ptr()) }
+}
+
 /// `scores[i] = query . keys[i]`.
-#[target_feature(enable = "avx2")]
-pub(super) fn dots(scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
-    let mut keys = keys.iter(query.len());
+#[target_feature(enable = "avx2,f16c")]
+pub(super) fn dots<S: Stored>(scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
+    let mut keys = keys.iter(query.len().div_ceil(S::PER_WORD));
     for scores in scores.chunks_mut(KEYS) {
         let mut rows = [&[][..]; KEYS];
         let mut n = 0;
@@ -26,7 +80,7 @@ pub(super) fn dots(scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
             (*row, n) = (key, n + 1);
         }
         if n == KEYS {
-            let [a, b, c, d, e, f, g, h] = stripes(query, rows);
+            let [a, b, c, d, e, f, g, h] = stripes::<S, KEYS>(query, rows);
             // SAFETY: there are eight scores.
             unsafe {
                 _mm_storeu_ps(scores.as_mut_ptr(), folds([a, b, c, d]));
@@ -35,36 +89,33 @@ pub(super) fn dots(scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
             continue;
         }
         for (score, key) in scores.iter_mut().zip(&rows[..n]) {
-            let [sums] = stripes(query, [*key]);
+            let [sums] = stripes::<S, 1>(query, [*key]);
             *score = _mm_cvtss_f32(folds([sums; 4]));
         }
     }
 }
 
 /// The striped sums of each key times `query`, of the same length.
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,f16c")]
 #[inline]
-fn stripes<const N: usize>(query: &[f32], keys: [&[u32]; N]) -> [__m256; N] {
+fn stripes<S: Stored, const N: usize>(query: &[f32], keys: [&[u32]; N]) -> [__m256; N] {
     let (whole, tail) = query.as_chunks::<STRIPES>();
     let mut sums = [_mm256_setzero_ps(); N];
     for (i, x) in whole.iter().enumerate() {
         // SAFETY: `x` is 32 bytes long.
         let x = unsafe { _mm256_loadu_ps(x.as_ptr()) };
         for (sum, key) in sums.iter_mut().zip(keys) {
-            debug_assert!(key.len() >= query.len());
+            debug_assert!(key.len() * S::PER_WORD >= query.len());
             // SAFETY: each key is as long as the query.
-            let key = unsafe { _mm256_loadu_ps(key.as_ptr().add(STRIPES * i).cast::<f32>()) };
+            let key = unsafe { S::load(key.as_ptr().add(STRIPES / S::PER_WORD * i)) };
             *sum = _mm256_add_ps(*sum, _mm256_mul_ps(key, x));
         }
     }
     if !tail.is_empty() {
-        let mask = mask(tail.len());
+        // SAFETY: no more is read than the mask says, which is as much as is left.
+        let x = unsafe { _mm256_maskload_ps(tail.as_ptr(), mask(tail.len())) };
         for (sum, key) in sums.iter_mut().zip(keys) {
-            // SAFETY: no more is read than the mask says, which is as much as both have.
-            let (x, key) = unsafe {
-                let key = key.as_ptr().add(STRIPES * whole.len()).cast::<f32>();
-                (_mm256_maskload_ps(tail.as_ptr(), mask), _mm256_maskload_ps(key, mask))
-            };
+            let key = last::<S>(&key[STRIPES / S::PER_WORD * whole.len()..]);
             *sum = _mm256_add_ps(*sum, _mm256_mul_ps(key, x));
         }
     }
@@ -88,16 +139,17 @@ fn half(sums: __m256) -> __m128 {
 }
 
 /// `out += weights[i] * values[i]`, in order.
-#[target_feature(enable = "avx2")]
-pub(super) fn add_weighted(out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
+#[target_feature(enable = "avx2,f16c")]
+pub(super) fn add_weighted<S: Stored>(out: &mut [f32], weights: &[f32], values: HeadRows<'_>) {
     let n = out.len();
+    let n_words = n.div_ceil(S::PER_WORD);
     let mut at = 0;
     while at + VECTORS * STRIPES <= n {
-        add_vectors::<VECTORS>(out, weights, values, at);
+        add_vectors::<S, VECTORS>(out, weights, values, at);
         at += VECTORS * STRIPES;
     }
     while at + STRIPES <= n {
-        add_vectors::<1>(out, weights, values, at);
+        add_vectors::<S, 1>(out, weights, values, at);
         at += STRIPES;
     }
     if at < n {
@@ -105,8 +157,8 @@ pub(super) fn add_weighted(out: &mut [f32], weights: &[f32], values: HeadRows<'_
         // SAFETY: no more is read and written than the mask says, which is what is left.
         unsafe {
             let mut sums = _mm256_maskload_ps(out[at..].as_ptr(), mask);
-            for (&weight, value) in weights.iter().zip(values.iter(n)) {
-                let value = _mm256_maskload_ps(value[at..].as_ptr().cast::<f32>(), mask);
+            for (&weight, value) in weights.iter().zip(values.iter(n_words)) {
+                let value = last::<S>(&value[at / S::PER_WORD..]);
                 sums = _mm256_add_ps(sums, _mm256_mul_ps(_mm256_set1_ps(weight), value));
             }
             _mm256_maskstore_ps(out[at..].as_mut_ptr(), mask, sums);
@@ -114,29 +166,54 @@ pub(super) fn add_weighted(out: &mut [f32], weights: &[f32], values: HeadRows<'_
     }
 }
 
-/// `N` vectors of outputs from `at` on, of `n` in all.
-#[target_feature(enable = "avx2")]
+/// `N` vectors of outputs from `at` on.
+#[target_feature(enable = "avx2,f16c")]
 #[inline]
-fn add_vectors<const N: usize>(out: &mut [f32], weights: &[f32], values: HeadRows<'_>, at: usize) {
-    let n = out.len();
+fn add_vectors<S: Stored, const N: usize>(out: &mut [f32], weights: &[f32], values: HeadRows<'_>, at: usize) {
+    let n_words = out.len().div_ceil(S::PER_WORD);
     let out = &mut out[at..].as_chunks_mut::<STRIPES>().0[..N];
     let mut sums = [_mm256_setzero_ps(); N];
     for (sum, out) in sums.iter_mut().zip(&*out) {
         // SAFETY: `out` is 32 bytes long.
         *sum = unsafe { _mm256_loadu_ps(out.as_ptr()) };
     }
-    for (&weight, value) in weights.iter().zip(values.iter(n)) {
-        let value = &value[at..at + N * STRIPES];
+    for (&weight, value) in weights.iter().zip(values.iter(n_words)) {
+        let value = &value[at / S::PER_WORD..(at + N * STRIPES) / S::PER_WORD];
         let weight = _mm256_set1_ps(weight);
         for (i, sum) in sums.iter_mut().enumerate() {
             // SAFETY: `value` has `N` times eight elements.
-            let value = unsafe { _mm256_loadu_ps(value.as_ptr().add(STRIPES * i).cast::<f32>()) };
+            let value = unsafe { S::load(value.as_ptr().add(STRIPES / S::PER_WORD * i)) };
             *sum = _mm256_add_ps(*sum, _mm256_mul_ps(weight, value));
         }
     }
     for (out, sum) in out.iter_mut().zip(sums) {
         // SAFETY: `out` is 32 bytes long.
         unsafe { _mm256_storeu_ps(out.as_mut_ptr(), sum) };
+    }
+}
+
+/// The exact sums of bytes times a query of two 16-bit integers a word; sums beyond the last key stay as they are.
+#[target_feature(enable = "avx2")]
+pub(super) fn dots_i8(sums: &mut [i32], query: &[u32], keys: HeadRows<'_>) {
+    let (query, query_tail) = query.as_chunks::<8>();
+    let words = 4 * query.len();
+    for (sum, key) in sums.iter_mut().zip(keys.iter(words + query_tail.len() / 2)) {
+        let mut wide = _mm256_setzero_si256();
+        for (bytes, x) in key.as_chunks::<4>().0.iter().zip(query) {
+            // SAFETY: these are 16 and 32 bytes long.
+            let (bytes, x) = unsafe {
+                (_mm_loadu_si128(bytes.as_ptr().cast::<__m128i>()), _mm256_loadu_si256(x.as_ptr().cast::<__m256i>()))
+            };
+            wide = _mm256_add_epi32(wide, _mm256_madd_epi16(_mm256_cvtepi8_epi16(bytes), x));
+        }
+        let half = _mm_add_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256::<1>(wide));
+        let quarter = _mm_add_epi32(half, _mm_unpackhi_epi64(half, half));
+        *sum = _mm_cvtsi128_si32(quarter) + _mm_extract_epi32::<1>(quarter);
+        if !query_tail.is_empty() {
+            let mut rest = [0];
+            Plain.dots_i8(&mut rest, query_tail, HeadRows::new(&key[words..], query_tail.len() / 2));
+            *sum += rest[0];
+        }
     }
 }
 
