@@ -6,6 +6,7 @@ mod attention;
 mod bump;
 mod lanes;
 mod pack;
+mod positions;
 mod row;
 mod softmax;
 mod tile;

@@ -9,7 +9,6 @@ use emberlm_core::format::Packing;
 use emberlm_core::kernel::{PackedRow, signed_bytes};
 
 use super::lanes::Avx2Lanes;
-use super::tile::pairs;
 
 /// Rows that are turned together.
 const EIGHT: usize = 8;
@@ -147,4 +146,10 @@ fn four([a, b, c, d]: [__m256i; 4]) -> [__m256i; 4] {
         _mm256_unpacklo_epi64(ab_high, cd_high),
         _mm256_unpackhi_epi64(ab_high, cd_high),
     ]
+}
+
+/// Pairs of weights under one scale, and those of the last group.
+const fn pairs(packing: Packing, n_in: usize, group: usize) -> usize {
+    let left = n_in - group * packing.group;
+    (if left < packing.group { left } else { packing.group }).div_ceil(2)
 }

@@ -11,7 +11,7 @@ use emberlm_core::format::Packing;
 use emberlm_core::kernel::{I16Position, PackedRow, Position, Rows, Unpacked, signed_bytes};
 
 use super::lanes::Avx2Lanes;
-use super::tile::Positions;
+use super::positions::Positions;
 
 /// Every row with each of fewer than four positions.
 pub(super) fn multiply_rows(

@@ -1,11 +1,11 @@
 //! Products with rows in lanes: a vector holds one pair of weights of each of its rows, so that a sum stays in one place from
 //! the first weight to the last, and only whole groups meet their scales.
 
-use emberlm_core::format::Packing;
 use emberlm_core::kernel::{Matmul, Parts, Scaling, input_words};
 
 use super::lanes::Avx2Lanes;
 use super::pack::Packed;
+use super::positions::Positions;
 use super::row::multiply_rows;
 
 /// Positions that have to share the weights before these are laid out in lanes for them.
@@ -21,16 +21,6 @@ pub(super) trait Tile: Copy {
 
     /// The products of the packed rows with positions of activations.
     fn products(self, out: Outputs<'_>, rows: &Packed, positions: Positions<'_>);
-}
-
-/// Activations, two a word, and what one stands for.
-#[derive(Clone, Copy)]
-pub(super) struct Positions<'a> {
-    /// `[positions][stride]`
-    pub words: &'a [u32],
-    pub stride: usize,
-    pub scales: &'a [f32],
-    pub scaling: Scaling,
 }
 
 /// Where products go: `[positions][stride]`, the tile's rows from the first element on.
@@ -70,10 +60,4 @@ pub(super) fn multiply<T: Tile>(tile: &T, matmul: Matmul<'_>) {
         let outputs = Outputs { out: &mut out[first..], stride: rows.n(), n };
         tile.products(outputs, &packed, positions);
     }
-}
-
-/// Pairs of weights under one scale, and those of the last group.
-pub(super) const fn pairs(packing: Packing, n_in: usize, group: usize) -> usize {
-    let left = n_in - group * packing.group;
-    (if left < packing.group { left } else { packing.group }).div_ceil(2)
 }

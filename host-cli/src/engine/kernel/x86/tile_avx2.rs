@@ -8,7 +8,8 @@ use std::arch::x86_64::{
 
 use super::lanes::Avx2Lanes;
 use super::pack::Packed;
-use super::tile::{Outputs, Positions, Tile};
+use super::positions::Positions;
+use super::tile::{Outputs, Tile};
 
 /// Exists only where the processor has AVX2.
 #[derive(Clone, Copy, Debug)]
