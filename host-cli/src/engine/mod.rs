@@ -2,7 +2,7 @@
 //!
 //! [`Blob`] is an open file, [`Memory`] what a session on it needs, [`kernel`] what multiplies. [`workers`] share windows
 //! among threads, a [`HostTeam`] one pass; [`divergence`] says how two distributions differ. [`generation`] has core write what
-//! follows a prompt, and [`bench`] says how fast passes are.
+//! follows a prompt, and [`bench`](mod@bench) says how fast passes are.
 
 pub mod bench;
 mod blob;
