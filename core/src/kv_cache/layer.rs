@@ -3,7 +3,7 @@
 use super::shape::Shape;
 use crate::config::KvType;
 use crate::features::FLOAT_KV;
-use crate::ops::attention::{HeadOps, HeadRows, I8Head, Ring, Seen, attend, attend_i8};
+use crate::ops::attention::{HeadOps, HeadRows, I8Head, Query, Ring, Seen, attend, attend_i8, attend_together};
 use crate::ops::lanes::Lanes;
 use crate::ops::pack::{pack_f16, pack_f32, pack_i8};
 use crate::ops::quantize::{i16_words, quantize_i16};
@@ -83,6 +83,29 @@ impl<'a> Layer<'a> {
                 let query_scale = quantize_i16(integers, query);
                 let head = |rows| I8Head { rows, stride, integers: words.start, scale: self.shape.scale(head) };
                 attend_i8(lanes, out, integers, query_scale, seen, head(keys), head(values));
+            }
+        }
+    }
+
+    /// [`Self::attend`] of up to [`TOGETHER`](crate::ops::attention::TOGETHER) queries of a head.
+    pub fn attend_together(&self, lanes: &impl Lanes, queries: &mut [Query<'_>], head: usize, integers: &mut [u32]) {
+        let end = queries.iter().map(|query| query.seen.end).max().unwrap_or(0);
+        let stride = self.shape.row_words();
+        let rows = |rows| {
+            let rows = part(rows, ..self.ring.n_rows(end) * stride);
+            HeadRows::new(part(rows, self.shape.words(head).start..), stride)
+        };
+        match self.shape.kv_type {
+            KvType::F32 if FLOAT_KV => {
+                attend_together(queries, self.ring, rows(self.keys), rows(self.values), &F32Ops(lanes));
+            }
+            KvType::F16 if FLOAT_KV => {
+                attend_together(queries, self.ring, rows(self.keys), rows(self.values), &F16Ops(lanes));
+            }
+            _ => {
+                for Query { out, query, seen } in queries {
+                    self.attend(lanes, out, query, head, seen.clone(), integers);
+                }
             }
         }
     }

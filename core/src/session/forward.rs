@@ -10,6 +10,7 @@ use crate::features::{LEARNED_POSITIONS, ROTARY};
 use crate::kernel::Kernel;
 use crate::kv_cache::Part;
 use crate::model::Tensor;
+use crate::ops::attention::{Query, TOGETHER};
 use crate::ops::fixed::{add, multiply};
 use crate::ops::lanes::Lanes;
 use crate::ops::mlp::{hide, rows_of, whole_runs};
@@ -19,6 +20,7 @@ use crate::part::{self, part, part_mut, rows_mut, split_mut};
 use crate::source::{ReadError, Source};
 use crate::team::{PerRange, PerUnit, Ranges, Solo, Team};
 use core::ops::Range;
+use heapless::Vec;
 
 /// The part of a forward pass under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -290,16 +292,41 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
         let out = (PerUnit(out, head_dim), PerRange(&mut *scratch.inputs, query_words));
         ranges.share(&session.team, out, |range, (PerUnit(out, _), PerRange(integers, _))| {
             let queries = part(queries, range.start * head_dim..);
-            // Where there is a cache to keep them in, a head's positions follow each other: they see the same keys and values.
-            let apart = if T::MOST <= 1 { 1 } else { n_head.max(1) };
-            for first in 0..apart.min(range.len()) {
-                for i in (first..range.len()).step_by(apart) {
-                    let (unit, lie) = (units.start + range.start + i, i * head_dim..(i + 1) * head_dim);
-                    let end = n_past + unit / n_head.max(1) + 1;
-                    let start = window.map_or(0, |window| end.saturating_sub(window as usize));
-                    let kv_head = unit % n_head.max(1) / sharing.max(1);
-                    let query = part(queries, lie.clone());
-                    layer.attend(lanes, part_mut(out, lie), query, kv_head, start..end, integers);
+            let first = units.start + range.start;
+            let kv_head = |unit: usize| unit % n_head.max(1) / sharing.max(1);
+            let seen = |unit: usize| {
+                let end = n_past + unit / n_head.max(1) + 1;
+                window.map_or(0, |window| end.saturating_sub(window as usize))..end
+            };
+            if T::MOST < usize::MAX {
+                for i in 0..range.len() {
+                    let lie = i * head_dim..(i + 1) * head_dim;
+                    let (out, query) = (part_mut(out, lie.clone()), part(queries, lie));
+                    layer.attend(lanes, out, query, kv_head(first + i), seen(first + i), integers);
+                }
+                return;
+            }
+            // A head's positions see the same keys and values, which their processor's cache then holds.
+            let position = (n_head * head_dim).max(1);
+            for head in 0..n_head.min(range.len()) {
+                let outs = part_mut(out, head * head_dim..).chunks_mut(position);
+                let queries = part(queries, head * head_dim..).chunks(position);
+                let unit = first + head;
+                let mut all = outs.zip(queries).enumerate().map(|(i, (out, query))| Query {
+                    out: part_mut(out, ..head_dim),
+                    query: part(query, ..head_dim),
+                    seen: seen(unit + i * n_head),
+                });
+                loop {
+                    let mut together = Vec::<_, TOGETHER>::new();
+                    for query in all.by_ref().take(TOGETHER) {
+                        // There is room for as many as are taken.
+                        let _ = together.push(query);
+                    }
+                    if together.is_empty() {
+                        break;
+                    }
+                    layer.attend_together(lanes, &mut together, kv_head(unit), integers);
                 }
             }
         });

@@ -3,12 +3,13 @@
 //! Positions come in blocks of [`BLOCK`], counted from position 0: the scores of a block, then its softmax, then its
 //! values.
 
-use super::blocks::{BLOCK, Seen};
+use super::blocks::{BLOCK, Ring, Seen};
 use super::heads::HeadRows;
 use crate::ops::exp::NONE;
 use crate::ops::fixed::pow2;
 use crate::ops::lanes::Lanes;
-use crate::part::part_mut;
+use crate::part::{part, part_mut};
+use core::ops::Range;
 
 /// What attention does to the rows of a head, one type of cache at a time: the scores of a query `[head_dim]` with
 /// the first keys, one each; and `out += weight * value` for each weight and value, in order.
@@ -24,6 +25,7 @@ pub trait HeadOps {
 }
 
 /// A softmax under way.
+#[derive(Clone, Copy)]
 struct Softmax {
     /// The exponent that every term so far lies below.
     reference: i32,
@@ -33,6 +35,17 @@ struct Softmax {
 
 impl Softmax {
     const EMPTY: Self = Self { reference: NONE, sum: 0.0 };
+
+    /// Makes weights of a block's scores, and `out` relative to the same reference.
+    #[inline(always)]
+    fn weigh(&mut self, out: &mut [f32], scores: &mut [f32], lanes: &impl Lanes) {
+        let mut exponents = [0; BLOCK];
+        let most = lanes.exp_terms(scores, &mut exponents);
+        if let Some(rescale) = self.raise(most) {
+            lanes.scale(out, rescale);
+        }
+        self.sum = lanes.weigh_terms(scores, &exponents, self.reference, self.sum);
+    }
 
     /// Makes room for terms of up to `exponent`. Where the reference rises for it, returns what sums relative to the
     /// old one are to be multiplied by.
@@ -61,21 +74,74 @@ pub fn attend(
     values: HeadRows<'_>,
     ops: &impl HeadOps,
 ) {
-    let lanes = ops.lanes();
     out.fill(0.0);
     let mut softmax = Softmax::EMPTY;
-    let (mut weights, mut exponents) = ([0.0; BLOCK], [0; BLOCK]);
+    let mut weights = [0.0; BLOCK];
     for (first, n) in seen.blocks() {
         let weights = part_mut(&mut weights, ..n);
         ops.dots(weights, query, keys.from(first));
-        let most = lanes.exp_terms(weights, &mut exponents);
-        if let Some(rescale) = softmax.raise(most) {
-            lanes.scale(out, rescale);
-        }
-        softmax.sum = lanes.weigh_terms(weights, &exponents, softmax.reference, softmax.sum);
+        softmax.weigh(out, weights, ops.lanes());
         ops.add_weighted(out, weights, values.from(first));
     }
-    lanes.scale(out, 1.0 / softmax.sum);
+    ops.lanes().scale(out, 1.0 / softmax.sum);
+}
+
+/// One query of several of a head, and what becomes of it.
+#[derive(Debug)]
+pub struct Query<'a> {
+    /// `[head_dim]`
+    pub out: &'a mut [f32],
+    /// `[head_dim]`, scaled by `1 / sqrt(head_dim)`.
+    pub query: &'a [f32],
+    /// The positions that it sees.
+    pub seen: Range<usize>,
+}
+
+/// Queries that meet a block of positions while it is near.
+pub const TOGETHER: usize = 16;
+
+/// [`attend`] of up to [`TOGETHER`] queries, block by block: what one sees lies in a cache for the next.
+#[inline(always)]
+pub fn attend_together(
+    queries: &mut [Query<'_>],
+    ring: Ring,
+    keys: HeadRows<'_>,
+    values: HeadRows<'_>,
+    ops: &impl HeadOps,
+) {
+    let lanes = ops.lanes();
+    let mut softmaxes = [Softmax::EMPTY; TOGETHER];
+    let mut blocks = [[0.0; BLOCK]; TOGETHER];
+    queries.iter_mut().for_each(|query| query.out.fill(0.0));
+    let start = queries.iter().map(|query| query.seen.start).min().unwrap_or(0);
+    let end = queries.iter().map(|query| query.seen.end).max().unwrap_or(0);
+    let mut at = start;
+    for (first, n) in Seen::new(start..end, ring).blocks() {
+        // What a query sees of the block: its first row, and how many.
+        let seen = |query: &Query<'_>| {
+            let (from, to) = (query.seen.start.max(at), query.seen.end.min(at + n));
+            (from < to).then(|| (first + (from - at), to - from))
+        };
+        for (query, weights) in queries.iter().zip(&mut blocks) {
+            if let Some((first, n)) = seen(query) {
+                ops.dots(part_mut(weights, ..n), query.query, keys.from(first));
+            }
+        }
+        for ((query, weights), softmax) in queries.iter_mut().zip(&mut blocks).zip(&mut softmaxes) {
+            if let Some((_, n)) = seen(query) {
+                softmax.weigh(query.out, part_mut(weights, ..n), lanes);
+            }
+        }
+        for (query, weights) in queries.iter_mut().zip(&blocks) {
+            if let Some((first, n)) = seen(query) {
+                ops.add_weighted(query.out, part(weights, ..n), values.from(first));
+            }
+        }
+        at += n;
+    }
+    for (query, softmax) in queries.iter_mut().zip(softmaxes) {
+        lanes.scale(query.out, 1.0 / softmax.sum);
+    }
 }
 
 #[cfg(test)]

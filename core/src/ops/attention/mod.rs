@@ -10,7 +10,7 @@ mod integers;
 mod terms;
 
 pub use blocks::{Ring, Seen};
-pub use floats::{HeadOps, attend};
+pub use floats::{HeadOps, Query, TOGETHER, attend, attend_together};
 pub use heads::{HeadRows, add_weighted_f16, add_weighted_f32, dots_f16, dots_f32, dots_i8, weigh_i8};
 pub use integers::{I8Head, attend_i8};
 pub use terms::{exp_terms, weigh_terms};
