@@ -1,12 +1,23 @@
 //! Sinks: what becomes of logits. One pass over the output head serves any of them, and no row of logits is kept.
 
 use crate::config::TokenId;
+use crate::ops::lanes::Lanes;
 use core::fmt;
 
 /// Takes the logits of one position, block by block in token order.
 pub trait LogitSink {
     /// Takes the logits of tokens `first`, `first + 1`, … Each token comes exactly once.
     fn push(&mut self, first: TokenId, logits: &[f32]);
+
+    /// As [`LogitSink::push`], by a kernel's lanes where there is something for them to do.
+    #[inline(always)]
+    fn push_by<L: Lanes>(&mut self, lanes: &L, first: TokenId, logits: &[f32])
+    where
+        Self: Sized,
+    {
+        let _ = lanes;
+        self.push(first, logits);
+    }
 }
 
 impl<S: LogitSink + ?Sized> LogitSink for &mut S {
@@ -19,6 +30,12 @@ impl<A: LogitSink, B: LogitSink> LogitSink for (A, B) {
     fn push(&mut self, first: TokenId, logits: &[f32]) {
         self.0.push(first, logits);
         self.1.push(first, logits);
+    }
+
+    #[inline(always)]
+    fn push_by<L: Lanes>(&mut self, lanes: &L, first: TokenId, logits: &[f32]) {
+        self.0.push_by(lanes, first, logits);
+        self.1.push_by(lanes, first, logits);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::LogSumExp;
 use crate::config::TokenId;
+use crate::ops::lanes::{Lanes, Plain};
 use crate::sink::{LogitError, LogitSink};
 
 /// The cross-entropy of one position against its target token, in nats.
@@ -41,7 +42,11 @@ impl CrossEntropy {
 
 impl LogitSink for CrossEntropy {
     fn push(&mut self, first: TokenId, logits: &[f32]) {
-        self.log_sum_exp.push(first, logits);
+        self.push_by(&Plain, first, logits);
+    }
+
+    fn push_by<L: Lanes>(&mut self, lanes: &L, first: TokenId, logits: &[f32]) {
+        self.log_sum_exp.push_by(lanes, first, logits);
         if let Some(&logit) = self.target.checked_sub(first).and_then(|index| logits.get(index as usize)) {
             self.target_logit = Some(logit);
         }

@@ -34,6 +34,15 @@ pub trait Lanes: Sync {
     /// number; returns `sum` with all of them added to it, in order.
     fn weigh_terms(&self, factors: &mut [f32], exponents: &[i32], reference: i32, sum: f32) -> f32;
 
+    /// Adds the exponentials of the first of `logits`, in units of `2^(reference - 62)` and without what is below one, to
+    /// `sum`, below `2^63`: of as many as lie below `2^reference` and leave the sum below `2^63`, or of fewer. Returns the
+    /// sum and how many there were.
+    #[inline(always)]
+    fn add_exponentials(&self, sum: u64, reference: i32, logits: &[f32]) -> (u64, usize) {
+        let _ = (reference, logits);
+        (sum, 0)
+    }
+
     /// Makes each element of `out` the function of `x` in its place that is its argument where that is positive, else 0, less
     /// a bump: around each multiple of `2^-spacing` one of `cubics`, whose coefficients in `t` from -1/2 to 1/2 are in units
     /// of `2^-30`, up to `far`, which the cubics reach; from there on there is none. What is infinite or not a number stays

@@ -67,9 +67,10 @@ impl<'p, 'b, S: Source, K: Kernel, L: LogitSink, T: Team> Head<'p, 'b, S, K, L, 
             if is_broken() {
                 scratch.block.fill(f32::NAN);
             }
+            let lanes = session.kernel.lanes();
             tiles.each::<T>(scratch.block, |tokens, tile| {
                 for (sink, logits) in self.sinks.iter_mut().zip(rows(tile, tokens.len())) {
-                    sink.push(tokens.start as TokenId, logits);
+                    sink.push_by(lanes, tokens.start as TokenId, logits);
                 }
             });
         }

@@ -2,8 +2,10 @@
 
 use super::mismatch::{Mismatch, bits};
 use super::random::Random;
+use crate::loss::LogSumExp;
 use crate::ops::lanes::{Lanes, Plain};
 use crate::ops::vector::Update;
+use crate::sink::LogitSink;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::array::from_fn;
@@ -26,10 +28,11 @@ pub(super) fn check(lanes: &impl Lanes, random: &mut Random) -> Result<usize, Mi
             .chain(edges.iter().zip(EDGES).map(|(edges, edge)| (&x, edges, edge)))
         {
             vectors += operations(lanes, x, weights, by)? + terms(lanes, x)? + bumps(lanes, x, random)?;
+            vectors += exponentials(lanes, x)?;
         }
         for near in [1.0, 127.0, 129.0, 1e9] {
             let x: Vec<f32> = (0..len).map(|_| near * (random.next() as i32 as f32 / 2_147_483_648.0)).collect();
-            vectors += terms(lanes, &x)? + bumps(lanes, &x, random)?;
+            vectors += terms(lanes, &x)? + bumps(lanes, &x, random)? + exponentials(lanes, &x)?;
         }
     }
     let roots = (0..if cfg!(miri) { 10 } else { 1000 })
@@ -81,6 +84,22 @@ fn bump<const N: usize>(
     let kernel = after(x, |out| lanes.less_bump(out, x, &cubics, far, spacing));
     let plain = after(x, |out| Plain.less_bump(out, x, &cubics, far, spacing));
     if kernel == plain { Ok(()) } else { Err(Mismatch::Vector { len: x.len() }) }
+}
+
+/// Compares the sum of exponentials, all of them far below the first, or not; and of so many of the same that the sum
+/// outgrows its bits.
+fn exponentials(lanes: &impl Lanes, x: &[f32]) -> Result<usize, Mismatch> {
+    for (first, times) in [(10.0, 1), (-10.0, 3), (0.0, 20)] {
+        let (mut with, mut plain) = (LogSumExp::new(), LogSumExp::new());
+        for x in core::iter::once(&[first][..]).chain(core::iter::repeat_n(x, times)) {
+            with.push_by(lanes, 0, x);
+            plain.push_by(&Plain, 0, x);
+        }
+        if with != plain {
+            return Err(Mismatch::Vector { len: x.len() });
+        }
+    }
+    Ok(3)
 }
 
 /// Compares a softmax's terms, the greatest weight being little or much below 1.
