@@ -4,7 +4,7 @@ use emberlm_core::ops::attention::HeadRows;
 use emberlm_core::ops::lanes::{Lanes, Plain};
 use emberlm_core::ops::vector::Update;
 
-/// The fastest lanes that this processor has.
+/// The lanes of a kernel.
 #[derive(Clone, Copy, Debug)]
 pub enum HostLanes {
     /// Any processor.
@@ -12,17 +12,9 @@ pub enum HostLanes {
     /// x86-64 with AVX2.
     #[cfg(target_arch = "x86_64")]
     Avx2(super::x86::Avx2Lanes),
-}
-
-impl HostLanes {
-    /// Looks at the processor.
-    pub fn detect() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(lanes) = super::x86::Avx2Lanes::detect() {
-            return Self::Avx2(lanes);
-        }
-        Self::Plain(Plain)
-    }
+    /// x86-64 with AVX-512.
+    #[cfg(target_arch = "x86_64")]
+    Avx512(super::x86::Avx512Lanes),
 }
 
 /// Calls the chosen lanes' methods.
@@ -33,6 +25,8 @@ macro_rules! dispatch {
                 Self::Plain(lanes) => lanes.$method($($argument),*),
                 #[cfg(target_arch = "x86_64")]
                 Self::Avx2(lanes) => lanes.$method($($argument),*),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx512(lanes) => lanes.$method($($argument),*),
             }
         })*
     };
@@ -48,6 +42,7 @@ impl Lanes for HostLanes {
         fn add_weighted_f16(out: &mut [f32], weights: &[f32], values: HeadRows<'_>);
         fn exp_terms(x: &mut [f32], exponents: &mut [i32]) -> i32;
         fn weigh_terms(factors: &mut [f32], exponents: &[i32], reference: i32, sum: f32) -> f32;
+        fn add_exponentials(sum: u64, reference: i32, logits: &[f32]) -> (u64, usize);
         fn less_bump<const N: usize>(out: &mut [f32], x: &[f32], cubics: &[[i32; 4]; N], far: f32, spacing: i32);
         fn update(x: &mut [f32], floats: &[[u8; 4]], update: Update);
         fn scale(x: &mut [f32], by: f32);

@@ -5,6 +5,7 @@ mod lanes;
 mod x86;
 
 use emberlm_core::kernel::{F32Matmul, Kernel, Matmul, Portable, Rounding};
+use emberlm_core::ops::lanes::Plain;
 
 use self::lanes::HostLanes;
 
@@ -22,22 +23,45 @@ pub enum HostKernel {
 }
 
 impl HostKernel {
+    /// What any processor can run.
+    const PORTABLE: Self = Self::Portable(Portable, HostLanes::Plain(Plain));
+
     /// Looks at the processor.
     pub fn detect() -> Self {
-        Self::all().next().unwrap_or(Self::Portable(Portable, HostLanes::detect()))
+        Self::all().next().unwrap_or(Self::PORTABLE)
     }
 
     /// All that this processor can run, the fastest first.
     pub fn all() -> impl Iterator<Item = Self> {
-        let lanes = HostLanes::detect();
         #[cfg(target_arch = "x86_64")]
         let vector = [
-            x86::Avx512::detect().map(|kernel| Self::Avx512(kernel, lanes)),
-            x86::Avx2::detect().map(|kernel| Self::Avx2(kernel, lanes)),
+            x86::Avx512::detect().map(|kernel| Self::Avx512(kernel, HostLanes::Avx512(*kernel.lanes()))),
+            x86::Avx2::detect().map(|kernel| Self::Avx2(kernel, HostLanes::Avx2(*kernel.lanes()))),
         ];
         #[cfg(not(target_arch = "x86_64"))]
         let vector: [Option<Self>; 0] = [];
-        vector.into_iter().flatten().chain([Self::Portable(Portable, lanes)])
+        vector.into_iter().flatten().chain([Self::PORTABLE])
+    }
+
+    /// Does nothing but multiply what is in registers, `rounds` times, as products of many positions do; says how many
+    /// products there were, `None` where no instructions were chosen for them.
+    pub fn multiply_registers(self, rounds: u64) -> Option<u64> {
+        match self {
+            Self::Portable(..) => None,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(kernel, _) => Some(kernel.multiply_registers(rounds)),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(kernel, _) => Some(kernel.multiply_registers(rounds)),
+        }
+    }
+
+    /// Has what lies `ahead` bytes behind the address fetched, where there is an instruction for it.
+    #[inline]
+    pub fn prefetch<T>(at: *const T, ahead: usize) {
+        #[cfg(target_arch = "x86_64")]
+        x86::prefetch(at.cast(), ahead);
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (at, ahead);
     }
 
     /// The name that reports use.

@@ -69,54 +69,62 @@ fn last<S: Stored>(words: &[u32]) -> __m256 {
     unsafe { S::load(padded.as_ptr()) }
 }
 
-/// `scores[i] = query . keys[i]`.
+/// How many rows there are for `n` scores or weights, the head's first `n_words` in each.
+pub(super) fn n_rows(rows: HeadRows<'_>, n_words: usize, n: usize) -> usize {
+    let (have, stride) = (rows.words().len(), rows.stride().max(1));
+    if n_words > stride || n_words > have { 0 } else { n.min(1 + (have - n_words) / stride) }
+}
+
+/// `scores[i] = query . keys[i]`; scores beyond the last key stay as they are.
 #[target_feature(enable = "avx2,f16c")]
 pub(super) fn dots<S: Stored>(scores: &mut [f32], query: &[f32], keys: HeadRows<'_>) {
-    let mut keys = keys.iter(query.len().div_ceil(S::PER_WORD));
-    for scores in scores.chunks_mut(KEYS) {
-        let mut rows = [&[][..]; KEYS];
-        let mut n = 0;
-        for (row, key) in rows.iter_mut().zip((&mut keys).take(scores.len())) {
-            (*row, n) = (key, n + 1);
+    let n_words = query.len().div_ceil(S::PER_WORD);
+    let (n, stride) = (n_rows(keys, n_words, scores.len()), keys.stride());
+    let mut at = 0;
+    // SAFETY: there are `n` keys, and as many scores.
+    unsafe {
+        while at + KEYS <= n {
+            let [a, b, c, d, e, f, g, h] = stripes::<S, KEYS>(query, keys.words().as_ptr().add(at * stride), stride);
+            _mm_storeu_ps(scores.as_mut_ptr().add(at), folds([a, b, c, d]));
+            _mm_storeu_ps(scores.as_mut_ptr().add(at + 4), folds([e, f, g, h]));
+            at += KEYS;
         }
-        if n == KEYS {
-            let [a, b, c, d, e, f, g, h] = stripes::<S, KEYS>(query, rows);
-            // SAFETY: there are eight scores.
-            unsafe {
-                _mm_storeu_ps(scores.as_mut_ptr(), folds([a, b, c, d]));
-                _mm_storeu_ps(scores.as_mut_ptr().add(4), folds([e, f, g, h]));
-            }
-            continue;
-        }
-        for (score, key) in scores.iter_mut().zip(&rows[..n]) {
-            let [sums] = stripes::<S, 1>(query, [*key]);
-            *score = _mm_cvtss_f32(folds([sums; 4]));
+        while at < n {
+            let [sums] = stripes::<S, 1>(query, keys.words().as_ptr().add(at * stride), stride);
+            scores[at] = _mm_cvtss_f32(folds([sums; 4]));
+            at += 1;
         }
     }
 }
 
-/// The striped sums of each key times `query`, of the same length.
+/// The striped sums of each of `N` keys times `query`.
+///
+/// # Safety
+/// At `keys` are as many, `stride` words apart, each as long as the query.
 #[target_feature(enable = "avx2,f16c")]
 #[inline]
-fn stripes<S: Stored, const N: usize>(query: &[f32], keys: [&[u32]; N]) -> [__m256; N] {
+unsafe fn stripes<S: Stored, const N: usize>(query: &[f32], keys: *const u32, stride: usize) -> [__m256; N] {
     let (whole, tail) = query.as_chunks::<STRIPES>();
     let mut sums = [_mm256_setzero_ps(); N];
-    for (i, x) in whole.iter().enumerate() {
-        // SAFETY: `x` is 32 bytes long.
-        let x = unsafe { _mm256_loadu_ps(x.as_ptr()) };
-        for (sum, key) in sums.iter_mut().zip(keys) {
-            debug_assert!(key.len() * S::PER_WORD >= query.len());
-            // SAFETY: each key is as long as the query.
-            let key = unsafe { S::load(key.as_ptr().add(STRIPES / S::PER_WORD * i)) };
-            *sum = _mm256_add_ps(*sum, _mm256_mul_ps(key, x));
+    let mut at = keys;
+    for x in whole {
+        // SAFETY: `x` is 32 bytes long, and each key is as long as the query.
+        unsafe {
+            let x = _mm256_loadu_ps(x.as_ptr());
+            for (i, sum) in sums.iter_mut().enumerate() {
+                *sum = _mm256_add_ps(*sum, _mm256_mul_ps(S::load(at.add(i * stride)), x));
+            }
+            at = at.add(STRIPES / S::PER_WORD);
         }
     }
     if !tail.is_empty() {
-        // SAFETY: no more is read than the mask says, which is as much as is left.
-        let x = unsafe { _mm256_maskload_ps(tail.as_ptr(), mask(tail.len())) };
-        for (sum, key) in sums.iter_mut().zip(keys) {
-            let key = last::<S>(&key[STRIPES / S::PER_WORD * whole.len()..]);
-            *sum = _mm256_add_ps(*sum, _mm256_mul_ps(key, x));
+        // SAFETY: no more is read than the mask says, and each key is as long as the query.
+        unsafe {
+            let x = _mm256_maskload_ps(tail.as_ptr(), mask(tail.len()));
+            for (i, sum) in sums.iter_mut().enumerate() {
+                let rest = std::slice::from_raw_parts(at.add(i * stride), tail.len().div_ceil(S::PER_WORD));
+                *sum = _mm256_add_ps(*sum, _mm256_mul_ps(last::<S>(rest), x));
+            }
         }
     }
     sums
@@ -170,21 +178,22 @@ pub(super) fn add_weighted<S: Stored>(out: &mut [f32], weights: &[f32], values: 
 #[target_feature(enable = "avx2,f16c")]
 #[inline]
 fn add_vectors<S: Stored, const N: usize>(out: &mut [f32], weights: &[f32], values: HeadRows<'_>, at: usize) {
-    let n_words = out.len().div_ceil(S::PER_WORD);
+    let n = n_rows(values, out.len().div_ceil(S::PER_WORD), weights.len());
     let out = &mut out[at..].as_chunks_mut::<STRIPES>().0[..N];
     let mut sums = [_mm256_setzero_ps(); N];
     for (sum, out) in sums.iter_mut().zip(&*out) {
         // SAFETY: `out` is 32 bytes long.
         *sum = unsafe { _mm256_loadu_ps(out.as_ptr()) };
     }
-    for (&weight, value) in weights.iter().zip(values.iter(n_words)) {
-        let value = &value[at / S::PER_WORD..(at + N * STRIPES) / S::PER_WORD];
+    let mut value = values.words().as_ptr().wrapping_add(at / S::PER_WORD);
+    for &weight in &weights[..n] {
         let weight = _mm256_set1_ps(weight);
         for (i, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: `value` has `N` times eight elements.
-            let value = unsafe { S::load(value.as_ptr().add(STRIPES / S::PER_WORD * i)) };
+            // SAFETY: there are `n` values as long as `out`.
+            let value = unsafe { S::load(value.add(STRIPES / S::PER_WORD * i)) };
             *sum = _mm256_add_ps(*sum, _mm256_mul_ps(weight, value));
         }
+        value = value.wrapping_add(values.stride());
     }
     for (out, sum) in out.iter_mut().zip(sums) {
         // SAFETY: `out` is 32 bytes long.

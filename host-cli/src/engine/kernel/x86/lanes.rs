@@ -68,6 +68,11 @@ impl Lanes for Avx2Lanes {
         unsafe { softmax::exp_terms(x, exponents) }
     }
 
+    fn add_exponentials(&self, sum: u64, reference: i32, logits: &[f32]) -> (u64, usize) {
+        // SAFETY: as above.
+        unsafe { softmax::add_exponentials(sum, reference, logits) }
+    }
+
     fn less_bump<const N: usize>(&self, out: &mut [f32], x: &[f32], cubics: &[[i32; 4]; N], far: f32, spacing: i32) {
         // SAFETY: as above.
         unsafe { bump::less_bump(out, x, cubics, far, spacing) }

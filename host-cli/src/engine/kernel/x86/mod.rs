@@ -3,17 +3,24 @@
 #![allow(unsafe_code)]
 
 mod attention;
+mod attention_avx512;
 mod bump;
 mod lanes;
+mod lanes_avx512;
 mod pack;
 mod positions;
 mod row;
 mod softmax;
+mod softmax_avx512;
 mod tile;
 mod tile_avx2;
 mod tile_avx512;
+mod walk;
 
 pub use lanes::Avx2Lanes;
+pub use lanes_avx512::Avx512Lanes;
+
+use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
 
 use emberlm_core::kernel::{F32Matmul, Kernel, Matmul, Portable, Rounding};
 use emberlm_core::ops::quantize::I8_GROUP;
@@ -45,11 +52,18 @@ impl Avx512 {
 }
 
 macro_rules! kernel {
-    ($kernel:ty) => {
-        impl Kernel for $kernel {
-            type Lanes = Avx2Lanes;
+    ($kernel:ty, $lanes:ty) => {
+        impl $kernel {
+            /// Does nothing but multiply what is in registers, `rounds` times; says how many products there were.
+            pub fn multiply_registers(&self, rounds: u64) -> u64 {
+                self.0.multiply_registers(rounds)
+            }
+        }
 
-            fn lanes(&self) -> &Avx2Lanes {
+        impl Kernel for $kernel {
+            type Lanes = $lanes;
+
+            fn lanes(&self) -> &$lanes {
                 self.0.lanes()
             }
 
@@ -79,8 +93,15 @@ macro_rules! kernel {
     };
 }
 
-kernel!(Avx2);
-kernel!(Avx512);
+kernel!(Avx2, Avx2Lanes);
+kernel!(Avx512, Avx512Lanes);
+
+/// Has what lies `ahead` bytes behind the address fetched into the second cache.
+#[inline]
+pub(super) fn prefetch(at: *const u8, ahead: usize) {
+    // SAFETY: every x86-64 has the instruction, which may be given any address.
+    unsafe { _mm_prefetch::<_MM_HINT_T1>(at.wrapping_add(ahead).cast::<i8>()) };
+}
 
 /// The portable kernel's code, compiled for eight lanes: its stripes are made for them.
 #[target_feature(enable = "avx2")]
@@ -119,7 +140,8 @@ fn quantize_i8(rounding: Rounding<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use emberlm_core::kernel::conformance::{self, Random};
+    use emberlm_core::format::Format;
+    use emberlm_core::kernel::conformance::{self, Product, Random, Width};
 
     fn check(kernel: &impl Kernel) {
         for seed in 1..=8 {
@@ -130,13 +152,38 @@ mod tests {
     /// What is not tested may not pass.
     const NONE: &str = "this processor cannot run what the test is of: leave it out by `--skip`, as scripts/test does";
 
+    fn bits(product: &Product, kernel: &impl Kernel, width: Width, [n_rows, n]: [usize; 2]) -> Vec<u32> {
+        let mut out = vec![f32::NAN; n_rows * n];
+        product.multiply(&mut out, kernel, &product.inputs(kernel, width), width, n_rows);
+        out.into_iter().map(f32::to_bits).collect()
+    }
+
+    /// More rows than a tile has, and more positions than are under way together.
+    fn check_many(kernel: &impl Kernel) {
+        let mut random = Random::new(9);
+        for format in Format::ALL.into_iter().filter(|format| format.packing().is_some()) {
+            for (n_in, n_rows, n) in [(130, 77, 17), (64, 33, 11), (321, 40, 8)] {
+                let product = Product::new(format, n_in, n_rows, n, &mut random);
+                for width in [Width::I16, Width::I8] {
+                    let shape = [n_rows, n];
+                    let same = bits(&product, kernel, width, shape) == bits(&product, &Portable, width, shape);
+                    assert!(same, "{format:?} {n_in} {n_rows} {n}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn avx2_gives_the_portable_kernels_bits() {
-        check(&Avx2::detect().expect(NONE));
+        let kernel = Avx2::detect().expect(NONE);
+        check(&kernel);
+        check_many(&kernel);
     }
 
     #[test]
     fn avx512_gives_the_portable_kernels_bits() {
-        check(&Avx512::detect().expect(NONE));
+        let kernel = Avx512::detect().expect(NONE);
+        check(&kernel);
+        check_many(&kernel);
     }
 }

@@ -1,8 +1,9 @@
 //! Rows of weights on their way into lanes.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_loadu_si128, _mm256_cvtepi8_epi16, _mm256_permute2x128_si256, _mm256_setzero_si256,
-    _mm256_storeu_si256, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
+    __m128i, __m256i, _mm_and_si128, _mm_loadu_si128, _mm_set1_epi8, _mm_srli_epi16, _mm_storeu_si128, _mm_sub_epi8,
+    _mm256_cvtepi8_epi16, _mm256_permute2x128_si256, _mm256_setzero_si256, _mm256_storeu_si256, _mm256_unpackhi_epi32,
+    _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
 };
 
 use emberlm_core::format::Packing;
@@ -59,21 +60,27 @@ impl Packed {
         }
         for first in (0..lanes).step_by(EIGHT) {
             let rows = rows.get(first..).unwrap_or_default();
-            let rows = &rows[..rows.len().min(EIGHT)];
+            let eight: [&[u8]; EIGHT] = std::array::from_fn(|i| rows.get(i).map_or(&[][..], |row| row.integers));
             for group in 0..packing.n_groups(n_in) {
                 let m = packing.group.min(n_in - group * packing.group);
                 let start = group * packing.group_bytes(packing.group);
-                let mut integers = [[0; MOST]; EIGHT];
-                for (integers, row) in integers.iter_mut().zip(rows) {
-                    let bytes = &row.integers[start..start + packing.group_bytes(m)];
-                    match bytes.first_chunk::<MOST>() {
-                        Some(bytes) if packing.is_bytes() => *integers = *bytes,
-                        _ => unpack(integers, packing, bytes, m),
-                    }
-                }
                 let out = &mut self.weights[group * packing.group / 2 * lanes..][..packing.group / 2 * lanes];
+                let mut buffers = [[0; MOST]; EIGHT];
+                let mut integers = [&[0; MOST]; EIGHT];
+                let whole = packing.is_bytes() && rows.len() >= EIGHT;
+                for ((integers, buffer), row) in integers.iter_mut().zip(&mut buffers).zip(eight) {
+                    *integers = match row.get(start..).and_then(|bytes| bytes.first_chunk()) {
+                        Some(bytes) if whole && m == packing.group => bytes,
+                        _ => {
+                            if let Some(bytes) = row.get(start..start + packing.group_bytes(m)) {
+                                unpack(buffer, packing, bytes, m);
+                            }
+                            buffer
+                        }
+                    };
+                }
                 for sixteen in 0..packing.group / 16 {
-                    let turned = turn(&integers, 16 * sixteen);
+                    let turned = turn(integers, 16 * sixteen);
                     for (i, pairs) in turned.into_iter().enumerate() {
                         let out: &mut [u32; EIGHT] =
                             out[(8 * sixteen + i) * lanes + first..].first_chunk_mut().expect("eight lanes");
@@ -97,9 +104,9 @@ impl Packed {
         &self.row_scales
     }
 
-    /// Words of activations that a full group meets.
-    pub(super) const fn group_words(&self) -> usize {
-        self.packing.group / 2
+    /// Words of activations that a row meets.
+    pub(super) const fn words(&self) -> usize {
+        self.n_in.div_ceil(2)
     }
 }
 
@@ -110,14 +117,28 @@ const MOST: usize = 64;
 #[target_feature(enable = "avx2")]
 #[inline]
 fn unpack(integers: &mut [u8; MOST], packing: Packing, bytes: &[u8], m: usize) {
-    let mut buffer = [0; 32];
-    integers[..m].copy_from_slice(signed_bytes(packing, bytes, m, &mut buffer));
+    let nibbles = if packing.is_nibbles() && m == 32 { bytes.first_chunk::<16>() } else { None };
+    let Some(nibbles) = nibbles else {
+        let mut buffer = [0; 32];
+        integers[..m].copy_from_slice(signed_bytes(packing, bytes, m, &mut buffer));
+        return;
+    };
+    // SAFETY: the nibbles are 16 bytes, the integers 64.
+    unsafe {
+        let both = _mm_loadu_si128(nibbles.as_ptr().cast::<__m128i>());
+        let (fifteen, eight) = (_mm_set1_epi8(15), _mm_set1_epi8(8));
+        let low = _mm_and_si128(both, fifteen);
+        let high = _mm_and_si128(_mm_srli_epi16::<4>(both), fifteen);
+        let out = integers.as_mut_ptr().cast::<__m128i>();
+        _mm_storeu_si128(out, _mm_sub_epi8(low, eight));
+        _mm_storeu_si128(out.add(1), _mm_sub_epi8(high, eight));
+    }
 }
 
 /// Sixteen weights from `first` on of each of eight rows as eight pairs of each: `[pair][row]`.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn turn(rows: &[[u8; MOST]; EIGHT], first: usize) -> [__m256i; EIGHT] {
+fn turn(rows: [&[u8; MOST]; EIGHT], first: usize) -> [__m256i; EIGHT] {
     let mut wide = [_mm256_setzero_si256(); EIGHT];
     for (wide, row) in wide.iter_mut().zip(rows) {
         let row: &[u8; 16] = row[first..].first_chunk().expect("groups of whole sixteens");

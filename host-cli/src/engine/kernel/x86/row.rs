@@ -1,10 +1,10 @@
 //! Products of too few positions to lay weights out for: each row as it is stored.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, _MM_HINT_T0, _mm_add_epi64, _mm_cvtsi128_si64, _mm_loadu_si128, _mm_prefetch, _mm_unpackhi_epi64,
-    _mm256_add_epi32, _mm256_add_epi64, _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_extracti128_si256,
-    _mm256_loadu_si256, _mm256_madd_epi16, _mm256_mul_epi32, _mm256_set1_epi32, _mm256_setzero_si256,
-    _mm256_srli_epi64,
+    __m128i, __m256i, _MM_HINT_T0, _MM_HINT_T1, _mm_add_epi64, _mm_cvtsi128_si64, _mm_loadu_si128, _mm_prefetch,
+    _mm_unpackhi_epi64, _mm256_add_epi32, _mm256_add_epi64, _mm256_castsi256_si128, _mm256_cvtepi8_epi16,
+    _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_mul_epi32, _mm256_set1_epi32,
+    _mm256_setzero_si256, _mm256_srli_epi64,
 };
 
 use emberlm_core::format::Packing;
@@ -45,8 +45,11 @@ fn multiply<const N: usize>(out: &mut [f32], rows: Rows<'_>, packing: Packing, p
     }
 }
 
-/// Bytes from a group to what is read into the cache beside it.
-const AHEAD: usize = 1024;
+/// Bytes from a group to what is fetched into the first cache meanwhile.
+const NEAR: usize = 2048;
+
+/// Bytes from a group to what is fetched into the second cache meanwhile: more can be on its way there.
+const FAR: usize = 8192;
 
 /// Sums under way: those of a vector's even lanes and of its odd ones.
 type Sums<const N: usize> = [[__m256i; 2]; N];
@@ -60,7 +63,8 @@ fn row_sums<const N: usize>(packing: Packing, row: PackedRow<'_>, n_in: usize, x
     let mut buffer: Unpacked = [0; 32];
     let mut first = 0;
     for (bytes, scale) in row.groups(packing) {
-        _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(AHEAD).cast::<i8>());
+        _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(NEAR).cast::<i8>());
+        _mm_prefetch::<_MM_HINT_T1>(bytes.as_ptr().wrapping_add(FAR).cast::<i8>());
         let m = packing.group.min(n_in - first);
         let integers = signed_bytes(packing, bytes, m, &mut buffer);
         let (chunks, tail) = integers.as_chunks::<16>();

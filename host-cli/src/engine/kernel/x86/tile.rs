@@ -3,6 +3,8 @@
 
 use emberlm_core::kernel::{Matmul, Parts, Scaling, input_words};
 
+use emberlm_core::ops::lanes::Lanes;
+
 use super::lanes::Avx2Lanes;
 use super::pack::Packed;
 use super::positions::Positions;
@@ -16,8 +18,17 @@ pub(super) trait Tile: Copy {
     /// Rows in lanes, a multiple of 8.
     const ROWS: usize;
 
-    /// What every processor with such a unit has.
-    fn lanes(&self) -> &Avx2Lanes;
+    /// What such a processor does lane by lane.
+    type Lanes: Lanes;
+
+    /// These lanes.
+    fn lanes(&self) -> &Self::Lanes;
+
+    /// Those that every processor with such a unit has.
+    fn avx2(&self) -> &Avx2Lanes;
+
+    /// Does nothing but multiply what is in registers, `rounds` times; says how many products there were.
+    fn multiply_registers(self, rounds: u64) -> u64;
 
     /// The products of the packed rows with positions of activations.
     fn products(self, out: Outputs<'_>, rows: &Packed, positions: Positions<'_>);
@@ -50,13 +61,13 @@ pub(super) fn multiply<T: Tile>(tile: &T, matmul: Matmul<'_>) {
     let stride = input_words(rows.n_in());
     let positions = Positions { words: inputs.words(), stride, scales: inputs.scales(), scaling };
     if positions.scales.len() < FEW {
-        return multiply_rows(tile.lanes(), out, rows, packing, positions);
+        return multiply_rows(tile.avx2(), out, rows, packing, positions);
     }
     let mut packed = Packed::new(packing, rows.n_in(), T::ROWS);
     for first in (0..rows.n()).step_by(T::ROWS) {
         let n = (rows.n() - first).min(T::ROWS);
         let bytes = &rows.bytes()[first * rows.stride()..(first + n) * rows.stride()];
-        packed.fill(tile.lanes(), bytes, rows.stride());
+        packed.fill(tile.avx2(), bytes, rows.stride());
         let outputs = Outputs { out: &mut out[first..], stride: rows.n(), n };
         tile.products(outputs, &packed, positions);
     }
