@@ -11,7 +11,7 @@ use emberlm_core::source::Source;
 
 /// Positions that go through a layer together. More of them amortise the reading of weights over more work; the bits do
 /// not depend on it.
-pub const BATCH: usize = 256;
+pub const BATCH: usize = 512;
 
 /// Rows that are multiplied before their outputs are used: enough to divide among threads.
 const ROWS: usize = 1024;

@@ -8,6 +8,7 @@ pub mod bench;
 mod blob;
 pub mod divergence;
 pub mod generation;
+mod helpers;
 pub mod kernel;
 mod memory;
 mod team;

@@ -2,10 +2,12 @@
 
 use emberlm_core::team::Team;
 
-/// What a thread takes over is at least so many multiplications: it has to be woken for them.
-const GRAIN: usize = 1 << 18;
+use super::helpers;
 
-/// Threads of rayon's pool.
+/// What a thread takes over is at least so many multiplications: some microseconds' work.
+const GRAIN: usize = 1 << 16;
+
+/// This thread and its [`helpers`].
 #[derive(Clone, Copy, Debug)]
 pub struct HostTeam {
     most: usize,
@@ -26,6 +28,6 @@ impl Team for HostTeam {
     }
 
     fn join(&self, one: impl FnOnce() + Send, other: impl FnOnce() + Send) {
-        rayon::join(one, other);
+        helpers::join(one, other);
     }
 }
