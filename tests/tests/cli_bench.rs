@@ -48,6 +48,8 @@ fn rates_are_of_what_was_asked_for() {
         assert_eq!(report["prompt"]["gigabytes_per_second"], Value::Null);
         assert!(report["generate"]["gigabytes_per_second"].as_f64().unwrap() > 0.0);
     }
+    let portable = run("bench", 0, &["bench", &blob, "--prompt", "9", "--generate", "1", "--kernel", "portable"]);
+    assert_eq!((&portable["kernel"], &portable["register_gigamacs_per_second"]), (&"portable".into(), &Value::Null));
     let alone = run("bench", 0, &["bench", &blob, "--prompt", "0", "--generate", "2", "--rounds", "1"]);
     assert_eq!((&alone["prompt"]["tokens_per_second"], &alone["prompt"]["tokens"]), (&Value::Null, &0.into()));
     command().args(["bench", &blob, "--rounds", "1"]).assert().success();
@@ -60,6 +62,7 @@ fn what_cannot_be_timed_is_refused() {
         (["--prompt", "500", "--generate", "13"], "need a context of 513 tokens, the model has 512"),
         (["--prompt", "0", "--generate", "0"], "leave nothing to time"),
         (["--rounds", "0", "--threads", "1"], "--rounds"),
+        (["--kernel", "abacus", "--threads", "1"], "which are what this processor can run"),
     ] {
         let value = run("error", 2, &[&["bench", &blob][..], &args].concat());
         assert!(value["error"]["message"].as_str().unwrap().contains(says), "{value}");

@@ -1,6 +1,7 @@
 //! How fast a blob's passes are on this machine: a prompt at once, and tokens one after another.
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -32,13 +33,13 @@ pub struct Trial {
     pub threads: usize,
     /// How keys and values are stored.
     pub kv_type: KvType,
+    /// What multiplies.
+    pub kernel: HostKernel,
 }
 
 /// What was timed, and what it is held against.
 #[derive(Clone, Debug)]
 pub struct Timings {
-    /// The kernel that ran.
-    pub kernel: &'static str,
     /// Each round's time for the prompt.
     pub prompt: Vec<Duration>,
     /// Each round's time for the tokens after it.
@@ -47,6 +48,9 @@ pub struct Timings {
     pub work: Work,
     /// Bytes a second that as many threads read of the blob, each its own part; the best of three times.
     pub read_bytes_per_second: f64,
+    /// Products a second that as many threads make of what is in their registers; the best of three times. None for a
+    /// kernel without instructions of its own.
+    pub register_macs_per_second: Option<f64>,
 }
 
 /// What a token takes of the model's matrices.
@@ -113,7 +117,7 @@ impl Work {
 /// # Errors
 /// See [`BenchError`].
 pub fn time(blob: &Blob, trial: Trial, progress: &impl Fn()) -> Result<Timings, BenchError> {
-    let kernel = HostKernel::detect();
+    let kernel = trial.kernel;
     let mut model = blob.model()?;
     let work = Work::of(&mut model).map_err(|error| blob.fault(BlobFault::Open(error.into())))?;
     let config = *model.config();
@@ -128,11 +132,11 @@ pub fn time(blob: &Blob, trial: Trial, progress: &impl Fn()) -> Result<Timings, 
         (0..need as u64).map(|i| (i * 2_654_435_761 % u64::from(config.n_vocab)) as u32).collect();
     let (prompt, rest) = tokens.split_at(trial.prompt);
     let mut timings = Timings {
-        kernel: kernel.name(),
         prompt: Vec::new(),
         generate: Vec::new(),
         work,
         read_bytes_per_second: read_rate(blob.file.bytes(), trial.threads),
+        register_macs_per_second: register_rate(kernel, trial.threads),
     };
     for round in 0..=trial.rounds {
         session.reset();
@@ -156,13 +160,36 @@ pub fn time(blob: &Blob, trial: Trial, progress: &impl Fn()) -> Result<Timings, 
     Ok(timings)
 }
 
+/// How often a rate that does not depend on the model is measured.
+const TIMES: usize = 3;
+
+/// Products a second of `threads` threads that meet no memory.
+fn register_rate(kernel: HostKernel, threads: usize) -> Option<f64> {
+    /// Some milliseconds.
+    const ROUNDS: u64 = 1 << 20;
+    let multiply = || {
+        let (start, macs) = (Instant::now(), AtomicU64::new(0));
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| macs.fetch_add(kernel.multiply_registers(ROUNDS).unwrap_or(0), Ordering::Relaxed));
+            }
+        });
+        macs.into_inner() as f64 / start.elapsed().as_secs_f64()
+    };
+    Some((0..TIMES).map(|_| multiply()).fold(0.0, f64::max)).filter(|&rate| rate > 0.0)
+}
+
 /// Bytes a second that `threads` threads read of `bytes`.
 fn read_rate(bytes: &[u8], threads: usize) -> f64 {
-    const TIMES: usize = 3;
+    /// Bytes from what is read to what is fetched meanwhile.
+    const AHEAD: usize = 8192;
     let share = bytes.len().div_ceil(threads.max(1)).max(1);
     let sum = |bytes: &[u8]| -> u64 {
-        let words = bytes.as_chunks::<64>().0.iter();
-        words.flat_map(|line| line.as_chunks::<8>().0).map(|&word| u64::from_le_bytes(word)).fold(0, u64::wrapping_add)
+        bytes.as_chunks::<64>().0.iter().fold(0, |sum, line| {
+            HostKernel::prefetch(line, AHEAD);
+            let words = line.as_chunks::<8>().0.iter().map(|&word| u64::from_le_bytes(word));
+            words.fold(sum, u64::wrapping_add)
+        })
     };
     let read = || {
         let start = Instant::now();

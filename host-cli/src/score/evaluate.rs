@@ -32,21 +32,38 @@ pub fn n_workers(asked: Option<usize>, n_jobs: usize, worker_bytes: usize) -> Re
     Ok(n)
 }
 
-/// Scores `jobs` with a blob, windows in parallel by up to `threads` threads, layer by layer within each.
+/// How a blob is scored. No bit depends on the kernel or on the threads.
+#[derive(Clone, Copy, Debug)]
+pub struct Pass {
+    /// What multiplies.
+    pub kernel: HostKernel,
+    /// How keys and values are stored.
+    pub kv_type: KvType,
+    /// Threads, where so many are asked for.
+    pub threads: Option<usize>,
+}
+
+impl Pass {
+    /// With the fastest kernel and all threads.
+    pub fn new(kv_type: KvType) -> Self {
+        Self { kernel: HostKernel::detect(), kv_type, threads: None }
+    }
+}
+
+/// Scores `jobs` with a blob, windows in parallel by up to as many threads as were asked for, layer by layer within each.
 ///
-/// The sum is taken in scored order: its bits do not depend on `threads`. `progress` hears the losses of each window,
+/// The sum is taken in scored order. `progress` hears the losses of each window,
 /// from any thread and in any order.
 ///
 /// # Errors
 /// The first window, by order, whose losses are not numbers.
 pub fn score_blob(
     blob: &Blob,
-    kv_type: KvType,
+    pass: Pass,
     jobs: &[Job<'_>],
-    threads: Option<usize>,
     progress: &(impl Fn(&[f32]) + Sync),
 ) -> Result<Score, EvaluateError> {
-    Ok(sum(&nlls_of_blob(blob, kv_type, jobs, threads, progress)?))
+    Ok(sum(&nlls_of_blob(blob, pass, jobs, progress)?))
 }
 
 /// As [`score_blob`], the loss of each target, a list a window.
@@ -55,9 +72,8 @@ pub fn score_blob(
 /// The first window, by order, whose losses are not numbers.
 pub fn nlls_of_blob(
     blob: &Blob,
-    kv_type: KvType,
+    Pass { kernel, kv_type, threads }: Pass,
     jobs: &[Job<'_>],
-    threads: Option<usize>,
     progress: &(impl Fn(&[f32]) + Sync),
 ) -> Result<Vec<Vec<f32>>, EvaluateError> {
     let config = *blob.model()?.config();
@@ -65,7 +81,7 @@ pub fn nlls_of_blob(
     let team = team(threads, n_workers);
     let memory = || Ok(memory(&config, kv_type, Job::longest(jobs))?);
     let score = |memory: &mut Memory, job: &Job<'_>| -> Result<Vec<f32>, EvaluateError> {
-        let mut session = memory.session(blob.model()?, HostKernel::detect()).with_team(team);
+        let mut session = memory.session(blob.model()?, kernel).with_team(team);
         let mut sinks = [CrossEntropy::new(0); BATCH];
         let mut nlls = Vec::with_capacity(job.window.n_scored());
         score_window(&mut session, job.tokens(), job.window.first_scored, &mut sinks, |nll| nlls.push(nll))

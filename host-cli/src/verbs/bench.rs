@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::console::Console;
 use super::error::Error;
+use super::options::kernel::RawKernel;
 use super::options::kv::RawKv;
 use super::outcome::Outcome;
 use crate::engine::bench::{Trial, time};
@@ -31,6 +32,8 @@ pub struct RawArgs {
     threads: Option<u16>,
     #[command(flatten)]
     kv: RawKv,
+    #[command(flatten)]
+    kernel: RawKernel,
 }
 
 /// Runs the verb.
@@ -45,6 +48,7 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
         rounds: args.rounds as usize,
         threads: args.threads.map_or_else(workers::available, usize::from),
         kv_type: args.kv.resolve(),
+        kernel: args.kernel.resolve(),
     };
     if trial.prompt + trial.generate == 0 {
         return Err(Error::Usage("--prompt 0 and --generate 0 leave nothing to time".into()));

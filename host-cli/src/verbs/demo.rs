@@ -38,7 +38,7 @@ use crate::reference::Reference;
 use crate::report::LossReport;
 use crate::report::Report;
 use crate::score::crosscheck::{Candidate, crosscheck};
-use crate::score::evaluate::{score_blob, score_reference};
+use crate::score::evaluate::{Pass, score_blob, score_reference};
 use crate::score::{Bos, Job, Task, Windowing};
 use crate::text::input::{Source, read_text};
 use crate::text::tokenizer::Tokenizer;
@@ -196,7 +196,7 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     let of_reference =
         LossReport::of_task(&score_reference(&reference, &jobs, &|nlls| bar.advance(nlls.len() as u64))?, &task, None);
     console.tell(format!("the checkpoint's float reference:\n{}", indented(&of_reference.text())))?;
-    let score = score_blob(&blob, KV_TYPE, &jobs, None, &|nlls| bar.advance(nlls.len() as u64))?;
+    let score = score_blob(&blob, Pass::new(KV_TYPE), &jobs, &|nlls| bar.advance(nlls.len() as u64))?;
     let of_blob = LossReport::of_task(&score, &task, Some(canonical(&blob, KV_TYPE)?));
     console.tell(format!("the blob in canonical arithmetic:\n{}", indented(&of_blob.text())))?;
 

@@ -26,7 +26,7 @@ use crate::report::{self, LossReport};
 use crate::score::Job;
 use crate::score::Task;
 use crate::score::Windowing;
-use crate::score::evaluate::score_blob;
+use crate::score::evaluate::{Pass, score_blob};
 
 /// The words after `device`.
 #[derive(Args, Debug)]
@@ -190,7 +190,7 @@ fn host_nll_bits(blob: &Blob, kv_type: KvType, jobs: &[Job<'_>], console: Consol
     let bar = console.progress(Job::n_scored(jobs), "scoring on the host");
     Ok(format!(
         "{:016x}",
-        score_blob(blob, kv_type, jobs, None, &|nlls| bar.advance(nlls.len() as u64))?.sum().to_bits()
+        score_blob(blob, Pass::new(kv_type), jobs, &|nlls| bar.advance(nlls.len() as u64))?.sum().to_bits()
     ))
 }
 

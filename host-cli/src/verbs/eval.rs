@@ -7,6 +7,7 @@ use emberlm_core::kv_cache::KvType;
 
 use super::console::Console;
 use super::error::{self, Error};
+use super::options::kernel::RawKernel;
 use super::options::kv::RawKv;
 use super::options::model::{ModelFile, RawCheckpoint};
 use super::options::shard::RawShard;
@@ -17,7 +18,7 @@ use crate::engine::Blob;
 use crate::ground::{peak, shown};
 use crate::reference::Reference;
 use crate::report::{Canonical, Evaluation, LossReport, PartReport};
-use crate::score::evaluate::{nlls_of_blob, nlls_of_reference, sum};
+use crate::score::evaluate::{Pass, nlls_of_blob, nlls_of_reference, sum};
 use crate::score::records::{self, Arithmetic, Header, Part};
 use crate::score::{Job, Shard};
 
@@ -37,6 +38,8 @@ pub struct RawArgs {
     /// Threads that score a blob's windows [default: as many as processors and memory allow]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
+    #[command(flatten)]
+    kernel: RawKernel,
 }
 
 /// Runs the verb.
@@ -53,6 +56,9 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
         return Err(Error::Usage(
             "--threads is for blobs: a checkpoint's float reference takes every processor".into(),
         ));
+    }
+    if let (ModelFile::Checkpoint(_), Some(_)) = (&model, args.kernel.named()) {
+        return Err(Error::Usage("--kernel is for blobs: a checkpoint's float reference has none".into()));
     }
     if let (ModelFile::Checkpoint(_), true) = (&model, args.shard.has_records()) {
         let why =
@@ -71,8 +77,9 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let running = RunningLoss::new(jobs, console);
     let (nlls, canonical) = match &model {
         ModelFile::Blob(blob) => {
-            let (kv_type, threads) = (args.kv.resolve(), args.threads.map(usize::from));
-            (nlls_of_blob(blob, kv_type, jobs, threads, &|nlls| running.push(nlls))?, Some(canonical(blob, kv_type)?))
+            let kv_type = args.kv.resolve();
+            let pass = Pass { kernel: args.kernel.resolve(), kv_type, threads: args.threads.map(usize::from) };
+            (nlls_of_blob(blob, pass, jobs, &|nlls| running.push(nlls))?, Some(canonical(blob, kv_type)?))
         }
         ModelFile::Checkpoint(checkpoint) => {
             (nlls_of_reference(&Reference::new(checkpoint), jobs, &|nlls| running.push(nlls))?, None)

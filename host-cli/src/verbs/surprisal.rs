@@ -23,7 +23,7 @@ use crate::report::Report;
 use crate::report::{self, LossReport};
 use crate::score::Job;
 use crate::score::Task;
-use crate::score::evaluate::{nlls_of_blob, nlls_of_reference, sum};
+use crate::score::evaluate::{Pass, nlls_of_blob, nlls_of_reference, sum};
 use crate::text::input::Row;
 use crate::text::stream::TextStream;
 use crate::text::tokenizer::Tokenizer;
@@ -84,7 +84,8 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let (nlls, canonical) = match &model {
         ModelFile::Blob(blob) => {
             let kv_type = args.kv.resolve();
-            (nlls_of_blob(blob, kv_type, &jobs, None, &|nlls| running.push(nlls))?, Some(canonical(blob, kv_type)?))
+            let pass = Pass::new(kv_type);
+            (nlls_of_blob(blob, pass, &jobs, &|nlls| running.push(nlls))?, Some(canonical(blob, kv_type)?))
         }
         ModelFile::Checkpoint(checkpoint) => {
             (nlls_of_reference(&Reference::new(checkpoint), &jobs, &|nlls| running.push(nlls))?, None)

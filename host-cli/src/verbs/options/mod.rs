@@ -3,6 +3,7 @@
 pub mod bos;
 pub mod calibration;
 pub mod input;
+pub mod kernel;
 pub mod kv;
 pub mod model;
 pub mod replacing;
