@@ -7,7 +7,7 @@ use super::helpers;
 /// What a thread takes over is at least so many multiplications: some microseconds' work.
 const GRAIN: usize = 1 << 16;
 
-/// This thread and its [`helpers`].
+/// This thread and its those that help it.
 #[derive(Clone, Copy, Debug)]
 pub struct HostTeam {
     most: usize,

@@ -1,8 +1,25 @@
 //! Kernels for the host's processor, chosen when the program runs. All give the portable kernel's bits.
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod lanes;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod pack;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod positions;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod tile;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod walk;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod wide;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+
+#[cfg(target_arch = "aarch64")]
+use aarch64 as unit;
+#[cfg(target_arch = "x86_64")]
+use x86 as unit;
 
 use emberlm_core::kernel::{F32Matmul, Kernel, Matmul, Portable, Rounding};
 use emberlm_core::ops::lanes::Plain;
@@ -20,6 +37,9 @@ pub enum HostKernel {
     /// x86-64 with AVX-512 and its products of 16-bit integers.
     #[cfg(target_arch = "x86_64")]
     Avx512(x86::Avx512, HostLanes),
+    /// 64-bit Arm, which has NEON.
+    #[cfg(target_arch = "aarch64")]
+    Neon(aarch64::Neon, HostLanes),
 }
 
 impl HostKernel {
@@ -38,7 +58,9 @@ impl HostKernel {
             x86::Avx512::detect().map(|kernel| Self::Avx512(kernel, HostLanes::Avx512(*kernel.lanes()))),
             x86::Avx2::detect().map(|kernel| Self::Avx2(kernel, HostLanes::Avx2(*kernel.lanes()))),
         ];
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(target_arch = "aarch64")]
+        let vector = [Some(Self::Neon(aarch64::Neon::default(), HostLanes::Plain(Plain)))];
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         let vector: [Option<Self>; 0] = [];
         vector.into_iter().flatten().chain([Self::PORTABLE])
     }
@@ -52,6 +74,8 @@ impl HostKernel {
             Self::Avx2(kernel, _) => Some(kernel.multiply_registers(rounds)),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(kernel, _) => Some(kernel.multiply_registers(rounds)),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(kernel, _) => Some(kernel.multiply_registers(rounds)),
         }
     }
 
@@ -72,6 +96,8 @@ impl HostKernel {
             Self::Avx2(..) => "avx2",
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(..) => "avx512-vnni",
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(..) => "neon",
         }
     }
 }
@@ -85,6 +111,8 @@ macro_rules! dispatch {
             Self::Avx2(kernel, _) => kernel.$method($($argument),*),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(kernel, _) => kernel.$method($($argument),*),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(kernel, _) => kernel.$method($($argument),*),
         }
     };
 }
@@ -97,6 +125,8 @@ impl Kernel for HostKernel {
             Self::Portable(_, lanes) => lanes,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(_, lanes) | Self::Avx512(_, lanes) => lanes,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(_, lanes) => lanes,
         }
     }
 
@@ -118,5 +148,46 @@ impl Kernel for HostKernel {
 
     fn matmul_i8(&self, matmul: Matmul<'_>) {
         dispatch!(self, matmul_i8(matmul));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use emberlm_core::format::Format;
+    use emberlm_core::kernel::conformance::{self, Product, Random, Width};
+
+    fn bits(product: &Product, kernel: &impl Kernel, width: Width, [n_rows, n]: [usize; 2]) -> Vec<u32> {
+        let mut out = vec![f32::NAN; n_rows * n];
+        product.multiply(&mut out, kernel, &product.inputs(kernel, width), width, n_rows);
+        out.into_iter().map(f32::to_bits).collect()
+    }
+
+    /// More rows than a tile has, and more positions than are under way together.
+    fn check_many(kernel: &impl Kernel) {
+        let mut random = Random::new(9);
+        for format in Format::ALL.into_iter().filter(|format| format.packing().is_some()) {
+            for (n_in, n_rows, n) in [(130, 77, 17), (64, 33, 11), (321, 40, 8)] {
+                let product = Product::new(format, n_in, n_rows, n, &mut random);
+                for width in [Width::I16, Width::I8] {
+                    let shape = [n_rows, n];
+                    let same = bits(&product, kernel, width, shape) == bits(&product, &Portable, width, shape);
+                    assert!(same, "{format:?} {n_in} {n_rows} {n}");
+                }
+            }
+        }
+    }
+
+    /// The portable kernel's bits in every method.
+    pub(super) fn conforms(kernel: &impl Kernel) {
+        for seed in 1..=8 {
+            conformance::check(kernel, &mut Random::new(seed)).unwrap_or_else(|mismatch| panic!("{seed}: {mismatch}"));
+        }
+        check_many(kernel);
+    }
+
+    #[test]
+    fn the_chosen_kernel_gives_the_portable_bits() {
+        conforms(&HostKernel::detect());
     }
 }

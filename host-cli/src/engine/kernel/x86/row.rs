@@ -10,17 +10,11 @@ use std::arch::x86_64::{
 use emberlm_core::format::Packing;
 use emberlm_core::kernel::{I16Position, PackedRow, Position, Rows, Unpacked, signed_bytes};
 
+use super::super::positions::Positions;
 use super::lanes::Avx2Lanes;
-use super::positions::Positions;
 
 /// Every row with each of fewer than four positions.
-pub(super) fn multiply_rows(
-    _: &Avx2Lanes,
-    out: &mut [f32],
-    rows: Rows<'_>,
-    packing: Packing,
-    positions: Positions<'_>,
-) {
+pub fn multiply_rows(_: &Avx2Lanes, out: &mut [f32], rows: Rows<'_>, packing: Packing, positions: Positions<'_>) {
     // SAFETY: lanes exist only where the processor has AVX2.
     unsafe {
         match positions.scales.len() {

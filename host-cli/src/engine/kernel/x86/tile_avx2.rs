@@ -2,11 +2,11 @@
 
 use std::hint::black_box;
 
+use super::super::pack::Packed;
+use super::super::positions::Positions;
+use super::super::tile::{Outputs, Tile};
+use super::super::walk::walk;
 use super::lanes::Avx2Lanes;
-use super::pack::Packed;
-use super::positions::Positions;
-use super::tile::{Outputs, Tile};
-use super::walk::walk;
 
 /// Exists only where the processor has AVX2.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +39,7 @@ impl Tile for Avx2Tile {
         &self.0
     }
 
-    fn avx2(&self) -> &Avx2Lanes {
+    fn unit(&self) -> &Avx2Lanes {
         &self.0
     }
 

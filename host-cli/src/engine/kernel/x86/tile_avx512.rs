@@ -2,12 +2,12 @@
 
 use std::hint::black_box;
 
+use super::super::pack::Packed;
+use super::super::positions::Positions;
+use super::super::tile::{Outputs, Tile};
+use super::super::walk::walk;
 use super::lanes::Avx2Lanes;
 use super::lanes_avx512::Avx512Lanes;
-use super::pack::Packed;
-use super::positions::Positions;
-use super::tile::{Outputs, Tile};
-use super::walk::walk;
 
 /// Exists only where the processor has AVX-512 with VNNI.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +40,7 @@ impl Tile for Avx512Tile {
         &self.0
     }
 
-    fn avx2(&self) -> &Avx2Lanes {
+    fn unit(&self) -> &Avx2Lanes {
         self.0.avx2()
     }
 

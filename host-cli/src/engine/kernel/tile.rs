@@ -2,13 +2,11 @@
 //! the first weight to the last, and only whole groups meet their scales.
 
 use emberlm_core::kernel::{Matmul, Parts, Scaling, input_words};
-
 use emberlm_core::ops::lanes::Lanes;
 
-use super::lanes::Avx2Lanes;
 use super::pack::Packed;
 use super::positions::Positions;
-use super::row::multiply_rows;
+use super::unit::{Unit, multiply_rows};
 
 /// Positions that have to share the weights before these are laid out in lanes for them.
 const FEW: usize = 4;
@@ -24,8 +22,8 @@ pub(super) trait Tile: Copy {
     /// These lanes.
     fn lanes(&self) -> &Self::Lanes;
 
-    /// Those that every processor with such a unit has.
-    fn avx2(&self) -> &Avx2Lanes;
+    /// What every processor with such a unit has.
+    fn unit(&self) -> &Unit;
 
     /// Does nothing but multiply what is in registers, `rounds` times; says how many products there were.
     fn multiply_registers(self, rounds: u64) -> u64;
@@ -61,13 +59,13 @@ pub(super) fn multiply<T: Tile>(tile: &T, matmul: Matmul<'_>) {
     let stride = input_words(rows.n_in());
     let positions = Positions { words: inputs.words(), stride, scales: inputs.scales(), scaling };
     if positions.scales.len() < FEW {
-        return multiply_rows(tile.avx2(), out, rows, packing, positions);
+        return multiply_rows(tile.unit(), out, rows, packing, positions);
     }
     let mut packed = Packed::new(packing, rows.n_in(), T::ROWS);
     for first in (0..rows.n()).step_by(T::ROWS) {
         let n = (rows.n() - first).min(T::ROWS);
         let bytes = &rows.bytes()[first * rows.stride()..(first + n) * rows.stride()];
-        packed.fill(tile.avx2(), bytes, rows.stride());
+        packed.fill(tile.unit(), bytes, rows.stride());
         let outputs = Outputs { out: &mut out[first..], stride: rows.n(), n };
         tile.products(outputs, &packed, positions);
     }

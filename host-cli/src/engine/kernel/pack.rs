@@ -1,18 +1,15 @@
 //! Rows of weights on their way into lanes.
 
-use std::arch::x86_64::{
-    __m128i, __m256i, _mm_and_si128, _mm_loadu_si128, _mm_set1_epi8, _mm_srli_epi16, _mm_storeu_si128, _mm_sub_epi8,
-    _mm256_cvtepi8_epi16, _mm256_permute2x128_si256, _mm256_setzero_si256, _mm256_storeu_si256, _mm256_unpackhi_epi32,
-    _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
-};
-
 use emberlm_core::format::Packing;
-use emberlm_core::kernel::{PackedRow, signed_bytes};
+use emberlm_core::kernel::PackedRow;
 
-use super::lanes::Avx2Lanes;
+use super::unit::{Unit, turn, unpack};
 
 /// Rows that are turned together.
-const EIGHT: usize = 8;
+pub(super) const EIGHT: usize = 8;
+
+/// The largest group.
+pub(super) const MOST: usize = 64;
 
 /// A tile's rows, widened to 16 bits.
 pub(super) struct Packed {
@@ -38,12 +35,14 @@ impl Packed {
     }
 
     /// Lays out the rows, at most as many as there are lanes; the other lanes are zeros.
-    pub(super) fn fill(&mut self, _: &Avx2Lanes, bytes: &[u8], stride: usize) {
-        // SAFETY: lanes exist only where the processor has AVX2.
+    #[allow(unsafe_code)]
+    pub(super) fn fill(&mut self, _: &Unit, bytes: &[u8], stride: usize) {
+        // SAFETY: there is a unit only where the processor has it.
         unsafe { self.turn(bytes, stride) }
     }
 
-    #[target_feature(enable = "avx2")]
+    #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2"))]
+    #[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
     fn turn(&mut self, bytes: &[u8], stride: usize) {
         let Self { packing, n_in, rows: lanes, .. } = *self;
         let rows: Vec<PackedRow<'_>> =
@@ -80,13 +79,7 @@ impl Packed {
                     };
                 }
                 for sixteen in 0..packing.group / 16 {
-                    let turned = turn(integers, 16 * sixteen);
-                    for (i, pairs) in turned.into_iter().enumerate() {
-                        let out: &mut [u32; EIGHT] =
-                            out[(8 * sixteen + i) * lanes + first..].first_chunk_mut().expect("eight lanes");
-                        // SAFETY: `out` is 32 bytes long.
-                        unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast::<__m256i>(), pairs) }
-                    }
+                    turn(integers, 16 * sixteen, &mut out[8 * sixteen * lanes + first..], lanes);
                 }
             }
         }
@@ -108,65 +101,6 @@ impl Packed {
     pub(super) const fn words(&self) -> usize {
         self.n_in.div_ceil(2)
     }
-}
-
-/// The largest group.
-const MOST: usize = 64;
-
-/// A group's signed bytes.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn unpack(integers: &mut [u8; MOST], packing: Packing, bytes: &[u8], m: usize) {
-    let nibbles = if packing.is_nibbles() && m == 32 { bytes.first_chunk::<16>() } else { None };
-    let Some(nibbles) = nibbles else {
-        let mut buffer = [0; 32];
-        integers[..m].copy_from_slice(signed_bytes(packing, bytes, m, &mut buffer));
-        return;
-    };
-    // SAFETY: the nibbles are 16 bytes, the integers 64.
-    unsafe {
-        let both = _mm_loadu_si128(nibbles.as_ptr().cast::<__m128i>());
-        let (fifteen, eight) = (_mm_set1_epi8(15), _mm_set1_epi8(8));
-        let low = _mm_and_si128(both, fifteen);
-        let high = _mm_and_si128(_mm_srli_epi16::<4>(both), fifteen);
-        let out = integers.as_mut_ptr().cast::<__m128i>();
-        _mm_storeu_si128(out, _mm_sub_epi8(low, eight));
-        _mm_storeu_si128(out.add(1), _mm_sub_epi8(high, eight));
-    }
-}
-
-/// Sixteen weights from `first` on of each of eight rows as eight pairs of each: `[pair][row]`.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn turn(rows: [&[u8; MOST]; EIGHT], first: usize) -> [__m256i; EIGHT] {
-    let mut wide = [_mm256_setzero_si256(); EIGHT];
-    for (wide, row) in wide.iter_mut().zip(rows) {
-        let row: &[u8; 16] = row[first..].first_chunk().expect("groups of whole sixteens");
-        // SAFETY: `row` is 16 bytes long.
-        *wide = _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(row.as_ptr().cast::<__m128i>()) });
-    }
-    let [a, b, c, d, e, f, g, h] = wide;
-    let (low, high) = (four([a, b, c, d]), four([e, f, g, h]));
-    let mut turned = [_mm256_setzero_si256(); EIGHT];
-    for i in 0..4 {
-        turned[i] = _mm256_permute2x128_si256::<0x20>(low[i], high[i]);
-        turned[i + 4] = _mm256_permute2x128_si256::<0x31>(low[i], high[i]);
-    }
-    turned
-}
-
-/// Pairs `i` and `i + 4` of four rows, in the halves of vector `i`.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn four([a, b, c, d]: [__m256i; 4]) -> [__m256i; 4] {
-    let (ab, cd) = (_mm256_unpacklo_epi32(a, b), _mm256_unpacklo_epi32(c, d));
-    let (ab_high, cd_high) = (_mm256_unpackhi_epi32(a, b), _mm256_unpackhi_epi32(c, d));
-    [
-        _mm256_unpacklo_epi64(ab, cd),
-        _mm256_unpackhi_epi64(ab, cd),
-        _mm256_unpacklo_epi64(ab_high, cd_high),
-        _mm256_unpackhi_epi64(ab_high, cd_high),
-    ]
 }
 
 /// Pairs of weights under one scale, and those of the last group.

@@ -1,4 +1,4 @@
-//! The walk over a tile that both vector units take, each with vectors of its own.
+//! The walk over a tile that every vector unit takes, each with vectors of its own.
 
 /// `fn registers(rounds) -> u64`: products of what is in registers, as many sums under way as in a block of positions; says
 /// how many there were. And `fn block<const N: usize>(out, rows, positions, at) -> usize`: the products of a tile's rows with `N` positions from `at`
