@@ -4,8 +4,9 @@
 //! the order in which its pairs rotate, is folded into the weights when a checkpoint is converted.
 
 use crate::features::{
-    FLOAT_KV, FLOATS, GATED_MLP, GELU_ERF, GELU_TANH, GPT2_ONLY, GROUPED_HEADS, I8_ACTIVATIONS, LAYER_NORM,
-    LEARNED_POSITIONS, RELU, RMS_NORM, ROTARY, SILU, WINDOWS,
+    ABSENT_NORMS, AFTER_NORMS, EMBEDDING_NORM, EMBEDDING_SCALE, FLOAT_KV, FLOATS, GATED_MLP, GELU_ERF, GELU_TANH,
+    GPT2_ONLY, GROUPED_HEADS, HEAD_NORMS, I8_ACTIVATIONS, LAYER_NORM, LEARNED_POSITIONS, PARALLEL_BLOCKS, RELU,
+    RMS_NORM, ROTARY, SILU, WINDOWS,
 };
 use serde::{Deserialize, Serialize};
 
@@ -487,8 +488,17 @@ impl Config {
             Positions::Rotary(_) if !ROTARY => return Some(Choice::RotaryPositions),
             _ => {}
         }
-        if !before || after || embedding || heads || !last {
-            return Some(Choice::OtherNorms);
+        if !AFTER_NORMS && after {
+            return Some(Choice::AfterNorms);
+        }
+        if !EMBEDDING_NORM && embedding {
+            return Some(Choice::EmbeddingNorm);
+        }
+        if !HEAD_NORMS && heads {
+            return Some(Choice::HeadNorms);
+        }
+        if !(ABSENT_NORMS || before && last) {
+            return Some(Choice::AbsentNorms);
         }
         if !WINDOWS && self.windows.len != 0 {
             return Some(Choice::Windows);
@@ -496,10 +506,10 @@ impl Config {
         if !GATED_MLP && self.mlp.gated {
             return Some(Choice::GatedMlp);
         }
-        if self.parallel {
+        if !PARALLEL_BLOCKS && self.parallel {
             return Some(Choice::ParallelBlocks);
         }
-        if self.embedding_scale != 1.0 {
+        if !EMBEDDING_SCALE && self.embedding_scale != 1.0 {
             return Some(Choice::EmbeddingScale);
         }
         None
@@ -517,8 +527,14 @@ pub enum Choice {
     LayerNorm,
     /// Norms to a mean of squares of 1.
     RmsNorm,
-    /// Norms elsewhere than before attention, MLP and head.
-    OtherNorms,
+    /// Norms of what attention and MLP give.
+    AfterNorms,
+    /// A norm of the embedding.
+    EmbeddingNorm,
+    /// Norms of each head's queries and keys.
+    HeadNorms,
+    /// No norm before attention and MLP, or before the head.
+    AbsentNorms,
     /// Positions by rows.
     LearnedPositions,
     /// Positions by rotation.
@@ -544,7 +560,10 @@ impl Choice {
             Self::OtherThanGpt2 => "what GPT-2 is not made of",
             Self::LayerNorm => "layer norms",
             Self::RmsNorm => "RMS norms",
-            Self::OtherNorms => "norms elsewhere than before attention, MLP and head",
+            Self::AfterNorms => "norms behind attention and MLP",
+            Self::EmbeddingNorm => "a norm of the embedding",
+            Self::HeadNorms => "norms of queries and keys",
+            Self::AbsentNorms => "no norm before attention, MLP or head",
             Self::LearnedPositions => "learned positions",
             Self::RotaryPositions => "rotary positions",
             Self::GroupedHeads => "heads that share keys and values",
@@ -625,6 +644,28 @@ mod tests {
         assert_eq!((Layers::ALL.before(100), Layers::NONE.before(100)), (100, 0));
         let long = Layers::repeating(&[true; Layers::MAX_PERIOD]);
         assert!(long.has(62) && long.has(63) && long.before(64) == 64);
+    }
+
+    #[test]
+    fn what_this_build_leaves_out_is_named_and_nothing_else() {
+        let plain = Config { n_vocab: 9, n_ctx: 8, n_embd: 6, n_layer: 1, n_ff: 4, ..Config::GPT2 }.with_heads(2);
+        let with = |places: Norms| Config { norms: places, ..plain };
+        let norms = plain.norms;
+        let cases = [
+            (HEAD_NORMS, with(Norms { heads: true, ..norms }), Choice::HeadNorms),
+            (AFTER_NORMS, with(Norms { after: true, ..norms }), Choice::AfterNorms),
+            (EMBEDDING_NORM, with(Norms { embedding: true, ..norms }), Choice::EmbeddingNorm),
+            (ABSENT_NORMS, with(Norms { before: false, ..norms }), Choice::AbsentNorms),
+            (ABSENT_NORMS, with(Norms { last: false, ..norms }), Choice::AbsentNorms),
+            (PARALLEL_BLOCKS, Config { parallel: true, ..plain }, Choice::ParallelBlocks),
+            (EMBEDDING_SCALE, Config { embedding_scale: 2.0, ..plain }, Choice::EmbeddingScale),
+        ];
+        for (is_built, config, choice) in cases {
+            // What a build for GPT-2 alone has read is no other model.
+            let expected = (!is_built && !GPT2_ONLY).then_some(choice);
+            assert_eq!((config.validate(), config.left_out()), (Ok(()), expected));
+            assert!(!choice.name().is_empty());
+        }
     }
 
     #[test]

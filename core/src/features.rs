@@ -52,8 +52,10 @@ pub const GELU_TANH: bool = cfg!(feature = "gelu-tanh");
 pub const GELU_ERF: bool = cfg!(feature = "gelu-erf");
 
 /// Nothing but what GPT-2 is made of, up to its activation: choices need not be read.
-pub const GPT2_ONLY: bool =
-    LAYER_NORM && LEARNED_POSITIONS && !(RMS_NORM || ROTARY || GROUPED_HEADS || WINDOWS || GATED_MLP);
+pub const GPT2_ONLY: bool = LAYER_NORM
+    && LEARNED_POSITIONS
+    && !(RMS_NORM || AFTER_NORMS || EMBEDDING_NORM || HEAD_NORMS || ABSENT_NORMS)
+    && !(ROTARY || GROUPED_HEADS || WINDOWS || GATED_MLP || PARALLEL_BLOCKS || EMBEDDING_SCALE);
 
 /// SiLUs.
 pub const SILU: bool = cfg!(feature = "silu");
@@ -70,6 +72,18 @@ pub const LAYER_NORM: bool = cfg!(feature = "layer-norm");
 /// Norms to a mean of squares of 1.
 pub const RMS_NORM: bool = cfg!(feature = "rms-norm");
 
+/// Norms of what attention and MLP give.
+pub const AFTER_NORMS: bool = cfg!(feature = "after-norms");
+
+/// A norm of the embedding.
+pub const EMBEDDING_NORM: bool = cfg!(feature = "embedding-norm");
+
+/// Norms of each head's queries and keys.
+pub const HEAD_NORMS: bool = cfg!(feature = "head-norms");
+
+/// No norm where all other models have one: before attention and MLP, or before the head.
+pub const ABSENT_NORMS: bool = cfg!(feature = "absent-norms");
+
 /// Positions by rows that are added.
 pub const LEARNED_POSITIONS: bool = cfg!(feature = "learned-positions");
 
@@ -81,6 +95,12 @@ pub const GROUPED_HEADS: bool = cfg!(feature = "grouped-heads");
 
 /// Layers whose queries see a window of the positions.
 pub const WINDOWS: bool = cfg!(feature = "windows");
+
+/// Attention and MLP that have the same input.
+pub const PARALLEL_BLOCKS: bool = cfg!(feature = "parallel-blocks");
+
+/// Token embeddings that are multiplied.
+pub const EMBEDDING_SCALE: bool = cfg!(feature = "embedding-scale");
 
 /// Tokenisers whose tokens have scores, [`Kind::ScoredBpe`](crate::tokenizer::Kind::ScoredBpe).
 pub const SCORED_TOKENIZER: bool = cfg!(feature = "scored-tokenizer");

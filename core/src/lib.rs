@@ -118,8 +118,8 @@
 //!
 //! # Features
 //!
-//! Those of [`features`] are on by default, and a program leaves out what its models never use: `gpt2`, `gpt-neo` and `llama`
-//! gather the choices of a family, `formats` all ways to store a model. `cortex-m3`,
+//! Those of [`features`] are on by default, and a program leaves out what its models never use: `gpt2`, `gpt-neo`, `opt`,
+//! `gpt-neox`, `llama`, `qwen`, `gemma` and `microgpt` gather the choices of a family, `formats` all ways to store a model. `cortex-m3`,
 //! `cortex-m-dsp` and `cortex-m-mve` bring [kernels](guide::kernels); `embedded-storage` the source `Nor`, for weights in
 //! a flash behind SPI; `defmt` logs errors and configurations by [defmt](https://defmt.ferrous-systems.com).
 #![no_std]

@@ -103,6 +103,13 @@ pub(crate) fn rows_mut<T>(x: &mut [T], n: usize) -> core::slice::ChunksExactMut<
     x.chunks_exact_mut(n.max(1))
 }
 
+/// `out = x`, which has as many elements.
+#[inline(always)]
+pub(crate) fn copy<T: Copy>(out: &mut [T], x: &[T]) {
+    debug_assert_eq!(out.len(), x.len(), "elements to copy");
+    out.iter_mut().zip(x).for_each(|(out, &x)| *out = x);
+}
+
 /// `x[i] = value`.
 #[inline(always)]
 pub(crate) fn put<T>(x: &mut [T], i: usize, value: T) {

@@ -183,7 +183,7 @@ impl Need {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Layers, Positions, Rotary, Windows};
+    use crate::config::{Layers, Norms, Positions, Rotary, Windows};
     use std::vec;
 
     const GPT2: Config =
@@ -198,12 +198,16 @@ mod tests {
         ..GPT2
     };
 
+    /// Norms of heads, and behind attention and an MLP that is narrower than the model; both from one input.
+    const NORMS: Config =
+        Config { n_ff: 5, norms: Norms { after: true, heads: true, ..GPT2.norms }, parallel: true, ..OTHER };
+
     #[test]
     fn what_is_needed_is_enough_and_no_less_is() {
         for order in Order::ALL {
             for kv_type in KvType::ALL {
                 for (n_ctx, batch, rows, workers) in [(400, 4, 8, 1), (40, 1, 144, 2), (7, 64, 1, 3), (1, 0, 0, 0)] {
-                    for config in [&GPT2, &OTHER] {
+                    for config in [&GPT2, &OTHER, &NORMS] {
                         let run = Run { batch, rows, workers, ..Run::new(order, kv_type, n_ctx) };
                         let need = Need::new(config, run);
                         let mut kv = vec![0; need.kv_words];

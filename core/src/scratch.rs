@@ -2,11 +2,12 @@
 
 use crate::config::{Config, Positions};
 use crate::error::{Buffer, BufferTooSmall};
-use crate::features::{GATED_MLP, ROTARY};
+use crate::features::{AFTER_NORMS, GATED_MLP, HEAD_NORMS, PARALLEL_BLOCKS, ROTARY};
 use crate::format::MIN_GROUP;
 use crate::ops::quantize::i16_words;
 use crate::ops::reduce::STRIPES;
 use crate::part::split_mut;
+use core::ops::Range;
 
 /// How many positions the working memory is for, and how many of a matrix's outputs at each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +62,10 @@ impl ScratchSize {
     pub const fn new(config: &Config, batch: Batch) -> Self {
         let batch = batch.whole(config);
         let (n_embd, width) = (config.n_embd as usize, config.max_width());
-        let each = normed_width(config) + hidden_width(config) + angle_width(config) + batch.rows + 1 + STRIPES;
+        let widths = normed_width(config) + hidden_width(config) + angle_width(config) + aside_width(config);
+        let each = widths + batch.rows + 1 + STRIPES;
         let floats = batch.window.saturating_mul(n_embd).saturating_add(batch.batch.saturating_mul(each));
+        let floats = floats.saturating_add(head_norm_width(config));
         let words = batch.batch.saturating_mul(i16_words(width) + 2).saturating_add(width.div_ceil(MIN_GROUP));
         Self { floats, words }
     }
@@ -73,9 +76,34 @@ impl ScratchSize {
     }
 }
 
-/// Floats of one position's hidden layer, or of its queries and one head of its keys or values.
+/// Floats of one position's hidden layer, or of its queries and one head of its keys or values, and where heads are
+/// normalised of that head once more; where there are norms behind attention and MLP, of what either gives.
 const fn hidden_width(config: &Config) -> usize {
-    larger(config.n_ff as usize, config.query_width() + config.head_dim as usize)
+    let heads = if HEAD_NORMS && config.norms.heads { 2 } else { 1 };
+    let hidden = larger(config.n_ff as usize, config.query_width() + heads * config.head_dim as usize);
+    if AFTER_NORMS && config.norms.after { larger(hidden, config.n_embd as usize) } else { hidden }
+}
+
+/// Where the scales of queries and keys lie in [`Scratch::beside`], which is for `batch` positions.
+pub(crate) const fn head_norms(config: &Config, batch: usize) -> Range<usize> {
+    let start = batch * angle_width(config);
+    start..start + head_norm_width(config)
+}
+
+/// Where what attention gave lies there.
+pub(crate) const fn aside(config: &Config, batch: usize) -> Range<usize> {
+    let start = head_norms(config, batch).end;
+    start..start + batch * aside_width(config)
+}
+
+/// Floats of what attention gives one position, where that waits for the MLP.
+const fn aside_width(config: &Config) -> usize {
+    if PARALLEL_BLOCKS && config.parallel { config.n_embd as usize } else { 0 }
+}
+
+/// Floats of the scales of a layer's norms of queries and keys.
+const fn head_norm_width(config: &Config) -> usize {
+    if HEAD_NORMS && config.norms.heads { 2 * config.head_dim as usize } else { 0 }
 }
 
 /// Floats of one position's normalised residual, or of what its heads attend to.
@@ -104,11 +132,15 @@ pub struct Scratch<'b> {
     pub(crate) residual: &'b mut [f32],
     /// Normalised residuals, `[batch][n_embd]`, then attention's output, `[batch][query_width]`.
     pub(crate) normed: &'b mut [f32],
-    /// Cosines and sines of the positions under way, `[table][batch][rotary_dim]`, and whose they are.
-    pub(crate) angles: &'b mut [f32],
+    /// What few models have, one after another: cosines and sines of the positions under way, `[table][batch][rotary_dim]`;
+    /// the layer's scales of queries and keys, `[2][head_dim]`, at [`head_norms`]; what attention gave where that waits for
+    /// the MLP, `[batch][n_embd]`, at [`aside`].
+    pub(crate) beside: &'b mut [f32],
+    /// Whose the cosines and sines are.
     pub(crate) angles_of: AnglesOf,
-    /// Queries `[batch][query_width]` and a head of keys or values on its way to the cache, `[batch][head_dim]`; then the
-    /// MLP's hidden layer, `[batch][n_ff]`.
+    /// Queries `[batch][query_width]` and a head of keys or values on its way to the cache, `[batch][head_dim]`, and one that
+    /// is normalised; then the MLP's hidden layer, `[batch][n_ff]`. Where there are norms behind attention and MLP, between
+    /// these what attention gave, and after them the norm of what the MLP gave, `[batch][n_embd]`.
     pub(crate) hidden: &'b mut [f32],
     /// Outputs of the rows under way, `[range of rows][batch][row]`.
     pub(crate) block: &'b mut [f32],
@@ -149,7 +181,7 @@ impl<'b> Scratch<'b> {
         let (residual, rest) = split_mut(floats, size.window * n_embd);
         let (normed, rest) = split_mut(rest, n * normed_width(config));
         let (hidden, rest) = split_mut(rest, n * hidden_width(config));
-        let (angles, rest) = split_mut(rest, n * angle_width(config));
+        let (beside, rest) = split_mut(rest, aside(config, n).end);
         let (block, rest) = split_mut(rest, n * size.rows);
         let (scales, rest) = split_mut(rest, n);
         let (stripes, _) = rest.as_chunks_mut();
@@ -157,7 +189,7 @@ impl<'b> Scratch<'b> {
         let (group_scales, inputs) = split_mut(rest, width.div_ceil(MIN_GROUP));
         let partial = Partial { stripes, sums: sums.as_chunks_mut().0, group_scales };
         let angles_of = [(0, 0); 2];
-        Ok(Self { size, n_embd, width, residual, normed, angles, angles_of, hidden, block, inputs, scales, partial })
+        Ok(Self { size, n_embd, width, residual, normed, beside, angles_of, hidden, block, inputs, scales, partial })
     }
 
     /// Whether the memory was shared out for models of this shape.
@@ -166,7 +198,7 @@ impl<'b> Scratch<'b> {
             && self.width == config.max_width()
             && self.normed.len() == self.size.batch * normed_width(config)
             && self.hidden.len() == self.size.batch * hidden_width(config)
-            && self.angles.len() == self.size.batch * angle_width(config)
+            && self.beside.len() == aside(config, self.size.batch).end
     }
 
     /// Positions that one forward call takes.

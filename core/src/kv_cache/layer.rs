@@ -224,12 +224,15 @@ mod tests {
         for kv_type in [KvType::F32, KvType::F16, KvType::I8] {
             let mut all = Vec::new();
             let all = plain(kv_type, &mut all);
-            // An interpreter takes a minute over each.
+            // An interpreter takes minutes over each.
             for slots in [32, 64, 96, 128].into_iter().take(if cfg!(miri) { 1 } else { 4 }) {
                 let mut words = std::vec![0; 2 * slots * shape(kv_type).row_words()];
                 let mut ring = Layer::new(shape(kv_type), slots, &mut words);
                 for last in 0..N {
                     write(&mut ring, last);
+                    if cfg!(miri) && last % 23 != 0 {
+                        continue;
+                    }
                     for window in [1, 5, 31, 32, 33, 64, 90].into_iter().filter(|&window| window <= slots) {
                         let seen = (last + 1).saturating_sub(window)..last + 1;
                         let head = last % N_HEAD;
@@ -281,7 +284,7 @@ mod tests {
                     rows.map(|row| if kv_type == KvType::F16 { round(row) } else { row })
                 };
                 let rows: Vec<_> = stored(100).zip(stored(40_000)).collect();
-                for start in 0..66 {
+                for start in (0..66).step_by(if cfg!(miri) { 31 } else { 1 }) {
                     for n in [1, 2, 30, 33, 64, 160].into_iter().filter(|n| start + n <= N) {
                         let (query, seen) = (row(7, 0, head), start..start + n);
                         assert_eq!(

@@ -68,7 +68,7 @@ impl<S: Source, K: Kernel, T: Team> Session<'_, S, K, T> {
         }
         *of = (0, 0);
         let offset = self.model.head().frequencies.offset as usize + table * (dim / 2) * FREQUENCY_BYTES;
-        let angles = part_mut(self.scratch.angles, table * batch * dim..(table + 1) * batch * dim);
+        let angles = part_mut(self.scratch.beside, table * batch * dim..(table + 1) * batch * dim);
         let source = self.model.source();
         for pairs in pieces(dim / 2, source.max_read() / FREQUENCY_BYTES, 1) {
             let bytes = source.read(offset + pairs.start * FREQUENCY_BYTES, pairs.len() * FREQUENCY_BYTES)?;

@@ -1,22 +1,21 @@
 //! Tokens to hidden states: the transformer blocks, as a machine of bounded steps.
 
-use super::angles::Angles;
+use super::norms::Rows;
 use super::product::{Matrix, Product, Tiles};
 use super::state::{ELEMENTWISE, Progress, Session};
 use super::weights::read_row;
 use crate::blob::slot::{LayerSlot, Slot};
 use crate::config::{Positions, TokenId};
-use crate::features::{LEARNED_POSITIONS, ROTARY};
+use crate::features::{ABSENT_NORMS, EMBEDDING_NORM, EMBEDDING_SCALE, HEAD_NORMS, LEARNED_POSITIONS, ROTARY};
 use crate::kernel::Kernel;
-use crate::kv_cache::Part;
 use crate::model::Tensor;
 use crate::ops::attention::{Query, TOGETHER};
-use crate::ops::fixed::{add, multiply};
+use crate::ops::fixed::add;
 use crate::ops::lanes::Lanes;
 use crate::ops::mlp::{hide, rows_of, whole_runs};
 use crate::ops::quantize::i16_words;
 use crate::ops::vector::Update;
-use crate::part::{self, part, part_mut, rows_mut, split_mut};
+use crate::part::{self, part, part_mut, rows_mut};
 use crate::source::{ReadError, Source};
 use crate::team::{PerRange, PerUnit, Ranges, Solo, Team};
 use core::ops::Range;
@@ -46,12 +45,12 @@ pub enum Stage {
 /// A forward pass under way. Dropped before it is done, it has taken no position: see [`ForwardError`](super::ForwardError).
 #[derive(Debug)]
 pub struct Forward<'p, 'b, S, K, T = Solo> {
-    session: &'p mut Session<'b, S, K, T>,
+    pub(super) session: &'p mut Session<'b, S, K, T>,
     tokens: &'p [TokenId],
     stage: Stage,
-    layer: u32,
+    pub(super) layer: u32,
     /// The first token of the batch under way.
-    first: usize,
+    pub(super) first: usize,
     /// What the stage counts.
     at: usize,
     failed: Option<ReadError>,
@@ -64,7 +63,8 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
 
     /// Takes up to `max` rows of a matrix, heads of positions in attention, or positions in the embedding, whichever the
     /// pass has come to; 0 counts as 1, and of a gated MLP's hidden values a step takes whole runs of
-    /// [`GATE_RUN`](crate::config::GATE_RUN). A matrix's first step also normalises and quantises its inputs.
+    /// [`GATE_RUN`](crate::config::GATE_RUN). A matrix's first step also normalises and quantises its inputs, and its last one
+    /// normalises its outputs where a norm is behind it.
     ///
     /// # Errors
     /// The medium failed. The pass cannot go on: every further call gives the same error.
@@ -109,7 +109,7 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
     }
 
     /// Tokens in the batch under way.
-    fn n(&self) -> usize {
+    pub(super) fn n(&self) -> usize {
         self.session.scratch.batch().min(self.tokens.len().saturating_sub(self.first))
     }
 
@@ -172,10 +172,17 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
         };
         if let Some((weight, bias)) = norm {
             let (weight, bias) = (self.slot(weight), self.slot(bias));
-            self.session.normalize(first, n, weight, bias)?;
+            if ABSENT_NORMS && !self.session.config().norms.before {
+                self.session.take_residuals(first, n);
+            } else {
+                self.session.normalize(Rows::Residual(first), n, weight, bias)?;
+            }
         }
         if self.stage == Stage::Qkv {
             self.session.begin_layer(self.layer, first, n)?;
+            if HEAD_NORMS && self.session.config().norms.heads {
+                self.session.read_head_norms(self.layer)?;
+            }
         }
         let slot = self.slot(matrix);
         let session = &mut *self.session;
@@ -196,78 +203,21 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
         let is_learned =
             LEARNED_POSITIONS && (!ROTARY || matches!(session.model.config().positions, Positions::Learned));
         let wpe = if is_learned { Some(session.model.required(Slot::Wpe)?) } else { None };
+        let scale = session.model.config().embedding_scale;
         let residual = rows_mut(session.scratch.residual, n_embd).zip(self.tokens).enumerate();
         for (position, (x, &token)) in residual.take(positions.end).skip(positions.start) {
             let (token, place) = (token as usize, session.n_past + position);
             let (source, lanes) = (session.model.source(), session.kernel.lanes());
             read_row(source, lanes, &wte, token, group_scales, x, Update::Set)?;
+            if EMBEDDING_SCALE && scale != 1.0 {
+                scale_all(lanes, x, scale);
+            }
             if let Some(wpe) = &wpe {
                 read_row(source, lanes, wpe, place, group_scales, x, Update::Add)?;
             }
         }
-        Ok(())
-    }
-
-    #[inline(never)] // What the stages take of the stack lies in one place.
-    fn qkv(&mut self, rows: Range<usize>) -> Result<(), ReadError> {
-        let matrix = self.matrix(LayerSlot::AttnQkvWeight, LayerSlot::AttnQkvBias)?;
-        let config = self.session.config();
-        let (queries, kv_width) = (config.query_width(), config.kv_width());
-        let head_dim = config.head_dim as usize;
-        let query_scale = 1.0 / self.session.kernel.lanes().sqrt(head_dim as f32);
-        let mut rows = rows;
-        while !rows.is_empty() {
-            // Queries, keys and values follow one another.
-            let (kv_part, start, end) = match rows.start {
-                row if row < queries => (None, 0, queries),
-                row if row < queries + kv_width => (Some(Part::Keys), queries, queries + kv_width),
-                _ => (Some(Part::Values), queries + kv_width, queries + 2 * kv_width),
-            };
-            let tiles = self.product(matrix, &mut rows, end)?;
-            let n = self.n();
-            let session = &mut *self.session;
-            let batch = session.scratch.batch();
-            let angles = Angles::of_layer(session.scratch.angles, batch, session.model.config(), self.layer);
-            let (q, heads) = split_mut(session.scratch.hidden, n * queries);
-            let mut layer = session.kv.layer(session.model.config(), self.layer);
-            tiles.each::<T>(session.scratch.block, |rows, tile| {
-                let outputs = part::rows(tile, rows.len());
-                let within = rows.start - start..rows.end - start;
-                let Some(kv_part) = kv_part else {
-                    for (position, (q, outputs)) in rows_mut(q, queries).zip(outputs).enumerate() {
-                        let new = part_mut(q, within.clone()).iter_mut();
-                        new.zip(outputs).for_each(|(query, out)| *query = multiply(*out, query_scale));
-                        if ROTARY && let Some(angles) = angles {
-                            // The heads that end here.
-                            let whole = within.start / head_dim.max(1)..within.end / head_dim.max(1);
-                            let q = part_mut(q, whole.start * head_dim..whole.end * head_dim);
-                            rows_mut(q, head_dim).for_each(|q| angles.turn(position, q));
-                        }
-                    }
-                    return;
-                };
-                let heads = rows_mut(heads, head_dim).take(n);
-                let positions = session.n_past + self.first..;
-                for (i, (position, (x, outputs))) in positions.zip(heads.zip(outputs)).enumerate() {
-                    // A head that a tile begins or ends in waits in `x` until it is whole.
-                    let (mut head, mut at) = (within.start / head_dim.max(1), within.start % head_dim.max(1));
-                    let mut outputs = outputs;
-                    while !outputs.is_empty() {
-                        let (lanes, rest) = outputs.split_at(outputs.len().min(head_dim - at));
-                        part_mut(x, at..).iter_mut().zip(lanes).for_each(|(x, &out)| *x = out);
-                        if at + lanes.len() == head_dim {
-                            if ROTARY
-                                && kv_part == Part::Keys
-                                && let Some(angles) = angles
-                            {
-                                angles.turn(i, x);
-                            }
-                            layer.write(kv_part, position, head, x);
-                        }
-                        (head, at, outputs) = (head + 1, 0, rest);
-                    }
-                }
-            });
+        if EMBEDDING_NORM && session.model.config().norms.embedding {
+            session.normalize_embeddings(positions)?;
         }
         Ok(())
     }
@@ -364,6 +314,10 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
         let mut rows = rows;
         while !rows.is_empty() {
             let tiles = self.product(matrix, &mut rows, n_embd)?;
+            if self.waits() {
+                self.keep(tiles);
+                continue;
+            }
             let scratch = &mut self.session.scratch;
             let residual = part_mut(scratch.residual, self.first * n_embd..);
             tiles.each::<T>(scratch.block, |rows, tile| {
@@ -372,11 +326,14 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
                 }
             });
         }
+        if self.waits() && rows.end == n_embd {
+            self.settle(self.layer, self.first, self.n())?;
+        }
         Ok(())
     }
 
     /// A weight matrix of the layer under way, and its bias.
-    fn matrix(&mut self, weight: LayerSlot, bias: LayerSlot) -> Result<(Matrix, Option<Tensor>), ReadError> {
+    pub(super) fn matrix(&mut self, weight: LayerSlot, bias: LayerSlot) -> Result<(Matrix, Option<Tensor>), ReadError> {
         let (weight, bias) = (self.slot(weight), self.slot(bias));
         let model = &mut self.session.model;
         Ok((Matrix::find(model, weight)?, model.tensor(bias)?))
@@ -384,7 +341,7 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
 
     /// Takes the next block off `rows`, which goes no further than row `until`, and multiplies it into the scratch memory's
     /// block.
-    fn product(
+    pub(super) fn product(
         &mut self,
         (matrix, bias): (Matrix, Option<Tensor>),
         rows: &mut Range<usize>,
@@ -401,4 +358,10 @@ impl<'p, 'b, S: Source, K: Kernel, T: Team> Forward<'p, 'b, S, K, T> {
         let by = (&session.kernel, &session.team);
         product.rows(scratch.block, session.model.source(), by, &mut scratch.partial, start..rows.start)
     }
+}
+
+/// Multiplies all of `x`.
+#[inline(never)] // Products of floats are long where there is no unit for them.
+fn scale_all(lanes: &impl Lanes, x: &mut [f32], by: f32) {
+    lanes.scale(x, by);
 }

@@ -1,9 +1,11 @@
 //! Hidden states to logits: one walk over the output head's rows, into sinks.
 
+use super::norms::Rows;
 use super::product::{Matrix, Product};
 use super::state::{Progress, Session};
 use crate::blob::slot::Slot;
 use crate::config::TokenId;
+use crate::features::ABSENT_NORMS;
 use crate::kernel::Kernel;
 use crate::part::{is_broken, part, rows};
 use crate::sink::LogitSink;
@@ -28,7 +30,7 @@ impl<'p, 'b, S: Source, K: Kernel, L: LogitSink, T: Team> Head<'p, 'b, S, K, L, 
         Self { session, first, sinks, at: 0, failed: None }
     }
 
-    /// Pushes the logits of up to `max` tokens, 0 counting as 1. The first step also applies the final layer norm.
+    /// Pushes the logits of up to `max` tokens, 0 counting as 1. The first step also applies the final norm.
     ///
     /// # Errors
     /// The medium failed. The walk cannot go on: every further call gives the same error, and no sink gets another logit.
@@ -49,7 +51,11 @@ impl<'p, 'b, S: Source, K: Kernel, L: LogitSink, T: Team> Head<'p, 'b, S, K, L, 
         let matrix = self.matrix()?;
         let session = &mut *self.session;
         if self.at == 0 {
-            session.normalize(self.first, n, Slot::LnFWeight, Slot::LnFBias)?;
+            if ABSENT_NORMS && !session.config().norms.last {
+                session.take_residuals(self.first, n);
+            } else {
+                session.normalize(Rows::Residual(self.first), n, Slot::LnFWeight, Slot::LnFBias)?;
+            }
             let scratch = &mut session.scratch;
             let hidden = part(scratch.normed, ..n * matrix.tensor.cols);
             matrix.prepare(&session.kernel, session.model.source(), hidden, scratch.inputs, scratch.scales);

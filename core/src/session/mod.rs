@@ -6,11 +6,14 @@
 //! size, on how tokens are grouped into calls and batches, on the source or on the kernel.
 
 mod angles;
+mod branches;
 mod error;
 mod forward;
 mod head;
+mod norms;
 mod passes;
 mod product;
+mod qkv;
 mod state;
 mod weights;
 

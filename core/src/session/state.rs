@@ -1,21 +1,16 @@
 //! What a session consists of.
 
 use super::error::MemoryError;
-use super::weights::read_vector;
-use crate::blob::slot::Slot;
 use crate::blob::{LongSelfTest, OpenError, SelfTest, TextTokens};
-use crate::config::{Config, KvType, NormKind};
+use crate::config::{Config, KvType};
 use crate::error::Buffer;
-use crate::features::{LAYER_NORM, RMS_NORM, WINDOWS};
+use crate::features::WINDOWS;
 use crate::kernel::Kernel;
 use crate::kv_cache::KvCache;
 use crate::model::Model;
-use crate::ops::vector::Update;
-use crate::ops::{layer_norm, rms_norm};
-use crate::part::{self, missing, part, part_mut, rows_mut};
 use crate::scratch::{Batch, Scratch};
 use crate::source::{ReadError, Source};
-use crate::team::{PerUnit, Ranges, Solo, Team};
+use crate::team::{Solo, Team};
 
 /// What an elementwise operation takes, in multiplications of a product.
 pub(super) const ELEMENTWISE: usize = 16;
@@ -165,35 +160,5 @@ impl<S: Source, K: Kernel, T: Team> Session<'_, S, K, T> {
         self.n_past = 0;
         self.n_window = 0;
         self.overwritten = false;
-    }
-
-    /// Replaces `normed` by the norm of residuals `first .. first + n`.
-    pub(super) fn normalize(&mut self, first: usize, n: usize, weight: Slot, bias: Slot) -> Result<(), ReadError> {
-        let n_embd = self.scratch.n_embd;
-        let norms = self.model.config().norms;
-        let normed = part_mut(self.scratch.normed, ..n * n_embd);
-        let residual = part(self.scratch.residual, first * n_embd..);
-        let lanes = self.kernel.lanes();
-        let positions = Ranges::new(&self.team, n, ELEMENTWISE * n_embd);
-        positions.share(&self.team, PerUnit(normed, n_embd), |positions, PerUnit(normed, _)| {
-            let residual = part(residual, positions.start * n_embd..);
-            for (normed, residual) in rows_mut(normed, n_embd).zip(part::rows(residual, n_embd)) {
-                match norms.kind {
-                    NormKind::Rms if RMS_NORM => rms_norm::rms_normalize(lanes, normed, residual, norms.epsilon),
-                    _ if LAYER_NORM => layer_norm::normalize(lanes, normed, residual, norms.epsilon),
-                    _ => missing(),
-                }
-            }
-        });
-        let normed = part_mut(self.scratch.normed, ..n * n_embd);
-        for (slot, update) in [(weight, Update::Scale), (bias, Update::Add)] {
-            let Some(vector) = self.model.tensor(slot)? else { continue };
-            read_vector(self.model.source(), &vector, 0..n_embd, |range, floats| {
-                for normed in rows_mut(normed, n_embd) {
-                    floats.update(lanes, part_mut(normed, range.clone()), update);
-                }
-            })?;
-        }
-        Ok(())
     }
 }

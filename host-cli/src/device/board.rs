@@ -87,7 +87,7 @@ pub const BOARDS: &[Board] = &[
         machine: "microbit",
         target: "thumbv6m-none-eabi",
         rustflags: "",
-        model: Region { address: 0x1_E000, bytes: 128 * KIB },
+        model: Region { address: 0x2_0000, bytes: 120 * KIB },
         request: Region { address: 0x3_E000, bytes: 8 * KIB },
     },
     mps2(

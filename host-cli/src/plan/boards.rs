@@ -127,7 +127,7 @@ pub static BOARDS: &[Board] = &[
         "microbit",
         "BBC micro:bit, in the emulator",
         "cortex-m0",
-        &[region("flash", 120 * KIB), region("model", 128 * KIB)],
+        &[region("flash", 128 * KIB), region("model", 120 * KIB)],
         &[region("ram", 16 * KIB)],
     ),
     board("mps2-an385-m0", "Arm MPS2 with code for M0, in the emulator", "cortex-m0", CODE_AND_MODEL, FOUR_MIB),
