@@ -103,6 +103,17 @@ pub const fn is_optional(slot: Slot) -> bool {
     )
 }
 
+/// Whether a tensor is a norm's scale.
+pub const fn is_norm_weight(slot: Slot) -> bool {
+    use LayerSlot::{KNormWeight, Ln1Weight, Ln2Weight, LnAttnWeight, LnMlpWeight, QNormWeight};
+    matches!(
+        slot,
+        Slot::LnFWeight
+            | Slot::LnEWeight
+            | Slot::Layer(_, Ln1Weight | Ln2Weight | LnAttnWeight | LnMlpWeight | QNormWeight | KNormWeight)
+    )
+}
+
 /// Rows of a gate above those of its hidden layer, each of `cols` elements, in runs of both as a blob has them.
 pub fn in_runs(rows: &[f32], cols: usize) -> Vec<f32> {
     let (gate, hidden) = rows.split_at(rows.len() / 2);
@@ -121,6 +132,17 @@ impl fmt::Display for Architecture {
         let (gated, kind) =
             (if mlp.gated { "gated " } else { "" }, if norms.kind == NormKind::Rms { "RMS" } else { "layer" });
         write!(f, ", n_ff {n_ff} ({gated}{}), {kind} norm with epsilon {:e}", mlp.activation.name(), norms.epsilon)?;
+        let others = [
+            (norms.after, "behind attention and MLP"),
+            (norms.embedding, "behind the embedding"),
+            (norms.heads, "of queries and keys"),
+            (!norms.before, "none before attention and MLP"),
+            (!norms.last, "none before the head"),
+        ];
+        let others: Vec<&str> = others.into_iter().filter_map(|(is_so, name)| is_so.then_some(name)).collect();
+        if !others.is_empty() {
+            write!(f, " ({})", others.join(", "))?;
+        }
         match self.positions {
             Positions::Learned => write!(f, ", learned positions")?,
             Positions::Rotary(rotary) => write!(f, ", rotary positions ({} of {head_dim})", rotary.dim)?,
@@ -184,6 +206,11 @@ mod tests {
         let said = llama.to_string();
         assert!(said.contains("5 heads of 8 (1 of keys and values), n_ff 100 (gated SiLU), RMS norm"), "{said}");
         assert!(said.contains("rotary positions (4 of 8), windows of 7 in 2 of the layers"), "{said}");
+        let mut other = llama.clone();
+        (other.config.norms.heads, other.config.norms.last, other.config.parallel) = (true, false, true);
+        let said = other.to_string();
+        assert!(said.contains("RMS norm with epsilon 1e-6 (of queries and keys, none before the head), "), "{said}");
+        assert!(said.contains(", attention beside the MLP, a head of its own"), "{said}");
     }
 
     #[test]

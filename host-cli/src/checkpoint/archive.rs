@@ -193,6 +193,13 @@ impl Archive {
         self.aliases.insert(unwrapped(name).into_owned(), unwrapped(of).into_owned());
     }
 
+    /// The stored name of the tensor that a name finds.
+    pub fn resolved<'a>(&'a self, name: &'a str) -> &'a str {
+        let is_stored = self.tensors.contains_key(name);
+        let alias = self.aliases.get(name).filter(|of| !is_stored && self.tensors.contains_key(*of));
+        alias.map_or(name, String::as_str)
+    }
+
     /// A stored name as the file spells it.
     pub fn spelled<'a>(&'a self, name: &'a str) -> &'a str {
         self.tensors.get(name).map_or(name, |stored| &stored.name)

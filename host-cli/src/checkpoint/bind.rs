@@ -24,10 +24,10 @@ pub fn bind(archive: &Archive, names: &Names, architecture: &Architecture) -> Re
     for slot in architecture.slots() {
         let place = find(archive, names, slot)?;
         for name in place.iter().flat_map(|place| &place.names) {
-            used.insert(name.clone());
+            used.insert(archive.resolved(name).to_owned());
         }
         if let Some(place) = &place {
-            check_shapes(archive, place, slot, architecture)?;
+            check_shapes(archive, place, slot, (architecture, names.map().position_offset))?;
         }
         bindings.resize(slot.index(), None);
         bindings.push(place);
@@ -84,6 +84,15 @@ pub fn find_embedding(
     }
 }
 
+/// Lets tensors be found that some files name otherwise.
+pub fn find_aliases(archive: &mut Archive, names: &Names) {
+    for (alias, name) in names.map().aliases() {
+        if archive.get(name).is_none() && archive.get(alias).is_some() {
+            archive.add_alias(name, alias);
+        }
+    }
+}
+
 /// A slot's place, if its tensors are there.
 fn find(archive: &Archive, names: &Names, slot: Slot) -> Result<Option<Place>, CheckpointError> {
     let Some(place) = names.place(slot) else { return Ok(None) };
@@ -102,8 +111,14 @@ fn find(archive: &Archive, names: &Names, slot: Slot) -> Result<Option<Place>, C
 }
 
 /// The shape that a stored tensor must have that holds so many of a slot's rows, or of a vector's elements.
-fn stored_shape(place: &Place, slot: Slot, part: usize, architecture: &Architecture) -> Vec<usize> {
+fn stored_shape(
+    place: &Place,
+    slot: Slot,
+    part: usize,
+    (architecture, position_offset): (&Architecture, u32),
+) -> Vec<usize> {
     let (_, cols) = architecture.shape(slot);
+    let part = if slot == Slot::Wpe { part + position_offset as usize } else { part };
     if !slot.is_matrix() {
         vec![part]
     } else if place.orientation == Orientation::InOut {
@@ -113,16 +128,11 @@ fn stored_shape(place: &Place, slot: Slot, part: usize, architecture: &Architect
     }
 }
 
-fn check_shapes(
-    archive: &Archive,
-    place: &Place,
-    slot: Slot,
-    architecture: &Architecture,
-) -> Result<(), CheckpointError> {
-    let parts = architecture.parts(slot);
+fn check_shapes(archive: &Archive, place: &Place, slot: Slot, of: (&Architecture, u32)) -> Result<(), CheckpointError> {
+    let parts = of.0.parts(slot);
     let parts = if place.names.len() == 1 { vec![parts.iter().sum()] } else { parts };
     for (name, part) in place.names.iter().zip(parts) {
-        let need = stored_shape(place, slot, part, architecture);
+        let need = stored_shape(place, slot, part, of);
         let have = archive.get(name).map_or(&[][..], |raw| raw.shape);
         if have != need {
             let (tensor, need) = (archive.spelled(name).to_owned(), format!("{need:?}"));
@@ -180,7 +190,8 @@ pub fn settle_head(
         bindings[Slot::LmHead.index()] = None;
         return Ok(true);
     }
-    let by_default = matches!(layout, Layout::HuggingFace | Layout::GptNeo) && file.is_some();
+    let by_default =
+        matches!(layout, Layout::HuggingFace | Layout::GptNeo | Layout::Opt | Layout::Gemma3) && file.is_some();
     let why = match said {
         Some(said) if said.value => format!("`{}` is true", said.key),
         None if by_default => "the config does not say \"tie_word_embeddings\": false".to_owned(),

@@ -1,6 +1,6 @@
 //! A model's architecture, from the shapes of its tensors and what `config.json` says, which must agree.
 
-use super::architecture::{Architecture, is_optional};
+use super::architecture::{Architecture, is_norm_weight, is_optional};
 use super::archive::Archive;
 use super::error::CheckpointError;
 use super::family::Family;
@@ -8,10 +8,11 @@ use super::fold::Folding;
 use super::heads::{self, Heads};
 use super::keys::{self, ConfigFile, Said};
 use super::layout::{DetectedLayout, Layout, Names};
+use super::name_map::QkvRows;
 use super::shapes::{agree, matrix};
 use crate::ground::shown;
-use emberlm_core::blob::{LayerSlot, Slot};
-use emberlm_core::config::{Activation, Config, Layers, Mlp, Norms, Positions, Rotary};
+use emberlm_core::blob::{LayerSlot, Presence, Slot};
+use emberlm_core::config::{Activation, Config, Layers, Mlp, Norms, Positions, Rotary, Windows};
 
 /// Works out the architecture, and what has to be folded into the weights for it to hold.
 ///
@@ -42,6 +43,7 @@ pub fn architecture(
 
     let [n_vocab, n_embd] = matrix(archive, names, Slot::Wte)?;
     let n_ctx = context(archive, names, family, said, notes)?;
+    agree(said.count(keys::EMBEDDING_WIDTH)?, &n_embd)?;
     let [mut n_ff, _] = matrix(archive, names, Slot::Layer(0, LayerSlot::FcWeight))?;
     let mlp = Mlp { activation, gated: family.is_llama_like() };
     if mlp.gated && names.place(Slot::Layer(0, LayerSlot::FcWeight)).is_some_and(|place| place.names.len() == 1) {
@@ -61,7 +63,7 @@ pub fn architecture(
         n_embd: n_embd.value,
         n_layer,
         n_ff: n_ff.value,
-        norms: Norms { kind: family.norm(), epsilon, ..Config::GPT2.norms },
+        norms: Norms { epsilon, ..names.map().norms(family) },
         mlp,
         ..Config::GPT2
     };
@@ -73,22 +75,82 @@ pub fn architecture(
         heads::dividing(said, n_head, n_embd.value)?
     };
     check_biases(archive, names, layout, family, said)?;
-    let (positions, frequencies) = if family.is_llama_like() {
-        let rotary = Rotary { dim: head_dim, second: Layers::NONE };
-        (Positions::Rotary(rotary), vec![said.frequencies(head_dim, notes)?])
+    let windows = said.windows(family, n_layer, notes)?;
+    let (positions, frequencies) = if family.is_rotary() {
+        rotary(said, family, head_dim, windows, notes)?
     } else {
         (Positions::Learned, Vec::new())
     };
-    let windows = said.windows(family, n_layer, notes)?;
-    let config = Config { n_head, n_kv_head, head_dim, positions, windows, ..sizes };
+    let parallel = match said.flag(keys::PARALLEL)?.filter(|_| family == Family::GptNeoX) {
+        Some(said) => said.value,
+        None => names.map().parallel.unwrap_or(family == Family::GptNeoX),
+    };
+    let embedding_scale = if family == Family::Gemma3 { f64::from(n_embd.value).sqrt() as f32 } else { 1.0 };
+    let config = Config { n_head, n_kv_head, head_dim, positions, windows, parallel, embedding_scale, ..sizes };
     config.validate()?;
+    check_norms(names, family, &config)?;
+    if names.map().qkv_rows == QkvRows::ByHead && n_kv_head != n_head {
+        let why = format!("{n_kv_head} is not supported where rows of queries, keys and values lie by head");
+        return Err(CheckpointError::Key { key: keys::N_KV_HEAD[0].to_owned(), why });
+    }
     let architecture = Architecture { config, frequencies, tied: false };
     let (scaled, by_layer) = match family {
         Family::Gpt2 => said.attention_scales()?,
-        Family::GptNeo => (false, false),
-        Family::Llama | Family::Mistral => (true, false),
+        family => (family != Family::GptNeo, false),
     };
-    Ok((architecture, Folding { scaled, by_layer, pairs: names.map().rotary_pairs }))
+    let map = names.map();
+    let folding = Folding {
+        scaled,
+        scalar: if family == Family::Gemma3 { Some(said.query_scalar()?.unwrap_or(GEMMAS_SCALAR)) } else { None },
+        by_layer,
+        pairs: map.rotary_pairs,
+        qkv: map.qkv_rows,
+        head_norms: config.norms.heads,
+        norm_offset: map.norm_offset,
+        position_offset: map.position_offset as usize,
+    };
+    if config.norms.heads
+        && folding.query_scale(0, head_dim).is_some()
+        && names.place(Slot::Layer(0, LayerSlot::QNormWeight)).is_none()
+    {
+        let why = format!("`{}` scales scores otherwise than norms of queries without weights can take", family.name());
+        return Err(CheckpointError::Key { key: keys::MODEL_TYPE.to_owned(), why });
+    }
+    Ok((architecture, folding))
+}
+
+/// Norms that have weights have them under a name.
+fn check_norms(names: &Names, family: Family, config: &Config) -> Result<(), CheckpointError> {
+    let one_layer = Config { n_layer: 1, ..*config };
+    let lacks = |&slot: &Slot| is_norm_weight(slot) && names.place(slot).is_none();
+    let is_there = |slot: &Slot| slot.presence(&one_layer) != Presence::Never;
+    match Slot::all(&one_layer).filter(is_there).find(lacks) {
+        Some(slot) if names.map().norms_scale(family) => {
+            let why = format!("`{}` has {slot}, which the layout does not name", family.name());
+            Err(CheckpointError::Key { key: keys::MODEL_TYPE.to_owned(), why })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What Gemma's attention divides its scores by the root of, where nothing says it.
+const GEMMAS_SCALAR: f64 = 256.0;
+
+/// How positions rotate: by one table, or in Gemma, where layers slide and others do not, by one for each kind.
+fn rotary(
+    said: &ConfigFile,
+    family: Family,
+    head_dim: u32,
+    windows: Windows,
+    notes: &mut Vec<String>,
+) -> Result<(Positions, Vec<Vec<f64>>), CheckpointError> {
+    let (full, sliding) = said.frequencies(family, head_dim, notes)?;
+    let dim = 2 * full.len() as u32;
+    let (second, frequencies) = match sliding {
+        Some(sliding) if windows.len != 0 && sliding != full => (windows.layers, vec![full, sliding]),
+        _ => (Layers::NONE, vec![full]),
+    };
+    Ok((Positions::Rotary(Rotary { dim, second }), frequencies))
 }
 
 /// The family that the configuration names, which must be one that the layout's names fit, or else the layout's.
@@ -100,8 +162,10 @@ fn family(
 ) -> Result<Family, CheckpointError> {
     let of_names = names.map().family().expect("a parsed map names a family");
     let fits = |family: Family| match layout.layout {
-        Layout::Map(_) => family.is_llama_like() == of_names.is_llama_like(),
-        _ => family == of_names || (family.is_llama_like() && of_names.is_llama_like()),
+        Layout::Map(_) => {
+            family.is_llama_like() == of_names.is_llama_like() && family.is_rotary() == of_names.is_rotary()
+        }
+        _ => family.has_names_of(of_names),
     };
     match said.family()? {
         Some(family) if fits(family) => Ok(family),
@@ -127,8 +191,9 @@ fn context(
     notes: &mut Vec<String>,
 ) -> Result<u32, CheckpointError> {
     let said = said.count(keys::N_CTX)?;
-    if !family.is_llama_like() {
-        let [n_ctx, _] = matrix(archive, names, Slot::Wpe)?;
+    if !family.is_rotary() {
+        let [mut n_ctx, _] = matrix(archive, names, Slot::Wpe)?;
+        n_ctx.value = n_ctx.value.saturating_sub(names.map().position_offset);
         agree(said, &n_ctx)?;
         return Ok(n_ctx.value);
     }
@@ -228,23 +293,38 @@ fn check_biases(
             let present = archive.get(&tensor).is_some();
             if present != value {
                 let have = if present { "is present" } else { "is absent" }.to_owned();
-                return Err(CheckpointError::Disagree { key, value: value.to_string(), tensor, have });
+                // What is in no key is in the family.
+                let value = if key == keys::MODEL_TYPE { family.name().to_owned() } else { value.to_string() };
+                return Err(CheckpointError::Disagree { key, value, tensor, have });
             }
         }
         Ok(())
     };
-    if family.is_llama_like() {
-        // Silence is a no: these families have biases only where they say so.
-        let said = |key: &[&str]| {
-            let silent = || Said { key: key[0].to_owned(), value: false };
-            Ok::<_, CheckpointError>(Some(said.flag(key)?.unwrap_or_else(silent)))
-        };
-        let attention = [LayerSlot::AttnQkvBias, LayerSlot::AttnProjBias];
-        check(said(keys::ATTENTION_BIAS)?, &of_block(&attention))?;
-        return check(said(keys::MLP_BIAS)?, &of_block(&[LayerSlot::FcBias, LayerSlot::MlpProjBias]));
+    let always = |value: bool| Some(Said { key: keys::MODEL_TYPE.to_owned(), value });
+    // What silence means.
+    let said_or = |key: &[&str], silent: bool| {
+        let silent = || Said { key: key[0].to_owned(), value: silent };
+        Ok::<_, CheckpointError>(Some(said.flag(key)?.unwrap_or_else(silent)))
+    };
+    let (qkv, proj) = (of_block(&[LayerSlot::AttnQkvBias]), of_block(&[LayerSlot::AttnProjBias]));
+    let attention = [&qkv[..], &proj].concat();
+    let mlp = of_block(&[LayerSlot::FcBias, LayerSlot::MlpProjBias]);
+    match family {
+        Family::Qwen2 => {
+            check(always(true), &qkv)?;
+            check(always(false), &[proj, mlp].concat())
+        }
+        family if family.is_llama_like() => {
+            check(said_or(keys::ATTENTION_BIAS, false)?, &attention)?;
+            check(said_or(keys::MLP_BIAS, false)?, &mlp)
+        }
+        Family::GptNeoX => check(said_or(keys::ATTENTION_BIAS, true)?, &attention),
+        Family::Opt => check(said_or(keys::ENABLE_BIAS, true)?, &[attention, mlp].concat()),
+        _ => {
+            let biases = LayerSlot::ALL.map(|slot| Slot::Layer(0, slot)).into_iter().filter(|&slot| is_optional(slot));
+            let every_bias: Vec<Slot> = [Slot::LnFBias].into_iter().chain(biases).collect();
+            check(if layout.layout == Layout::NanoGpt { said.flag(keys::BIAS)? } else { None }, &every_bias)?;
+            check(said.flag(keys::QKV_BIAS)?, &qkv)
+        }
     }
-    let block_biases = LayerSlot::ALL.map(|slot| Slot::Layer(0, slot)).into_iter().filter(|&slot| is_optional(slot));
-    let every_bias: Vec<Slot> = [Slot::LnFBias].into_iter().chain(block_biases).collect();
-    check(if layout.layout == Layout::NanoGpt { said.flag(keys::BIAS)? } else { None }, &every_bias)?;
-    check(said.flag(keys::QKV_BIAS)?, &of_block(&[LayerSlot::AttnQkvBias]))
 }

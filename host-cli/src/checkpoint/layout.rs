@@ -25,8 +25,18 @@ pub enum Layout {
     Scratch,
     /// Hugging Face's GPT-Neo: separate query, key and value, `Linear` matrices.
     GptNeo,
-    /// Hugging Face's Llama and Mistral.
+    /// Hugging Face's Llama, Mistral and Qwen 2.
     Llama,
+    /// Hugging Face's OPT.
+    Opt,
+    /// Hugging Face's GPT-NeoX: queries, keys and values head by head in one matrix.
+    GptNeoX,
+    /// Hugging Face's Qwen 3: Llama's names, and norms of queries and keys.
+    Qwen3,
+    /// Hugging Face's Gemma 3: Qwen 3's names, and norms behind attention and MLP.
+    Gemma3,
+    /// microgpt's own names.
+    MicroGpt,
     /// Llama by its authors' names, as in llama2.c: adjacent elements of a head rotate together.
     Meta,
     /// A name map file.
@@ -36,7 +46,8 @@ pub enum Layout {
 impl FromStr for Layout {
     type Err = std::convert::Infallible;
 
-    /// `hf`, `nanogpt`, `scratch`, `neo`, `llama` and `meta` are the built-in layouts; anything else is a name map's path.
+    /// `hf`, `nanogpt`, `scratch`, `neo`, `opt`, `neox`, `llama`, `qwen3`, `gemma3`, `meta` and `microgpt` are the built-in
+    /// layouts; anything else is a name map's path.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(match text {
             "hf" => Self::HuggingFace,
@@ -45,6 +56,11 @@ impl FromStr for Layout {
             "neo" => Self::GptNeo,
             "llama" => Self::Llama,
             "meta" => Self::Meta,
+            "opt" => Self::Opt,
+            "neox" => Self::GptNeoX,
+            "qwen3" => Self::Qwen3,
+            "gemma3" => Self::Gemma3,
+            "microgpt" => Self::MicroGpt,
             path => Self::Map(path.into()),
         })
     }
@@ -59,6 +75,11 @@ impl fmt::Display for Layout {
             Self::GptNeo => f.write_str("neo"),
             Self::Llama => f.write_str("llama"),
             Self::Meta => f.write_str("meta"),
+            Self::Opt => f.write_str("opt"),
+            Self::GptNeoX => f.write_str("neox"),
+            Self::Qwen3 => f.write_str("qwen3"),
+            Self::Gemma3 => f.write_str("gemma3"),
+            Self::MicroGpt => f.write_str("microgpt"),
             Self::Map(path) => shown::path(path).fmt(f),
         }
     }
@@ -78,6 +99,11 @@ impl Layout {
             Self::GptNeo => Ok(built_in(include_str!("layouts/neo.json"))),
             Self::Llama => Ok(built_in(include_str!("layouts/llama.json"))),
             Self::Meta => Ok(built_in(include_str!("layouts/meta.json"))),
+            Self::Opt => Ok(built_in(include_str!("layouts/opt.json"))),
+            Self::GptNeoX => Ok(built_in(include_str!("layouts/neox.json"))),
+            Self::Qwen3 => Ok(built_in(include_str!("layouts/qwen3.json"))),
+            Self::Gemma3 => Ok(built_in(include_str!("layouts/gemma3.json"))),
+            Self::MicroGpt => Ok(built_in(include_str!("layouts/microgpt.json"))),
             Self::Map(path) => {
                 let faulty = |why| CheckpointError::NameMap { path: path.clone(), why };
                 let text = read::text(path, MOST_OF_CONFIG).map_err(|error| Wanted::NameMap.explain(path, error))?;
@@ -171,7 +197,8 @@ impl Names {
 
     /// The names of the tensors that are no block's.
     fn globals(&self) -> impl Iterator<Item = String> {
-        let slots = [Slot::Wte, Slot::Wpe, Slot::LnFWeight, Slot::LnFBias, Slot::LmHead, Slot::LmHeadBias];
+        use Slot::{LmHead, LmHeadBias, LnEBias, LnEWeight, LnFBias, LnFWeight, Wpe, Wte};
+        let slots = [Wte, Wpe, LnEWeight, LnEBias, LnFWeight, LnFBias, LmHead, LmHeadBias];
         slots.into_iter().filter_map(|slot| self.place(slot)).flat_map(|place| place.names)
     }
 
@@ -201,22 +228,30 @@ pub fn detect(archive: &Archive, overruled: Option<&Layout>) -> Result<(Detected
     }
     let qkv_slot = Slot::Layer(0, LayerSlot::AttnQkvWeight);
     let names = Names::new(Layout::HuggingFace.name_map()?, archive);
+    use Layout::{GptNeo, GptNeoX, Llama, Meta, MicroGpt, Opt, Scratch};
     let mut tried = Vec::new();
-    for layout in [Layout::Scratch, Layout::GptNeo, Layout::Llama, Layout::Meta] {
-        let own = Names::new(layout.name_map()?, archive);
-        // Some names of a block are in more than one layout.
-        if archive.names().any(|name| own.of_blocks.find(name).is_some() && names.of_blocks.find(name).is_none()) {
-            let found = own.find(qkv_slot, archive);
-            let (name, _) = found.map_err(|error| explain(error, archive, &layout, &[&own]))?;
-            let evidence =
-                format!("the file has {}: separate query, key and value, Linear, [out, in]", shown::value(&name));
-            return Ok((DetectedLayout { layout, evidence }, own));
-        }
-        tried.push(own);
+    for layout in [Scratch, GptNeo, Llama, Meta, Opt, GptNeoX, MicroGpt] {
+        tried.push((layout.clone(), Names::new(layout.name_map()?, archive)));
+    }
+    // Some names of a block are in more than one layout, so that queries decide; without them any name that no GPT-2 has.
+    let is_own = |own: &Names| {
+        archive.names().any(|name| own.of_blocks.find(name).is_some() && names.of_blocks.find(name).is_none())
+    };
+    let has_queries = |(_, own): &(Layout, Names)| is_own(own) && own.find(qkv_slot, archive).is_ok();
+    let found = tried.iter().position(has_queries).or_else(|| tried.iter().position(|(_, own)| is_own(own)));
+    if let Some(found) = found {
+        let (layout, own) = tried.swap_remove(found);
+        let (layout, own) = if layout == Llama { among_llamas(own, archive)? } else { (layout, own) };
+        let found = own.find(qkv_slot, archive);
+        let (name, _) = found.map_err(|error| explain(error, archive, &layout, &[&own]))?;
+        let stored = if layout == GptNeoX { "head by head" } else { "separate" };
+        let evidence =
+            format!("the file has {}: {stored} query, key and value, Linear, [out, in]", shown::value(&name));
+        return Ok((DetectedLayout { layout, evidence }, own));
     }
     if names.last_block(archive).is_none() {
-        tried.push(names);
-        let tensor = first_unknown(archive, &tried.iter().collect::<Vec<_>>());
+        let tried: Vec<&Names> = tried.iter().map(|(_, own)| own).chain([&names]).collect();
+        let tensor = first_unknown(archive, &tried);
         return Err(CheckpointError::UnknownLayout { tensor });
     }
     let find = |slot: Slot| {
@@ -236,6 +271,17 @@ pub fn detect(archive: &Archive, overruled: Option<&Layout>) -> Result<(Detected
         let need = format!("[{n_embd}, {fused}] (Conv1D) or [{fused}, {n_embd}] (Linear)");
         Err(CheckpointError::Shape { tensor: name, need, have: qkv.shape.to_vec() })
     }
+}
+
+/// Of the layouts that have Llama's names, the one with the norms that the file has.
+fn among_llamas(llama: Names, archive: &Archive) -> Result<(Layout, Names), CheckpointError> {
+    for (layout, norm) in [(Layout::Gemma3, LayerSlot::LnMlpWeight), (Layout::Qwen3, LayerSlot::QNormWeight)] {
+        let own = Names::new(layout.name_map()?, archive);
+        if own.find(Slot::Layer(0, norm), archive).is_ok() {
+            return Ok((layout, own));
+        }
+    }
+    Ok((Layout::Llama, llama))
 }
 
 /// A name that none of the layouts has, or the first of all.

@@ -22,6 +22,7 @@ pub mod name_map;
 mod patterns;
 mod rotary_base;
 mod shapes;
+mod stored;
 mod tensor;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -123,6 +124,7 @@ impl Checkpoint {
             notes.push(format!("names are read without what training wrapped around modules: {wrappers}"));
         }
         let (layout, names) = layout::detect(&archive, options.layout.as_ref())?;
+        bind::find_aliases(&mut archive, &names);
         if let Some(head) = bind::find_embedding(&mut archive, &names, file.as_ref())? {
             notes.push(format!("the token embedding is stored as {} alone, which is tied to it", shown::value(&head)));
         }
@@ -138,18 +140,21 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// Refuses weights that are not finite any more once queries are scaled.
+    /// Refuses weights that are not finite any more once something is folded into them.
     fn check_folded(&self) -> Result<(), CheckpointError> {
-        let layers = 0..self.architecture.n_layer;
-        let grows = |layer: &u32| self.folding.query_scale(*layer, self.architecture.head_dim).is_some_and(|x| x > 1.0);
-        for layer in layers.filter(grows) {
-            for slot in [LayerSlot::AttnQkvWeight, LayerSlot::AttnQkvBias].map(|slot| Slot::Layer(layer, slot)) {
-                let Some(StoredMatrix { data, .. }) = self.stored(slot) else { continue };
-                if let Some(index) = data.iter().position(|weight| !weight.is_finite()) {
-                    let tensor =
-                        self.bindings[slot.index()].as_ref().map_or_else(String::new, |place| place.names[0].clone());
-                    return Err(CheckpointError::NotFinite { tensor, index, value: data[index] });
-                }
+        use LayerSlot::{AttnQkvBias, AttnQkvWeight, QNormWeight};
+        let grows = |layer: u32| self.folding.query_scale(layer, self.architecture.head_dim).is_some_and(|x| x > 1.0);
+        let is_folded = |slot: &Slot| match *slot {
+            Slot::Layer(layer, AttnQkvWeight | AttnQkvBias) if !self.folding.head_norms => grows(layer),
+            Slot::Layer(layer, QNormWeight) if grows(layer) => true,
+            slot => self.folding.norm_offset != 0.0 && architecture::is_norm_weight(slot),
+        };
+        for slot in self.architecture.slots().filter(is_folded) {
+            let Some(StoredMatrix { data, .. }) = self.stored(slot) else { continue };
+            if let Some(index) = data.iter().position(|weight| !weight.is_finite()) {
+                let tensor =
+                    self.bindings[slot.index()].as_ref().map_or_else(String::new, |place| place.names[0].clone());
+                return Err(CheckpointError::NotFinite { tensor, index, value: data[index] });
             }
         }
         Ok(())
@@ -242,8 +247,13 @@ impl Checkpoint {
                 StoredMatrix { orientation: Orientation::OutIn, data: Cow::Owned(fused) }
             }
         };
-        if let Slot::Layer(layer, LayerSlot::AttnQkvWeight | LayerSlot::AttnQkvBias) = slot {
-            self.fold(layer, slot, &mut stored);
+        match slot {
+            Slot::Layer(layer, LayerSlot::AttnQkvWeight | LayerSlot::AttnQkvBias) => {
+                self.fold(layer, slot, &mut stored);
+            }
+            Slot::Wpe => self.drop_first_positions(&mut stored),
+            slot if architecture::is_norm_weight(slot) => self.fold_norm(slot, &mut stored),
+            _ => {}
         }
         if self.architecture.is_gated(slot) {
             let (rows, cols) = self.architecture.shape(slot);
@@ -261,18 +271,59 @@ impl Checkpoint {
     fn fold(&self, layer: u32, slot: Slot, stored: &mut StoredMatrix<'_>) {
         let [query, key, value] = self.architecture.qkv_rows();
         let n_out = query + key + value;
+        let head_dim = self.architecture.head_dim as usize;
         if self.folding.moves_rows() {
             let cols = if slot.is_matrix() { self.architecture.n_embd as usize } else { 1 };
             if stored.orientation == Orientation::InOut && slot.is_matrix() {
                 let data = Cow::Owned(tensor::transpose(&stored.data, n_out, cols));
                 *stored = StoredMatrix { orientation: Orientation::OutIn, data };
             }
-            let rows = Rows { head_dim: self.architecture.head_dim as usize, cols };
-            self.folding.move_rows(&mut stored.data.to_mut()[..(query + key) * cols], rows);
+            let rows = Rows { head_dim, cols };
+            if self.folding.stacks_rows() {
+                stored.data = Cow::Owned(Folding::stack_rows(&stored.data, rows));
+            }
+            if self.folding.pairs_rows() {
+                self.folding.move_rows(&mut stored.data.to_mut()[..(query + key) * cols], rows);
+            }
+        }
+        if self.folding.head_norms {
+            return;
         }
         if let Some(scale) = self.folding.query_scale(layer, self.architecture.head_dim) {
             let orientation = if slot.is_matrix() { stored.orientation } else { Orientation::OutIn };
             fold::scale_first(stored.data.to_mut(), orientation, query, n_out, scale);
+        }
+    }
+
+    /// Takes the rows of positions from the first one's on.
+    fn drop_first_positions(&self, stored: &mut StoredMatrix<'_>) {
+        let first = self.folding.position_offset;
+        if first == 0 {
+            return;
+        }
+        let (rows, cols) = self.architecture.shape(Slot::Wpe);
+        if stored.orientation == Orientation::InOut {
+            stored.data = Cow::Owned(tensor::transpose(&stored.data, rows + first, cols));
+            stored.orientation = Orientation::OutIn;
+        }
+        match &mut stored.data {
+            Cow::Borrowed(data) => *data = &data[first * cols..],
+            Cow::Owned(data) => drop(data.drain(..first * cols)),
+        }
+    }
+
+    /// Adds what a family adds to a norm's weights, and multiplies those of queries by what their scores are.
+    fn fold_norm(&self, slot: Slot, stored: &mut StoredMatrix<'_>) {
+        let scale = match slot {
+            Slot::Layer(layer, LayerSlot::QNormWeight) => {
+                self.folding.query_scale(layer, self.architecture.head_dim).unwrap_or(1.0)
+            }
+            _ => 1.0,
+        };
+        let offset = self.folding.norm_offset;
+        if offset != 0.0 || scale != 1.0 {
+            let folded = |x: &mut f32| *x = ((f64::from(*x) + offset) * scale) as f32;
+            stored.data.to_mut().iter_mut().for_each(folded);
         }
     }
 }

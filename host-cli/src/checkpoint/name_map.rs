@@ -7,72 +7,54 @@
 //! - `orientation`: `"out_in"` (PyTorch's `Linear`) or `"in_out"` (GPT-2's `Conv1D`): how the four matrices of a block
 //!   are stored.
 //! - `tensors`: from canonical name to the file's. Canonical names are [`Slot`]'s: `wte.weight`, `wpe.weight`,
-//!   `ln_f.weight`, `ln_f.bias`, `lm_head.weight`, `lm_head.bias`, and for each block `h.{layer}.` followed by
-//!   `ln_1.weight`, `ln_1.bias`, `attn.c_attn.weight`, `attn.c_attn.bias`, `attn.c_proj.weight`, `attn.c_proj.bias`,
-//!   `ln_2.weight`, `ln_2.bias`, `mlp.c_fc.weight`, `mlp.c_fc.bias`, `mlp.c_proj.weight`, `mlp.c_proj.bias`.
+//!   `ln_e.weight`, `ln_e.bias`, `ln_f.weight`, `ln_f.bias`, `lm_head.weight`, `lm_head.bias`, and for each block
+//!   `h.{layer}.` followed by `ln_1.weight`, `ln_1.bias`, `attn.c_attn.weight`, `attn.c_attn.bias`, `attn.c_proj.weight`,
+//!   `attn.c_proj.bias`, `ln_2.weight`, `ln_2.bias`, `mlp.c_fc.weight`, `mlp.c_fc.bias`, `mlp.c_proj.weight`,
+//!   `mlp.c_proj.bias`, and where there are such norms `attn.q_norm.weight`, `attn.k_norm.weight`, `ln_attn.weight`,
+//!   `ln_attn.bias`, `ln_mlp.weight`, `ln_mlp.bias`.
 //!   `{layer}` stands for the block's number, counted from 0, on both sides. A value is a name; or, for `c_attn`, a
 //!   list of the query's, the key's and the value's name where they are stored apart, and for the `c_fc` of a gated MLP
 //!   one of the gate's and the hidden layer's (`up_proj`); or `{"name": NAME, "orientation": ...}` where one matrix (the
 //!   head's, for instance) is stored otherwise. Names of optional tensors (every bias, the head) may be left out, and
 //!   `wpe.weight` where positions are rotary.
 //! - `model_type`: the family whose checkpoints have these names, where the configuration does not say it: `gpt2` (the
-//!   default), `gpt_neo`, `llama`, `mistral`.
+//!   default), `gpt_neo`, `opt`, `microgpt`, `gpt_neox`, `llama`, `mistral`, `qwen2`, `qwen3`, `gemma3_text`.
+//! - `norms`: what no name shows of norms, where it is not as in the family: `kind` (`"layer"` or `"rms"`), `scale` (whether
+//!   they have weights), and where they are: `before` attention and the MLP, `after` either, of the `embedding`, of the
+//!   `heads`' queries and keys, `last` before the head.
+//! - `norm_offset`: what is added to the stored weights of norms; 0 by default, 1 in Gemma.
+//! - `parallel`: whether attention and MLP have the same input, where the configuration does not say it.
+//! - `logit_softcap`, `attn_logit_softcap`: the bounds of logits and of attention's scores in a model that has them, which
+//!   no tensor shows. Such a model is refused.
+//! - `position_offset`: rows of `wpe` in front of position 0's; 0 by default, 2 in OPT.
 //! - `rotary_pairs`: which elements of a head's rows of the query and the key rotate together: `"halves"` (the default;
 //!   the first with the first of the second half) or `"adjacent"`.
+//! - `qkv_rows`: how rows of a fused `c_attn` lie: `"stacked"` (the default; all of the query, then all of the key, then all of
+//!   the value), or `"by_head"` (head by head, the rows of its query, its key and its value).
+//! - `aliases`: from other names that tensors have in some files to those in `tensors`.
 //! - `skip`: names of buffers that are no weights, such as causal masks; `{layer}` matches any number.
 //! - `prefixes`: what `{prefix}` may stand for in the names; the first one under which the file has a block holds.
 //! - `lm_head_absent`: `"tied"` if a file without the head shares `wte`, `"refused"` (the default) if that is a fault.
 //!   A map that names no head is tied.
 //! - `defaults`: `activation_function` and `layer_norm_epsilon`, for configurations that do not say.
 //!
-//! A fused `c_attn` holds all of the query, then all of the key, then all of the value; a fused `c_fc` of a gated MLP the
-//! gate, then the hidden layer.
+//! A fused `c_fc` of a gated MLP holds the gate, then the hidden layer.
 //!
 //! `{prefix}` and `{layer}` stand at most once in a name, and `{layer}` not beside a digit. A map is at most 1 MiB long,
 //! with at most 64 prefixes and 1024 names to skip, and no name comes to more than 1024 bytes. Names are compared without
 //! the wrappers that training leaves in them (`_orig_mod.`, `module.`), on both sides.
 
-use super::architecture::is_optional;
+use super::architecture::{is_norm_weight, is_optional};
 use super::family::Family;
 use super::patterns::LAYER;
+use super::stored::SaidNorms;
+pub use super::stored::{HeadAbsent, Orientation, QkvRows, RotaryPairs};
 use crate::ground::files::json;
 use crate::ground::shown;
 use emberlm_core::blob::{LayerSlot, Presence, Slot};
-use emberlm_core::config::Config;
+use emberlm_core::config::{Config, NormKind, Norms};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-
-/// How a matrix is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Orientation {
-    /// A row for each output: PyTorch's `Linear`, and the canonical form.
-    OutIn,
-    /// A row for each input: GPT-2's `Conv1D`.
-    InOut,
-}
-
-/// What a file without a head means.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HeadAbsent {
-    /// The head shares the token embedding.
-    Tied,
-    /// The file lacks a tensor.
-    #[default]
-    Refused,
-}
-
-/// Which elements of a head rotate together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RotaryPairs {
-    /// Each of the first half with its like of the second: the canonical form.
-    #[default]
-    Halves,
-    /// Each with its neighbour.
-    Adjacent,
-}
 
 /// What a layout assumes where the configuration is silent.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -115,6 +97,24 @@ pub struct NameMap {
     /// Which elements of a head rotate together.
     #[serde(default)]
     pub rotary_pairs: RotaryPairs,
+    /// How rows of a fused `c_attn` lie.
+    #[serde(default)]
+    pub qkv_rows: QkvRows,
+    /// Added to the stored weights of norms.
+    #[serde(default)]
+    pub norm_offset: f64,
+    /// Rows of positions in front of the first one's.
+    #[serde(default)]
+    pub position_offset: u32,
+    /// Whether attention and MLP have the same input.
+    #[serde(default)]
+    pub parallel: Option<bool>,
+    #[serde(default)]
+    norms: SaidNorms,
+    #[serde(default)]
+    logit_softcap: Option<f64>,
+    #[serde(default)]
+    attn_logit_softcap: Option<f64>,
     #[serde(default)]
     model_type: Option<String>,
     /// What a file without a head means.
@@ -126,6 +126,8 @@ pub struct NameMap {
     #[serde(default)]
     prefixes: Vec<String>,
     tensors: BTreeMap<String, Entry>,
+    #[serde(default)]
+    aliases: BTreeMap<String, String>,
     #[serde(default)]
     skip: Vec<String>,
 }
@@ -160,8 +162,7 @@ fn pattern(slot: Slot) -> String {
 
 /// One of each kind of slot.
 fn kinds() -> impl Iterator<Item = Slot> {
-    let one_layer = Config { n_layer: 1, ..Config::GPT2 };
-    Slot::all(&one_layer).filter(move |slot| slot.presence(&one_layer) != Presence::Never)
+    Slot::all(&Config { n_layer: 1, ..Config::GPT2 })
 }
 
 impl NameMap {
@@ -180,15 +181,32 @@ impl NameMap {
                 return Err(format!("`{}` is no canonical tensor", shown::value(key)));
             }
         }
+        for (key, said) in [("logit_softcap", map.logit_softcap), ("attn_logit_softcap", map.attn_logit_softcap)] {
+            if let Some(cap) = said.filter(|&cap| cap != 0.0) {
+                return Err(format!("`{key}`: {cap} is asked for, and no bound of logits or scores is supported"));
+            }
+        }
+        if !map.norm_offset.is_finite() {
+            return Err(format!("`norm_offset`: {} is no number to add", map.norm_offset));
+        }
         let family = map.family()?;
+        // Shifts are there for any kind of norm: they may be mapped, and need not.
+        let norms = Norms { kind: NormKind::Layer, ..map.norms(family) };
+        let config = Config { n_layer: 1, norms, ..Config::GPT2 };
         for slot in kinds() {
             let key = pattern(slot);
+            let is_there = slot.presence(&config) != Presence::Never;
             let Some(entry) = map.tensors.get(&key) else {
-                if is_optional(slot) || (slot == Slot::Wpe && family.is_llama_like()) {
+                let scales_nothing = is_norm_weight(slot) && !map.norms_scale(family);
+                let has_no_rows = slot == Slot::Wpe && family.is_rotary();
+                if !is_there || is_optional(slot) || scales_nothing || has_no_rows {
                     continue;
                 }
                 return Err(format!("`{key}` is not mapped"));
             };
+            if !is_there {
+                return Err(format!("`{key}` is mapped, and by family and `norms` there is no such norm"));
+            }
             let names = entry.names();
             if let Some(name) = names.iter().find(|name| name.contains(LAYER) != matches!(slot, Slot::Layer(..))) {
                 return Err(format!(
@@ -201,6 +219,9 @@ impl NameMap {
                 Slot::Layer(_, LayerSlot::FcWeight | LayerSlot::FcBias) if family.is_llama_like() => 2,
                 _ => 1,
             };
+            if names.len() == 3 && map.qkv_rows == QkvRows::ByHead {
+                return Err(format!("`{key}`: rows that lie by head are in one matrix, and three are named"));
+            }
             if names.len() != 1 && names.len() != parts {
                 return Err(format!("`{key}`: only c_attn can be split in three, and the c_fc of a gated MLP in two"));
             }
@@ -216,6 +237,21 @@ impl NameMap {
         let Some(named) = &self.model_type else { return Ok(Family::Gpt2) };
         Family::named(named)
             .ok_or_else(|| format!("model_type `{}` is not supported ({})", shown::value(named), Family::words()))
+    }
+
+    /// The norms of a family's models with these names, of no epsilon of their own.
+    pub fn norms(&self, family: Family) -> Norms {
+        self.norms.over(family.norms())
+    }
+
+    /// Whether these have weights.
+    pub fn norms_scale(&self, family: Family) -> bool {
+        self.norms.scale.unwrap_or_else(|| family.norms_scale())
+    }
+
+    /// The names that tensors have in some files, and those that they have here.
+    pub fn aliases(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.aliases.iter().map(|(alias, name)| (alias.as_str(), name.as_str()))
     }
 
     /// What `{prefix}` may stand for.
@@ -291,110 +327,4 @@ impl NameMap {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SCRATCH: &str = include_str!("layouts/scratch.json");
-
-    fn scratch_without(key: &str) -> Vec<u8> {
-        let mut map: serde_json::Value = serde_json::from_str(SCRATCH).unwrap();
-        map["tensors"].as_object_mut().unwrap().remove(key).unwrap();
-        serde_json::to_vec(&map).unwrap()
-    }
-
-    fn scratch_with(key: &str, value: serde_json::Value) -> Vec<u8> {
-        let mut map: serde_json::Value = serde_json::from_str(SCRATCH).unwrap();
-        map["tensors"][key] = value;
-        serde_json::to_vec(&map).unwrap()
-    }
-
-    #[test]
-    fn places_spell_prefix_and_layer() {
-        let hf = NameMap::parse(include_bytes!("layouts/hf.json")).unwrap();
-        let slot = Slot::Layer(11, LayerSlot::FcWeight);
-        let place = hf.place(slot, "transformer.").unwrap();
-        assert_eq!(place.names, ["transformer.h.11.mlp.c_fc.weight"]);
-        assert_eq!(place.orientation, Orientation::InOut);
-        assert_eq!(hf.place(slot, "").unwrap().names, ["h.11.mlp.c_fc.weight"]);
-        assert_eq!(hf.place(Slot::LmHead, "transformer.").unwrap().names, ["lm_head.weight"]);
-        assert_eq!(hf.place(Slot::LmHead, "").unwrap().orientation, Orientation::OutIn);
-        assert!(hf.block_patterns("transformer.").any(|name| name == "transformer.h.{layer}.ln_1.weight"));
-        assert!(hf.skip_patterns("").any(|name| name == "h.{layer}.attn.bias"));
-    }
-
-    #[test]
-    fn split_projections_and_single_orientations_are_read() {
-        let scratch = NameMap::parse(SCRATCH.as_bytes()).unwrap();
-        let place = scratch.place(Slot::Layer(2, LayerSlot::AttnQkvBias), "").unwrap();
-        assert_eq!(place.names[1], "trf_blocks.2.att.W_key.bias");
-        let head = serde_json::json!({"name": "unembed", "orientation": "in_out"});
-        let map = NameMap::parse(&scratch_with("lm_head.weight", head)).unwrap();
-        assert_eq!(map.place(Slot::LmHead, "").unwrap().orientation, Orientation::InOut);
-        let map = NameMap::parse(&scratch_without("lm_head.bias")).unwrap();
-        assert_eq!(map.place(Slot::LmHeadBias, ""), None);
-    }
-
-    #[test]
-    fn maps_without_bounds_are_refused() {
-        let with = |key: &str, value: serde_json::Value| {
-            let mut map: serde_json::Value = serde_json::from_str(SCRATCH).unwrap();
-            map[key] = value;
-            NameMap::parse(&serde_json::to_vec(&map).unwrap()).map(|_| ())
-        };
-        let many = |n: usize| (0..n).map(|i| format!("p{i}.")).collect::<Vec<_>>().into();
-        assert_eq!(with("prefixes", many(64)), Ok(()));
-        assert!(with("prefixes", many(65)).unwrap_err().contains("65 prefixes"));
-        assert!(with("prefixes", many(200_000)).unwrap_err().contains("a name map at most"));
-        assert!(with("skip", many(1025)).unwrap_err().contains("1025 names to skip"));
-        assert!(with("prefixes", vec!["x".repeat(900_000)].into()).is_ok(), "no name has a prefix");
-        let long = serde_json::json!(["x".repeat(1000)]);
-        let bomb = |name: &str| {
-            let mut map: serde_json::Value = serde_json::from_str(SCRATCH).unwrap();
-            (map["prefixes"], map["tensors"]["wte.weight"]) = (long.clone(), name.into());
-            NameMap::parse(&serde_json::to_vec(&map).unwrap()).map(|_| ())
-        };
-        assert_eq!(bomb("{prefix}wte"), Ok(()));
-        assert!(bomb("{prefix}wte.which.is.one.of.the.long.names").unwrap_err().contains("at most 1024"));
-        assert!(with("prefixes", vec!["{layer}."].into()).unwrap_err().contains("braces"));
-        assert!(bomb("{prefix}{prefix}").unwrap_err().contains("more than once"));
-        for name in ["h.{layer}.{layer}", "h.1{layer}.w", "h.{layer}0.w"] {
-            assert!(NameMap::parse(&scratch_with("h.{layer}.ln_1.weight", name.into())).is_err(), "{name}");
-        }
-    }
-
-    #[test]
-    fn maps_of_rotary_models_need_no_rows_of_positions_and_may_split_a_gated_mlp() {
-        const META: &str = include_str!("layouts/meta.json");
-        let map = NameMap::parse(META.as_bytes()).unwrap();
-        assert_eq!((map.family(), map.rotary_pairs), (Ok(Family::Llama), RotaryPairs::Adjacent));
-        assert_eq!(map.place(Slot::Wpe, ""), None);
-        let place = map.place(Slot::Layer(3, LayerSlot::FcWeight), "").unwrap();
-        assert_eq!(place.names, ["layers.3.feed_forward.w1.weight", "layers.3.feed_forward.w3.weight"]);
-        let with = |key: &str, value: serde_json::Value| {
-            let mut map: serde_json::Value = serde_json::from_str(META).unwrap();
-            map[key] = value;
-            NameMap::parse(&serde_json::to_vec(&map).unwrap()).unwrap_err()
-        };
-        assert_eq!(with("model_type", "gpt2".into()), "`wpe.weight` is not mapped");
-        assert!(with("model_type", "opt".into()).starts_with("model_type `opt` is not supported (gpt2, "));
-        let gate_alone = serde_json::json!(["layers.{layer}.w1", "layers.{layer}.w3"]);
-        let error = NameMap::parse(&scratch_with("h.{layer}.mlp.c_fc.weight", gate_alone)).unwrap_err();
-        assert!(error.contains("the c_fc of a gated MLP in two"), "{error}");
-    }
-
-    #[test]
-    fn faulty_maps_name_the_key() {
-        let cases = [
-            (b"{".to_vec(), "EOF"),
-            (scratch_without("wpe.weight"), "`wpe.weight` is not mapped"),
-            (scratch_with("wte", "x".into()), "`wte` is no canonical tensor"),
-            (scratch_with("h.{layer}.ln_1.weight", "norm".into()), "must hold {layer}"),
-            (scratch_with("wte.weight", "tok.{layer}".into()), "must hold {layer}"),
-            (scratch_with("ln_f.weight", serde_json::json!(["a", "b", "c"])), "only c_attn"),
-        ];
-        for (text, expected) in cases {
-            let error = NameMap::parse(&text).unwrap_err();
-            assert!(error.contains(expected), "{error}");
-        }
-    }
-}
+mod tests;

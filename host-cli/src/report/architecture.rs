@@ -1,6 +1,6 @@
 //! What a model computes, in a report's words.
 
-use emberlm_core::config::{Config, NormKind, Positions};
+use emberlm_core::config::{Config, NormKind, Norms, Positions};
 use serde::Serialize;
 
 /// What a model computes.
@@ -24,6 +24,8 @@ pub struct ArchitectureContents {
     pub n_ff: u32,
     /// `layer` or `rms`.
     pub norm: &'static str,
+    /// Where norms are: `before` attention and MLP, `after` either, behind the `embedding`, of `heads`, `last` before the head.
+    pub norm_places: Vec<&'static str>,
     /// Added to variances or means of squares.
     pub norm_epsilon: f32,
     /// Elements of a head that rotate; 0 where positions are learned.
@@ -58,6 +60,7 @@ impl ArchitectureContents {
                 NormKind::Layer => "layer",
                 NormKind::Rms => "rms",
             },
+            norm_places: norm_places(&of.norms),
             norm_epsilon: of.norms.epsilon,
             rotary_dim: match of.positions {
                 Positions::Learned => 0,
@@ -71,4 +74,10 @@ impl ArchitectureContents {
             embedding_scale: of.embedding_scale,
         }
     }
+}
+
+fn norm_places(norms: &Norms) -> Vec<&'static str> {
+    let Norms { before, after, embedding, heads, last, .. } = *norms;
+    let places = [("before", before), ("after", after), ("embedding", embedding), ("heads", heads), ("last", last)];
+    places.into_iter().filter_map(|(name, is_there)| is_there.then_some(name)).collect()
 }

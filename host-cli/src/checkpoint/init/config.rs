@@ -163,7 +163,7 @@ impl InitConfig {
         match self.family {
             Family::Gpt2 => (Layout::Scratch, ""),
             Family::GptNeo => (Layout::GptNeo, "transformer."),
-            Family::Llama | Family::Mistral => (Layout::Llama, "model."),
+            _ => (Layout::Llama, "model."),
         }
     }
 
@@ -198,7 +198,7 @@ impl InitConfig {
                 "activation_function": keys::activation_name(model.mlp.activation),
                 "layer_norm_epsilon": epsilon,
             }),
-            Family::Llama | Family::Mistral => json!({
+            _ => json!({
                 "model_type": self.family.name(),
                 "vocab_size": model.n_vocab,
                 "max_position_embeddings": model.n_ctx,

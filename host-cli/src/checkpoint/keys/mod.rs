@@ -203,6 +203,15 @@ impl ConfigFile {
         }
     }
 
+    /// What attention divides its scores by the root of, where that is not `head_dim`.
+    ///
+    /// # Errors
+    /// The value is no number above 0.
+    pub fn query_scalar(&self) -> Result<Option<f64>, CheckpointError> {
+        let above_0 = |value: &Value| value.as_f64().filter(|&number| number > 0.0 && number.is_finite());
+        Ok(self.convert(&[QUERY_SCALAR], "a number above 0", above_0)?.map(|said| said.value))
+    }
+
     /// Whether attention's scores are divided by the root of `head_dim`, and whether by the layer's number too.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Keys of `config.json`: spellings, and what each family reads, refuses and passes over.
 
 use crate::checkpoint::family::Family;
+use emberlm_core::config::NormKind;
 
 /// Spellings of `n_vocab`.
 pub const N_VOCAB: &[&str] = &["vocab_size", "n_vocab"];
@@ -32,7 +33,7 @@ pub const HEAD_DIM: &[&str] = &["head_dim"];
 pub const EPSILON: &[&str] =
     &["layer_norm_epsilon", "layer_norm_eps", "rms_norm_eps", "norm_eps", "ln_eps", "epsilon", "eps"];
 /// Spellings of the activation function.
-pub const ACTIVATION: &[&str] = &["activation_function", "hidden_act", "activation", "act_fn"];
+pub const ACTIVATION: &[&str] = &["activation_function", "hidden_act", "hidden_activation", "activation", "act_fn"];
 /// Spellings of whether the head shares the token embedding.
 pub const TIED: &[&str] = &["tie_word_embeddings", "tie_weights", "weight_tying", "tied_embeddings"];
 /// Whether query, key and value have biases.
@@ -52,8 +53,22 @@ pub const BY_LAYER: &str = "scale_attn_by_inverse_layer_idx";
 pub const ATTENTION_BIAS: &[&str] = &["attention_bias"];
 /// Whether the MLP's matrices have biases.
 pub const MLP_BIAS: &[&str] = &["mlp_bias"];
+/// Whether all of an OPT's matrices have biases.
+pub const ENABLE_BIAS: &[&str] = &["enable_bias"];
+/// The width of an OPT's embeddings.
+pub const EMBEDDING_WIDTH: &[&str] = &["word_embed_proj_dim"];
+/// Whether attention and MLP have the same input.
+pub const PARALLEL: &[&str] = &["use_parallel_residual"];
+/// What attention divides its scores by the root of.
+pub const QUERY_SCALAR: &str = "query_pre_attn_scalar";
 /// The rotary base.
 pub const ROPE_THETA: &str = "rope_theta";
+/// The same in GPT-NeoX's older words.
+pub const ROTARY_BASE: &str = "rotary_emb_base";
+/// The base of layers whose attention slides.
+pub const LOCAL_BASE: &str = "rope_local_base_freq";
+/// The part of a head that rotates.
+pub const ROTARY_PART: [&str; 2] = ["partial_rotary_factor", "rotary_pct"];
 /// Rotary positions, in older configurations and in newer ones.
 pub const ROPE: [&str; 2] = ["rope_scaling", "rope_parameters"];
 /// Kinds of layers and how often they repeat.
@@ -68,6 +83,10 @@ pub const WINDOW_SIZE: &str = "window_size";
 pub const SLIDING_WINDOW: &str = "sliding_window";
 /// Whether that holds.
 pub const USE_SLIDING_WINDOW: &str = "use_sliding_window";
+/// The first layer of which it does.
+pub const MAX_WINDOW_LAYERS: &str = "max_window_layers";
+/// Of so many layers the last one's attention does not slide.
+pub const WINDOW_PATTERN: [&str; 2] = ["sliding_window_pattern", "_sliding_window_pattern"];
 
 /// Every key whose value is read in any family.
 const READ: [&[&str]; 11] =
@@ -76,6 +95,7 @@ const READ: [&[&str]; 11] =
 /// Keys that name a computation this project does not have: they must be false, null, zero or empty in any family that
 /// does not read them.
 const MUST_BE_OFF: &[&str] = &[
+    "_remove_final_layer_norm",
     "add_cross_attention",
     "alibi",
     "attention_bias",
@@ -98,16 +118,19 @@ const MUST_BE_OFF: &[&str] = &[
     "pruned_heads",
     "qk_norm",
     "quantization_config",
+    "query_pre_attn_scalar",
     "rope",
     "rope_interleaved",
     "rope_parameters",
     "rope_scaling",
     "rope_theta",
     "rotary_dim",
+    "rotary_emb_base",
     "rotary_pct",
     "scale_attn_by_inverse_layer_idx",
     "sliding_window",
     "use_alibi",
+    "use_bidirectional_attention",
     "use_parallel_residual",
     "use_qk_norm",
     "use_rope",
@@ -115,11 +138,16 @@ const MUST_BE_OFF: &[&str] = &[
     "window_size",
 ];
 
-/// Keys with the only values under which a family's model is one of its own.
-const ONE_OF: [(&str, &[&str], &[&str]); 2] = [
-    ("norm_type", &["layernorm", "layer_norm", "LayerNorm"], &["rmsnorm", "rms_norm", "RMSNorm"]),
-    ("position_embedding_type", &["absolute", "learned"], &["rope", "rotary"]),
-];
+/// Keys that must be true where they are present, in any family that does not read them.
+const MUST_BE_ON: &[&str] = &[SCALED, "do_layer_norm_before", "layer_norm_elementwise_affine"];
+
+/// A key of which only one of a family's own values is right: the kind of norms.
+const NORM_TYPE: &str = "norm_type";
+const NORM_TYPES: [&[&str]; 2] = [&["layernorm", "layer_norm", "LayerNorm"], &["rmsnorm", "rms_norm", "RMSNorm"]];
+
+/// Another: how positions are told.
+const POSITION_TYPE: &str = "position_embedding_type";
+const POSITION_TYPES: [&[&str]; 2] = [&["absolute", "learned"], &["rope", "rotary"]];
 
 /// What a key is to a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,21 +166,64 @@ pub enum Meaning {
     Unknown,
 }
 
-/// What a key is to a family.
-pub fn meaning(key: &str, family: Family) -> Meaning {
-    let read: &[&str] = match family {
+/// Keys that a family reads beside [`READ`].
+const fn read_by(family: Family) -> &'static [&'static str] {
+    match family {
         Family::Gpt2 => &[SCALED, BY_LAYER, "qkv_bias", "bias"],
         Family::GptNeo => &[ATTENTION_TYPES, ATTENTION_LAYERS, WINDOW_SIZE],
+        Family::Opt => &["enable_bias", "word_embed_proj_dim"],
+        Family::MicroGpt => &[],
+        Family::GptNeoX => &[
+            "attention_bias",
+            "use_parallel_residual",
+            ROPE_THETA,
+            ROTARY_BASE,
+            ROPE[0],
+            ROPE[1],
+            ROTARY_PART[0],
+            ROTARY_PART[1],
+        ],
         Family::Llama => &[ROPE_THETA, ROPE[0], ROPE[1], "attention_bias", "mlp_bias", LAYER_TYPES],
         Family::Mistral => &[ROPE_THETA, ROPE[0], ROPE[1], SLIDING_WINDOW, USE_SLIDING_WINDOW, LAYER_TYPES],
-    };
-    let one_of = ONE_OF.iter().find(|(known, ..)| *known == key);
-    if key == MODEL_TYPE || read.contains(&key) || READ.iter().any(|keys| keys.contains(&key)) {
+        Family::Qwen2 => {
+            &[ROPE_THETA, ROPE[0], ROPE[1], SLIDING_WINDOW, USE_SLIDING_WINDOW, MAX_WINDOW_LAYERS, LAYER_TYPES]
+        }
+        Family::Qwen3 => &[
+            "attention_bias",
+            ROPE_THETA,
+            ROPE[0],
+            ROPE[1],
+            SLIDING_WINDOW,
+            USE_SLIDING_WINDOW,
+            MAX_WINDOW_LAYERS,
+            LAYER_TYPES,
+        ],
+        Family::Gemma3 => &[
+            "attention_bias",
+            QUERY_SCALAR,
+            ROPE_THETA,
+            LOCAL_BASE,
+            ROPE[0],
+            ROPE[1],
+            SLIDING_WINDOW,
+            WINDOW_PATTERN[0],
+            WINDOW_PATTERN[1],
+            LAYER_TYPES,
+        ],
+    }
+}
+
+/// What a key is to a family.
+pub fn meaning(key: &str, family: Family) -> Meaning {
+    let one_of = |words: [&'static [&'static str]; 2], second: bool| Meaning::OneOf(words[usize::from(second)]);
+    if key == MODEL_TYPE || read_by(family).contains(&key) || READ.iter().any(|keys| keys.contains(&key)) {
         Meaning::Read
-    } else if key == SCALED {
+    } else if MUST_BE_ON.contains(&key) {
         Meaning::On
-    } else if let Some((_, layer_norms_and_rows, llamas)) = one_of {
-        Meaning::OneOf(if family.is_llama_like() { llamas } else { layer_norms_and_rows })
+    } else if key == NORM_TYPE {
+        one_of(NORM_TYPES, family.norms().kind == NormKind::Rms)
+    } else if key == POSITION_TYPE {
+        one_of(POSITION_TYPES, family.is_rotary())
     } else if MUST_BE_OFF.contains(&key) {
         Meaning::Off
     } else if is_harmless(key) {
@@ -173,6 +244,7 @@ const HARMLESS: &[&str] = &[
     "auto_map",
     "bad_words_ids",
     "begin_suppress_tokens",
+    "cache_implementation",
     "chunk_size_feed_forward",
     "cross_attention_hidden_size",
     "diversity_penalty",
@@ -187,12 +259,14 @@ const HARMLESS: &[&str] = &[
     "flash_attn",
     "gradient_checkpointing",
     "id2label",
+    "init_std",
     "initializer_range",
     "is_decoder",
     "is_llama_config",
     "keys_to_ignore_at_inference",
     "label2id",
     "layer_types",
+    "layerdrop",
     "length_penalty",
     "max_length",
     "max_sequence_length",

@@ -1,8 +1,8 @@
 //! What queries see, by layer, as configurations say it.
 
 use super::{
-    ATTENTION_LAYERS, ATTENTION_TYPES, ConfigFile, LAYER_TYPES, SLIDING_WINDOW, USE_SLIDING_WINDOW, WINDOW_SIZE,
-    refused, short,
+    ATTENTION_LAYERS, ATTENTION_TYPES, ConfigFile, LAYER_TYPES, MAX_WINDOW_LAYERS, SLIDING_WINDOW, USE_SLIDING_WINDOW,
+    WINDOW_PATTERN, WINDOW_SIZE, refused, short,
 };
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::family::Family;
@@ -22,6 +22,10 @@ enum Span {
 const WINDOW: u32 = 256;
 /// The same where layers slide.
 const SLIDING: u32 = 4096;
+/// Qwen's first layer that does, where nothing says it.
+const FIRST_SLIDING: u32 = 28;
+/// Of as many of Gemma's layers the last one does not, where nothing says it.
+const PATTERN: u32 = 6;
 
 impl Span {
     const fn window(self) -> Option<u32> {
@@ -53,14 +57,55 @@ impl ConfigFile {
     /// For each layer, or where there are fewer for those that repeat.
     fn spans(&self, family: Family, n_layer: u32, notes: &mut Vec<String>) -> Result<Vec<Span>, CheckpointError> {
         match family {
-            Family::Gpt2 => Ok(vec![Span::All]),
+            Family::Gpt2 | Family::Opt | Family::MicroGpt | Family::GptNeoX => Ok(vec![Span::All]),
             Family::GptNeo => self.global_and_local(n_layer, notes),
             Family::Llama => self.agreeing_with_types(Span::All, n_layer),
             Family::Mistral => {
                 let span = self.sliding(notes)?;
                 self.agreeing_with_types(span, n_layer)
             }
+            Family::Qwen2 | Family::Qwen3 => {
+                let is_used = self.flag(&[USE_SLIDING_WINDOW])?.is_some_and(|said| said.value);
+                let span = if is_used { self.sliding(notes)? } else { Span::All };
+                let first = self.count(&[MAX_WINDOW_LAYERS])?.map_or(FIRST_SLIDING, |said| said.value);
+                match self.by_types(span, n_layer)? {
+                    Some(spans) => Ok(spans),
+                    None if first >= n_layer || span == Span::All => Ok(vec![Span::All]),
+                    None => Ok((0..n_layer).map(|layer| if layer < first { Span::All } else { span }).collect()),
+                }
+            }
+            Family::Gemma3 => {
+                let span = self.sliding(notes)?;
+                let pattern = match self.count(&WINDOW_PATTERN)? {
+                    Some(said) if said.value == 0 => return Err(refused(&said.key, "0 layers are no pattern")),
+                    said => said.map_or(PATTERN, |said| said.value),
+                };
+                match self.by_types(span, n_layer)? {
+                    Some(spans) => Ok(spans),
+                    None if n_layer < pattern => Ok(vec![span]),
+                    None => Ok((1..=pattern).map(|layer| if layer == pattern { Span::All } else { span }).collect()),
+                }
+            }
         }
+    }
+
+    /// For each layer that slides this span, where `layer_types` is there.
+    fn by_types(&self, sliding: Span, n_layer: u32) -> Result<Option<Vec<Span>>, CheckpointError> {
+        let Some(value) = self.present(LAYER_TYPES) else { return Ok(None) };
+        let words = words(LAYER_TYPES, value)?;
+        check_count(LAYER_TYPES, words.len(), n_layer)?;
+        let span = |(layer, word): (usize, &&str)| match (*word, sliding) {
+            ("full_attention", _) => Ok(Span::All),
+            ("sliding_attention", Span::Window(_)) => Ok(sliding),
+            ("sliding_attention", Span::All) => {
+                Err(refused(LAYER_TYPES, format!("layer {layer} is to slide, and no window is in use")))
+            }
+            (other, _) => Err(refused(
+                LAYER_TYPES,
+                format!("{} is not supported (full_attention, sliding_attention)", short(&other.into())),
+            )),
+        };
+        words.iter().enumerate().map(span).collect::<Result<_, _>>().map(Some)
     }
 
     fn present(&self, key: &str) -> Option<&Value> {
@@ -223,6 +268,30 @@ mod tests {
         let odd = |n: usize| of((0..n).map(|layer| if layer + 1 == n { "local" } else { "global" }).collect());
         assert!(odd(63).unwrap().layers.has(62));
         assert!(odd(64).unwrap_err().contains("more than 63 layers"));
+    }
+
+    #[test]
+    fn windows_slide_in_the_layers_that_their_types_or_their_number_say() {
+        let (all, seven) = (Span::All, Span::Window(7));
+        let qwen = |value: Value| spans(Family::Qwen2, value);
+        let used = json!({"sliding_window": 7, "use_sliding_window": true, "max_window_layers": 2});
+        assert_eq!(qwen(used), Ok(vec![all, all, seven, seven]));
+        assert_eq!(qwen(json!({"sliding_window": 7, "max_window_layers": 2})), Ok(vec![all]));
+        assert_eq!(qwen(json!({"sliding_window": 7, "use_sliding_window": true})), Ok(vec![all]));
+        let types = json!(["sliding_attention", "full_attention", "full_attention", "sliding_attention"]);
+        let said = json!({"sliding_window": 7, "use_sliding_window": true, "layer_types": types});
+        assert_eq!(qwen(said), Ok(vec![seven, all, all, seven]));
+        assert!(qwen(json!({ "layer_types": types })).unwrap_err().starts_with("config key `layer_types`: layer 0 is"));
+        let gemma = |value: Value| spans(Family::Gemma3, value);
+        assert_eq!(gemma(json!({"sliding_window": 7})), Ok(vec![seven]));
+        for key in WINDOW_PATTERN {
+            assert_eq!(gemma(json!({"sliding_window": 7, key: 2})), Ok(vec![seven, all]));
+            assert!(gemma(json!({ key: 0 })).unwrap_err().starts_with(&format!("config key `{key}`: 0 layers")));
+        }
+        let said = json!({"sliding_window": 7, "sliding_window_pattern": 2, "layer_types": types});
+        assert_eq!(gemma(said), Ok(vec![seven, all, all, seven]));
+        let other = json!({"sliding_window": 7, "layer_types": vec!["chunked_attention"; 4]});
+        assert!(gemma(other).unwrap_err().starts_with("config key `layer_types`: \"chunked_attention\" is not"));
     }
 
     #[test]

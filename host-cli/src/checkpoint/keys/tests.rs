@@ -152,7 +152,7 @@ fn configurations_as_they_are_found_are_understood() {
         let mut notes = Vec::new();
         file.windows(family, n_layer, &mut notes).unwrap();
         if family.is_llama_like() {
-            assert!(!file.frequencies(64, &mut notes).unwrap().is_empty());
+            assert!(!file.frequencies(family, 64, &mut notes).unwrap().0.is_empty());
         }
         assert_eq!(notes, [""; 0]);
     }
