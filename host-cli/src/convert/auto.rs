@@ -28,6 +28,9 @@ const TRUST: [f64; 3] = [1.0, 0.5, 0.0];
 /// The least of what its size says that a part is believed to cost.
 const LEAST: f64 = 0.05;
 
+/// Models that are tried out together.
+const TOGETHER: usize = 8;
+
 /// Blocks that lie side by side are measured together, in so many bands at most.
 const BANDS: u32 = 4;
 
@@ -84,15 +87,25 @@ impl<'t> Sensitivities<'t> {
             f64::from(rows) * f64::from(cols)
         };
         let base = Formats::uniform(checkpoint.config(), BASE);
-        let at_base = trial.divergence(&base)?;
-        let mut measured = Vec::new();
-        for part in parts(checkpoint) {
+        let probe = |part: &Vec<Slot>| {
             let mut formats = base.clone();
             part.iter().for_each(|&slot| formats.set(slot, PROBE));
-            let damage = (trial.divergence(&formats)? - at_base).max(0.0) / (FACTOR - 1.0);
-            done(&part);
-            let size: f64 = part.iter().map(|&slot| weights(slot)).sum();
-            measured.extend(part.into_iter().map(|slot| (slot, damage * weights(slot) / size)));
+            formats
+        };
+        let (parts, mut at_base) = (parts(checkpoint), None);
+        let mut measured = Vec::new();
+        // Neighbours share most: they are the same up to the first of them.
+        for parts in parts.chunks(TOGETHER) {
+            let probes: Vec<Formats> = parts.iter().map(probe).collect();
+            let tried: Vec<&Formats> = at_base.is_none().then_some(&base).into_iter().chain(&probes).collect();
+            let mut divergences = trial.divergences(&tried)?;
+            let at_base = *at_base.get_or_insert_with(|| divergences.remove(0));
+            for (part, divergence) in parts.iter().zip(divergences) {
+                let damage = (divergence - at_base).max(0.0) / (FACTOR - 1.0);
+                done(part);
+                let size: f64 = part.iter().map(|&slot| weights(slot)).sum();
+                measured.extend(part.iter().map(|&slot| (slot, damage * weights(slot) / size)));
+            }
         }
         let size: f64 = measured.iter().map(|&(slot, _)| weights(slot)).sum();
         // Where nothing is lost anywhere, sizes decide.
@@ -113,9 +126,9 @@ impl<'t> Sensitivities<'t> {
         if tried.len() == 1 {
             return Ok(tried.swap_remove(0));
         }
+        let divergences = self.trial.divergences(&tried.iter().collect::<Vec<_>>())?;
         let mut best: Option<(f64, Formats)> = None;
-        for formats in tried {
-            let divergence = self.trial.divergence(&formats)?;
+        for (divergence, formats) in divergences.into_iter().zip(tried) {
             if best.as_ref().is_none_or(|(least, _)| divergence < *least) {
                 best = Some((divergence, formats));
             }

@@ -3,6 +3,8 @@
 use emberlm_core::format::Packing;
 use half::bf16;
 
+use crate::reference::lanes::{in_lanes, sum_pairs};
+
 /// The largest magnitude of a q8 integer: -128 is not used, so that the range is as wide on both sides.
 const MAX_Q8: f64 = 127.0;
 /// The largest scale of a group, of an unsigned byte and of a signed one.
@@ -38,9 +40,10 @@ impl Grid {
         if unit == bf16::ZERO {
             return grid;
         }
+        let even = vec![1.0; packing.group];
         for (index, (range, group)) in ranges.iter().zip(row.chunks(packing.group)).enumerate() {
-            let importance = importance.map(|all| &all[index * packing.group..][..group.len()]);
-            grid.scales[index] = grid.search(range, group, importance);
+            let importance = importance.map_or(&even[..], |all| &all[index * packing.group..]);
+            grid.scales[index] = search(&grid, range, group, &importance[..group.len()]);
         }
         grid
     }
@@ -61,9 +64,10 @@ impl Grid {
     }
 
     /// The integer nearest to `weight` in units of `step`; ties go to even.
+    #[inline(always)]
     pub fn nearest(&self, weight: f64, step: f64) -> i8 {
         let (least, most) = self.integers();
-        if step == 0.0 { 0 } else { (weight / step).clamp(least, most).round_ties_even() as i8 }
+        if step == 0.0 { 0 } else { round((weight / step).clamp(least, most)) as i8 }
     }
 
     /// Changes a group's scale to the nearest to `step` that has its sign, and returns the step that it makes.
@@ -81,21 +85,24 @@ impl Grid {
             (least, most) => (f64::from(least), f64::from(most)),
         }
     }
+}
 
-    fn search(&self, range: &Range, group: &[f64], importance: Option<&[f64]>) -> i32 {
-        let unit = f64::from(self.unit);
+in_lanes! {
+    /// A group's scale.
+    fn search(grid: &Grid, range: &Range, group: &[f64], importance: &[f64]) -> i32 {
+        let unit = f64::from(grid.unit);
         if range.least() == 0.0 {
             return 0;
         }
         // What fits everything comes first: nothing that loses more is taken.
         let whole = |sign: f64| (range.base(sign) / unit).ceil();
         let safe = if range.base(1.0) <= range.base(-1.0) { 1.0 } else { -1.0 };
-        let most = if self.packing.bits == 8 { MAX_UNSIGNED } else { MAX_SIGNED };
+        let most = if grid.packing.bits == 8 { MAX_UNSIGNED } else { MAX_SIGNED };
         let mut best = safe * whole(safe).min(most);
-        if self.packing.bits == 8 {
+        if grid.packing.bits == 8 {
             return best as i32;
         }
-        let (least, greatest) = self.integers();
+        let (least, greatest) = grid.integers();
         let mut least_loss = loss(group, importance, best * unit, least, greatest);
         for sign in [safe, -safe] {
             let top = whole(sign).min(most);
@@ -113,18 +120,21 @@ impl Grid {
 }
 
 /// The sum of squared errors of a group rounded to multiples `least..=greatest` of `step`, each times its importance.
-fn loss(group: &[f64], importance: Option<&[f64]>, step: f64, least: f64, greatest: f64) -> f64 {
-    /// Added and taken away, it rounds numbers far below 2^51 to the nearest integer, as vector units can.
-    const ROUND: f64 = 6_755_399_441_055_744.0;
+#[inline(always)]
+fn loss(group: &[f64], importance: &[f64], step: f64, least: f64, greatest: f64) -> f64 {
     let per_step = 1.0 / step;
-    let square = |weight: &f64| {
-        let integer = ((weight * per_step).max(least).min(greatest) + ROUND) - ROUND;
-        (weight - integer * step).powi(2)
+    let square = |weight: f64| {
+        let error = weight - round((weight * per_step).max(least).min(greatest)) * step;
+        error * error
     };
-    match importance {
-        Some(importance) => group.iter().zip(importance).map(|(weight, by)| square(weight) * by).sum(),
-        None => group.iter().map(square).sum(),
-    }
+    sum_pairs(group, importance, |weight, by| square(weight) * by)
+}
+
+/// The nearest integer to a number far below 2^51, ties to even, as vector units can.
+#[inline(always)]
+fn round(x: f64) -> f64 {
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    (x + ROUND) - ROUND
 }
 
 /// The least steps that fit a group: of positive integers' sign, and of the opposite one.

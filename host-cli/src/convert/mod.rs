@@ -1,12 +1,14 @@
 //! Blobs out: a checkpoint's matrices rounded, laid out and written, with a self-test computed on the result.
 //!
-//! A matrix of integers is rounded row by row (`round`, on a `grid` of steps), by the moments of what it is multiplied by
-//! on a text ([`calibrate`], with `linalg`); [`mod@quantize`] does it, [`quantized`] holds what that comes to, `pack` lays
-//! rows out, and [`writer`] writes the blob. Which formats: [`finder`], by [`formats`] that the user names or a [`budget`].
+//! A matrix of integers is rounded `row` by row (`round`, on a `grid` of steps, then `descent`), by the moments of what it
+//! is multiplied by on a text ([`calibrate`], with `linalg`); [`mod@quantize`] does it, [`quantized`] holds what that comes
+//! to, `pack` lays rows out, and [`writer`] writes the blob. Which formats: [`finder`], by [`formats`] that the user names
+//! or a [`budget`].
 
 pub mod auto;
 pub mod budget;
 pub mod calibrate;
+mod descent;
 pub mod finder;
 pub mod formats;
 mod grid;
@@ -16,6 +18,7 @@ pub mod quantize;
 pub mod quantized;
 pub mod room;
 mod round;
+mod row;
 mod spelling;
 pub mod trial;
 pub mod writer;

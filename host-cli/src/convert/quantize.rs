@@ -1,5 +1,7 @@
 //! Rounding a checkpoint's matrices: by a text that passes through them, or each weight to the nearest.
 
+use std::sync::Arc;
+
 use emberlm_core::blob::Slot;
 
 use super::calibrate::{Windows, pass};
@@ -20,16 +22,41 @@ pub fn quantize<'c>(
     windows: Option<&Windows>,
     mut done: impl FnMut(Slot),
 ) -> Result<QuantizedModel<'c>, QuantizeError> {
-    let mut changed = Quantized::none(checkpoint.config());
-    let has_integers = matrices(checkpoint).any(|slot| formats.get(slot).packing().is_some());
-    match windows.filter(|windows| has_integers && windows.n_tokens() > 0) {
-        Some(windows) => pass::round_in_order(checkpoint, formats, windows, &mut changed, done)?,
-        None => matrices(checkpoint).for_each(|slot| {
-            changed.round_to_nearest(checkpoint, slot, formats.get(slot));
-            done(slot);
-        }),
+    let mut models = quantize_all(checkpoint, &[formats], windows, |_, slot| done(slot))?;
+    Ok(models.pop().expect("a model for each choice of formats"))
+}
+
+/// As [`quantize`], for several choices of formats, of which `done` is told the index; what they share is done once.
+///
+/// # Errors
+/// See [`QuantizeError`].
+pub fn quantize_all<'c>(
+    checkpoint: &'c Checkpoint,
+    formats: &[&Formats],
+    windows: Option<&Windows>,
+    mut done: impl FnMut(usize, Slot),
+) -> Result<Vec<QuantizedModel<'c>>, QuantizeError> {
+    let has_integers = |formats: &Formats| matrices(checkpoint).any(|slot| formats.get(slot).packing().is_some());
+    let windows = windows.filter(|windows| windows.n_tokens() > 0);
+    let (calibrated, others): (Vec<usize>, Vec<usize>) =
+        (0..formats.len()).partition(|&choice| windows.is_some() && has_integers(formats[choice]));
+    let mut changed: Vec<Quantized> = formats.iter().map(|_| Quantized::none(checkpoint.config())).collect();
+    for choice in others {
+        for slot in matrices(checkpoint) {
+            let stored = Quantized::nearest(checkpoint, slot, formats[choice].get(slot));
+            stored.into_iter().for_each(|stored| changed[choice].put(slot, Arc::new(stored)));
+            done(choice, slot);
+        }
     }
-    Ok(QuantizedModel::new(checkpoint, formats.clone(), changed))
+    if let (Some(windows), false) = (windows, calibrated.is_empty()) {
+        let of_calibrated: Vec<&Formats> = calibrated.iter().map(|&choice| formats[choice]).collect();
+        let done = |index: usize, slot| done(calibrated[index], slot);
+        let rounded = pass::round_in_order(checkpoint, &of_calibrated, windows, done)?;
+        calibrated.iter().zip(rounded).for_each(|(&choice, rounded)| changed[choice] = rounded);
+    }
+    let model =
+        |(formats, changed): (&&Formats, Quantized)| QuantizedModel::new(checkpoint, (*formats).clone(), changed);
+    Ok(formats.iter().zip(changed).map(model).collect())
 }
 
 #[cfg(test)]
@@ -113,6 +140,40 @@ mod tests {
             pool.install(|| bytes(&checkpoint, &formats, Some(&own_text(&checkpoint))))
         };
         assert_eq!(of_threads(1), of_threads(4));
+    }
+
+    #[test]
+    fn choices_that_go_side_by_side_come_to_what_each_comes_to_alone() {
+        for tied in [true, false] {
+            let draft = if tied { Draft::hf() } else { Draft::new(&Layout::Scratch, "") };
+            let checkpoint = draft.open().unwrap();
+            assert_eq!(checkpoint.is_tied(), tied);
+            let (config, windows) = (checkpoint.config(), own_text(&checkpoint));
+            let q4 = Formats::uniform(config, Format::Q4);
+            let with = |slot: Slot, format: Format| {
+                let mut formats = q4.clone();
+                formats.set(slot, format);
+                formats
+            };
+            let late = Slot::Layer(1, LayerSlot::AttnProjWeight);
+            let all = [
+                with(late, Format::Q3),
+                q4.clone(),
+                Formats::uniform(config, Format::F16),
+                with(Slot::Layer(0, LayerSlot::FcWeight), Format::F32),
+                with(Slot::Wte, Format::Q8),
+            ];
+            for windows in [None, Some(&windows)] {
+                let mut done = vec![0; all.len()];
+                let models =
+                    quantize_all(&checkpoint, &all.each_ref(), windows, |choice, _| done[choice] += 1).unwrap();
+                for (formats, model) in all.iter().zip(&models) {
+                    let tensors = Slot::all(config).map(|slot| model.tensor(slot).bytes.into_owned());
+                    assert_eq!(tensors.collect::<Vec<_>>(), bytes(&checkpoint, formats, windows));
+                }
+                assert_eq!(done, vec![matrices(&checkpoint).count(); all.len()]);
+            }
+        }
     }
 
     #[test]

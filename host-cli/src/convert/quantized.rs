@@ -1,16 +1,19 @@
 //! A checkpoint whose matrices have been rounded, in memory.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use emberlm_core::blob::Slot;
 use emberlm_core::config::Config;
 use emberlm_core::format::{Format, Packing};
 use emberlm_core::kernel::{PackedRow, signed_bytes};
 use half::f16;
+use rayon::prelude::*;
 
 use super::formats::Formats;
 use super::pack::{RoundingError, append_floats, append_integers, stored_float};
-use super::round::{RoundedRow, in_shares};
+use super::round::{SHARE, in_shares};
+use super::row::RoundedRow;
 use crate::checkpoint::{Checkpoint, Orientation, StoredMatrix};
 use crate::ground::memory::MemoryError;
 
@@ -47,7 +50,7 @@ pub struct QuantizedModel<'c> {
 
 /// What differs from the checkpoint: matrices of integers, and biases that were fitted to them. By slot.
 #[derive(Debug)]
-pub(super) struct Quantized(Vec<Option<StoredTensor<'static>>>);
+pub(super) struct Quantized(Vec<Option<Arc<StoredTensor<'static>>>>);
 
 /// Whether a blob of the checkpoint has the tensor: a tied head is stored once.
 pub(super) fn is_stored(checkpoint: &Checkpoint, slot: Slot) -> bool {
@@ -115,8 +118,8 @@ impl<'c> QuantizedModel<'c> {
 
     /// A tensor's bytes; those of floats are made anew by each call. Nothing for a tensor that the model lacks.
     pub fn tensor(&self, slot: Slot) -> StoredTensor<'_> {
-        if let Some(StoredTensor { bytes, error }) = &self.changed.0[slot.index()] {
-            return StoredTensor { bytes: Cow::Borrowed(bytes), error: *error };
+        if let Some(tensor) = &self.changed.0[slot.index()] {
+            return StoredTensor { bytes: Cow::Borrowed(&tensor.bytes), error: tensor.error };
         }
         let mut stored = StoredTensor::default();
         let tensor = self.format(slot).and_then(|format| Some((format, self.checkpoint.tensor(slot)?)));
@@ -137,9 +140,9 @@ impl Quantized {
         Self(Slot::all(config).map(|_| None).collect())
     }
 
-    /// Rounds a matrix whose format is one of integers.
-    pub fn round_to_nearest(&mut self, checkpoint: &Checkpoint, slot: Slot, format: Format) {
-        let Some((packing, tensor)) = format.packing().zip(checkpoint.tensor(slot)) else { return };
+    /// A matrix whose weights go to the nearest integers; `None` for one that the checkpoint lacks, or of floats.
+    pub fn nearest(checkpoint: &Checkpoint, slot: Slot, format: Format) -> Option<StoredTensor<'static>> {
+        let (packing, tensor) = format.packing().zip(checkpoint.tensor(slot))?;
         let round = |row: &[f32]| {
             let row: Vec<f64> = row.iter().map(|weight| f64::from(*weight)).collect();
             RoundedRow::nearest(packing, &row)
@@ -147,26 +150,12 @@ impl Quantized {
         let rows = in_shares(tensor.rows, |range| {
             tensor.data[range.start * tensor.cols..range.end * tensor.cols].chunks(tensor.cols).map(round).collect()
         });
-        self.put_matrix(slot, format, packing, &rows, &tensor.data);
+        Some(stored_matrix(format, packing, &rows, &tensor.data))
     }
 
-    /// Keeps a matrix that stands for `weights`.
-    pub fn put_matrix(&mut self, slot: Slot, format: Format, packing: Packing, rows: &[RoundedRow], weights: &[f32]) {
-        let (mut bytes, mut error) = (Vec::new(), RoundingError::default());
-        for (row, weights) in rows.iter().zip(weights.chunks(weights.len() / rows.len())) {
-            append_integers(&mut bytes, &row.integers, &row.grid, format, packing);
-            row.weights(packing.group).zip(weights).for_each(|(stored, &weight)| error.push(weight, stored.into()));
-        }
-        self.0[slot.index()] = Some(StoredTensor { bytes: bytes.into(), error });
-    }
-
-    /// Keeps a vector that stands for `weights`.
-    pub fn put_vector(&mut self, slot: Slot, format: Format, vector: &[f32], weights: &[f32]) {
-        let (mut bytes, mut error) = (Vec::new(), RoundingError::default());
-        append_floats(&mut bytes, vector, format, &mut RoundingError::default());
-        let stored = vector.iter().map(|&x| stored_float(x, format));
-        stored.zip(weights).for_each(|(stored, &weight)| error.push(weight, stored.into()));
-        self.0[slot.index()] = Some(StoredTensor { bytes: bytes.into(), error });
+    /// Keeps a tensor.
+    pub fn put(&mut self, slot: Slot, tensor: Arc<StoredTensor<'static>>) {
+        self.0[slot.index()] = Some(tensor);
     }
 
     /// The weights that a matrix's row stands for.
@@ -185,6 +174,40 @@ impl Quantized {
             }
         }
     }
+}
+
+/// A matrix of integers that stands for `weights`.
+pub(super) fn stored_matrix(
+    format: Format,
+    packing: Packing,
+    rows: &[RoundedRow],
+    weights: &[f32],
+) -> StoredTensor<'static> {
+    let n_in = weights.len() / rows.len();
+    let share = |(rows, weights): (&[RoundedRow], &[f32])| {
+        let (mut bytes, mut error) = (Vec::new(), RoundingError::default());
+        for (row, weights) in rows.iter().zip(weights.chunks(n_in)) {
+            append_integers(&mut bytes, &row.integers, &row.grid, format, packing);
+            row.weights(packing.group).zip(weights).for_each(|(stored, &weight)| error.push(weight, stored.into()));
+        }
+        (bytes, error)
+    };
+    let shares = rows.par_chunks(SHARE).zip(weights.par_chunks(SHARE * n_in)).map(share).collect::<Vec<_>>();
+    let (mut all, mut error) = (Vec::with_capacity(rows.len() * format.row_stride(n_in)), RoundingError::default());
+    for (bytes, of_share) in shares {
+        all.extend(bytes);
+        error.merge(&of_share);
+    }
+    StoredTensor { bytes: all.into(), error }
+}
+
+/// A vector of floats that stands for `weights`.
+pub(super) fn stored_vector(format: Format, vector: &[f32], weights: &[f32]) -> StoredTensor<'static> {
+    let (mut bytes, mut error) = (Vec::new(), RoundingError::default());
+    append_floats(&mut bytes, vector, format, &mut RoundingError::default());
+    let stored = vector.iter().map(|&x| stored_float(x, format));
+    stored.zip(weights).for_each(|(stored, &weight)| error.push(weight, stored.into()));
+    StoredTensor { bytes: bytes.into(), error }
 }
 
 fn decode_floats(bytes: &[u8], format: Format, n: usize) -> Vec<f32> {

@@ -9,9 +9,10 @@
 use emberlm_core::format::Packing;
 use rayon::prelude::*;
 
+use super::descent::Descent;
 use super::grid::Grid;
-use super::linalg::{BLOCK, Cholesky};
-use crate::reference::gemm::{View, add_scaled_product};
+use super::linalg::Cholesky;
+use super::row::RoundedRow;
 
 /// Added to the moments' diagonal: this share of its mean. Inputs that are always 0 need it, and it keeps weights near
 /// the checkpoint's where the text says little.
@@ -22,43 +23,7 @@ const ENOUGH: f64 = 4.0;
 /// Passes over the columns before the steps are fitted anew, and after.
 const SWEEPS: usize = 2;
 /// Rows that one task rounds.
-const ROWS: usize = 64;
-
-/// One row, rounded.
-#[derive(Clone, Debug)]
-pub struct RoundedRow {
-    /// `[n_in]`.
-    pub integers: Vec<i8>,
-    /// What they are multiples of.
-    pub grid: Grid,
-    /// The bias that goes with them, where the layer has one.
-    pub bias: Option<f64>,
-}
-
-impl RoundedRow {
-    /// Each weight to the integer nearest to it.
-    pub fn nearest(packing: Packing, row: &[f64]) -> Self {
-        let grid = Grid::fit(packing, row, None);
-        let integers = row
-            .chunks(packing.group)
-            .enumerate()
-            .flat_map(|(group, weights)| {
-                let step = grid.step(group);
-                let grid = &grid;
-                weights.iter().map(move |&weight| grid.nearest(weight, step))
-            })
-            .collect();
-        Self { integers, grid, bias: None }
-    }
-
-    /// The weights that the row stands for. Exact products.
-    pub fn weights(&self, group: usize) -> impl Iterator<Item = f32> {
-        self.integers.chunks(group).enumerate().flat_map(|(index, integers)| {
-            let step = self.grid.step(index);
-            integers.iter().map(move |&q| ((step * f64::from(q)) as f32).clamp(f32::MIN, f32::MAX))
-        })
-    }
-}
+pub const SHARE: usize = 128;
 
 /// The second moments of a layer's inputs, sums over positions.
 #[derive(Clone, Debug)]
@@ -83,7 +48,7 @@ pub struct Metric {
     order: Vec<usize>,
     factor: Cholesky,
     /// `[n_in, n_in]`: the moments with the bias at its best, in the order of the columns.
-    hessian: Vec<f64>,
+    hessian: Vec<f32>,
 }
 
 impl Metric {
@@ -115,6 +80,7 @@ impl Metric {
         hessian.par_chunks_mut(n).enumerate().for_each(|(i, row)| {
             row.iter_mut().enumerate().for_each(|(j, x)| *x -= shared(i, j));
         });
+        let hessian = hessian.into_par_iter().map(|x| x as f32).collect();
         Some(Self { n_in: n, means, order, factor, hessian })
     }
 
@@ -140,7 +106,7 @@ impl Metric {
     /// Rounds `rows` `[r, n_in]`.
     pub fn round(&self, packing: Packing, rows: &[f64], biases: Option<&[f64]>) -> Vec<RoundedRow> {
         let n = self.n_in;
-        let importance: Vec<f64> = (0..n).map(|i| self.hessian[i * n + i]).collect();
+        let importance: Vec<f64> = (0..n).map(|i| f64::from(self.hessian[i * n + i])).collect();
         let mut rounded: Vec<RoundedRow> = rows
             .chunks(n)
             .map(|row| {
@@ -149,7 +115,7 @@ impl Metric {
             })
             .collect();
         self.compensate(packing, rows, &mut rounded);
-        let mut descent = Descent::new(self, packing, rows, &rounded);
+        let mut descent = Descent::new(&self.hessian, packing, rows, &rounded);
         (0..SWEEPS).for_each(|_| descent.sweep(&mut rounded));
         descent.refit(&mut rounded);
         (0..SWEEPS).for_each(|_| descent.sweep(&mut rounded));
@@ -183,88 +149,9 @@ impl Metric {
     }
 }
 
-/// Coordinate descent on the integers and steps of several rows.
-struct Descent<'m> {
-    metric: &'m Metric,
-    packing: Packing,
-    /// `[r, n_in]`: half the derivative of the cost by each weight.
-    slopes: Vec<f64>,
-}
-
-impl<'m> Descent<'m> {
-    fn new(metric: &'m Metric, packing: Packing, rows: &[f64], rounded: &[RoundedRow]) -> Self {
-        let n = metric.n_in;
-        let stored = rounded.iter().flat_map(|row| {
-            let step = |column: usize| row.grid.step(column / packing.group);
-            row.integers.iter().enumerate().map(move |(column, &q)| step(column) * f64::from(q))
-        });
-        let errors: Vec<f64> = stored.zip(rows).map(|(stored, weight)| stored - weight).collect();
-        let mut slopes = vec![0.0; rows.len()];
-        let (errors, hessian) = (View::dense(&errors, rounded.len(), n), View::dense(&metric.hessian, n, n));
-        add_scaled_product(&mut slopes, n, 1.0, errors, hessian);
-        Self { metric, packing, slopes }
-    }
-
-    /// Each integer in turn becomes the best for what the others are.
-    fn sweep(&mut self, rounded: &mut [RoundedRow]) {
-        let n = self.metric.n_in;
-        for first in (0..n).step_by(BLOCK) {
-            let width = BLOCK.min(n - first);
-            let square = |i: usize| &self.metric.hessian[(first + i) * n + first..][..width];
-            let mut changes = vec![0.0; rounded.len() * width];
-            for ((row, slopes), changes) in rounded.iter_mut().zip(self.slopes.chunks(n)).zip(changes.chunks_mut(width))
-            {
-                let mut slopes: [f64; BLOCK] = std::array::from_fn(|i| if i < width { slopes[first + i] } else { 0.0 });
-                for i in 0..width {
-                    let step = row.grid.step((first + i) / self.packing.group);
-                    let integer = &mut row.integers[first + i];
-                    let old = step * f64::from(*integer);
-                    let best = row.grid.nearest(old - slopes[i] / square(i)[i], step);
-                    if best != *integer {
-                        *integer = best;
-                        changes[i] = step * f64::from(best) - old;
-                        slopes.iter_mut().zip(square(i)).for_each(|(slope, h)| *slope += changes[i] * h);
-                    }
-                }
-            }
-            self.add(first, width, &changes);
-        }
-    }
-
-    /// Each group's step in turn becomes the best for its integers.
-    fn refit(&mut self, rounded: &mut [RoundedRow]) {
-        let (n, group) = (self.metric.n_in, self.packing.group);
-        for first in (0..n).step_by(group) {
-            let width = group.min(n - first);
-            let square = |i: usize| &self.metric.hessian[(first + i) * n + first..][..width];
-            let mut changes = vec![0.0; rounded.len() * width];
-            for ((row, slopes), changes) in rounded.iter_mut().zip(self.slopes.chunks(n)).zip(changes.chunks_mut(width))
-            {
-                let integers = &row.integers[first..first + width];
-                let along = |x: &[f64]| integers.iter().zip(x).map(|(&q, x)| f64::from(q) * x).sum::<f64>();
-                let curvature: f64 = integers.iter().enumerate().map(|(i, &q)| f64::from(q) * along(square(i))).sum();
-                if curvature <= 0.0 {
-                    continue;
-                }
-                let old = row.grid.step(first / group);
-                let change = row.grid.refit(first / group, old - along(&slopes[first..][..width]) / curvature) - old;
-                changes.iter_mut().zip(integers).for_each(|(x, &q)| *x = change * f64::from(q));
-            }
-            self.add(first, width, &changes);
-        }
-    }
-
-    /// Takes in changes `[r, width]` of the weights from column `first` on.
-    fn add(&mut self, first: usize, width: usize, changes: &[f64]) {
-        let n = self.metric.n_in;
-        let hessian = View::dense(&self.metric.hessian[first * n..][..width * n], width, n);
-        add_scaled_product(&mut self.slopes, n, 1.0, View::dense(changes, changes.len() / width, width), hessian);
-    }
-}
-
 /// `round` over fixed shares of rows `0..n_rows`, on all threads, in order.
 pub fn in_shares<T: Send>(n_rows: usize, round: impl Fn(std::ops::Range<usize>) -> Vec<T> + Sync) -> Vec<T> {
-    let shares: Vec<_> = (0..n_rows).step_by(ROWS).map(|first| first..n_rows.min(first + ROWS)).collect();
+    let shares: Vec<_> = (0..n_rows).step_by(SHARE).map(|first| first..n_rows.min(first + SHARE)).collect();
     shares.into_par_iter().flat_map_iter(&round).collect()
 }
 

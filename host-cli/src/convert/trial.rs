@@ -6,8 +6,8 @@ use rayon::prelude::*;
 
 use super::calibrate::{OwnText, Windows};
 use super::formats::Formats;
-use super::quantize::quantize;
-use super::quantized::QuantizeError;
+use super::quantize::quantize_all;
+use super::quantized::{QuantizeError, QuantizedModel};
 use crate::checkpoint::Checkpoint;
 use crate::engine::divergence::Divergence;
 use crate::reference::Reference;
@@ -55,12 +55,18 @@ impl<'t> Trial<'t> {
         self.checkpoint
     }
 
-    /// The mean Kullback-Leibler divergence of the model in `formats` from the checkpoint, in nats a position.
+    /// The mean Kullback-Leibler divergences of the model in each of `formats` from the checkpoint, in nats a position.
+    ///
+    /// Each of the models is in memory, but what they share only once.
     ///
     /// # Errors
     /// The activations of either text are not finite.
-    pub fn divergence(&self, formats: &Formats) -> Result<f64, QuantizeError> {
-        let model = quantize(self.checkpoint, formats, Some(&self.rounding), |_| ())?;
+    pub fn divergences(&self, formats: &[&Formats]) -> Result<Vec<f64>, QuantizeError> {
+        let models = quantize_all(self.checkpoint, formats, Some(&self.rounding), |_, _| ())?;
+        models.iter().map(|model| self.divergence(model)).collect()
+    }
+
+    fn divergence(&self, model: &QuantizedModel<'_>) -> Result<f64, QuantizeError> {
         let rounded = Reference::of(self.checkpoint, |slot| model.stored(slot));
         let others = hidden(&rounded, &self.measuring);
         let pairs: Vec<_> = self.hidden.iter().zip(&others).collect();

@@ -1,7 +1,8 @@
 //! Attention over a window of positions, and its positions' rotations.
 
 use super::gemm::{View, add_product};
-use super::ops::ROWS;
+use super::lanes::{add_scaled, dot, exponentials, in_lanes, max};
+use super::ops::{Norm, ROWS};
 use crate::checkpoint::architecture::Architecture;
 use rayon::prelude::*;
 
@@ -52,6 +53,19 @@ impl<'a> Heads<'a> {
     /// The query heads' factor before the exponential.
     fn scale(&self) -> f64 {
         1.0 / (self.head_dim as f64).sqrt()
+    }
+
+    /// Normalises each head's queries and keys in `qkv` `[t, row_len]`, in f64, rounded to f32.
+    pub fn normalize(&self, qkv: &mut [f32], norms: Option<&[Norm; 2]>) {
+        let Some([of_queries, of_keys]) = norms else { return };
+        qkv.par_chunks_mut(self.row_len()).for_each(|row| {
+            let (queries, rest) = row.split_at_mut(self.q_len());
+            let keys = &mut rest[..self.kv_len() / 2];
+            for (norm, heads) in [(of_queries, queries), (of_keys, keys)] {
+                let normed = norm.apply(&heads.iter().map(|&x| f64::from(x)).collect::<Vec<_>>());
+                heads.copy_from_slice(&normed);
+            }
+        });
     }
 
     /// Rotates the queries and keys of `qkv` `[t, row_len]`, whose first row is at position `first`; in f64, rounded to
@@ -110,7 +124,7 @@ impl<'a> Heads<'a> {
             for (query, row) in weights.chunks_exact_mut(seen).enumerate() {
                 let (past, hidden) = row.split_at_mut(first + query + 1 - oldest);
                 let (forgotten, visible) = past.split_at_mut(self.first_seen(first + query) - oldest);
-                softmax(visible, self.scale());
+                softmax_row(visible, self.scale());
                 hidden.fill(0.0);
                 forgotten.fill(0.0);
             }
@@ -123,33 +137,46 @@ impl<'a> Heads<'a> {
     /// Attention of one position: a rotated `query` `[q_len]` over `past` `[t, kv_len]`, rotated keys and values, its own
     /// included.
     pub fn attend_one(&self, out: &mut [f32], query: &[f32], past: &[f32]) {
-        let (dim, kv_len) = (self.head_dim, self.kv_len());
-        let past = &past[self.first_seen(past.len() / kv_len - 1) * kv_len..];
-        for (head, (out, query)) in out.chunks_exact_mut(dim).zip(query.chunks_exact(dim)).enumerate() {
-            let part = |offset: usize| {
-                let start = offset + self.shared(head) * dim;
-                past.chunks_exact(kv_len).map(move |kv| &kv[start..][..dim])
-            };
-            let mut weights: Vec<f32> = part(0).map(|key| key.iter().zip(query).map(|(k, q)| k * q).sum()).collect();
-            softmax(&mut weights, self.scale());
-            out.fill(0.0);
-            for (weight, value) in weights.iter().zip(part(kv_len / 2)) {
-                out.iter_mut().zip(value).for_each(|(out, value)| *out += weight * value);
-            }
-        }
+        attend_each(self, out, query, past);
     }
 }
 
 /// `softmax(scale * x)` in place: exponentials rounded to f32, their sum and the division in f64.
+#[inline(always)]
 fn softmax(x: &mut [f32], scale: f64) {
-    let max = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0;
-    for x in x.iter_mut() {
-        let exponential = ((f64::from(*x) - f64::from(max)) * scale).exp();
-        sum += exponential;
-        *x = exponential as f32;
+    let max = f64::from(max(x));
+    let sum = exponentials(x, max, scale);
+    for x in x {
+        *x = (f64::from(*x) / sum) as f32;
     }
-    x.iter_mut().for_each(|x| *x = (f64::from(*x) / sum) as f32);
+}
+
+in_lanes! {
+    /// [`softmax`], where nothing else is done with the elements.
+    fn softmax_row(x: &mut [f32], scale: f64) {
+        softmax(x, scale);
+    }
+
+    /// [`Heads::attend_one`].
+    fn attend_each(heads: &Heads<'_>, out: &mut [f32], query: &[f32], past: &[f32]) {
+        let (dim, kv_len) = (heads.head_dim, heads.kv_len());
+        let past = &past[heads.first_seen(past.len() / kv_len - 1) * kv_len..];
+        for (head, (out, query)) in out.chunks_exact_mut(dim).zip(query.chunks_exact(dim)).enumerate() {
+            let part = |offset: usize| {
+                let start = offset + heads.shared(head) * dim;
+                past.chunks_exact(kv_len).map(move |kv| &kv[start..][..dim])
+            };
+            let mut weights = vec![0.0; past.len() / kv_len];
+            for (weight, key) in weights.iter_mut().zip(part(0)) {
+                *weight = dot(key, query);
+            }
+            softmax(&mut weights, heads.scale());
+            out.fill(0.0);
+            for (weight, value) in weights.iter().zip(part(kv_len / 2)) {
+                add_scaled(out, *weight, value);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

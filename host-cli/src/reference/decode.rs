@@ -41,16 +41,17 @@ impl<'r> Decoder<'r> {
             let mut mixed = vec![0.0; self.lanes * q_len];
             let lanes = mixed.par_chunks_mut(q_len).zip(qkv.par_chunks_mut(q_len + kv_len));
             lanes.zip(cache.par_chunks_mut(self.n_ctx * kv_len)).for_each(|((mixed, qkv), cache)| {
+                heads.normalize(qkv, block.heads.as_ref());
                 heads.rotate(qkv, self.n_past);
                 cache[self.n_past * kv_len..][..kv_len].copy_from_slice(&qkv[q_len..]);
                 heads.attend_one(mixed, &qkv[..q_len], &cache[..(self.n_past + 1) * kv_len]);
             });
-            let attended = block.attn_proj.apply(&mixed);
+            let attended = block.of_attention(block.attn_proj.apply(&mixed));
             if !architecture.parallel {
                 ops::add(&mut x, &attended);
             }
             let hidden = reference.activate(block.fc.apply(&block.ln_2.apply(&x)));
-            ops::add(&mut x, &block.mlp_proj.apply(&hidden));
+            ops::add(&mut x, &block.of_mlp(block.mlp_proj.apply(&hidden)));
             if architecture.parallel {
                 ops::add(&mut x, &attended);
             }

@@ -1,5 +1,6 @@
 //! Losses from hidden states: the head's rows in blocks, a running log-sum-exp for each position.
 
+use super::lanes::{largest, masses};
 use super::{Reference, ReferenceError, ops::ROWS};
 use emberlm_core::config::TokenId;
 use rayon::prelude::*;
@@ -19,12 +20,12 @@ impl Running {
     const EMPTY: Self = Self { max: f64::NEG_INFINITY, sum: 0.0, target: f64::NAN };
 
     fn push(&mut self, logits: &[f32]) {
-        let block = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+        let block = f64::from(largest(logits));
         if block > self.max {
             self.sum *= (self.max - block).exp();
             self.max = block;
         }
-        self.sum += logits.iter().map(|logit| (f64::from(*logit) - self.max).exp()).sum::<f64>();
+        self.sum += masses(logits, self.max).0;
     }
 
     fn nll(&self) -> f64 {

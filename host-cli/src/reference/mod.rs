@@ -1,13 +1,15 @@
 //! The float reference: a checkpoint's own loss, computed without the core's arithmetic.
 //!
-//! A window of positions at once: matrix products in f32 (`gemm`), everything else in f64 (`ops`, `attention`), and the
-//! head walked in blocks of rows (`loss`), so that nothing has the size of the vocabulary. Weights stay where the
-//! checkpoint has them; only half-precision tensors, those that are stored apart and those that something is folded into
-//! are copied to f32. Beside the weights a window of T positions of GPT-2 takes about `T * (8 n_embd + n_ff)` f32.
+//! A window of positions at once: matrix products in f32 (`gemm`), everything else in f64 (`ops` and `attention`, on
+//! `lanes`), and the head walked in blocks of rows (`loss`), so that nothing has the size of the vocabulary. Weights stay
+//! where the checkpoint has them; only half-precision tensors, those that are stored apart and those that something is
+//! folded into are copied to f32. Beside the weights a window of T positions of GPT-2 takes about
+//! `T * (8 n_embd + n_ff)` f32.
 
 mod attention;
 mod decode;
 pub(crate) mod gemm;
+pub(crate) mod lanes;
 mod loss;
 pub(crate) mod ops;
 #[cfg(test)]
@@ -58,10 +60,37 @@ pub enum ReferenceError {
 pub(crate) struct Block<'a> {
     pub ln_1: Norm,
     pub qkv: Linear<'a>,
+    /// Of queries and keys.
+    heads: Option<[Norm; 2]>,
     pub attn_proj: Linear<'a>,
+    /// Behind attention.
+    ln_attn: Norm,
     pub ln_2: Norm,
     pub fc: Linear<'a>,
     pub mlp_proj: Linear<'a>,
+    /// Behind the MLP.
+    ln_mlp: Norm,
+}
+
+impl Block<'_> {
+    /// What attention adds to the residual stream, of what its projection gives.
+    pub fn of_attention(&self, projected: Vec<f32>) -> Vec<f32> {
+        behind(&self.ln_attn, projected)
+    }
+
+    /// What the MLP adds, of what its second matrix gives.
+    pub fn of_mlp(&self, projected: Vec<f32>) -> Vec<f32> {
+        behind(&self.ln_mlp, projected)
+    }
+
+    /// Whether what projections give is added as it is.
+    pub const fn adds_projections(&self) -> bool {
+        self.ln_attn.kind.is_none() && self.ln_mlp.kind.is_none()
+    }
+}
+
+fn behind(norm: &Norm, x: Vec<f32>) -> Vec<f32> {
+    if norm.kind.is_none() { x } else { norm.apply(&x.iter().map(|&x| f64::from(x)).collect::<Vec<_>>()) }
 }
 
 /// A checkpoint as a float model.
@@ -72,6 +101,8 @@ pub struct Reference<'a> {
     wte: Linear<'a>,
     /// Where positions are learned.
     wpe: Option<StoredMatrix<'a>>,
+    /// Of the embedding.
+    pub(crate) ln_e: Norm,
     pub(crate) blocks: Vec<Block<'a>>,
     pub(crate) ln_f: Norm,
     untied_head: Option<Linear<'a>>,
@@ -88,11 +119,13 @@ impl<'a> Reference<'a> {
         let architecture = checkpoint.architecture();
         let weights = |slot: Slot| stored(slot).expect("an open checkpoint has every required tensor");
         let vector = |slot: Slot| stored(slot).map(|stored| stored.data.into_owned());
-        let norm = |weight: Slot, bias: Slot| Norm {
-            kind: architecture.norms.kind,
-            weight: weights(weight).data.into_owned(),
-            bias: vector(bias),
-            epsilon: f64::from(architecture.norms.epsilon),
+        let norms = architecture.norms;
+        let norm = |is_there: bool, weight: Slot, bias: Option<Slot>| Norm {
+            n: weight.shape(architecture).1 as usize,
+            kind: is_there.then_some(norms.kind),
+            weight: vector(weight).filter(|_| is_there),
+            bias: bias.and_then(vector).filter(|_| is_there),
+            epsilon: f64::from(norms.epsilon),
         };
         let linear = |weight: Slot, bias: Option<Slot>| {
             let (rows, cols) = architecture.shape(weight);
@@ -101,13 +134,17 @@ impl<'a> Reference<'a> {
         let block = |layer: u32| {
             let at = |slot: LayerSlot| Slot::Layer(layer, slot);
             let matrix = |weight: LayerSlot, bias: LayerSlot| linear(at(weight), Some(at(bias)));
+            let head = |weight| norm(true, at(weight), None);
             Block {
-                ln_1: norm(at(LayerSlot::Ln1Weight), at(LayerSlot::Ln1Bias)),
+                ln_1: norm(norms.before, at(LayerSlot::Ln1Weight), Some(at(LayerSlot::Ln1Bias))),
                 qkv: matrix(LayerSlot::AttnQkvWeight, LayerSlot::AttnQkvBias),
+                heads: norms.heads.then(|| [LayerSlot::QNormWeight, LayerSlot::KNormWeight].map(head)),
                 attn_proj: matrix(LayerSlot::AttnProjWeight, LayerSlot::AttnProjBias),
-                ln_2: norm(at(LayerSlot::Ln2Weight), at(LayerSlot::Ln2Bias)),
+                ln_attn: norm(norms.after, at(LayerSlot::LnAttnWeight), Some(at(LayerSlot::LnAttnBias))),
+                ln_2: norm(norms.before, at(LayerSlot::Ln2Weight), Some(at(LayerSlot::Ln2Bias))),
                 fc: matrix(LayerSlot::FcWeight, LayerSlot::FcBias),
                 mlp_proj: matrix(LayerSlot::MlpProjWeight, LayerSlot::MlpProjBias),
+                ln_mlp: norm(norms.after, at(LayerSlot::LnMlpWeight), Some(at(LayerSlot::LnMlpBias))),
             }
         };
         let tied = checkpoint.is_tied();
@@ -116,7 +153,8 @@ impl<'a> Reference<'a> {
             wte: linear(Slot::Wte, tied.then_some(Slot::LmHeadBias)),
             wpe: stored(Slot::Wpe),
             blocks: (0..architecture.n_layer).map(block).collect(),
-            ln_f: norm(Slot::LnFWeight, Slot::LnFBias),
+            ln_e: norm(norms.embedding, Slot::LnEWeight, Some(Slot::LnEBias)),
+            ln_f: norm(norms.last, Slot::LnFWeight, Some(Slot::LnFBias)),
             untied_head: (!tied).then(|| linear(Slot::LmHead, Some(Slot::LmHeadBias))),
         }
     }
@@ -145,12 +183,12 @@ impl<'a> Reference<'a> {
         let mut x: Vec<f64> = embeddings.collect();
         for (layer, block) in (0..).zip(&self.blocks) {
             let qkv = block.qkv.apply(&block.ln_1.apply(&x));
-            let attended = block.attn_proj.apply(&self.attend(layer, qkv));
+            let attended = block.of_attention(block.attn_proj.apply(&self.attend(layer, qkv)));
             if !self.architecture.parallel {
                 ops::add(&mut x, &attended);
             }
             let hidden = self.activate(block.fc.apply(&block.ln_2.apply(&x)));
-            ops::add(&mut x, &block.mlp_proj.apply(&hidden));
+            ops::add(&mut x, &block.of_mlp(block.mlp_proj.apply(&hidden)));
             if self.architecture.parallel {
                 ops::add(&mut x, &attended);
             }
@@ -161,6 +199,7 @@ impl<'a> Reference<'a> {
     /// A layer's attention of one window: queries, keys and values as their projection gives them, to `[t, n_head head_dim]`.
     pub(crate) fn attend(&self, layer: u32, mut qkv: Vec<f32>) -> Vec<f32> {
         let heads = Heads::of(self.architecture, layer);
+        heads.normalize(&mut qkv, self.blocks[layer as usize].heads.as_ref());
         heads.rotate(&mut qkv, 0);
         heads.attend(&qkv)
     }
@@ -176,13 +215,16 @@ impl<'a> Reference<'a> {
     }
 
     /// The first block's input for one token, `[n_embd]`.
-    pub(crate) fn embedding(&self, token: TokenId, position: usize) -> impl Iterator<Item = f64> {
+    pub(crate) fn embedding(&self, token: TokenId, position: usize) -> Vec<f64> {
         let n_embd = self.architecture.n_embd as usize;
         let position = self.wpe.as_ref().map(|wpe| &wpe.data[position * n_embd..][..n_embd]);
         let scale = f64::from(self.architecture.embedding_scale);
-        self.wte.row(token as usize).iter().enumerate().map(move |(index, &token)| {
+        let sum = |(index, &token): (usize, &f32)| {
             scale * f64::from(token) + position.map_or(0.0, |position| f64::from(position[index]))
-        })
+        };
+        let mut x: Vec<f64> = self.wte.row(token as usize).iter().enumerate().map(sum).collect();
+        self.ln_e.apply_in_place(&mut x);
+        x
     }
 
     /// Logits of a run of tokens: `hidden` is `[t, n_embd]`, `logits` is `[t, n]` and takes tokens

@@ -12,7 +12,7 @@ use super::jobs::Job;
 use crate::checkpoint::Checkpoint;
 use crate::convert::calibrate::Windows;
 use crate::convert::formats::{Choice, Formats};
-use crate::convert::quantize::quantize;
+use crate::convert::quantize::quantize_all;
 use crate::convert::quantized::QuantizedModel;
 use crate::convert::{Beside, ConvertError, write};
 use crate::engine::{Blob, BlobError};
@@ -80,15 +80,6 @@ struct Made {
     blob: Blob,
 }
 
-/// How far the making of blobs is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Progress {
-    /// Weights are being rounded to formats.
-    Rounding(Choice),
-    /// A matrix is.
-    Rounded(Choice, Slot),
-}
-
 /// Blobs of one checkpoint in a temporary folder.
 #[derive(Debug)]
 pub struct Blobs {
@@ -100,7 +91,8 @@ pub struct Blobs {
 
 impl Blobs {
     /// A blob that holds `tokenizer` for every combination of `choices`, whose weights come to `formats`, rounded by what
-    /// `windows` of text make of them; the weights vary slowest, the KV cache fastest.
+    /// `windows` of text make of them; the weights vary slowest, the KV cache fastest. `progress` is told of each matrix that
+    /// is rounded, and to whose formats.
     ///
     /// # Errors
     /// A blob cannot be made.
@@ -110,15 +102,14 @@ impl Blobs {
         formats: &[Formats],
         windows: Option<&Windows>,
         tokenizer: Option<&SectionParts>,
-        mut progress: impl FnMut(Progress),
+        mut progress: impl FnMut(Choice, Slot),
     ) -> Result<Self, ComparisonError> {
         let failed = |source: ConvertError| ComparisonError::Convert { path: std::env::temp_dir(), source };
         let folder = TemporaryFolder::new().map_err(|error| failed(error.into()))?;
         let mut made = Vec::new();
-        for (&weights, formats) in choices.weights.iter().zip(formats) {
-            progress(Progress::Rounding(weights));
-            let model = quantize(checkpoint, formats, windows, |slot| progress(Progress::Rounded(weights, slot)));
-            let model = model.map_err(|error| failed(error.into()))?;
+        let all: Vec<&Formats> = formats.iter().collect();
+        let models = quantize_all(checkpoint, &all, windows, |choice, slot| progress(choices.weights[choice], slot));
+        for (&weights, model) in choices.weights.iter().zip(models.map_err(|error| failed(error.into()))?) {
             for &activations in &choices.activations {
                 made.push(make(&model, weights, activations, tokenizer, folder.path())?);
             }

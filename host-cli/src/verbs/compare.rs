@@ -15,6 +15,7 @@ use super::options::calibration::{Calibration, RawCalibration};
 use super::options::kv;
 use super::options::model::{Limits, RawCheckpoint};
 use super::options::task::{RawTask, note_tokenizer};
+use super::options::threads::RawThreads;
 use super::outcome::Outcome;
 use crate::convert::finder::{Finder, have_integers};
 use crate::convert::formats::Choice;
@@ -28,7 +29,7 @@ use crate::report::Report;
 use crate::report::table;
 use crate::score::Job;
 use crate::score::Windowing;
-use crate::score::comparison::{Blobs, Choices, Cost, Progress};
+use crate::score::comparison::{Blobs, Choices, Cost};
 use crate::text::tokenizer::section;
 
 /// The words after `compare`.
@@ -55,9 +56,8 @@ pub struct RawArgs {
     no_tokenizer: bool,
     #[command(flatten)]
     layout: RawCheckpoint,
-    /// Threads that compare windows [default: as many as processors and memory allow]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    threads: RawThreads,
     /// Print the table as CSV, with the keys of --json
     #[arg(long, conflicts_with = "json")]
     csv: bool,
@@ -204,7 +204,7 @@ impl Report for Comparison {
 /// # Errors
 /// Checkpoint, tokenizer or input cannot be had, a blob cannot be made of the checkpoint, or there is nothing to compare.
 pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
-    let choices = args.choices()?;
+    let (choices, threads) = (args.choices()?, args.threads.settle());
     let checkpoint = args.layout.open(&args.checkpoint, console)?;
     let config = checkpoint.config();
     let mut has_integers = false;
@@ -230,17 +230,14 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let formats = found.collect::<Result<Vec<_>, _>>()?;
     drop(bar);
     let bar = console.progress(n_weights(&checkpoint) * formats.len() as u64, "rounding");
-    let blobs =
-        Blobs::make(&checkpoint, &choices, &formats, windows.as_ref(), section.as_ref(), |progress| match progress {
-            Progress::Rounding(weights) => bar.name(format!("{weights}: rounding")),
-            Progress::Rounded(weights, slot) => {
-                bar.name(format!("{weights}: rounded {slot}"));
-                bar.advance(n_weights_of(slot, config));
-            }
-        })?;
+    let rounded = |weights: Choice, slot| {
+        bar.name(format!("{weights}: rounded {slot}"));
+        bar.advance(n_weights_of(slot, config));
+    };
+    let blobs = Blobs::make(&checkpoint, &choices, &formats, windows.as_ref(), section.as_ref(), rounded)?;
     drop(bar);
     let bar = console.progress(tokens_scored * blobs.n_combinations() as u64, "comparing");
-    let (reference, threads) = (Reference::new(&checkpoint), args.threads.map(usize::from));
+    let reference = Reference::new(&checkpoint);
     let costs = blobs.compare(&reference, &jobs, threads, &|n| bar.advance(n))?;
     drop(bar);
     let comparison = Comparison {

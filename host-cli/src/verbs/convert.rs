@@ -14,6 +14,7 @@ use super::error::Error;
 use super::options::calibration::RawCalibration;
 use super::options::model::RawCheckpoint;
 use super::options::replacing::RawReplacing;
+use super::options::threads::RawThreads;
 use super::outcome::Outcome;
 use crate::checkpoint::Checkpoint;
 use crate::convert::auto::parts;
@@ -61,6 +62,8 @@ pub struct RawArgs {
     /// Leave the tokenizer out of the blob
     #[arg(long)]
     no_tokenizer: bool,
+    #[command(flatten)]
+    threads: RawThreads,
     /// Have the blob know the loss of a window that goes round every ring of its KV cache, for `device score` to check
     #[arg(long)]
     long_self_test: bool,
@@ -186,6 +189,7 @@ impl Report for Converted {
 /// # Errors
 /// The checkpoint is refused, its tokenizer cannot live in a blob, or the blob cannot be written.
 pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
+    args.threads.settle();
     let permit = args.replacing.permit(args.inputs());
     output::check(&args.output, &permit, is_blob)?;
     let checkpoint = args.layout.open(&args.checkpoint, console)?;

@@ -44,6 +44,15 @@ fn architecture(a: &ArchitectureContents, mut line: impl FnMut(&str, String)) {
     line("seen", seen);
     let (gated, kind) = (if a.gated { "gated " } else { "" }, a.norm);
     line("function", format!("{gated}{}, {kind} norm epsilon {:e}", a.activation, a.norm_epsilon));
+    if a.norm_places != ["before", "last"] {
+        line("norms", a.norm_places.join(", "));
+    }
+    if a.parallel {
+        line("block", "attention beside the MLP".to_owned());
+    }
+    if a.embedding_scale != 1.0 {
+        line("embedding", format!("times {}", a.embedding_scale));
+    }
     line("head", if a.tied_head { "tied to wte" } else { "its own" }.to_owned());
 }
 

@@ -12,6 +12,7 @@ use super::error::{self, Error};
 use super::options::kv::RawKv;
 use super::options::model::{Limits, RawCheckpoint};
 use super::options::task::RawTask;
+use super::options::threads::RawThreads;
 use super::outcome::Outcome;
 use crate::engine::Blob;
 use crate::ground::shown;
@@ -40,9 +41,8 @@ pub struct RawArgs {
     kv: RawKv,
     #[command(flatten)]
     tolerances: Tolerances,
-    /// Threads that compare windows [default: as many as processors and memory allow]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    threads: RawThreads,
 }
 
 /// What a blob may differ by.
@@ -194,6 +194,7 @@ fn number(value: Option<f64>) -> String {
 /// # Errors
 /// Models, tokenizer or input cannot be had, or do not belong together, or there is nothing to compare.
 pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
+    let threads = args.threads.settle();
     let checkpoint = args.layout.open(&args.checkpoint, console)?;
     let config = *checkpoint.config();
     let blobs = args.blobs.iter().map(|path| Blob::open(path)).collect::<Result<Vec<_>, _>>()?;
@@ -209,7 +210,7 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let bar = console.progress(tokens_scored * blobs.len() as u64, "comparing");
     let (reference, kv_type) = (Reference::new(&checkpoint), args.kv.resolve());
     let candidates: Vec<_> = blobs.iter().map(|blob| Candidate { blob, kv_type }).collect();
-    let summaries = crosscheck(&reference, &candidates, &jobs, args.threads.map(usize::from), &|n| bar.advance(n))?;
+    let summaries = crosscheck(&reference, &candidates, &jobs, threads, &|n| bar.advance(n))?;
     drop(bar);
     let results = blobs.iter().zip(summaries).map(|(blob, summary)| BlobResult::new(blob, summary, &args.tolerances));
     let results = results.collect::<Result<Vec<_>, _>>()?;

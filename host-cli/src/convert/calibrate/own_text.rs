@@ -8,13 +8,14 @@ use rayon::prelude::*;
 
 use super::Windows;
 use crate::checkpoint::architecture::Architecture;
+use crate::reference::lanes::{exponentiate, largest, masses};
 use crate::reference::{Decoder, Reference};
 use emberlm_core::config::TokenId;
 
 /// The longest sequence.
 const LENGTH: usize = 128;
-/// Sequences written in lockstep.
-const LANES: usize = 32;
+/// Sequences written in lockstep, each weight being read once for all.
+const LANES: usize = 64;
 /// A sequence is unsure whose mean entropy is beyond this many times that of the surest quarter, and so many nats more.
 const UNSURE: (f64, f64) = (1.5, 0.1);
 
@@ -65,14 +66,14 @@ impl Windows {
         let [_, kv_width, _] = architecture.qkv_rows();
         let cache = 2 * length(architecture) as u64 * kv_width as u64 * u64::from(architecture.n_layer);
         let each = cache + u64::from(architecture.n_vocab) + 8 * u64::from(architecture.n_embd.max(architecture.n_ff));
-        (rayon::current_num_threads() * LANES) as u64 * each * size_of::<f32>() as u64
+        LANES as u64 * each * size_of::<f32>() as u64
     }
 
     /// Sequences that `reference` draws from its own distributions; `progress` is told of every token.
     ///
     /// # Panics
     /// The first token is not in the vocabulary.
-    pub fn own_text(reference: &Reference<'_>, text: &OwnText, progress: impl Fn(usize) + Sync) -> Self {
+    pub fn own_text(reference: &Reference<'_>, text: &OwnText, progress: impl Fn(usize)) -> Self {
         let architecture = reference.architecture();
         let length = length(architecture);
         let n = text.tokens.div_ceil(length);
@@ -104,7 +105,7 @@ fn write(
     reference: &Reference<'_>,
     begun: Vec<(TokenId, Pcg64)>,
     length: usize,
-    progress: &(impl Fn(usize) + Sync),
+    progress: &impl Fn(usize),
 ) -> Vec<Sequence> {
     let n_vocab = reference.architecture().n_vocab as usize;
     let of_lanes = |begun: &[(TokenId, Pcg64)]| {
@@ -115,16 +116,17 @@ fn write(
         for _ in 1..length {
             let last: Vec<TokenId> = written.iter().filter_map(|text| text.tokens.last().copied()).collect();
             let logits = decoder.step(&last);
-            for ((text, logits), rng) in written.iter_mut().zip(logits.chunks(n_vocab)).zip(&mut draws) {
+            let lanes = written.par_iter_mut().zip(&mut draws).zip(logits.par_chunks(n_vocab));
+            lanes.for_each(|((text, rng), logits)| {
                 text.tokens.push(draw(logits, unit(rng)));
                 text.entropy += entropy(logits) / (length - 1) as f64;
-            }
+            });
             progress(last.len());
         }
         progress(written.len());
         written
     };
-    begun.par_chunks(LANES).flat_map_iter(of_lanes).collect()
+    begun.chunks(LANES).flat_map(of_lanes).collect()
 }
 
 /// Which of the sequences with these entropies are unsure; never all.
@@ -148,11 +150,12 @@ fn unit(rng: &mut Pcg64) -> f64 {
 
 /// The token at share `at` of the distribution's mass; the last where logits are no numbers.
 fn draw(logits: &[f32], at: f64) -> TokenId {
-    let max = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-    let mass = |logit: &f32| (f64::from(*logit) - max).exp();
-    let mut left = at * logits.iter().map(mass).sum::<f64>();
-    let found = logits.iter().position(|logit| {
-        left -= mass(logit);
+    let mut masses = logits.to_vec();
+    let max = f64::from(largest(logits));
+    exponentiate(&mut masses, max, 1.0);
+    let mut left = at * masses.iter().map(|&mass| f64::from(mass)).sum::<f64>();
+    let found = masses.iter().position(|&mass| {
+        left -= f64::from(mass);
         left < 0.0
     });
     found.unwrap_or(logits.len() - 1) as TokenId
@@ -160,13 +163,8 @@ fn draw(logits: &[f32], at: f64) -> TokenId {
 
 /// The entropy of the distribution, in nats.
 fn entropy(logits: &[f32]) -> f64 {
-    let max = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-    let (mut sum, mut weighted) = (0.0, 0.0);
-    for below in logits.iter().map(|logit| f64::from(*logit) - max).filter(|below| below.is_finite()) {
-        let mass = below.exp();
-        sum += mass;
-        weighted += mass * below;
-    }
+    let max = f64::from(largest(logits));
+    let (sum, weighted) = masses(logits, max);
     sum.ln() - weighted / sum
 }
 

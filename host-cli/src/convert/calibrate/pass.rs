@@ -4,217 +4,277 @@
 //! the outputs that the checkpoint's weights give on the checkpoint's inputs (as in GPTAQ, Li et al., 2025). Those that
 //! write to the residual stream also repair what was lost of it before. Then they are rounded by the moments of the
 //! rounded model's inputs.
+//!
+//! Several rounded models go side by side: what the checkpoint's own way comes to is computed once for all, and models
+//! whose formats are the same so far are one.
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use emberlm_core::blob::{LayerSlot, Slot};
 use emberlm_core::config::{Config, TokenId};
-use emberlm_core::format::Packing;
+use emberlm_core::format::{Format, Packing};
 use rayon::prelude::*;
 
 use super::Windows;
+use super::correction::{Correction, Inputs};
+use super::exact::{Exact, attend, missing};
 use crate::checkpoint::{Checkpoint, Orientation, StoredMatrix};
 use crate::convert::formats::Formats;
-use crate::convert::linalg::{add_cross_moments, second_moments};
+use crate::convert::linalg::{column_sums, second_moments};
 use crate::convert::pack::stored_float;
-use crate::convert::quantized::{QuantizeError, Quantized};
-use crate::convert::round::{Metric, Moments, RoundedRow, in_shares};
+use crate::convert::quantized::{QuantizeError, Quantized, stored_matrix, stored_vector};
+use crate::convert::round::{Metric, Moments, in_shares};
+use crate::convert::row::RoundedRow;
 use crate::ground::memory;
 use crate::reference::Reference;
-use crate::reference::gemm::{View, add_product};
-use crate::reference::ops::{self, Linear, Norm};
+use crate::reference::ops::{self, Linear};
 
-/// Rounds every matrix whose format is one of integers, and tells `done` of each.
+/// Rounds, for each of several choices of formats, every matrix whose format is one of integers; tells `done` of each
+/// choice's.
 ///
 /// # Errors
 /// The text's activations are not finite.
 pub fn round_in_order(
     checkpoint: &Checkpoint,
-    formats: &Formats,
+    formats: &[&Formats],
     windows: &Windows,
-    out: &mut Quantized,
-    done: impl FnMut(Slot),
-) -> Result<(), QuantizeError> {
-    let reference = Reference::new(checkpoint);
-    Pass::new(checkpoint, formats, windows, out, done).run(&reference, windows)
+    done: impl FnMut(usize, Slot),
+) -> Result<Vec<Quantized>, QuantizeError> {
+    let mut end = 0;
+    let spans = windows.iter().map(|window| {
+        end += window.len();
+        end - window.len()..end
+    });
+    let pass = Pass {
+        checkpoint,
+        reference: &Reference::new(checkpoint),
+        formats,
+        config: *checkpoint.config(),
+        spans: spans.collect(),
+        out: formats.iter().map(|_| Quantized::none(checkpoint.config())).collect(),
+        done,
+    };
+    pass.run(windows)
 }
 
-/// The positions of all windows, one after another, on their two ways.
+/// The positions of all windows, one after another.
 struct Pass<'p, F> {
     checkpoint: &'p Checkpoint,
-    formats: &'p Formats,
+    reference: &'p Reference<'p>,
+    formats: &'p [&'p Formats],
     config: Config,
     /// The positions of each window.
     spans: Vec<Range<usize>>,
-    out: &'p mut Quantized,
+    /// For each choice of formats.
+    out: Vec<Quantized>,
     done: F,
 }
 
-/// The same activations in the checkpoint's model and in the rounded one, `[t, n]` each.
-struct Pair<T> {
-    exact: Vec<T>,
-    rounded: Vec<T>,
+/// A rounded model: that of several choices of formats which are the same so far.
+struct Way {
+    choices: Vec<usize>,
+    /// Its residual stream, `[t, n_embd]`.
+    x: Vec<f64>,
 }
 
-impl<T: Send> Pair<T> {
-    fn map<U>(&self, of: impl Fn(&[T]) -> Vec<U>) -> Pair<U> {
-        Pair { exact: of(&self.exact), rounded: of(&self.rounded) }
-    }
-}
+/// A layer's weights and, where it has them, its biases.
+type LayerSlots = (Slot, Option<Slot>);
 
-impl Pair<f64> {
-    fn add(&mut self, other: &Pair<f32>) {
-        ops::add(&mut self.exact, &other.exact);
-        ops::add(&mut self.rounded, &other.rounded);
-    }
-
-    /// What the rounded model lacks.
-    fn missing(&self) -> Vec<f32> {
-        self.exact.iter().zip(&self.rounded).map(|(exact, rounded)| (exact - rounded) as f32).collect()
-    }
-}
-
-impl<'p, F: FnMut(Slot)> Pass<'p, F> {
-    fn new(
-        checkpoint: &'p Checkpoint,
-        formats: &'p Formats,
-        windows: &Windows,
-        out: &'p mut Quantized,
-        done: F,
-    ) -> Self {
-        let mut at = 0;
-        let spans = windows.iter().map(|window| {
-            at += window.len();
-            at - window.len()..at
-        });
-        Self { checkpoint, formats, config: *checkpoint.config(), spans: spans.collect(), out, done }
-    }
-
-    fn run(&mut self, reference: &Reference<'_>, windows: &Windows) -> Result<(), QuantizeError> {
+impl<F: FnMut(usize, Slot)> Pass<'_, F> {
+    fn run(mut self, windows: &Windows) -> Result<Vec<Quantized>, QuantizeError> {
         let advice = "; --calibrate none takes none of it";
         memory::check("calibration", self.bytes(windows)).map_err(|error| error.or(advice))?;
+        let all: Vec<usize> = (0..self.formats.len()).collect();
         if self.checkpoint.is_tied() {
-            self.round_tied_head(reference, windows)?;
+            self.round_tied_head(&all, windows)?;
         } else {
-            self.round_to_nearest(Slot::Wte);
+            self.round_to_nearest(&all, Slot::Wte);
         }
         if self.checkpoint.has(Slot::Wpe) {
-            self.round_to_nearest(Slot::Wpe);
+            self.round_to_nearest(&all, Slot::Wpe);
         }
-        let mut x = Pair {
-            exact: embed(windows, |token, position, x| x.extend(reference.embedding(token, position))),
-            rounded: self.embed_rounded(windows),
-        };
+        let mut x = embed(windows, |token, position, x| x.extend(self.reference.embedding(token, position)));
+        let of_tokens = self.by_format(&all, Slot::Wte);
+        let of_both = of_tokens.iter().flat_map(|(_, choices)| self.by_format(choices, Slot::Wpe));
+        let way = |(_, choices): (Format, Vec<usize>)| Way { x: self.embed_rounded(choices[0], windows), choices };
+        let mut ways: Vec<Way> = of_both.map(way).collect();
         for layer in 0..self.config.n_layer {
-            self.round_block(layer, reference, &mut x)?;
+            let exact = Exact::advance(self.reference, layer, &mut x, &self.spans);
+            let mut next = Vec::new();
+            for way in ways {
+                self.round_block(layer, &exact, &way, &mut next)?;
+            }
+            ways = next;
         }
-        if let Some(head) = reference.untied_head() {
-            self.round_layer(Slot::LmHead, Some(Slot::LmHeadBias), head, &normed(&reference.ln_f, &x), None)?;
+        if let Some(head) = self.reference.untied_head() {
+            let exact = self.reference.ln_f.apply(&x);
+            for way in &ways {
+                let inputs = Inputs { exact: &exact, rounded: &self.reference.ln_f.apply(&way.x) };
+                self.round_layer(&way.choices, (Slot::LmHead, Some(Slot::LmHeadBias)), head, inputs, None)?;
+            }
         }
-        Ok(())
+        Ok(self.out)
     }
 
-    /// Bytes that a pass takes, about: the text's activations on both ways into and out of the widest matrices, and the
-    /// moments of the widest inputs, three times.
+    /// Bytes that a pass takes, about: the streams, the checkpoint's inputs to a block's matrices, the widest inputs and
+    /// outputs of one way, and the moments of the widest inputs.
     fn bytes(&self, windows: &Windows) -> u64 {
         let (n_embd, width) = (u64::from(self.config.n_embd), self.config.max_width() as u64);
         let outputs =
             [LayerSlot::AttnQkvWeight, LayerSlot::FcWeight].map(|slot| Slot::Layer(0, slot).shape(&self.config).0);
-        let activations = 2 * (8 * n_embd + 4 * 2 * width.max(outputs.into_iter().max().map_or(0, u64::from)));
-        (windows.n_tokens() as u64).saturating_mul(activations).saturating_add(3 * 8 * width * width)
+        let outputs = width.max(outputs.into_iter().max().map_or(0, u64::from));
+        let streams = 8 * n_embd * (3 + 2 * self.formats.len() as u64);
+        let activations = streams + 4 * (3 * n_embd + width) + 4 * (2 * outputs + width);
+        (windows.n_tokens() as u64).saturating_mul(activations).saturating_add(4 * 8 * width * width)
     }
 
-    fn round_block(&mut self, layer: u32, reference: &Reference<'_>, x: &mut Pair<f64>) -> Result<(), QuantizeError> {
-        let block = &reference.blocks[layer as usize];
-        let at = |slot: LayerSlot| Slot::Layer(layer, slot);
+    /// Rounds a block on one way, which leads to those that are added to `next`.
+    fn round_block(&mut self, layer: u32, exact: &Exact, way: &Way, next: &mut Vec<Way>) -> Result<(), QuantizeError> {
+        let block = &self.reference.blocks[layer as usize];
+        let at = |weight, bias| (Slot::Layer(layer, weight), Some(Slot::Layer(layer, bias)));
+        let normed = block.ln_1.apply(&way.x);
+        let inputs = Inputs { exact: &exact.normed, rounded: &normed };
+        let slots = at(LayerSlot::AttnQkvWeight, LayerSlot::AttnQkvBias);
+        for (choices, qkv) in self.round_layer(&way.choices, slots, &block.qkv, inputs, None)? {
+            let attended = attend(self.reference, layer, &qkv.apply(&normed), &self.spans);
+            let inputs = Inputs { exact: &exact.attended, rounded: &attended };
+            let slots = at(LayerSlot::AttnProjWeight, LayerSlot::AttnProjBias);
+            let missing = block.adds_projections().then(|| missing(&exact.before, &way.x));
+            for (choices, proj) in self.round_layer(&choices, slots, &block.attn_proj, inputs, missing)? {
+                let mut x = way.x.clone();
+                ops::add(&mut x, &block.of_attention(proj.apply(&attended)));
+                // The MLP's inputs, where these do not wait for attention.
+                let normed = block.ln_2.apply(if self.config.parallel { &way.x } else { &x });
+                self.round_mlp(layer, exact, &Way { choices, x }, &normed, next)?;
+            }
+        }
+        Ok(())
+    }
 
-        let (weight, bias) = (at(LayerSlot::AttnQkvWeight), at(LayerSlot::AttnQkvBias));
-        let inputs = normed(&block.ln_1, x);
-        let rounded = self.round_layer(weight, Some(bias), &block.qkv, &inputs, None)?;
-        let qkv = outputs(&block.qkv, &rounded, &inputs);
-        let spans = &self.spans;
-        let inputs = qkv.map(|qkv| {
-            let row = qkv.len() / spans.last().map_or(1, |span| span.end);
-            let window = |span: &Range<usize>| reference.attend(layer, qkv[row * span.start..row * span.end].to_vec());
-            spans.par_iter().map(window).collect::<Vec<_>>().concat()
-        });
-        let (weight, bias) = (at(LayerSlot::AttnProjWeight), at(LayerSlot::AttnProjBias));
-        let rounded = self.round_layer(weight, Some(bias), &block.attn_proj, &inputs, Some(&x.missing()))?;
-        x.add(&outputs(&block.attn_proj, &rounded, &inputs));
-
-        let (weight, bias) = (at(LayerSlot::FcWeight), at(LayerSlot::FcBias));
-        let inputs = normed(&block.ln_2, x);
-        let rounded = self.round_layer(weight, Some(bias), &block.fc, &inputs, None)?;
-        let Pair { exact, rounded } = outputs(&block.fc, &rounded, &inputs);
-        let inputs = Pair { exact: reference.activate(exact), rounded: reference.activate(rounded) };
-        let (weight, bias) = (at(LayerSlot::MlpProjWeight), at(LayerSlot::MlpProjBias));
-        let rounded = self.round_layer(weight, Some(bias), &block.mlp_proj, &inputs, Some(&x.missing()))?;
-        x.add(&outputs(&block.mlp_proj, &rounded, &inputs));
+    fn round_mlp(
+        &mut self,
+        layer: u32,
+        exact: &Exact,
+        way: &Way,
+        normed: &[f32],
+        next: &mut Vec<Way>,
+    ) -> Result<(), QuantizeError> {
+        let block = &self.reference.blocks[layer as usize];
+        let at = |weight, bias| (Slot::Layer(layer, weight), Some(Slot::Layer(layer, bias)));
+        let inputs = Inputs { exact: &exact.normed_between, rounded: normed };
+        let slots = at(LayerSlot::FcWeight, LayerSlot::FcBias);
+        for (choices, fc) in self.round_layer(&way.choices, slots, &block.fc, inputs, None)? {
+            let hidden = self.reference.activate(fc.apply(normed));
+            let inputs = Inputs { exact: &exact.hidden, rounded: &hidden };
+            let slots = at(LayerSlot::MlpProjWeight, LayerSlot::MlpProjBias);
+            let missing = block.adds_projections().then(|| missing(&exact.between, &way.x));
+            for (choices, proj) in self.round_layer(&choices, slots, &block.mlp_proj, inputs, missing)? {
+                let mut x = way.x.clone();
+                ops::add(&mut x, &block.of_mlp(proj.apply(&hidden)));
+                next.push(Way { choices, x });
+            }
+        }
         Ok(())
     }
 
     /// Rounds one layer given its inputs, `[t, n_in]`, and what the residual stream that it adds to lacks, `[t, n_out]`.
-    /// Returns the layer that the rounded weights make.
+    /// Returns the layers that the rounded weights make, and for which choices.
     fn round_layer(
         &mut self,
-        weight: Slot,
-        bias: Option<Slot>,
+        choices: &[usize],
+        (weight, bias): LayerSlots,
         layer: &Linear<'_>,
-        inputs: &Pair<f32>,
-        missing: Option<&[f32]>,
-    ) -> Result<Linear<'static>, QuantizeError> {
-        let (n_out, n_in) = weight.shape(&self.config);
-        let (n_out, n_in) = (n_out as usize, n_in as usize);
+        inputs: Inputs<'_>,
+        missing: Option<Vec<f32>>,
+    ) -> Result<Vec<(Vec<usize>, Linear<'static>)>, QuantizeError> {
+        let n_in = weight.shape(&self.config).1 as usize;
         let bias = bias.filter(|&slot| self.checkpoint.has(slot));
-        let Some(packing) = self.formats.get(weight).packing() else {
-            (self.done)(weight);
-            return Ok(self.floats(weight, bias));
-        };
         let tensor = self.checkpoint.tensor(weight).expect("a layer has weights");
         let biases = layer.bias().filter(|_| bias.is_some());
-        let metric = self.metric(weight, &inputs.rounded, n_in, bias.is_some())?;
-        let correction = Correction::new(inputs, n_in, missing, n_out);
-        let rows = in_shares(n_out, |range| {
-            let mut rows = to_f64(&tensor.data[range.start * n_in..range.end * n_in]);
-            let mut biases = biases.map(|biases| to_f64(&biases[range.clone()]));
-            let (cross, cross_bias) = correction.of_rows(&rows, range);
-            metric.correct(&mut rows, biases.as_deref_mut(), &cross, &cross_bias);
-            metric.round(packing, &rows, biases.as_deref())
-        });
-        let rounded = stored_layer(&rows, packing, n_in);
-        self.out.put_matrix(weight, self.formats.get(weight), packing, &rows, &tensor.data);
-        if let (Some(slot), Some(old), Some(new)) = (bias, biases, rounded.bias()) {
-            self.out.put_vector(slot, self.formats.get(slot), new, old);
+        let mut learned = None;
+        let mut missing = Some(missing);
+        let mut layers = Vec::new();
+        for (format, choices) in self.by_format(choices, weight) {
+            let Some(packing) = format.packing() else {
+                choices.iter().for_each(|&choice| (self.done)(choice, weight));
+                layers.push((choices, self.floats(weight, bias, format)));
+                continue;
+            };
+            if let Some(missing) = missing.take() {
+                let metric = self.metric(weight, inputs.rounded, n_in, bias.is_some())?;
+                learned = Some((metric, Correction::new(layer, inputs, n_in, missing)));
+            }
+            let (metric, correction) = learned.as_ref().expect("learned before the first matrix is rounded");
+            let rows = in_shares(tensor.rows, |range| {
+                let mut rows = to_f64(&tensor.data[range.start * n_in..range.end * n_in]);
+                let mut biases = biases.map(|biases| to_f64(&biases[range.clone()]));
+                let (cross, cross_bias) = correction.of_rows(&rows, range);
+                metric.correct(&mut rows, biases.as_deref_mut(), &cross, &cross_bias);
+                metric.round(packing, &rows, biases.as_deref())
+            });
+            let rounded = stored_layer(&rows, packing, n_in);
+            let stored = Arc::new(stored_matrix(format, packing, &rows, &tensor.data));
+            for &choice in &choices {
+                self.out[choice].put(weight, stored.clone());
+                if let (Some(slot), Some(old), Some(new)) = (bias, biases, rounded.bias()) {
+                    let stored = stored_vector(self.formats[choice].get(slot), new, old);
+                    self.out[choice].put(slot, Arc::new(stored));
+                }
+                (self.done)(choice, weight);
+            }
+            layers.push((choices, rounded));
         }
-        (self.done)(weight);
-        Ok(rounded)
+        Ok(layers)
     }
 
     /// Rounds the token embedding as the head that it is, by the checkpoint's own inputs to it.
-    fn round_tied_head(&mut self, reference: &Reference<'_>, windows: &Windows) -> Result<(), QuantizeError> {
-        let format = self.formats.get(Slot::Wte);
-        let Some(packing) = format.packing() else {
-            (self.done)(Slot::Wte);
-            return Ok(());
-        };
-        let windows: Vec<&[TokenId]> = windows.iter().collect();
-        let hidden = windows.par_iter().map(|window| reference.hidden(window).expect("windows fit the model"));
-        let hidden: Vec<f32> = hidden.collect::<Vec<_>>().concat();
+    fn round_tied_head(&mut self, choices: &[usize], windows: &Windows) -> Result<(), QuantizeError> {
         let n_embd = self.config.n_embd as usize;
-        let metric = self.metric(Slot::Wte, &hidden, n_embd, false)?;
         let tensor = self.checkpoint.tensor(Slot::Wte).expect("a model has embeddings");
-        let rows = in_shares(tensor.rows, |range| {
-            metric.round(packing, &to_f64(&tensor.data[range.start * n_embd..range.end * n_embd]), None)
-        });
-        self.out.put_matrix(Slot::Wte, format, packing, &rows, &tensor.data);
-        (self.done)(Slot::Wte);
+        let mut learned = None;
+        for (format, choices) in self.by_format(choices, Slot::Wte) {
+            if let Some(packing) = format.packing() {
+                if learned.is_none() {
+                    let windows: Vec<&[TokenId]> = windows.iter().collect();
+                    let hidden = |window: &&[TokenId]| self.reference.hidden(window).expect("windows fit the model");
+                    let hidden: Vec<f32> = windows.par_iter().map(hidden).collect::<Vec<_>>().concat();
+                    learned = Some(self.metric(Slot::Wte, &hidden, n_embd, false)?);
+                }
+                let metric = learned.as_ref().expect("learned before the first matrix is rounded");
+                let rows = in_shares(tensor.rows, |range| {
+                    metric.round(packing, &to_f64(&tensor.data[range.start * n_embd..range.end * n_embd]), None)
+                });
+                let stored = Arc::new(stored_matrix(format, packing, &rows, &tensor.data));
+                choices.iter().for_each(|&choice| self.out[choice].put(Slot::Wte, stored.clone()));
+            }
+            choices.iter().for_each(|&choice| (self.done)(choice, Slot::Wte));
+        }
         Ok(())
     }
 
-    fn round_to_nearest(&mut self, slot: Slot) {
-        self.out.round_to_nearest(self.checkpoint, slot, self.formats.get(slot));
-        (self.done)(slot);
+    fn round_to_nearest(&mut self, choices: &[usize], slot: Slot) {
+        for (format, choices) in self.by_format(choices, slot) {
+            let stored = Quantized::nearest(self.checkpoint, slot, format).map(Arc::new);
+            for choice in choices {
+                stored.iter().for_each(|stored| self.out[choice].put(slot, stored.clone()));
+                (self.done)(choice, slot);
+            }
+        }
+    }
+
+    /// Choices that give a matrix one format, in the order of the first of each.
+    fn by_format(&self, choices: &[usize], slot: Slot) -> Vec<(Format, Vec<usize>)> {
+        let mut groups: Vec<(Format, Vec<usize>)> = Vec::new();
+        for &choice in choices {
+            let format = self.formats[choice].get(slot);
+            match groups.iter_mut().find(|(of_group, _)| *of_group == format) {
+                Some((_, group)) => group.push(choice),
+                None => groups.push((format, vec![choice])),
+            }
+        }
+        groups
     }
 
     fn metric(&self, slot: Slot, inputs: &[f32], n_in: usize, bias: bool) -> Result<Metric, QuantizeError> {
@@ -224,19 +284,18 @@ impl<'p, F: FnMut(Slot)> Pass<'p, F> {
     }
 
     /// A layer whose weights are stored as floats.
-    fn floats(&self, weight: Slot, bias: Option<Slot>) -> Linear<'static> {
+    fn floats(&self, weight: Slot, bias: Option<Slot>, format: Format) -> Linear<'static> {
         let tensor = self.checkpoint.tensor(weight).expect("a layer has weights");
-        let format = self.formats.get(weight);
         let data = tensor.data.iter().map(|&weight| stored_float(weight, format)).collect();
         let bias = bias.and_then(|slot| self.checkpoint.tensor(slot)).map(|tensor| tensor.data.into_owned());
         let weight = StoredMatrix { orientation: Orientation::OutIn, data: Cow::Owned(data) };
         Linear::new(tensor.rows, tensor.cols, weight, bias)
     }
 
-    /// The first block's inputs by the embeddings as they are stored.
-    fn embed_rounded(&self, windows: &Windows) -> Vec<f64> {
+    /// The first block's inputs by the embeddings as a choice stores them.
+    fn embed_rounded(&self, choice: usize, windows: &Windows) -> Vec<f64> {
         let row = |slot: Slot, index: usize, x: &mut [f64]| {
-            let row = self.out.row(self.checkpoint, self.formats, slot, index);
+            let row = self.out[choice].row(self.checkpoint, self.formats[choice], slot, index);
             x.iter_mut().zip(row).for_each(|(x, weight)| *x += weight);
         };
         embed(windows, |token, position, x| {
@@ -248,46 +307,8 @@ impl<'p, F: FnMut(Slot)> Pass<'p, F> {
             if self.checkpoint.has(Slot::Wpe) {
                 row(Slot::Wpe, position, &mut x[start..]);
             }
+            self.reference.ln_e.apply_in_place(&mut x[start..]);
         })
-    }
-}
-
-/// What outputs lack, times inputs.
-struct Correction {
-    n_in: usize,
-    /// `[n_in, n_in]`: what the layer's inputs lack, times the inputs.
-    of_inputs: Vec<f64>,
-    /// `[n_in]`: what they lack in all.
-    sums: Vec<f64>,
-    /// `[n_out, n_in]` and `[n_out]`: the same for the residual stream.
-    of_stream: Option<(Vec<f64>, Vec<f64>)>,
-}
-
-impl Correction {
-    fn new(inputs: &Pair<f32>, n_in: usize, missing: Option<&[f32]>, n_out: usize) -> Self {
-        let lacking: Vec<f32> =
-            inputs.exact.iter().zip(&inputs.rounded).map(|(exact, rounded)| exact - rounded).collect();
-        let mut of_inputs = vec![0.0; n_in * n_in];
-        add_cross_moments(&mut of_inputs, &lacking, n_in, &inputs.rounded, n_in);
-        let of_stream = missing.map(|missing| {
-            let mut cross = vec![0.0; n_out * n_in];
-            add_cross_moments(&mut cross, missing, n_out, &inputs.rounded, n_in);
-            (cross, column_sums(missing, n_out))
-        });
-        Self { n_in, of_inputs, sums: column_sums(&lacking, n_in), of_stream }
-    }
-
-    /// For rows `range`, whose weights are `rows`: what their outputs lack times the inputs, and times 1.
-    fn of_rows(&self, rows: &[f64], range: Range<usize>) -> (Vec<f64>, Vec<f64>) {
-        let n = self.n_in;
-        let (mut cross, mut sums) = match &self.of_stream {
-            Some((cross, sums)) => (cross[range.start * n..range.end * n].to_vec(), sums[range].to_vec()),
-            None => (vec![0.0; rows.len()], vec![0.0; range.len()]),
-        };
-        let left = View::dense(rows, rows.len() / n, n);
-        add_product(&mut cross, left, View::dense(&self.of_inputs, n, n));
-        add_product(&mut sums, left, View::dense(&self.sums, n, 1));
-        (cross, sums)
     }
 }
 
@@ -299,26 +320,12 @@ fn embed(windows: &Windows, mut append: impl FnMut(TokenId, usize, &mut Vec<f64>
     x
 }
 
-fn normed(norm: &Norm, x: &Pair<f64>) -> Pair<f32> {
-    x.map(|x| norm.apply(x))
-}
-
-fn outputs(exact: &Linear<'_>, rounded: &Linear<'_>, inputs: &Pair<f32>) -> Pair<f32> {
-    Pair { exact: exact.apply(&inputs.exact), rounded: rounded.apply(&inputs.rounded) }
-}
-
 /// The layer that rounded rows stand for.
 fn stored_layer(rows: &[RoundedRow], packing: Packing, n_in: usize) -> Linear<'static> {
-    let data = rows.iter().flat_map(|row| row.weights(packing.group)).collect();
+    let data = rows.par_iter().flat_map_iter(|row| row.weights(packing.group)).collect();
     let bias: Option<Vec<f32>> = rows.iter().map(|row| row.bias.map(|bias| bias as f32)).collect();
     let weight = StoredMatrix { orientation: Orientation::OutIn, data: Cow::Owned(data) };
     Linear::new(rows.len(), n_in, weight, bias)
-}
-
-fn column_sums(x: &[f32], n: usize) -> Vec<f64> {
-    let mut sums = vec![0.0; n];
-    x.chunks(n).for_each(|row| ops::add(&mut sums, row));
-    sums
 }
 
 fn to_f64(x: &[f32]) -> Vec<f64> {

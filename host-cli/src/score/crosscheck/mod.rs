@@ -15,12 +15,12 @@ use emberlm_core::sink::LogitError;
 use serde::Serialize;
 
 use super::error::{EvaluateError, NoLoss};
-use super::evaluate::{memory, memory_bytes, n_workers};
+use super::evaluate::{memory, memory_bytes, n_workers, team};
 use super::jobs::Job;
 use crate::engine::divergence::Difference;
 use crate::engine::kernel::HostKernel;
 use crate::engine::workers::map_in_order;
-use crate::engine::{BATCH, Blob, Memory};
+use crate::engine::{BATCH, Blob, HostTeam, Memory};
 use crate::reference::Reference;
 use beside::{Beside, ReferenceBlock};
 
@@ -84,20 +84,22 @@ pub fn crosscheck(
     let Some(Candidate { blob, .. }) = candidates.first() else { return Ok(Vec::new()) };
     let (config, longest) = (*blob.model()?.config(), Job::longest(jobs));
     let kv_types = || KvType::ALL.into_iter().filter(|&kv_type| candidates.iter().any(|c| c.kv_type == kv_type));
+    let of_caches = kv_types().map(|kv_type| memory_bytes(&config, kv_type, longest)).fold(0, usize::saturating_add);
+    let of_reference = usize::try_from(reference.window_bytes(longest)).unwrap_or(usize::MAX);
+    let n_workers = n_workers(threads, jobs.len(), of_caches.saturating_add(of_reference))?;
+    let team = team(threads, n_workers);
     let check = |memories: &mut Memories, job: &Job<'_>| -> Result<Vec<Vec<Scored>>, EvaluateError> {
         let tokens = job.tokens();
         let hidden =
             reference.hidden(&tokens[..job.window.n_inputs]).map_err(|error| NoLoss::of_reference(job, error))?;
         let check = |candidate: &Candidate<'_>| {
-            let scored = check_window(reference, &hidden, candidate.blob, memories.of(candidate.kv_type), job)?;
+            let memory = memories.of(candidate.kv_type);
+            let scored = check_window(reference, &hidden, candidate.blob, (memory, team), job)?;
             progress(scored.len() as u64);
             Ok(scored)
         };
         candidates.iter().map(check).collect()
     };
-    let of_caches = kv_types().map(|kv_type| memory_bytes(&config, kv_type, longest)).fold(0, usize::saturating_add);
-    let of_reference = usize::try_from(reference.window_bytes(longest)).unwrap_or(usize::MAX);
-    let n_workers = n_workers(threads, jobs.len(), of_caches.saturating_add(of_reference))?;
     let memory_of = |kv_type| Ok((kv_type, memory(&config, kv_type, longest)?));
     let memories = || kv_types().map(memory_of).collect::<Result<_, EvaluateError>>().map(Memories);
     let windows = map_in_order(jobs, n_workers, memories, check)?;
@@ -120,13 +122,13 @@ fn check_window(
     reference: &Reference<'_>,
     hidden: &[f32],
     blob: &Blob,
-    memory: &mut Memory,
+    (memory, team): (&mut Memory, HostTeam),
     job: &Job<'_>,
 ) -> Result<Vec<Scored>, EvaluateError> {
     let n_embd = reference.architecture().n_embd as usize;
     let (tokens, n_inputs) = (job.tokens(), job.window.n_inputs);
     let failed = |error: ScoreError| NoLoss::of_core(job, error);
-    let mut session = memory.session(blob.model()?, HostKernel::detect());
+    let mut session = memory.session(blob.model()?, HostKernel::detect()).with_team(team);
     session.forward(&tokens[..n_inputs]).map_err(|error| failed(error.into()))?;
     let mut scored = Vec::with_capacity(job.window.n_scored());
     // Blocks of logits for so many positions are together no more than one position's row.

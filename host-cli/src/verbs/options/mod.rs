@@ -9,4 +9,5 @@ pub mod model;
 pub mod replacing;
 pub mod shard;
 pub mod task;
+pub mod threads;
 pub mod windowing;

@@ -16,15 +16,18 @@ use crate::verbs::error::Error;
 /// The words that say what a checkpoint's files do not.
 #[derive(Args, Clone, Debug, Default)]
 pub struct RawCheckpoint {
-    /// The checkpoint's layout: hf, nanogpt, scratch, neo, llama, meta, or a name map file [default: detected]
+    /// The checkpoint's layout: hf, nanogpt, scratch, neo, opt, neox, llama, qwen3, gemma3, meta, microgpt, or a name map file
+    /// [default: detected]
     ///
     /// A name map is JSON that says what a model with names of its own calls each tensor:
     /// {"description": "mine", "orientation": "out_in" (Linear) or "in_out" (Conv1D), "tensors": {"wte.weight": "emb.weight",
     /// "h.{layer}.attn.c_attn.weight": "blocks.{layer}.att.qkv.weight", …}}, for wte, wpe, ln_f, lm_head and, in each block,
     /// ln_1, attn.c_attn, attn.c_proj, ln_2, mlp.c_fc and mlp.c_proj. A list of three names stands for a query, a key and a
-    /// value that are stored apart, one of two for the gate and the hidden layer of a gated MLP. "lm_head_absent": "tied" says that a model without a head shares wte,
-    /// "defaults": {"activation_function": "gelu", "layer_norm_epsilon": 1e-5} what the config does not say, and "skip"
-    /// which buffers are no weights.
+    /// value that are stored apart, one of two for the gate and the hidden layer of a gated MLP. "lm_head_absent": "tied" says
+    /// that a model without a head shares wte, "defaults": {"activation_function": "gelu", "layer_norm_epsilon": 1e-5} what the
+    /// config does not say, and "skip" which buffers are no weights. What no name shows has to be said: "model_type" the
+    /// family, "norms": {"kind": "rms", "scale": false, "embedding": true, …} norms elsewhere or without weights,
+    /// "logit_softcap" a bound of logits, which is refused.
     #[arg(long, value_name = "LAYOUT")]
     layout: Option<Layout>,
     /// The checkpoint's config.json [default: the one beside the tensors]
