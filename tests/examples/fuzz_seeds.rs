@@ -12,10 +12,13 @@ use emberlm_tests::hostile::checkpoint::{SOUND, shard_names, sound_llama2c};
 use emberlm_tests::hostile::forward;
 use emberlm_tests::llama2c_tokenizer::Llama2cTokenizer;
 use emberlm_tests::llama2c_writer::Version;
+use emberlm_tests::models::{NormPlaces, Positions, Spec};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use safetensors::SafeTensors;
 use serde_json::{Map, Value, json};
+
+const TURNING: Positions = Positions::Rotary { dim: 2, two_tables: false };
 
 fn main() {
     for (i, (_, blob)) in sound_blobs().iter().enumerate() {
@@ -85,6 +88,22 @@ fn checkpoints() {
     let n_header = 8 + u64::from_le_bytes(file[..8].try_into().expect("eight bytes")) as usize;
     let parts = [config.to_string().as_bytes(), b"\0", &file[8..n_header], b"\0", &file[n_header..]].concat();
     write("checkpoint", "mistral", &parts);
+
+    for (model_type, places) in
+        [("qwen3", NormPlaces { heads: true, ..NormPlaces::GPT2 }), ("gemma3_text", Spec::GEMMA.norm_places)]
+    {
+        let small =
+            Spec { n_vocab: 5, n_ctx: 4, n_embd: 4, n_head: 2, n_kv_head: Some(1), head_dim: Some(2), ..Spec::LLAMA };
+        let small = Spec { n_layer: 1, n_ff: 6, untied: false, norm_places: places, positions: TURNING, ..small };
+        let mut config = spec.config(model_type);
+        (config["num_attention_heads"], config["num_key_value_heads"]) = (2.into(), 1.into());
+        (config["sliding_window"], config["max_position_embeddings"]) = (2.into(), 4.into());
+        write_llama(&small.model(1), &config, folder.path()).expect("a checkpoint that can be written");
+        let file = fs::read(folder.path().join("model.safetensors")).expect("the file that was written");
+        let n_header = 8 + u64::from_le_bytes(file[..8].try_into().expect("eight bytes")) as usize;
+        let parts = [config.to_string().as_bytes(), b"\0", &file[8..n_header], b"\0", &file[n_header..]].concat();
+        write("checkpoint", model_type, &parts);
+    }
 
     let (first, second) = shard_names(&SOUND.tensors);
     let shards = [("a.safetensors", first), ("b.safetensors", second)];

@@ -9,7 +9,7 @@ use emberlm_core::config::{self, Config, Gelu, NormKind, Positions};
 use emberlm_core::model::Model;
 use emberlm_core::source::Mapped;
 
-use crate::oracle::{self, Activation, Block, Choices, Linear, Matrix, Norm};
+use crate::oracle::{self, Activation, Block, Choices, Linear, Matrix, Norm, OtherNorms};
 use crate::quantised::Storage;
 
 /// Hidden values whose gates lie together.
@@ -22,8 +22,6 @@ const RUN: usize = 8;
 pub fn read(blob: &[u8]) -> oracle::Model {
     let model = Model::open(Mapped::new(blob).expect("an aligned blob")).expect("a sound blob");
     let config = *model.config();
-    let norms = config.norms;
-    assert!(norms.before && norms.last && !(norms.after || norms.embedding || norms.heads), "{norms:?}");
     let mut reader = Reader { model, blob };
     let positions = match config.positions {
         Positions::Learned => reader.need_matrix(Slot::Wpe),
@@ -32,7 +30,7 @@ pub fn read(blob: &[u8]) -> oracle::Model {
     oracle::Model {
         n_ctx: config.n_ctx as usize,
         n_head: config.n_head as usize,
-        epsilon: f64::from(norms.epsilon),
+        epsilon: f64::from(config.norms.epsilon),
         activation: activation(config.mlp.activation),
         wte: reader.need_matrix(Slot::Wte),
         wpe: positions,
@@ -61,10 +59,11 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// How the model differs from a GPT-2; what it says of itself and GPT-2 has too is no difference.
-    fn choices(&self, config: &Config) -> Choices {
+    fn choices(&mut self, config: &Config) -> Choices {
         let layers = 0..config.n_layer;
         let windows = layers.clone().map(|layer| config.windows.of(layer).map(|window| window as usize));
         Choices {
+            norms: self.other_norms(config),
             rms_norm: config.norms.kind == NormKind::Rms,
             n_kv_head: (config.n_kv_head != config.n_head).then_some(config.n_kv_head as usize),
             head_dim: (config.head_dim * config.n_head != config.n_embd).then_some(config.head_dim as usize),
@@ -79,6 +78,28 @@ impl Reader<'_> {
             gated: config.mlp.gated,
             parallel: config.parallel,
             embedding_scale: f64::from(config.embedding_scale),
+        }
+    }
+
+    fn other_norms(&mut self, config: &Config) -> OtherNorms {
+        use LayerSlot::{KNormWeight, LnAttnBias, LnAttnWeight, LnMlpBias, LnMlpWeight, QNormWeight};
+        let (norms, layers) = (config.norms, 0..config.n_layer);
+        let heads = layers.clone().filter(|_| norms.heads).map(|layer| {
+            let of = |weight| Norm { weight: self.vector(Slot::Layer(layer, weight)), bias: None };
+            [QNormWeight, KNormWeight].map(of)
+        });
+        let heads = heads.collect();
+        let after = layers.filter(|_| norms.after).map(|layer| {
+            let of = |(weight, bias)| self.norm(Slot::Layer(layer, weight), Slot::Layer(layer, bias));
+            [(LnAttnWeight, LnAttnBias), (LnMlpWeight, LnMlpBias)].map(of)
+        });
+        let after = after.collect();
+        OtherNorms {
+            none_before: !norms.before,
+            none_last: !norms.last,
+            embedding: norms.embedding.then(|| self.norm(Slot::LnEWeight, Slot::LnEBias)),
+            heads,
+            after,
         }
     }
 

@@ -197,7 +197,15 @@ fn head(model: &Model, positions: &Positions<'_>, beside: &Beside<'_>) -> Vec<u8
     bytes.extend([window, positions.dim].iter().flat_map(|&count| (count as u32).to_le_bytes()));
     bytes.extend(layers(choices.windows.iter().map(Option::is_some)).to_le_bytes());
     bytes.extend(positions.second.to_le_bytes());
-    let (before, last) = (1 << 0, 1 << 4);
+    let norms = &choices.norms;
+    let places = [
+        !norms.none_before,
+        !norms.after.is_empty(),
+        norms.embedding.is_some(),
+        !norms.heads.is_empty(),
+        !norms.none_last,
+    ];
+    let places = (0..).zip(places).fold(0, |bits, (bit, is_there)| bits | u8::from(is_there) << bit);
     let activation = match model.activation {
         Activation::GeluTanh => 0,
         Activation::GeluErf => 1,
@@ -206,7 +214,7 @@ fn head(model: &Model, positions: &Positions<'_>, beside: &Beside<'_>) -> Vec<u8
         Activation::Silu => 4,
     };
     let block = u8::from(choices.gated) + 2 * u8::from(choices.parallel);
-    bytes.extend([choices.rms_norm.into(), before | last, block, activation, beside.activations.code()]);
+    bytes.extend([choices.rms_norm.into(), places, block, activation, beside.activations.code()]);
     bytes
 }
 
@@ -239,9 +247,9 @@ fn tensors(model: &Model, storage: Storage) -> Vec<Option<Encoded>> {
     let mut all = vec![matrix(&model.wte), matrix(&model.wpe)];
     all.extend(norm(&model.ln_f));
     all.extend([model.lm_head.as_ref().and_then(matrix), vector(&model.lm_head_bias)]);
-    // The embedding's norm.
-    all.extend([None, None]);
-    for block in &model.blocks {
+    let other = &model.choices.norms;
+    all.extend(other.embedding.as_ref().map_or([None, None], norm));
+    for (i, block) in model.blocks.iter().enumerate() {
         all.extend(norm(&block.ln_1));
         all.extend(linear(&block.c_attn));
         all.extend(linear(&block.attn_proj));
@@ -251,8 +259,11 @@ fn tensors(model: &Model, storage: Storage) -> Vec<Option<Encoded>> {
             false => linear(&block.c_fc),
         });
         all.extend(linear(&block.mlp_proj));
-        // Norms of queries and keys, and of what attention and MLP give.
-        all.extend([const { None }; 6]);
+        all.extend(other.heads.get(i).map_or([None, None], |norms| norms.each_ref().map(|norm| vector(&norm.weight))));
+        all.extend(other.after.get(i).map_or([const { None }; 4], |[attention, mlp]| {
+            let ([a, b], [c, d]) = (norm(attention), norm(mlp));
+            [a, b, c, d]
+        }));
     }
     all
 }

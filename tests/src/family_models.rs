@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::hf_writer::{Writer, activation};
 use crate::models::Draw;
-use crate::oracle::{Activation, Block, Choices, Linear, Model};
+use crate::oracle::{Activation, Block, Choices, Linear, Model, Norm};
 
 /// Positions that these models know.
 const N_CTX: usize = 64;
@@ -115,26 +115,41 @@ impl Llama {
     }
 }
 
-/// Writes a Llama or Mistral as Hugging Face names its tensors, and `config` beside it.
+/// Writes a Llama or what has its names, with the norms that Qwen 3 or Gemma 3 has beside, as Hugging Face names its
+/// tensors, and `config` beside it. Of Gemma's norms, those of models with norms behind attention, 1 is not stored.
 ///
 /// # Errors
 /// The folder cannot be written to.
 pub fn write_llama(model: &Model, config: &Value, folder: &Path) -> io::Result<()> {
     let mut tensors = Writer::default();
     let (queries, keys) = (model.n_head * model.head_dim(), model.n_kv_head() * model.head_dim());
+    let norms = &model.choices.norms;
+    let is_gemma = !norms.after.is_empty();
+    let stored = |norm: &Norm| {
+        let weight =
+            norm.weight.as_ref().map(|weight| weight.iter().map(|w| w - f64::from(u8::from(is_gemma))).collect());
+        Norm { weight, bias: norm.bias.clone() }
+    };
+    let before_mlp = if is_gemma { "pre_feedforward_layernorm" } else { "post_attention_layernorm" };
     tensors.matrix("model.embed_tokens.weight", &model.wte);
     for (i, block) in model.blocks.iter().enumerate() {
         let at = format!("model.layers.{i}");
-        tensors.norm(&format!("{at}.input_layernorm"), &block.ln_1);
+        tensors.norm(&format!("{at}.input_layernorm"), &stored(&block.ln_1));
+        for (name, norm) in ["q", "k"].iter().zip(norms.heads.get(i).into_iter().flatten()) {
+            tensors.norm(&format!("{at}.self_attn.{name}_norm"), &stored(norm));
+        }
+        for (name, norm) in ["attention", "feedforward"].iter().zip(norms.after.get(i).into_iter().flatten()) {
+            tensors.norm(&format!("{at}.post_{name}_layernorm"), &stored(norm));
+        }
         let parts = [("q", queries), ("k", keys), ("v", keys)];
         apart(&mut tensors, &block.c_attn, &parts.map(|(name, n)| (format!("{at}.self_attn.{name}_proj"), n)));
         tensors.linear(&format!("{at}.self_attn.o_proj"), &block.attn_proj);
-        tensors.norm(&format!("{at}.post_attention_layernorm"), &block.ln_2);
+        tensors.norm(&format!("{at}.{before_mlp}"), &stored(&block.ln_2));
         let parts = ["gate", "up"].map(|name| (format!("{at}.mlp.{name}_proj"), model.n_ff()));
         apart(&mut tensors, &block.c_fc, &parts);
         tensors.linear(&format!("{at}.mlp.down_proj"), &block.mlp_proj);
     }
-    tensors.norm("model.norm", &model.ln_f);
+    tensors.norm("model.norm", &stored(&model.ln_f));
     if let Some(head) = &model.lm_head {
         tensors.matrix("lm_head.weight", head);
     }
@@ -207,7 +222,7 @@ pub fn write_neo(model: &Model, config: &Value, folder: &Path) -> io::Result<()>
 }
 
 /// Writes so many rows each under names of their own.
-fn apart(tensors: &mut Writer, linear: &Linear, parts: &[(String, usize)]) {
+pub(crate) fn apart(tensors: &mut Writer, linear: &Linear, parts: &[(String, usize)]) {
     let mut first = 0;
     for (name, n) in parts {
         let part = Linear {

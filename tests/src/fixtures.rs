@@ -22,7 +22,18 @@ pub const NAMES: [&str; 8] = [
 ];
 
 /// Those of other families than GPT-2.
-pub const FAMILIES: [&str; 5] = ["neo-local", "llama-gqa", "llama-tied", "llama3-rope", "mistral-window"];
+pub const FAMILIES: [&str; 10] = [
+    "neo-local",
+    "llama-gqa",
+    "llama-tied",
+    "llama3-rope",
+    "mistral-window",
+    "opt",
+    "neox-parallel",
+    "qwen2-bias",
+    "qwen3-qknorm",
+    "gemma3",
+];
 
 /// The folders in `models`.
 pub const BUNDLED: [&str; 2] = ["shakespeare-char", "shakespeare-bpe512"];

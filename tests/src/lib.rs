@@ -26,6 +26,8 @@ pub mod blobs;
 pub mod checkpoint;
 pub mod class_table;
 pub mod document;
+pub mod family_check;
+pub mod family_folders;
 pub mod family_models;
 pub mod family_reader;
 pub mod fixtures;

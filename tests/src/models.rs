@@ -9,7 +9,7 @@ use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use rand_pcg::Pcg64;
 
-use crate::oracle::{Activation, Block, Choices, Linear, Matrix, Model, Norm};
+use crate::oracle::{Activation, Block, Choices, Linear, Matrix, Model, Norm, OtherNorms};
 
 /// The standard deviation of a weight times the square root of its row's length.
 /// At 1.5 attention is far from uniform and an error anywhere reaches the logits.
@@ -37,6 +37,26 @@ pub struct Window {
     pub len: usize,
     /// Whether layers do, by turns; at least one of the first two.
     pub layers: [bool; 2],
+}
+
+/// Where norms are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NormPlaces {
+    /// Before attention and the MLP.
+    pub before: bool,
+    /// Behind either.
+    pub after: bool,
+    /// Behind the embedding.
+    pub embedding: bool,
+    /// Of each head's queries and keys.
+    pub heads: bool,
+    /// Before the head.
+    pub last: bool,
+}
+
+impl NormPlaces {
+    /// GPT-2's.
+    pub const GPT2: Self = Self { before: true, after: false, embedding: false, heads: false, last: true };
 }
 
 /// What to make; [`Spec::model`] makes it.
@@ -74,15 +94,21 @@ pub struct Spec {
     pub rms_norm: bool,
     /// Whether norms scale.
     pub norm_scales: bool,
+    /// Where they are.
+    pub norm_places: NormPlaces,
     /// The norms'.
     pub epsilon: f32,
+    /// Whether attention and MLP have the same input.
+    pub parallel: bool,
+    /// Multiplies the token embedding.
+    pub embedding_scale: f32,
 }
 
 /// Windows on both sides of a block of attention.
 pub const WINDOWS: [usize; 5] = [5, 31, 32, 33, 70];
 
-/// A Llama all of whose layers see a window of `len`, and a GPT-Neo of which every second one does, both of contexts that
-/// go round a ring twice where 64 positions go through a layer together.
+/// A Llama all of whose layers see a window of `len`, with Gemma's norms, and a GPT-Neo of which every second one does, both
+/// of contexts that go round a ring twice where 64 positions go through a layer together.
 pub const fn past_two_wraps(len: usize) -> [Spec; 2] {
     let n_ctx = 2 * (len + 64 + 30).next_multiple_of(32) + 35;
     let llama = Spec {
@@ -91,6 +117,7 @@ pub const fn past_two_wraps(len: usize) -> [Spec; 2] {
         n_kv_head: Some(2),
         head_dim: Some(4),
         positions: Positions::Rotary { dim: 4, two_tables: true },
+        norm_places: NormPlaces { after: true, heads: true, ..NormPlaces::GPT2 },
         ..Spec::LLAMA
     };
     let neo = Spec { n_embd: 15, n_head: 3, ..Spec::NEO };
@@ -144,7 +171,10 @@ impl Spec {
         window: None,
         rms_norm: false,
         norm_scales: true,
+        norm_places: NormPlaces::GPT2,
         epsilon: 1e-5,
+        parallel: false,
+        embedding_scale: 1.0,
     };
 
     /// Nothing even: three layers, five heads of twelve, an MLP that is no multiple of the width, ragged groups.
@@ -209,6 +239,49 @@ impl Spec {
         ..Self::LLAMA
     };
 
+    /// A GPT-NeoX: attention beside the MLP, and half of each head turns.
+    pub const NEOX: Self = Self {
+        n_head: 4,
+        head_dim: Some(15),
+        n_layer: 2,
+        n_ff: 70,
+        positions: Positions::Rotary { dim: 8, two_tables: false },
+        parallel: true,
+        ..Self::RAGGED
+    };
+
+    /// A Qwen 3: heads are normalised before they turn.
+    pub const QWEN3: Self =
+        Self { n_ctx: 33, norm_places: NormPlaces { heads: true, ..NormPlaces::GPT2 }, ..Self::LLAMA };
+
+    /// A Gemma 3: norms before and behind, two tables by the layers of a window, a scaled embedding; narrower behind than
+    /// where it normalises.
+    pub const GEMMA: Self = Self {
+        n_ctx: 40,
+        n_embd: 52,
+        n_head: 2,
+        n_kv_head: Some(1),
+        n_ff: 19,
+        untied: false,
+        activation: Activation::GeluTanh,
+        positions: Positions::Rotary { dim: 10, two_tables: true },
+        window: Some(Window { len: 7, layers: [true, false] }),
+        norm_places: NormPlaces { after: true, heads: true, ..NormPlaces::GPT2 },
+        embedding_scale: 7.211_102_5,
+        ..Self::LLAMA
+    };
+
+    /// microgpt: norms scale nothing, one of them is the embedding's and none the head's.
+    pub const MICROGPT: Self = Self {
+        biases: Biases::NONE,
+        untied: true,
+        activation: Activation::Relu,
+        rms_norm: true,
+        norm_scales: false,
+        norm_places: NormPlaces { embedding: true, last: false, ..NormPlaces::GPT2 },
+        ..Self::SMALL
+    };
+
     /// The shapes of GPT-2 above and their variations: each bias alone absent, none at all, a head with a bias, tied and untied,
     /// a large epsilon, both GELUs, an odd head width.
     pub fn catalogue() -> Vec<Self> {
@@ -241,6 +314,20 @@ impl Spec {
             Self::NEO,
             Self::LLAMA,
             Self::MISTRAL,
+            Self::NEOX,
+            Self::QWEN3,
+            Self::GEMMA,
+            Self::MICROGPT,
+            // Norms wherever they can be, which shift; attention beside the MLP; a scaled embedding and learned positions.
+            Self {
+                norm_places: NormPlaces { before: true, after: true, embedding: true, heads: true, last: true },
+                parallel: true,
+                embedding_scale: 0.75,
+                ..Self::RAGGED
+            },
+            // None before, as in OLMo 2.
+            Self { norm_places: NormPlaces { before: false, after: true, ..NormPlaces::GPT2 }, ..Self::LLAMA },
+            Self { norm_places: NormPlaces { before: false, heads: true, ..NormPlaces::GPT2 }, ..Self::NEOX },
             // All that either has.
             Self {
                 positions: rotary(4, true),
@@ -275,14 +362,28 @@ impl Spec {
             head,
         });
         let norms = (prop::bool::weighted(0.4), prop::bool::weighted(0.9), select(vec![1e-5, 1e-3, 1e-6]));
+        // Without a norm on either side values may outgrow what an f32 holds.
+        let places = [0.6, 0.25, 0.2, 0.25, 0.9].map(prop::bool::weighted).prop_map(
+            |[before, after, embedding, heads, last]| NormPlaces {
+                before: before || !after,
+                after,
+                embedding,
+                heads,
+                last,
+            },
+        );
+        let norms = (norms, places);
+        let block = (prop::bool::weighted(0.25), select(vec![1.0, 1.0, 1.0, 3.5, 0.4]));
         let mlp = (select(Activation::ALL.to_vec()), prop::bool::weighted(0.4));
         // Of a head's pairs, and of a context.
         let rotary = (prop::option::weighted(0.5, any::<prop::sample::Index>()), any::<bool>());
         let window =
             prop::option::weighted(0.3, (1..25_usize, select(vec![[true, true], [true, false], [false, true]])));
         let heads = (1..4_usize, prop::option::weighted(0.4, 1..60_usize));
-        (shape, biases, any::<bool>(), norms, mlp, rotary, window, heads).prop_map(
-            |(shape, biases, untied, norms, (activation, gated), (pairs, two_tables), window, (sharing, n_embd))| {
+        (shape, biases, any::<bool>(), norms, mlp, rotary, window, heads, block).prop_map(
+            |(shape, biases, untied, norms, (activation, gated), (pairs, two_tables), window, heads, block)| {
+                let ((sharing, n_embd), (parallel, embedding_scale)) = (heads, block);
+                let ((rms_norm, norm_scales, epsilon), norm_places) = norms;
                 let (n_vocab, n_ctx, n_kv_head, head_dim, n_layer, n_ff) = shape;
                 let n_head = n_kv_head * sharing;
                 let dim = pairs.filter(|_| head_dim >= 2).map(|pairs| 2 * (1 + pairs.index(head_dim / 2)));
@@ -302,9 +403,12 @@ impl Spec {
                     gated,
                     positions,
                     window: window.map(|(len, layers)| Window { len, layers }),
-                    rms_norm: norms.0,
-                    norm_scales: norms.1,
-                    epsilon: norms.2,
+                    rms_norm,
+                    norm_scales,
+                    norm_places,
+                    epsilon,
+                    parallel,
+                    embedding_scale,
                 }
             },
         )
@@ -319,11 +423,16 @@ impl Spec {
         let (queries, qkv) = (n_head * head_dim, (n_head + 2 * n_kv_head) * head_dim);
         let fc = if self.gated { 2 * n_ff } else { n_ff };
         let shifts = biases.layer_norm && !self.rms_norm;
-        let norm = |draw: &mut Draw| {
-            let norm = draw.norm(n_embd, shifts);
+        let places = self.norm_places;
+        let norm_of = |draw: &mut Draw, n: usize, shifts: bool| {
+            let norm = draw.norm(n, shifts);
             Norm { weight: norm.weight.filter(|_| self.norm_scales), ..norm }
         };
-        Model {
+        let norm_if = |is_there: bool, draw: &mut Draw| match is_there {
+            true => norm_of(draw, n_embd, shifts),
+            false => Norm { weight: None, bias: None },
+        };
+        let mut model = Model {
             n_ctx,
             n_head,
             epsilon: f64::from(self.epsilon),
@@ -332,15 +441,15 @@ impl Spec {
             wpe: if self.positions == Positions::Learned { draw.matrix(n_ctx, n_embd, 0.5) } else { Vec::new() },
             blocks: (0..n_layer)
                 .map(|_| Block {
-                    ln_1: norm(&mut draw),
+                    ln_1: norm_if(places.before, &mut draw),
                     c_attn: draw.linear(qkv, n_embd, biases.qkv),
                     attn_proj: draw.linear(n_embd, queries, biases.attn_proj),
-                    ln_2: norm(&mut draw),
+                    ln_2: norm_if(places.before, &mut draw),
                     c_fc: draw.linear(fc, n_embd, biases.fc),
                     mlp_proj: draw.linear(n_embd, n_ff, biases.mlp_proj),
                 })
                 .collect(),
-            ln_f: norm(&mut draw),
+            ln_f: norm_if(places.last, &mut draw),
             lm_head: self.untied.then(|| draw.linear(n_vocab, n_embd, false).weight),
             lm_head_bias: biases.head.then(|| draw.vector(n_vocab, 0.0, 0.2)),
             choices: Choices {
@@ -352,9 +461,27 @@ impl Spec {
                     (0..n_layer).map(|layer| window.layers[layer % 2].then_some(window.len)).collect()
                 }),
                 gated: self.gated,
+                parallel: self.parallel,
+                embedding_scale: f64::from(self.embedding_scale),
                 ..Choices::GPT2
             },
-        }
+        };
+        let layers = 0..n_layer;
+        model.choices.norms = OtherNorms {
+            none_before: !places.before,
+            none_last: !places.last,
+            embedding: places.embedding.then(|| norm_of(&mut draw, n_embd, shifts)),
+            heads: layers
+                .clone()
+                .filter(|_| places.heads)
+                .map(|_| [(); 2].map(|()| norm_of(&mut draw, head_dim, false)))
+                .collect(),
+            after: layers
+                .filter(|_| places.after)
+                .map(|_| [(); 2].map(|()| norm_of(&mut draw, n_embd, shifts)))
+                .collect(),
+        };
+        model
     }
 
     /// The frequencies of every layer: powers of 10,000; and where there is a second table, from almost a turn on.

@@ -33,6 +33,8 @@ impl Activation {
 /// How a model differs from a GPT-2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choices {
+    /// Norms elsewhere, or none where GPT-2 has one.
+    pub norms: OtherNorms,
     /// Norms divide by the root of the mean of squares, and do not centre.
     pub rms_norm: bool,
     /// Heads of keys and values, each shared by as many heads of queries in a row; `None`: one for each.
@@ -57,6 +59,7 @@ pub struct Choices {
 impl Choices {
     /// None: GPT-2's.
     pub const GPT2: Self = Self {
+        norms: OtherNorms::NONE,
         rms_norm: false,
         n_kv_head: None,
         head_dim: None,
@@ -67,6 +70,27 @@ impl Choices {
         parallel: false,
         embedding_scale: 1.0,
     };
+}
+
+/// How a model's norms lie otherwise than GPT-2's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OtherNorms {
+    /// Attention and MLP take their inputs as they are, whatever `ln_1` and `ln_2` say.
+    pub none_before: bool,
+    /// The head does, whatever `ln_f` says.
+    pub none_last: bool,
+    /// Of the embedding.
+    pub embedding: Option<Norm>,
+    /// For each layer, those of every head's queries and keys, before they turn.
+    pub heads: Vec<[Norm; 2]>,
+    /// For each layer, those of what attention and MLP give, before it is added.
+    pub after: Vec<[Norm; 2]>,
+}
+
+impl OtherNorms {
+    /// None otherwise.
+    pub const NONE: Self =
+        Self { none_before: false, none_last: false, embedding: None, heads: Vec::new(), after: Vec::new() };
 }
 
 /// y = W x + b, W `[n_out, n_in]`.
@@ -172,24 +196,37 @@ impl Model {
         if !self.wpe.is_empty() {
             add_rows(&mut x, &self.wpe[..tokens.len()].to_vec());
         }
+        let norms = &self.choices.norms;
+        if let Some(norm) = &norms.embedding {
+            x = self.normed(&x, norm);
+        }
+        let before = |x: &Matrix, norm| if norms.none_before { x.clone() } else { self.normed(x, norm) };
+        let after = |x: Matrix, layer: usize, of_mlp: usize| match norms.after.get(layer) {
+            Some(norms) => self.normed(&x, &norms[of_mlp]),
+            None => x,
+        };
         for (layer, block) in self.blocks.iter().enumerate() {
-            let mut qkv = block.c_attn.apply_to_rows(&self.normed(&x, &block.ln_1), with(Product::Qkv));
+            let mut qkv = block.c_attn.apply_to_rows(&before(&x, &block.ln_1), with(Product::Qkv));
+            self.normalize_heads(layer, &mut qkv);
             self.turn(layer, &mut qkv);
             let (head_dim, keys) = (self.head_dim(), self.n_head * self.head_dim());
             qkv.iter_mut().for_each(|row| row[keys..].chunks_mut(head_dim).for_each(&round_head));
             let attended = block.attn_proj.apply_to_rows(&self.attention(layer, &qkv), with(Product::AttnProj));
+            let attended = after(attended, layer, 0);
 
             let mut between = x.clone();
             add_rows(&mut between, &attended);
             let input = if self.choices.parallel { &x } else { &between };
-            let ff = block.c_fc.apply_to_rows(&self.normed(input, &block.ln_2), with(Product::Fc));
+            let ff = block.c_fc.apply_to_rows(&before(input, &block.ln_2), with(Product::Fc));
             let ff = ff.iter().map(|row| self.activated(row)).collect();
-            add_rows(&mut between, &block.mlp_proj.apply_to_rows(&ff, with(Product::MlpProj)));
+            let ff = block.mlp_proj.apply_to_rows(&ff, with(Product::MlpProj));
+            add_rows(&mut between, &after(ff, layer, 1));
             x = between;
         }
         let head =
             Linear { weight: self.lm_head.as_ref().unwrap_or(&self.wte).clone(), bias: self.lm_head_bias.clone() };
-        head.apply_to_rows(&self.normed(&x, &self.ln_f), with(Product::Head))
+        let hidden = if norms.none_last { x } else { self.normed(&x, &self.ln_f) };
+        head.apply_to_rows(&hidden, with(Product::Head))
     }
 
     /// The nll in nats of every token but the first, given those before it: `[tokens.len() - 1]`.
@@ -226,6 +263,18 @@ impl Model {
     /// Heads of keys and values.
     pub fn n_kv_head(&self) -> usize {
         self.choices.n_kv_head.unwrap_or(self.n_head)
+    }
+
+    /// Normalises each head of queries and keys.
+    fn normalize_heads(&self, layer: usize, qkv: &mut Matrix) {
+        let Some([of_queries, of_keys]) = self.choices.norms.heads.get(layer) else { return };
+        for row in qkv {
+            let heads = row.chunks_mut(self.head_dim()).enumerate().take(self.n_head + self.n_kv_head());
+            for (i, head) in heads {
+                let norm = if i < self.n_head { of_queries } else { of_keys };
+                head.copy_from_slice(&self.normed(&vec![head.to_vec()], norm)[0]);
+            }
+        }
     }
 
     /// Turns the pairs of queries and keys: element `i` of a head with the one as far behind it as there are pairs.

@@ -53,7 +53,7 @@ fn interpolated(uniform: &[Point], bits: f64) -> f64 {
 /// The ratio of the divergence by budget to the interpolated one, for each budget in bits a weight.
 fn ratios(name: &str, checkpoint: &Checkpoint, text: &Windows, held_out: Windows, budgets: &[f64]) -> Vec<f64> {
     let judge = Trial::new(checkpoint, text.clone(), held_out);
-    let point = |formats: &Formats| (bits(checkpoint, formats), judge.divergence(formats).unwrap());
+    let point = |formats: &Formats| (bits(checkpoint, formats), judge.divergences(&[formats]).unwrap()[0]);
     let around = |format: &&emberlm_core::format::Format| {
         let at = bits(checkpoint, &Formats::uniform(checkpoint.config(), **format));
         let (least, most) = budgets.iter().fold((f64::MAX, 0f64), |(least, most), b| (least.min(*b), most.max(*b)));

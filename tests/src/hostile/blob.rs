@@ -18,7 +18,7 @@ use emberlm_core::tokenizer::Decoder;
 use crate::aligned::AlignedBytes;
 use crate::blob_writer::{self, Beside, write_checksums};
 use crate::blobs;
-use crate::models::{Biases, Positions, Spec, Window};
+use crate::models::{Biases, NormPlaces, Positions, Spec, Window};
 use crate::oracle::Activation;
 use crate::passes::{self, Memory, PassError, Way};
 use crate::quantised::Storage;
@@ -56,6 +56,20 @@ pub const FAMILY: Spec = Spec {
     ..Spec::SMALL
 };
 
+/// What that has not either, and little of it: norms wherever they can be, a scaled embedding, attention beside the MLP.
+pub const NORMS: Spec = Spec {
+    n_layer: 1,
+    biases: Biases::GPT2,
+    window: None,
+    activation: Activation::Relu,
+    gated: false,
+    rms_norm: false,
+    norm_places: NormPlaces { before: true, after: true, embedding: true, heads: true, last: true },
+    parallel: true,
+    embedding_scale: 2.5,
+    ..FAMILY
+};
+
 /// What is scored: ids of the smallest vocabularies too, modulo their size.
 const TOKENS: [TokenId; 5] = [3, 1, 8, 0, 5];
 
@@ -75,14 +89,15 @@ fn byte_pairs() -> SectionParts {
     SectionParts::BytePairs(BytePairs::new(tokens.to_vec(), merges, vec![8]).expect("sound byte pairs"))
 }
 
-/// The same model in both formats, with both kinds of tokeniser; and one of another family.
-pub fn sound_blobs() -> [(&'static str, AlignedBytes); 4] {
+/// The same model in both formats, with both kinds of tokeniser; and two of other families.
+pub fn sound_blobs() -> [(&'static str, AlignedBytes); 5] {
     let model = SPEC.model(1);
     let beside = Beside { bos: Some((1, true)), ends: &[2, 8], long_self_test: 5, ..Beside::NOTHING };
     [
         ("q8, characters", blobs::of_model(&model, Format::Q8, Some(characters()))),
         ("q8, byte pairs", blobs::of_model(&model, Format::Q8, Some(byte_pairs()))),
         ("f32, no tokeniser", blobs::of_model(&model, Format::F32, None)),
+        ("q8, norms everywhere", blob_writer::write_with(&NORMS.model(1), Storage::Q8, Beside::NOTHING)),
         ("q6, another family", blob_writer::write_with(&FAMILY.model(1), Storage::Q6, beside)),
     ]
 }

@@ -14,7 +14,7 @@ use emberlm_core::source::Mapped;
 
 use crate::aligned::AlignedBytes;
 use crate::blob_writer::{self, write_checksums};
-use crate::models::{Biases, Positions, Spec, Window};
+use crate::models::{Biases, NormPlaces, Positions, Spec, Window};
 use crate::oracle::Activation;
 use crate::passes::{self, Memory, PassError, Way, Weights};
 use crate::quantised::{Activations, Storage};
@@ -67,6 +67,7 @@ fn spec(u: &mut Unstructured<'_>) -> Result<Spec> {
         false => None,
     };
     let [qkv, attn_proj, fc, mlp_proj, layer_norm, head] = u.arbitrary()?;
+    let [before, after, embedding, heads, last] = u.arbitrary()?;
     Ok(Spec {
         n_vocab: u.int_in_range(1..=20)?,
         // More than a block of attention.
@@ -88,7 +89,10 @@ fn spec(u: &mut Unstructured<'_>) -> Result<Spec> {
         window,
         rms_norm: u.arbitrary()?,
         norm_scales: u.arbitrary()?,
+        norm_places: NormPlaces { before, after, embedding, heads, last },
         epsilon: *u.choose(&[1e-5, 0.0, 1e-45, 1.0, f32::MAX])?,
+        parallel: u.arbitrary()?,
+        embedding_scale: *u.choose(&[1.0, 1.0, 6.5, 1e-30, f32::MAX])?,
     })
 }
 
