@@ -12,6 +12,7 @@ use emberlm_core::kernel::{I16Position, PackedRow, Position, Rows, Unpacked, sig
 
 use super::super::positions::Positions;
 use super::lanes::Avx2Lanes;
+use super::turn::nibbles;
 
 /// Every row with each of fewer than four positions.
 pub fn multiply_rows(_: &Avx2Lanes, out: &mut [f32], rows: Rows<'_>, packing: Packing, positions: Positions<'_>) {
@@ -60,6 +61,16 @@ fn row_sums<const N: usize>(packing: Packing, row: PackedRow<'_>, n_in: usize, x
         _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(NEAR).cast::<i8>());
         _mm_prefetch::<_MM_HINT_T1>(bytes.as_ptr().wrapping_add(FAR).cast::<i8>());
         let m = packing.group.min(n_in - first);
+        if packing.is_nibbles()
+            && m == 32
+            && let Some(bytes) = bytes.first_chunk()
+        {
+            let [low, high] = nibbles(bytes);
+            let weights = [_mm256_cvtepi8_epi16(low), _mm256_cvtepi8_epi16(high)];
+            add_vectors(&mut wide, weights, scale, x, first / 2);
+            first += m;
+            continue;
+        }
         let integers = signed_bytes(packing, bytes, m, &mut buffer);
         let (chunks, tail) = integers.as_chunks::<16>();
         if let Ok(chunks) = <&[[u8; 16]; 4]>::try_from(chunks) {
@@ -95,10 +106,26 @@ fn add_chunks<const N: usize, const M: usize>(
     x: [&[u32]; N],
     at: usize,
 ) {
-    let mut dots = [_mm256_setzero_si256(); N];
-    for (c, chunk) in chunks.iter().enumerate() {
+    let mut weights = [_mm256_setzero_si256(); M];
+    for (weights, chunk) in weights.iter_mut().zip(chunks) {
         // SAFETY: `chunk` is 16 bytes long.
-        let weights = _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(chunk.as_ptr().cast::<__m128i>()) });
+        *weights = _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(chunk.as_ptr().cast::<__m128i>()) });
+    }
+    add_vectors(sums, weights, scale, x, at);
+}
+
+/// As [`add_chunks`], of weights of 16 bits.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn add_vectors<const N: usize, const M: usize>(
+    sums: &mut Sums<N>,
+    weights: [__m256i; M],
+    scale: i32,
+    x: [&[u32]; N],
+    at: usize,
+) {
+    let mut dots = [_mm256_setzero_si256(); N];
+    for (c, weights) in weights.into_iter().enumerate() {
         for (dot, x) in dots.iter_mut().zip(x) {
             let at = at + 8 * c;
             debug_assert!(at + 8 <= x.len());

@@ -15,22 +15,30 @@ use super::super::pack::{EIGHT, MOST};
 #[target_feature(enable = "avx2")]
 #[inline]
 pub fn unpack(integers: &mut [u8; MOST], packing: Packing, bytes: &[u8], m: usize) {
-    let nibbles = if packing.is_nibbles() && m == 32 { bytes.first_chunk::<16>() } else { None };
-    let Some(nibbles) = nibbles else {
+    let both = if packing.is_nibbles() && m == 32 { bytes.first_chunk() } else { None };
+    let Some(both) = both else {
         let mut buffer = [0; 32];
         integers[..m].copy_from_slice(signed_bytes(packing, bytes, m, &mut buffer));
         return;
     };
-    // SAFETY: the nibbles are 16 bytes, the integers 64.
+    let [low, high] = nibbles(both);
+    // SAFETY: the integers are 64 bytes.
     unsafe {
-        let both = _mm_loadu_si128(nibbles.as_ptr().cast::<__m128i>());
-        let (fifteen, eight) = (_mm_set1_epi8(15), _mm_set1_epi8(8));
-        let low = _mm_and_si128(both, fifteen);
-        let high = _mm_and_si128(_mm_srli_epi16::<4>(both), fifteen);
         let out = integers.as_mut_ptr().cast::<__m128i>();
-        _mm_storeu_si128(out, _mm_sub_epi8(low, eight));
-        _mm_storeu_si128(out.add(1), _mm_sub_epi8(high, eight));
+        _mm_storeu_si128(out, low);
+        _mm_storeu_si128(out.add(1), high);
     }
+}
+
+/// The signed bytes of 32 weights of 4 bits.
+#[target_feature(enable = "avx2")]
+#[inline]
+pub fn nibbles(both: &[u8; 16]) -> [__m128i; 2] {
+    // SAFETY: these are 16 bytes.
+    let both = unsafe { _mm_loadu_si128(both.as_ptr().cast::<__m128i>()) };
+    let (fifteen, eight) = (_mm_set1_epi8(15), _mm_set1_epi8(8));
+    let (low, high) = (_mm_and_si128(both, fifteen), _mm_and_si128(_mm_srli_epi16::<4>(both), fifteen));
+    [_mm_sub_epi8(low, eight), _mm_sub_epi8(high, eight)]
 }
 
 /// Puts sixteen weights from `first` on of each of eight rows as eight pairs of each, `[pair][row]`, pairs `stride` words
