@@ -17,9 +17,9 @@ mod wide;
 mod x86;
 
 #[cfg(target_arch = "aarch64")]
-use aarch64 as unit;
+use aarch64::turn;
 #[cfg(target_arch = "x86_64")]
-use x86 as unit;
+use x86::turn;
 
 use emberlm_core::kernel::{F32Matmul, Kernel, Matmul, Portable, Rounding};
 use emberlm_core::ops::lanes::Plain;

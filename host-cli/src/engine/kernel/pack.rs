@@ -3,13 +3,7 @@
 use emberlm_core::format::Packing;
 use emberlm_core::kernel::PackedRow;
 
-use super::unit::{Unit, turn, unpack};
-
-/// Rows that are turned together.
-pub(super) const EIGHT: usize = 8;
-
-/// The largest group.
-pub(super) const MOST: usize = 64;
+use super::turn::{EIGHT, MOST, Unit, turn, unpack};
 
 /// A tile's rows, widened to 16 bits.
 pub(super) struct Packed {

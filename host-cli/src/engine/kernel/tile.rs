@@ -1,12 +1,13 @@
 //! Products with rows in lanes: a vector holds one pair of weights of each of its rows, so that a sum stays in one place from
 //! the first weight to the last, and only whole groups meet their scales.
 
-use emberlm_core::kernel::{Matmul, Parts, Scaling, input_words};
+use emberlm_core::format::Packing;
+use emberlm_core::kernel::{Matmul, Parts, Rows, Scaling, input_words};
 use emberlm_core::ops::lanes::Lanes;
 
 use super::pack::Packed;
 use super::positions::Positions;
-use super::unit::{Unit, multiply_rows};
+use super::turn::Unit;
 
 /// Positions that have to share the weights before these are laid out in lanes for them.
 const FEW: usize = 4;
@@ -27,6 +28,9 @@ pub(super) trait Tile: Copy {
 
     /// Does nothing but multiply what is in registers, `rounds` times; says how many products there were.
     fn multiply_registers(self, rounds: u64) -> u64;
+
+    /// Every row with each of fewer than [`FEW`] positions, as it is stored.
+    fn multiply_rows(&self, out: &mut [f32], rows: Rows<'_>, packing: Packing, positions: Positions<'_>);
 
     /// The products of the packed rows with positions of activations.
     fn products(self, out: Outputs<'_>, rows: &Packed, positions: Positions<'_>);
@@ -59,7 +63,7 @@ pub(super) fn multiply<T: Tile>(tile: &T, matmul: Matmul<'_>) {
     let stride = input_words(rows.n_in());
     let positions = Positions { words: inputs.words(), stride, scales: inputs.scales(), scaling };
     if positions.scales.len() < FEW {
-        return multiply_rows(tile.unit(), out, rows, packing, positions);
+        return tile.multiply_rows(out, rows, packing, positions);
     }
     let mut packed = Packed::new(packing, rows.n_in(), T::ROWS);
     for first in (0..rows.n()).step_by(T::ROWS) {

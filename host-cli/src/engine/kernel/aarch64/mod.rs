@@ -2,22 +2,18 @@
 #![allow(unsafe_code)]
 
 mod tile;
-mod turn;
+pub mod turn;
 
-pub use tile::NeonTile as Unit;
-pub use turn::{turn, unpack};
-
-use emberlm_core::format::Packing;
-use emberlm_core::kernel::{F32Matmul, Inputs, Kernel, Matmul, Portable, Rounding, Rows};
+use emberlm_core::kernel::{F32Matmul, Kernel, Matmul, Portable, Rounding};
 use emberlm_core::ops::lanes::Plain;
 
-use super::positions::Positions;
+use self::tile::NeonTile;
 use super::tile::{Tile, multiply};
 use super::wide;
 
 /// NEON, which every 64-bit Arm has.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Neon(Unit);
+pub struct Neon(NeonTile);
 
 impl Neon {
     /// Does nothing but multiply what is in registers, `rounds` times; says how many products there were.
@@ -51,14 +47,6 @@ impl Kernel for Neon {
 
     fn matmul_i8(&self, matmul: Matmul<'_>) {
         multiply(&self.0, matmul);
-    }
-}
-
-/// Every row with each of a few positions: the activations are those of the portable kernel's products by 16 bits.
-pub fn multiply_rows(_: &Unit, out: &mut [f32], rows: Rows<'_>, _: Packing, positions: Positions<'_>) {
-    let inputs = Inputs::new(positions.words, positions.scales, rows.n_in());
-    if let Some(matmul) = inputs.and_then(|inputs| Matmul::new(out, inputs, rows)) {
-        Portable.matmul_i16(matmul);
     }
 }
 

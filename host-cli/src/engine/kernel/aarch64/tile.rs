@@ -2,16 +2,19 @@
 
 use std::hint::black_box;
 
+use emberlm_core::format::Packing;
+use emberlm_core::kernel::{Inputs, Kernel, Matmul, Portable, Rows};
 use emberlm_core::ops::lanes::Plain;
 
 use super::super::pack::Packed;
 use super::super::positions::Positions;
 use super::super::tile::{Outputs, Tile};
 use super::super::walk::walk;
+use super::turn::Unit;
 
 /// Every 64-bit Arm has it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct NeonTile(Plain);
+pub struct NeonTile(Plain, Unit);
 
 /// Rows in the lanes of a vector.
 const LANES: usize = 4;
@@ -34,13 +37,21 @@ impl Tile for NeonTile {
         &self.0
     }
 
-    fn unit(&self) -> &Self {
-        self
+    fn unit(&self) -> &Unit {
+        &self.1
     }
 
     fn multiply_registers(self, rounds: u64) -> u64 {
         // SAFETY: every 64-bit Arm has NEON.
         unsafe { registers(rounds) }
+    }
+
+    /// The activations are those of the portable kernel's products by 16 bits.
+    fn multiply_rows(&self, out: &mut [f32], rows: Rows<'_>, _: Packing, positions: Positions<'_>) {
+        let inputs = Inputs::new(positions.words, positions.scales, rows.n_in());
+        if let Some(matmul) = inputs.and_then(|inputs| Matmul::new(out, inputs, rows)) {
+            Portable.matmul_i16(matmul);
+        }
     }
 
     fn products(self, mut out: Outputs<'_>, rows: &Packed, positions: Positions<'_>) {

@@ -3,7 +3,15 @@
 use emberlm_core::format::Packing;
 use emberlm_core::kernel::signed_bytes;
 
-use super::super::pack::{EIGHT, MOST};
+/// Every 64-bit Arm has it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unit;
+
+/// Rows that are turned together.
+pub const EIGHT: usize = 8;
+
+/// The largest group.
+pub const MOST: usize = 64;
 
 /// Puts sixteen weights from `first` on of each of eight rows as eight pairs of each, `[pair][row]`, pairs `stride` words
 /// apart.

@@ -11,13 +11,10 @@ mod softmax;
 mod softmax_avx512;
 mod tile_avx2;
 mod tile_avx512;
-mod turn;
+pub mod turn;
 
 pub use lanes::Avx2Lanes;
-pub use lanes::Avx2Lanes as Unit;
 pub use lanes_avx512::Avx512Lanes;
-pub use row::multiply_rows;
-pub use turn::{turn, unpack};
 
 use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
 

@@ -2,12 +2,16 @@
 
 use std::hint::black_box;
 
+use emberlm_core::format::Packing;
+use emberlm_core::kernel::Rows;
+
 use super::super::pack::Packed;
 use super::super::positions::Positions;
 use super::super::tile::{Outputs, Tile};
 use super::super::walk::walk;
 use super::lanes::Avx2Lanes;
 use super::lanes_avx512::Avx512Lanes;
+use super::row::multiply_rows;
 
 /// Exists only where the processor has AVX-512 with VNNI.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +51,10 @@ impl Tile for Avx512Tile {
     fn multiply_registers(self, rounds: u64) -> u64 {
         // SAFETY: an `Avx512Tile` exists only where the processor has AVX-512 with VNNI.
         unsafe { registers(rounds) }
+    }
+
+    fn multiply_rows(&self, out: &mut [f32], rows: Rows<'_>, packing: Packing, positions: Positions<'_>) {
+        multiply_rows(self.unit(), out, rows, packing, positions);
     }
 
     fn products(self, mut out: Outputs<'_>, rows: &Packed, positions: Positions<'_>) {

@@ -9,7 +9,13 @@ use std::arch::x86_64::{
 use emberlm_core::format::Packing;
 use emberlm_core::kernel::signed_bytes;
 
-use super::super::pack::{EIGHT, MOST};
+pub use super::lanes::Avx2Lanes as Unit;
+
+/// Rows that are turned together.
+pub const EIGHT: usize = 8;
+
+/// The largest group.
+pub const MOST: usize = 64;
 
 /// A group's signed bytes.
 #[target_feature(enable = "avx2")]
