@@ -1,3 +1,5 @@
+//! What the rope of a config comes to: every kind of scaling, and what is refused.
+
 use super::*;
 use serde_json::json;
 
