@@ -1,8 +1,10 @@
 //! The walk over a tile that every vector unit takes, each with vectors of its own.
 
-/// `fn registers(rounds) -> u64`: products of what is in registers, as many sums under way as in a block of positions; says
-/// how many there were. And `fn block<const N: usize>(out, rows, positions, at) -> usize`: the products of a tile's rows with `N` positions from `at`
-/// on; says how many. `$vector` is a module of the unit's operations.
+/// For a unit with `LANES`, `VECTORS`, `ROWS` and `POSITIONS`, and `$vector`, a module of its operations:
+/// - `fn registers(rounds) -> u64`: products of what is in registers, as many sums under way as in a block of positions; says
+///   how many there were;
+/// - `fn products(out, rows, positions)`: the products of a tile's rows with all positions;
+/// - `fn block<const N: usize>(out, rows, positions, at) -> usize`: those with `N` positions from `at` on; says how many.
 macro_rules! walk {
     ($features:literal, $vector:ident) => {
         #[target_feature(enable = $features)]
@@ -18,6 +20,19 @@ macro_rules! walk {
             }
             black_box(dots);
             2 * rounds * (ROWS * POSITIONS) as u64
+        }
+
+        #[target_feature(enable = $features)]
+        fn products(mut out: Outputs<'_>, rows: &Packed, positions: Positions<'_>) {
+            let mut at = 0;
+            while at < positions.scales.len() {
+                at += match positions.scales.len() - at {
+                    left if left >= POSITIONS => block::<POSITIONS>(&mut out, rows, positions, at),
+                    4.. => block::<4>(&mut out, rows, positions, at),
+                    2.. => block::<2>(&mut out, rows, positions, at),
+                    _ => block::<1>(&mut out, rows, positions, at),
+                };
+            }
         }
 
         #[target_feature(enable = $features)]

@@ -54,19 +54,9 @@ impl Tile for NeonTile {
         }
     }
 
-    fn products(self, mut out: Outputs<'_>, rows: &Packed, positions: Positions<'_>) {
-        let n = positions.scales.len();
-        let mut at = 0;
-        while at < n {
-            // SAFETY: every 64-bit Arm has NEON.
-            at += unsafe {
-                match n - at {
-                    1 => block::<1>(&mut out, rows, positions, at),
-                    2..POSITIONS => block::<2>(&mut out, rows, positions, at),
-                    _ => block::<POSITIONS>(&mut out, rows, positions, at),
-                }
-            };
-        }
+    fn products(self, out: Outputs<'_>, rows: &Packed, positions: Positions<'_>) {
+        // SAFETY: as above.
+        unsafe { products(out, rows, positions) }
     }
 }
 

@@ -57,20 +57,9 @@ impl Tile for Avx512Tile {
         multiply_rows(self.unit(), out, rows, packing, positions);
     }
 
-    fn products(self, mut out: Outputs<'_>, rows: &Packed, positions: Positions<'_>) {
-        let n = positions.scales.len();
-        let mut at = 0;
-        while at < n {
-            // SAFETY: an `Avx512Tile` exists only where the processor has AVX-512 with VNNI.
-            at += unsafe {
-                match n - at {
-                    1 => block::<1>(&mut out, rows, positions, at),
-                    2..4 => block::<2>(&mut out, rows, positions, at),
-                    4..POSITIONS => block::<4>(&mut out, rows, positions, at),
-                    _ => block::<POSITIONS>(&mut out, rows, positions, at),
-                }
-            };
-        }
+    fn products(self, out: Outputs<'_>, rows: &Packed, positions: Positions<'_>) {
+        // SAFETY: as above.
+        unsafe { products(out, rows, positions) }
     }
 }
 
