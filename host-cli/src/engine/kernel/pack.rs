@@ -6,9 +6,14 @@ use emberlm_core::kernel::PackedRow;
 use super::turn::{EIGHT, MOST, Unit, turn, unpack};
 
 /// A tile's rows, widened to 16 bits.
+///
+/// Weights of few bits are multiplied by their group's scale beforehand ([`Packed::is_folded`]), so that only as many of them
+/// as an i32 holds the sum of, and not every group, end a sum.
 pub(super) struct Packed {
     packing: Packing,
     n_in: usize,
+    /// Weights whose products make one sum: a group's, or those of several folded groups.
+    span: usize,
     /// Rows in lanes.
     rows: usize,
     /// `[pairs][rows]`, two weights a word.
@@ -25,7 +30,13 @@ impl Packed {
         let n_groups = packing.n_groups(n_in);
         // A last group takes as much as a full one.
         let weights = vec![0; n_groups * packing.group / 2 * rows];
-        Self { packing, n_in, rows, weights, scales: vec![0; n_groups * rows], row_scales: vec![0.0; rows] }
+        let span = folded_span(packing, n_in).unwrap_or(packing.group);
+        Self { packing, n_in, span, rows, weights, scales: vec![0; n_groups * rows], row_scales: vec![0.0; rows] }
+    }
+
+    /// Whether weights have met their group's scale.
+    pub(super) const fn is_folded(&self) -> bool {
+        folded_span(self.packing, self.n_in).is_some()
     }
 
     /// Lays out the rows, at most as many as there are lanes; the other lanes are zeros.
@@ -39,6 +50,7 @@ impl Packed {
     #[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
     fn turn(&mut self, bytes: &[u8], stride: usize) {
         let Self { packing, n_in, rows: lanes, .. } = *self;
+        let is_folded = self.is_folded();
         let rows: Vec<PackedRow<'_>> =
             bytes.chunks_exact(stride).map(|row| PackedRow::new(row, packing, n_in)).collect();
         if rows.len() < lanes {
@@ -75,15 +87,21 @@ impl Packed {
                 for sixteen in 0..packing.group / 16 {
                     turn(integers, 16 * sixteen, &mut out[8 * sixteen * lanes + first..], lanes);
                 }
+                if is_folded {
+                    fold(out, &self.scales[group * lanes..][..lanes], first);
+                }
             }
         }
     }
 
-    /// Each group's pairs of weights `[pairs][rows]` and scales `[rows]`.
-    pub(super) fn groups(&self) -> impl Iterator<Item = (&[u32], &[i32])> {
-        let whole = self.packing.group / 2 * self.rows;
-        let groups = self.weights.chunks_exact(whole).zip(self.scales.chunks_exact(self.rows)).enumerate();
-        groups.map(|(i, (weights, scales))| (&weights[..pairs(self.packing, self.n_in, i) * self.rows], scales))
+    /// Each sum's pairs of weights `[pairs][rows]` and the scales `[rows]` of its group, its first one where there are several.
+    pub(super) fn sums(&self) -> impl Iterator<Item = (&[u32], &[i32])> {
+        let (words, scales) = (self.span / 2 * self.rows, self.span / self.packing.group * self.rows);
+        let sums = self.weights.chunks(words).zip(self.scales.chunks(scales)).enumerate();
+        sums.map(|(i, (weights, scales))| {
+            let pairs = self.span.min(self.n_in - i * self.span).div_ceil(2);
+            (&weights[..pairs * self.rows], &scales[..self.rows])
+        })
     }
 
     /// The rows' scales.
@@ -97,8 +115,26 @@ impl Packed {
     }
 }
 
-/// Pairs of weights under one scale, and those of the last group.
-const fn pairs(packing: Packing, n_in: usize, group: usize) -> usize {
-    let left = n_in - group * packing.group;
-    (if left < packing.group { left } else { packing.group }).div_ceil(2)
+/// Weights whose products an i32 holds the sum of once they have met their scales, of `2^(bits - 1) * 128` at most, with
+/// activations of at most 32767; `None` where that is not a group's, and where the halves of the sums of a row's `n_in` weights
+/// may leave 32 bits.
+const fn folded_span(packing: Packing, n_in: usize) -> Option<usize> {
+    let Some(bits) = 10u32.checked_sub(packing.bits) else { return None };
+    if 1 << bits < packing.group || n_in > 1 << 20 { None } else { Some(1 << bits) }
+}
+
+/// Multiplies each weight of eight rows from `first` on by its row's scale.
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2"))]
+#[cfg_attr(target_arch = "aarch64", target_feature(enable = "neon"))]
+#[inline]
+fn fold(words: &mut [u32], scales: &[i32], first: usize) {
+    let factors: &[i32; EIGHT] = scales[first..].first_chunk().expect("rows of whole eights");
+    for words in words.chunks_exact_mut(scales.len()) {
+        let words: &mut [u32; EIGHT] = words[first..].first_chunk_mut().expect("rows of whole eights");
+        for (word, &factor) in words.iter_mut().zip(factors) {
+            // The low 16 bits of a product do not hang on signs.
+            let factor = factor as u32;
+            *word = word.wrapping_mul(factor) & 0xFFFF | (*word >> 16).wrapping_mul(factor) << 16;
+        }
+    }
 }

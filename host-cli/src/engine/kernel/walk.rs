@@ -4,7 +4,9 @@
 /// - `fn registers(rounds) -> u64`: products of what is in registers, as many sums under way as in a block of positions; says
 ///   how many there were;
 /// - `fn products(out, rows, positions)`: the products of a tile's rows with all positions;
-/// - `fn block<const N: usize>(out, rows, positions, at) -> usize`: those with `N` positions from `at` on; says how many.
+/// - `fn blocks<const FOLDED: bool>(out, rows, positions)`: those of rows that are folded or not;
+/// - `fn block<const N: usize, const FOLDED: bool>(out, rows, positions, at) -> usize`: those with `N` positions from `at` on;
+///   says how many.
 macro_rules! walk {
     ($features:literal, $vector:ident) => {
         #[target_feature(enable = $features)]
@@ -23,20 +25,30 @@ macro_rules! walk {
         }
 
         #[target_feature(enable = $features)]
-        fn products(mut out: Outputs<'_>, rows: &Packed, positions: Positions<'_>) {
+        fn products(out: Outputs<'_>, rows: &Packed, positions: Positions<'_>) {
+            if rows.is_folded() { blocks::<true>(out, rows, positions) } else { blocks::<false>(out, rows, positions) }
+        }
+
+        #[target_feature(enable = $features)]
+        fn blocks<const FOLDED: bool>(mut out: Outputs<'_>, rows: &Packed, positions: Positions<'_>) {
             let mut at = 0;
             while at < positions.scales.len() {
                 at += match positions.scales.len() - at {
-                    left if left >= POSITIONS => block::<POSITIONS>(&mut out, rows, positions, at),
-                    4.. => block::<4>(&mut out, rows, positions, at),
-                    2.. => block::<2>(&mut out, rows, positions, at),
-                    _ => block::<1>(&mut out, rows, positions, at),
+                    left if left >= POSITIONS => block::<POSITIONS, FOLDED>(&mut out, rows, positions, at),
+                    4.. => block::<4, FOLDED>(&mut out, rows, positions, at),
+                    2.. => block::<2, FOLDED>(&mut out, rows, positions, at),
+                    _ => block::<1, FOLDED>(&mut out, rows, positions, at),
                 };
             }
         }
 
         #[target_feature(enable = $features)]
-        fn block<const N: usize>(out: &mut Outputs<'_>, rows: &Packed, positions: Positions<'_>, at: usize) -> usize {
+        fn block<const N: usize, const FOLDED: bool>(
+            out: &mut Outputs<'_>,
+            rows: &Packed,
+            positions: Positions<'_>,
+            at: usize,
+        ) -> usize {
             let mut x = [std::ptr::null(); N];
             for (i, x) in x.iter_mut().enumerate() {
                 let words = &positions.words[(at + i) * positions.stride..(at + i + 1) * positions.stride];
@@ -44,8 +56,9 @@ macro_rules! walk {
                 *x = words.as_ptr();
             }
             let zeros = [[$vector::zero(); N]; VECTORS];
+            // Sums of 64 bits in the even lanes and in the odd ones, or the high halves of folded sums and the sums themselves.
             let (mut even, mut odd) = (zeros, zeros);
-            for (weights, scales) in rows.groups() {
+            for (weights, scales) in rows.sums() {
                 let mut dots = zeros;
                 let weights = weights.as_chunks::<ROWS>().0;
                 for (pair, weights) in weights.iter().enumerate() {
@@ -66,6 +79,12 @@ macro_rules! walk {
                 }
                 let scales = scales.as_chunks::<LANES>().0;
                 for (((even, odd), dots), scales) in even.iter_mut().zip(&mut odd).zip(dots).zip(scales) {
+                    if FOLDED {
+                        for ((high, all), dot) in even.iter_mut().zip(odd).zip(dots) {
+                            (*high, *all) = ($vector::add($vector::high_half(dot), *high), $vector::add(*all, dot));
+                        }
+                        continue;
+                    }
                     let scales = $vector::load_signed(scales);
                     let odd_scales = $vector::odd(scales);
                     for ((even, odd), dot) in even.iter_mut().zip(odd).zip(dots) {
@@ -80,6 +99,7 @@ macro_rules! walk {
                 let mut lanes = [0.0; ROWS];
                 let sums = even.iter().zip(&odd).map(|(even, odd)| (even[i], odd[i]));
                 for ((lanes, sums), scales) in lanes.as_chunks_mut::<LANES>().0.iter_mut().zip(sums).zip(row_scales) {
+                    let sums = if FOLDED { $vector::unfold(sums.0, sums.1) } else { sums };
                     *lanes = $vector::finish(sums, positions.scaling.shift, scales, unit);
                 }
                 out.put(at + i, lanes);

@@ -65,10 +65,10 @@ walk!("neon", vector);
 /// Four lanes of 32 bits, or two of 64.
 mod vector {
     use std::arch::aarch64::{
-        int32x4_t, int64x2_t, vaddq_s32, vcvtq_f32_s32, vdupq_n_f32, vdupq_n_s32, vdupq_n_s64, vget_low_s16,
+        int32x4_t, int64x2_t, vaddq_s32, vandq_s32, vcvtq_f32_s32, vdupq_n_f32, vdupq_n_s32, vdupq_n_s64, vget_low_s16,
         vget_low_s32, vld1q_f32, vld1q_s32, vld1q_u32, vmlal_s32, vmull_high_s16, vmull_s16, vmulq_f32, vpaddq_s32,
-        vreinterpretq_s16_s32, vreinterpretq_s32_s64, vreinterpretq_s32_u32, vreinterpretq_s64_s32, vshlq_s64,
-        vshrq_n_s64, vst1q_f32, vuzp1q_s32, vzip1q_s32,
+        vreinterpretq_s16_s32, vreinterpretq_s32_s64, vreinterpretq_s32_u32, vreinterpretq_s64_s32, vshlq_n_s32,
+        vshlq_s64, vshrq_n_s32, vshrq_n_s64, vst1q_f32, vsubq_s32, vuzp1q_s32, vzip1q_s32,
     };
 
     use super::LANES;
@@ -121,6 +121,31 @@ mod vector {
     pub fn add_wide(sum: int32x4_t, a: int32x4_t, b: int32x4_t) -> int32x4_t {
         let even = |x| vget_low_s32(vuzp1q_s32(x, x));
         vreinterpretq_s32_s64(vmlal_s32(vreinterpretq_s64_s32(sum), even(a), even(b)))
+    }
+
+    #[target_feature(enable = "neon")]
+    #[inline]
+    pub fn add(a: int32x4_t, b: int32x4_t) -> int32x4_t {
+        vaddq_s32(a, b)
+    }
+
+    /// The signed upper 16 bits of each lane.
+    #[target_feature(enable = "neon")]
+    #[inline]
+    pub fn high_half(x: int32x4_t) -> int32x4_t {
+        vshrq_n_s32::<16>(x)
+    }
+
+    /// The even lanes' sums and the odd ones', of 64 bits each, out of the sums of upper halves and the wrapped whole sums: the
+    /// lower halves are what these leave.
+    #[target_feature(enable = "neon")]
+    #[inline]
+    pub fn unfold(high: int32x4_t, all: int32x4_t) -> (int32x4_t, int32x4_t) {
+        let low = vsubq_s32(all, vshlq_n_s32::<16>(high));
+        let lower = vreinterpretq_s32_s64(vdupq_n_s64(0xFFFF_FFFF));
+        let (even, odd) = (vandq_s32(low, lower), vandq_s32(odd(low), lower));
+        let unit = splat(1 << 16);
+        (add_wide(even, high, unit), add_wide(odd, self::odd(high), unit))
     }
 
     /// `(f32(sum >> shift) * row_scale) * unit` of the even lanes' sums and the odd ones'.

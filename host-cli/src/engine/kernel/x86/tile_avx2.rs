@@ -69,7 +69,8 @@ mod vector {
     use std::arch::x86_64::{
         __m256i, _mm_cvtsi32_si128, _mm256_add_epi32, _mm256_add_epi64, _mm256_blend_epi32, _mm256_cvtepi32_ps,
         _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_mul_epi32, _mm256_mul_ps, _mm256_set1_epi32,
-        _mm256_set1_ps, _mm256_setzero_si256, _mm256_slli_epi64, _mm256_srl_epi64, _mm256_srli_epi64, _mm256_storeu_ps,
+        _mm256_set1_ps, _mm256_setzero_si256, _mm256_slli_epi32, _mm256_slli_epi64, _mm256_srai_epi32,
+        _mm256_srl_epi64, _mm256_srli_epi64, _mm256_storeu_ps, _mm256_sub_epi32,
     };
 
     use super::LANES;
@@ -119,6 +120,30 @@ mod vector {
     #[inline]
     pub fn add_wide(sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
         _mm256_add_epi64(sum, _mm256_mul_epi32(a, b))
+    }
+
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    pub fn add(a: __m256i, b: __m256i) -> __m256i {
+        _mm256_add_epi32(a, b)
+    }
+
+    /// The signed upper 16 bits of each lane.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    pub fn high_half(x: __m256i) -> __m256i {
+        _mm256_srai_epi32::<16>(x)
+    }
+
+    /// The even lanes' sums and the odd ones', of 64 bits each, out of the sums of upper halves and the wrapped whole sums: the
+    /// lower halves are what these leave.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    pub fn unfold(high: __m256i, all: __m256i) -> (__m256i, __m256i) {
+        let low = _mm256_sub_epi32(all, _mm256_slli_epi32::<16>(high));
+        let (even, odd) = (_mm256_srli_epi64::<32>(_mm256_slli_epi64::<32>(low)), odd(low));
+        let unit = splat(1 << 16);
+        (add_wide(even, high, unit), add_wide(odd, self::odd(high), unit))
     }
 
     /// `(f32(sum >> shift) * row_scale) * unit` of the even lanes' sums and the odd ones'.

@@ -68,9 +68,10 @@ walk!("avx512f,avx512bw,avx512vnni", vector);
 /// Sixteen lanes of 32 bits, or eight of 64.
 mod vector {
     use std::arch::x86_64::{
-        __m512i, _mm_cvtsi32_si128, _mm512_add_epi64, _mm512_cvtepi32_ps, _mm512_dpwssd_epi32, _mm512_loadu_ps,
-        _mm512_loadu_si512, _mm512_mask_blend_epi32, _mm512_mul_epi32, _mm512_mul_ps, _mm512_set1_epi32,
-        _mm512_set1_ps, _mm512_setzero_si512, _mm512_slli_epi64, _mm512_srl_epi64, _mm512_srli_epi64, _mm512_storeu_ps,
+        __m512i, _mm_cvtsi32_si128, _mm512_add_epi32, _mm512_add_epi64, _mm512_cvtepi32_ps, _mm512_dpwssd_epi32,
+        _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_blend_epi32, _mm512_mul_epi32, _mm512_mul_ps,
+        _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_si512, _mm512_slli_epi32, _mm512_slli_epi64,
+        _mm512_srai_epi32, _mm512_srl_epi64, _mm512_srli_epi64, _mm512_storeu_ps, _mm512_sub_epi32,
     };
 
     use super::LANES;
@@ -120,6 +121,30 @@ mod vector {
     #[inline]
     pub fn add_wide(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
         _mm512_add_epi64(sum, _mm512_mul_epi32(a, b))
+    }
+
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    pub fn add(a: __m512i, b: __m512i) -> __m512i {
+        _mm512_add_epi32(a, b)
+    }
+
+    /// The signed upper 16 bits of each lane.
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    pub fn high_half(x: __m512i) -> __m512i {
+        _mm512_srai_epi32::<16>(x)
+    }
+
+    /// The even lanes' sums and the odd ones', of 64 bits each, out of the sums of upper halves and the wrapped whole sums: the
+    /// lower halves are what these leave.
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    pub fn unfold(high: __m512i, all: __m512i) -> (__m512i, __m512i) {
+        let low = _mm512_sub_epi32(all, _mm512_slli_epi32::<16>(high));
+        let (even, odd) = (_mm512_srli_epi64::<32>(_mm512_slli_epi64::<32>(low)), odd(low));
+        let unit = splat(1 << 16);
+        (add_wide(even, high, unit), add_wide(odd, self::odd(high), unit))
     }
 
     /// `(f32(sum >> shift) * row_scale) * unit` of the even lanes' sums and the odd ones'.
