@@ -1,6 +1,8 @@
-//! Named tensors of one safetensors file, or of several through a shard index.
+//! Named tensors of one file, or of several through a shard index.
 
 use super::error::CheckpointError;
+use super::keys::ConfigFile;
+use super::torch;
 use super::wrappers::{unwrapped, wrappers};
 use crate::ground::files::read::{self, MOST_OF_TOKENIZER};
 use crate::ground::files::{Fault, FileError, Kind, Wanted, is_of_adapter, json, mapped};
@@ -12,21 +14,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// File that a sharded checkpoint's folder is opened through.
-const INDEX: &str = "model.safetensors.index.json";
+/// Files that a checkpoint's folder is opened through, whole ones and indexes of shards, the first that is there.
+const FILES: [&str; 4] =
+    ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
 
-/// File that an unsharded checkpoint's folder is opened through.
-const SINGLE: &str = "model.safetensors";
+/// What else files are named that hold one checkpoint, those that are read by choice first.
+const ENDINGS: [&[&str]; 2] = [&["safetensors"], &["pt", "pth", "ckpt", "bin"]];
 
-/// Every tensor of a checkpoint by its name in the file, memory-mapped.
+/// Every tensor of a checkpoint by its name in the file: memory-mapped, or in memory where PyTorch wrote it.
 ///
 /// A name is found with and without the wrappers that training leaves in it (`wrappers`); those that are listed are
 /// without.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Archive {
     maps: Vec<Mmap>,
     tensors: BTreeMap<String, Stored>,
     aliases: BTreeMap<String, String>,
+    config: Option<ConfigFile>,
 }
 
 /// Where a tensor lies and how its elements are stored.
@@ -75,7 +79,7 @@ struct Index {
 }
 
 impl Archive {
-    /// Opens a `.safetensors` file, a shard index, or a folder that holds either.
+    /// Opens a `.safetensors` file, one that `torch.save` wrote, a shard index, or a folder that holds one of these.
     ///
     /// Returns the archive and the folder in which its `config.json` belongs.
     ///
@@ -84,7 +88,7 @@ impl Archive {
     pub fn open(path: &Path) -> Result<(Self, PathBuf), CheckpointError> {
         let file = if path.is_dir() { find_in_folder(path)? } else { path.to_owned() };
         let folder = file.parent().map(Path::to_owned).unwrap_or_default();
-        let mut archive = Self { maps: Vec::new(), tensors: BTreeMap::new(), aliases: BTreeMap::new() };
+        let mut archive = Self::default();
         let is_json = file.extension().is_some_and(|extension| extension == "json");
         match Kind::of(&file)? {
             Kind::ShardIndex => archive.add_index(&file, &folder)?,
@@ -100,7 +104,7 @@ impl Archive {
             (name.clone(), Stored { name, map: 0, bytes, storage, shape })
         };
         let tensors = entries.into_iter().map(stored).collect();
-        Self { maps: vec![map], tensors, aliases: BTreeMap::new() }
+        Self { maps: vec![map], tensors, ..Self::default() }
     }
 
     fn add_index(&mut self, path: &Path, folder: &Path) -> Result<(), CheckpointError> {
@@ -134,40 +138,59 @@ impl Archive {
     /// Adds the tensors of a file of that kind.
     fn add_file(&mut self, path: &Path, kind: Kind) -> Result<(), CheckpointError> {
         Wanted::Checkpoint.check_kind(path, kind)?;
+        match kind {
+            Kind::Torch => self.add_torch(path),
+            _ => self.add_safetensors(path),
+        }
+    }
+
+    fn add_torch(&mut self, path: &Path) -> Result<(), CheckpointError> {
+        let torch::Contents { map, entries, config } = torch::read(path)?;
+        entries.into_iter().try_for_each(|entry| self.add(path, entry))?;
+        self.config = self.config.take().or(config);
+        self.maps.push(map);
+        Ok(())
+    }
+
+    fn add_safetensors(&mut self, path: &Path) -> Result<(), CheckpointError> {
         let map = mapped::map(path)?;
         let damaged = |why: String| CheckpointError::Header { path: path.to_owned(), why };
         header(&map).map_or(Ok(()), json::check_keys).map_err(damaged)?;
         let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|error| damaged(error.to_string()))?;
-        if metadata.tensors().keys().any(|name| is_of_adapter(name)) {
-            return Err(FileError::new(path, Fault::Kind { found: Kind::Adapter, wanted: Wanted::Checkpoint }).into());
-        }
         let data = LENGTH + header;
         for (name, info) in metadata.tensors() {
             let (start, end) = info.data_offsets;
-            let stored = Stored {
-                name: name.clone(),
-                map: self.maps.len(),
-                bytes: data + start..data + end,
-                storage: Storage::Plain(info.dtype),
-                shape: info.shape.clone(),
-            };
-            if let Some(first) = self.tensors.insert(unwrapped(&name).into_owned(), stored) {
-                let why = match first.name == name {
-                    true => format!("tensor `{}` is in two shards", shown::value(&name)),
-                    false => format!(
-                        "tensors `{}` and `{}` have one name without their wrappers",
-                        shown::value(&first.name),
-                        shown::value(&name)
-                    ),
-                };
-                return Err(CheckpointError::Index { path: path.to_owned(), why });
-            }
+            let (storage, bytes) = (Storage::Plain(info.dtype), data + start..data + end);
+            self.add(path, Entry { name, shape: info.shape.clone(), storage, bytes })?;
         }
         for (name, of) in metadata.metadata().iter().flatten() {
             self.add_alias(name, of);
         }
         self.maps.push(map);
         Ok(())
+    }
+
+    /// Adds a tensor of the file at `path`, whose map is the next.
+    fn add(&mut self, path: &Path, Entry { name, shape, storage, bytes }: Entry) -> Result<(), CheckpointError> {
+        if is_of_adapter(&name) {
+            return Err(FileError::new(path, Fault::Kind { found: Kind::Adapter, wanted: Wanted::Checkpoint }).into());
+        }
+        let stored = Stored { name: name.clone(), map: self.maps.len(), bytes, storage, shape };
+        let Some(first) = self.tensors.insert(unwrapped(&name).into_owned(), stored) else { return Ok(()) };
+        let why = match first.name == name {
+            true => format!("tensor `{}` is in two shards", shown::value(&name)),
+            false => format!(
+                "tensors `{}` and `{}` have one name without their wrappers",
+                shown::value(&first.name),
+                shown::value(&name)
+            ),
+        };
+        Err(CheckpointError::Index { path: path.to_owned(), why })
+    }
+
+    /// What the files themselves say of the model.
+    pub fn take_config(&mut self) -> Option<ConfigFile> {
+        self.config.take()
     }
 
     /// The tensor of a name.
@@ -234,32 +257,34 @@ fn header(file: &[u8]) -> Option<&[u8]> {
 
 /// The file through which a folder's checkpoint is opened.
 fn find_in_folder(folder: &Path) -> Result<PathBuf, CheckpointError> {
-    for name in [SINGLE, INDEX] {
-        let file = folder.join(name);
-        if read::is_there(&file) {
-            return Ok(file);
-        }
+    if let Some(file) = FILES.iter().map(|name| folder.join(name)).find(|file| read::is_there(file)) {
+        return Ok(file);
     }
+    let [whole, index, ..] = FILES;
     let io = |error| FileError::io(folder, &error);
-    let mut found = Vec::new();
+    let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io)? {
-        let file = entry.map_err(io)?.path();
-        if file.extension().is_some_and(|extension| extension == "safetensors") {
-            found.push(file);
-        }
+        files.push(entry.map_err(io)?.path());
     }
+    let of = |endings: &[&str]| {
+        let is = |file: &&PathBuf| {
+            file.extension().is_some_and(|extension| endings.iter().any(|ending| extension == *ending))
+        };
+        files.iter().filter(is).cloned().collect::<Vec<_>>()
+    };
+    let mut found = ENDINGS.into_iter().map(of).find(|found| !found.is_empty()).unwrap_or_default();
     match found.len() {
         1 => Ok(found.remove(0)),
         0 => match Kind::of(folder)? {
             Kind::Folder | Kind::Tokenizer => Err(CheckpointError::NoCheckpoint {
                 path: folder.to_owned(),
-                why: format!("holds neither {SINGLE} nor {INDEX}"),
+                why: format!("holds neither {whole} nor {index}"),
             }),
             other => Err(FileError::new(folder, Fault::Kind { found: other, wanted: Wanted::Checkpoint }).into()),
         },
         n => Err(CheckpointError::NoCheckpoint {
             path: folder.to_owned(),
-            why: format!("holds {n} .safetensors files and neither {SINGLE} nor {INDEX}: name one"),
+            why: format!("holds {n} files that may be its checkpoint, and neither {whole} nor {index}: name one"),
         }),
     }
 }

@@ -13,7 +13,7 @@ pub enum CheckpointError {
     /// A file could not be read, or is something else.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The path holds no safetensors checkpoint.
+    /// The path holds no checkpoint.
     #[error("{}: {}", shown::path(path), shown::message(why))]
     NoCheckpoint {
         /// The file or folder.
@@ -32,6 +32,14 @@ pub enum CheckpointError {
     /// A llama2.c file whose header does not describe it.
     #[error("{}: llama2.c checkpoint: {}", shown::path(path), shown::message(why))]
     Llama2c {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A file of PyTorch that is damaged, or holds more than tensors and plain data.
+    #[error("{}: PyTorch checkpoint: {}", shown::path(path), shown::message(why))]
+    Torch {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
@@ -180,6 +188,7 @@ impl CheckpointError {
             Self::NoCheckpoint { .. } => "no_checkpoint",
             Self::Header { .. } => "safetensors_header",
             Self::Llama2c { .. } => "llama2c",
+            Self::Torch { .. } => "torch",
             Self::Index { .. } => "shard_index",
             Self::ConfigFile { .. } => "config_file",
             Self::Key { .. } => "config_key",

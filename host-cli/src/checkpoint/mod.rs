@@ -26,6 +26,7 @@ mod stored;
 mod tensor;
 #[cfg(test)]
 pub(crate) mod tests;
+mod torch;
 mod wrappers;
 
 pub use ends::EndTokens;
@@ -101,15 +102,20 @@ fn files(path: &Path, options: &Options) -> Result<(Archive, PathBuf, Option<Con
         let (archive, config) = llama2c::open(&path)?;
         return Ok((archive, path.parent().map(Path::to_owned).unwrap_or_default(), Some(config)));
     }
-    let (archive, folder) = Archive::open(path)?;
-    let beside = Some(folder.join("config.json")).filter(|path| read::is_there(path));
-    let file = options.config.clone().or(beside).map(|path| ConfigFile::read(&path)).transpose()?;
+    let (mut archive, folder) = Archive::open(path)?;
+    let beside = || Some(folder.join("config.json")).filter(|path| read::is_there(path));
+    let file = match (&options.config, archive.take_config()) {
+        (Some(named), _) => Some(ConfigFile::read(named)?),
+        (None, Some(within)) => Some(within),
+        (None, None) => beside().map(|path| ConfigFile::read(&path)).transpose()?,
+    };
     Ok((archive, folder, file))
 }
 
 impl Checkpoint {
-    /// Opens a `.safetensors` file, a shard index (`model.safetensors.index.json`), or a folder that holds either; or a file
-    /// of llama2.c, which needs no `config.json`, or a folder that holds one and no safetensors.
+    /// Opens a `.safetensors` file, a file that `torch.save` wrote, an index of shards of either
+    /// (`model.safetensors.index.json`), or a folder that holds one of these; or a file of llama2.c, which needs no
+    /// `config.json`, or a folder that holds one and no safetensors.
     ///
     /// Reads every weight once, to refuse those that are not finite.
     ///

@@ -35,7 +35,7 @@ use crate::text::tokenizer::section;
 /// The words after `compare`.
 #[derive(Args, Debug)]
 pub struct RawArgs {
-    /// The checkpoint: a folder, a .safetensors file, or an index of shards
+    /// The checkpoint: a folder, a .safetensors file, what PyTorch saved, an index of shards, or a file of llama2.c
     checkpoint: PathBuf,
     /// Formats of the weights, separated by commas, each as `convert --weights` takes them: q8, q4+head=q8,
     /// auto:4.5bpw, auto:512K [default: every format]

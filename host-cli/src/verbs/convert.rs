@@ -36,7 +36,7 @@ use crate::text::tokenizer::{SectionParts, Tokenizer, TokenizerError, section};
 /// The words after `convert`.
 #[derive(Args, Debug)]
 pub struct RawArgs {
-    /// The checkpoint: a folder, a .safetensors file, or an index of shards
+    /// The checkpoint: a folder, a .safetensors file, what PyTorch saved, an index of shards, or a file of llama2.c
     checkpoint: PathBuf,
     /// The blob to write
     #[arg(short, long, value_name = "BLOB")]

@@ -25,7 +25,7 @@ use crate::score::{Job, Shard};
 /// The words after `eval`.
 #[derive(Args, Debug)]
 pub struct RawArgs {
-    /// A blob, or a checkpoint: a folder, a .safetensors file, an index of shards, or a file of llama2.c
+    /// A blob, or a checkpoint: a folder, a .safetensors file, what PyTorch saved, an index of shards, or a file of llama2.c
     model: PathBuf,
     #[command(flatten)]
     task: RawTask,

@@ -18,7 +18,7 @@ use crate::report::contents::{Contents, contents};
 /// The words after `inspect`.
 #[derive(Args, Debug)]
 pub struct RawArgs {
-    /// A blob, or a checkpoint: a folder, a .safetensors file, an index of shards, or a file of llama2.c
+    /// A blob, or a checkpoint: a folder, a .safetensors file, what PyTorch saved, an index of shards, or a file of llama2.c
     model: PathBuf,
     #[command(flatten)]
     checkpoint: RawCheckpoint,

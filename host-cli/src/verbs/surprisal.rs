@@ -31,7 +31,7 @@ use crate::text::tokenizer::Tokenizer;
 /// The words after `surprisal`.
 #[derive(Args, Debug)]
 pub struct RawArgs {
-    /// A blob, or a checkpoint: a folder, a .safetensors file, an index of shards, or a file of llama2.c
+    /// A blob, or a checkpoint: a folder, a .safetensors file, what PyTorch saved, an index of shards, or a file of llama2.c
     model: PathBuf,
     #[command(flatten)]
     task: RawTask,

@@ -28,7 +28,7 @@ use crate::score::crosscheck::{Candidate, Summary, crosscheck};
 /// The words after `verify`.
 #[derive(Args, Debug)]
 pub struct RawArgs {
-    /// The checkpoint: a folder, a .safetensors file, or an index of shards
+    /// The checkpoint: a folder, a .safetensors file, what PyTorch saved, an index of shards, or a file of llama2.c
     checkpoint: PathBuf,
     /// Blobs that were made from it
     #[arg(required = true)]

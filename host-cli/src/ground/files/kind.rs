@@ -94,7 +94,7 @@ impl Kind {
             Self::Llama2c => "a llama2.c checkpoint",
             Self::CheckpointFolder => "the folder of a checkpoint",
             Self::Adapter => "a LoRA adapter without its base model",
-            Self::Torch => "a PyTorch checkpoint (a pickle)",
+            Self::Torch => "a PyTorch checkpoint",
             Self::Gguf => "a GGUF model",
             Self::LfsPointer => "a Git LFS pointer",
             Self::OtherModel(name) | Self::Archive(name) | Self::Special(name) => name,
@@ -119,9 +119,9 @@ impl Kind {
     pub const fn serves(self, wanted: Wanted) -> bool {
         use Kind::*;
         match wanted {
-            Wanted::Checkpoint => matches!(self, Safetensors | ShardIndex | Llama2c | CheckpointFolder),
+            Wanted::Checkpoint => matches!(self, Safetensors | ShardIndex | Llama2c | Torch | CheckpointFolder),
             Wanted::Blob => matches!(self, Blob),
-            Wanted::Model => matches!(self, Blob | Safetensors | ShardIndex | Llama2c | CheckpointFolder),
+            Wanted::Model => matches!(self, Blob | Safetensors | ShardIndex | Llama2c | Torch | CheckpointFolder),
             // Any UTF-8 may be a text to score, a pointer's excepted: nobody wants that.
             Wanted::Text => matches!(
                 self,
@@ -141,9 +141,9 @@ impl Wanted {
     /// What it is called, with its article.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Checkpoint => "a safetensors checkpoint",
+            Self::Checkpoint => "a checkpoint",
             Self::Blob => "a blob",
-            Self::Model => "a blob or a safetensors checkpoint",
+            Self::Model => "a blob or a checkpoint",
             Self::Text => "a text in UTF-8",
             Self::Tokens => "a JSON list of token ids",
             Self::Tokenizer => "a tokenizer",
@@ -171,9 +171,6 @@ pub const fn advice(found: Kind, wanted: Wanted) -> &'static str {
         (Adapter, _) => {
             "merge it into its base model first (in Python, PEFT's `merge_and_unload()` and `save_pretrained()`)"
         }
-        (Torch, Wanted::Checkpoint | Wanted::Model | Wanted::Blob) => {
-            "save the model from Python as safetensors (`save_pretrained()`, or `safetensors.torch.save_model()`)"
-        }
         (Gguf | OtherModel(_), Wanted::Checkpoint | Wanted::Model | Wanted::Blob) => {
             "name the safetensors checkpoint that it was made from"
         }
@@ -182,10 +179,12 @@ pub const fn advice(found: Kind, wanted: Wanted) -> &'static str {
         (Blob | Safetensors | ShardIndex | Llama2c | CheckpointFolder | Torch | Gguf | OtherModel(_), Wanted::Text) => {
             "name a file of plain text, the model is named without an option"
         }
-        (Safetensors | ShardIndex | Llama2c | CheckpointFolder, Wanted::Blob) => "`emberlm convert` makes a blob of it",
-        (Safetensors | ShardIndex | CheckpointFolder, Wanted::Config) => "name the config.json beside it",
+        (Safetensors | ShardIndex | Llama2c | Torch | CheckpointFolder, Wanted::Blob) => {
+            "`emberlm convert` makes a blob of it"
+        }
+        (Safetensors | ShardIndex | Torch | CheckpointFolder, Wanted::Config) => "name the config.json beside it",
         (Llama2c, Wanted::Config) => "a llama2.c file says its configuration itself, leave the option out",
-        (Safetensors | ShardIndex, Wanted::Tokenizer) => "name the folder with its tokenizer",
+        (Safetensors | ShardIndex | Torch, Wanted::Tokenizer) => "name the folder with its tokenizer",
         (Config | Tokenizer | Chars, Wanted::Checkpoint | Wanted::Model) => {
             "name the folder that it lies in, or the .safetensors file beside it"
         }

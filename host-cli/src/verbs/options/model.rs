@@ -133,7 +133,7 @@ impl ModelFile {
             Kind::Blob => false,
             Kind::Unknown => is_named(&["safetensors"]),
             Kind::Json => is_named(&["json"]),
-            Kind::Safetensors | Kind::ShardIndex | Kind::Llama2c => true,
+            Kind::Safetensors | Kind::ShardIndex | Kind::Llama2c | Kind::Torch => true,
             _ if path.is_dir() => true,
             other => {
                 Wanted::Model.check_kind(path, other)?;

@@ -1,0 +1,194 @@
+//! What `torch.save` writes: a state dict, or one among the other things of a training run.
+//!
+//! The pickle is parsed by a crate that calls nothing of what it names: tensors and plain containers become data, and anything
+//! else is refused here by its name. The tensors are read into memory, since a file may store them in any order and stride.
+
+use super::archive::{Entry, Storage};
+use super::error::CheckpointError;
+use super::keys::ConfigFile;
+use crate::ground::shown;
+use memmap2::{Mmap, MmapMut};
+use pytorch_reader::{DType, PickleValue, PytorchReader, Tensor};
+use safetensors::Dtype;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Where training programs keep the state dict, the likeliest first.
+const STATE_DICTS: [&str; 5] = ["model", "state_dict", "model_state_dict", "model_state", "module"];
+
+/// Where nanoGPT and llama2.c's training keep the model's shape.
+const MODEL_ARGS: &str = "model_args";
+
+/// What a file's tensors may take together in memory, as a multiple of its length: what is shared is counted for each.
+const MOST_OF_FILE: u64 = 4;
+
+/// A file's state dict.
+#[derive(Debug)]
+pub struct Contents {
+    /// Every tensor's bytes.
+    pub map: Mmap,
+    pub entries: Vec<Entry>,
+    /// What the file says of the model beside it.
+    pub config: Option<ConfigFile>,
+}
+
+/// Reads the file at `path`.
+///
+/// # Errors
+/// It cannot be read, is damaged, holds what is neither a tensor nor plain data, has no state dict, or its tensors take more
+/// memory than there is or than a file of its length can ask for.
+pub fn read(path: &Path) -> Result<Contents, CheckpointError> {
+    let damaged = |why: String| CheckpointError::Torch { path: path.to_owned(), why };
+    let of_crate = |error: pytorch_reader::PytorchError| damaged(error.to_string());
+    let PickleValue::Dict(root) = PytorchReader::read_pickle_data(path, None).map_err(of_crate)? else {
+        return Err(damaged("holds no state dict: save `model.state_dict()`".to_owned()));
+    };
+    check_plain(&mut Vec::new(), &root).map_err(damaged)?;
+    let key = state_dict(&root).map_err(damaged)?;
+    let reader = match key {
+        Some(key) => PytorchReader::with_top_level_key(path, key),
+        None => PytorchReader::new(path),
+    };
+    let mut tensors: Vec<Tensor> = reader.map_err(of_crate)?.into_tensors().into_values().collect();
+    if key.is_none() {
+        // What lies deeper is an optimiser's.
+        tensors.retain(|tensor| is_tensor(root.get(&tensor.name)));
+    }
+    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    let io = |error: &std::io::Error| damaged(error.to_string());
+    let file = std::fs::metadata(path).map_err(|error| io(&error))?.len();
+    let bytes = tensors.iter().try_fold(0usize, |sum, tensor| sum.checked_add(tensor.byte_len()));
+    let bytes = bytes.filter(|&bytes| bytes as u64 <= file.saturating_mul(MOST_OF_FILE)).ok_or_else(|| {
+        damaged(format!("its tensors are more than {MOST_OF_FILE} times as long as its {file} bytes"))
+    })?;
+    // No map is empty.
+    let mut map = MmapMut::map_anon(bytes.max(1)).map_err(|error| io(&error))?;
+    let (mut entries, mut end) = (Vec::new(), 0);
+    for tensor in tensors {
+        let start = end;
+        end += tensor.byte_len();
+        let read = tensor.read().map_err(|error| io(&error))?;
+        map[start..end].copy_from_slice(&read);
+        if cfg!(target_endian = "big") {
+            map[start..end].chunks_exact_mut(tensor.dtype().size()).for_each(<[u8]>::reverse);
+        }
+        let storage = Storage::Plain(dtype(tensor.dtype()));
+        entries.push(Entry { shape: tensor.shape().to_vec(), storage, bytes: start..end, name: tensor.name });
+    }
+    let map = map.make_read_only().map_err(|error| io(&error))?;
+    Ok(Contents { map, entries, config: config(&root) })
+}
+
+type Dict = HashMap<String, PickleValue>;
+
+fn is_tensor(value: Option<&PickleValue>) -> bool {
+    matches!(value, Some(PickleValue::Unsupported(name)) if name == "torch.Tensor")
+}
+
+fn has_tensors(dict: &Dict) -> bool {
+    dict.values().any(|value| is_tensor(Some(value)))
+}
+
+/// The key of the state dict, `None` where it is the file's root.
+fn state_dict(root: &Dict) -> Result<Option<&str>, String> {
+    let mut within: Vec<&str> = root
+        .iter()
+        .filter(|(_, value)| matches!(value, PickleValue::Dict(dict) if has_tensors(dict)))
+        .map(|(key, _)| key.as_str())
+        .collect();
+    within.sort_unstable();
+    if let Some(key) = STATE_DICTS.into_iter().find(|key| within.contains(key)) {
+        return Ok(Some(key));
+    }
+    match within.as_slice() {
+        _ if has_tensors(root) => Ok(None),
+        [only] => Ok(Some(only)),
+        [] => Err("holds no state dict: save `model.state_dict()`".to_owned()),
+        several => Err(format!(
+            "holds several state dicts ({}): save the one that is meant, alone or as `model`",
+            several.iter().map(|key| shown::value(key).to_string()).collect::<Vec<_>>().join(", ")
+        )),
+    }
+}
+
+/// Refuses the first thing that is neither a tensor nor plain data.
+fn check_plain<'a>(place: &mut Vec<&'a str>, dict: &'a Dict) -> Result<(), String> {
+    let mut keys: Vec<&String> = dict.keys().collect();
+    keys.sort_unstable();
+    for key in keys {
+        place.push(key);
+        check_value(place, &dict[key])?;
+        place.pop();
+    }
+    Ok(())
+}
+
+fn check_value<'a>(place: &mut Vec<&'a str>, value: &'a PickleValue) -> Result<(), String> {
+    match value {
+        PickleValue::Dict(dict) => check_plain(place, dict),
+        PickleValue::List(values) => values.iter().try_for_each(|value| check_value(place, value)),
+        PickleValue::Unsupported(name) if !is_plain(name) => Err(format!(
+            "`{}` is of {}, and nothing in a file is run to make it: save `model.state_dict()` alone",
+            shown::value(&place.join(".")),
+            shown::value(name)
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a value of that Python type is a tensor, or says something of tensors.
+fn is_plain(name: &str) -> bool {
+    const NAMES: [&str; 4] = ["int", "torch.Tensor", "torch.Size", "torch.device"];
+    // Types of elements are named alone: `torch.float32`.
+    const DTYPES: [&str; 5] = ["torch.float", "torch.bfloat16", "torch.int", "torch.uint", "torch.bool"];
+    NAMES.contains(&name)
+        || DTYPES
+            .iter()
+            .any(|dtype| name.strip_prefix(dtype).is_some_and(|bits| bits.bytes().all(|byte| byte.is_ascii_digit())))
+}
+
+/// The model's shape, where the file says it.
+fn config(root: &Dict) -> Option<ConfigFile> {
+    let PickleValue::Dict(args) = root.get(MODEL_ARGS)? else { return None };
+    let args: Map<String, Value> = args.iter().filter_map(|(key, value)| Some((key.clone(), json(value)?))).collect();
+    Some(ConfigFile::of(args))
+}
+
+/// Plain data as JSON has it; `None` for what it has not.
+fn json(value: &PickleValue) -> Option<Value> {
+    match value {
+        PickleValue::None => Some(Value::Null),
+        PickleValue::Bool(value) => Some((*value).into()),
+        PickleValue::Int(value) => Some((*value).into()),
+        // Of no number JSON knows the infinite ones.
+        PickleValue::Float(value) => serde_json::Number::from_f64(*value).map(Value::Number),
+        PickleValue::String(value) => Some(value.as_str().into()),
+        PickleValue::List(values) => values.iter().map(json).collect(),
+        PickleValue::Dict(values) => values
+            .iter()
+            .map(|(key, value)| Some((key.clone(), json(value)?)))
+            .collect::<Option<Map<_, _>>>()
+            .map(Value::Object),
+        PickleValue::Bytes(_) | PickleValue::Unsupported(_) => None,
+    }
+}
+
+/// The type as safetensors has it.
+const fn dtype(dtype: DType) -> Dtype {
+    match dtype {
+        DType::F64 => Dtype::F64,
+        DType::F32 => Dtype::F32,
+        DType::F16 => Dtype::F16,
+        DType::BF16 => Dtype::BF16,
+        DType::I64 => Dtype::I64,
+        DType::I32 => Dtype::I32,
+        DType::I16 => Dtype::I16,
+        DType::I8 => Dtype::I8,
+        DType::U64 => Dtype::U64,
+        DType::U32 => Dtype::U32,
+        DType::U16 => Dtype::U16,
+        DType::U8 => Dtype::U8,
+        DType::Bool => Dtype::BOOL,
+    }
+}
