@@ -6,6 +6,7 @@
 use super::archive::{Entry, Storage};
 use super::error::CheckpointError;
 use super::keys::ConfigFile;
+use super::llama2c;
 use crate::ground::shown;
 use memmap2::{Mmap, MmapMut};
 use pytorch_reader::{DType, PickleValue, PytorchReader, Tensor};
@@ -152,7 +153,7 @@ fn is_plain(name: &str) -> bool {
 fn config(root: &Dict) -> Option<ConfigFile> {
     let PickleValue::Dict(args) = root.get(MODEL_ARGS)? else { return None };
     let args: Map<String, Value> = args.iter().filter_map(|(key, value)| Some((key.clone(), json(value)?))).collect();
-    Some(ConfigFile::of(args))
+    Some(ConfigFile::of(if llama2c::is_training(&args) { llama2c::trained(args) } else { args }))
 }
 
 /// Plain data as JSON has it; `None` for what it has not.
