@@ -1,3 +1,5 @@
+//! Maps of names: what is bound, and what is refused.
+
 use super::*;
 
 const SCRATCH: &str = include_str!("../layouts/scratch.json");
