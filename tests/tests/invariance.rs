@@ -1,6 +1,8 @@
 //! One model, one window of tokens and one type of KV cache have one set of bits: whatever the source, the cache's
 //! memory, the number of tokens a call and a batch, of rows a block and of workers, the step size and the kernel.
 
+use std::fmt::Debug;
+
 use emberlm::engine::kernel::HostKernel;
 use emberlm::engine::{self, HostTeam, run};
 use emberlm_core::config::TokenId;
@@ -47,8 +49,30 @@ fn bits(blob: &[u8], kernel: impl Kernel, tokens: &[TokenId], way: Way) -> Bits 
 
 /// Whether every kernel that this processor can run gives `expected`.
 fn same_bits(blob: &[u8], tokens: &[TokenId], way: Way, expected: &Bits) -> bool {
-    let of_host = |kernel| bits(blob, kernel, tokens, way) == *expected;
-    bits(blob, Portable, tokens, way) == *expected && HostKernel::all().all(of_host)
+    HostKernel::all().all(|kernel| bits(blob, kernel, tokens, way) == *expected)
+}
+
+/// Compares ways of one pass, each by the next of the kernels that this processor can run.
+struct InTurn<'a> {
+    blob: &'a [u8],
+    tokens: &'a [TokenId],
+    expected: Bits,
+    kernels: Vec<HostKernel>,
+    turn: usize,
+}
+
+impl<'a> InTurn<'a> {
+    /// Expects what the portable kernel gives token by token. `first` says whose turn it is.
+    fn new(blob: &'a [u8], tokens: &'a [TokenId], kv_type: KvType, first: usize) -> Self {
+        let expected = bits(blob, Portable, tokens, Way { kv_type, ..TOKEN_BY_TOKEN });
+        Self { blob, tokens, expected, kernels: HostKernel::all().collect(), turn: first }
+    }
+
+    fn compare(&mut self, way: Way, what: &impl Debug) {
+        let kernel = self.kernels[self.turn % self.kernels.len()];
+        self.turn += 1;
+        assert!(bits(self.blob, kernel, self.tokens, way) == self.expected, "{way:?} by {} of {what:?}", kernel.name());
+    }
 }
 
 /// How matrices and activations are stored, every pair, each with one of the ways in which keys and values are.
@@ -78,17 +102,14 @@ fn every_shape_in_every_batch_from_every_source_into_every_memory() {
     with_seeds.par_iter().for_each(|(seed, spec)| {
         let tokens = full_window(spec, *seed);
         // Every fourth for a shape, others for the next one.
-        for (storage, activations, kv_type) in stored().skip(*seed as usize % 4).step_by(4) {
+        for (i, (storage, activations, kv_type)) in stored().skip(*seed as usize % 4).step_by(4).enumerate() {
             let blob = blob_writer::write_for(&spec.model(*seed), storage, activations, &[]);
-            let expected = bits(&blob, Portable, &tokens, Way { kv_type, ..TOKEN_BY_TOKEN });
+            let mut ways = InTurn::new(&blob, &tokens, kv_type, i);
             for batch in BATCHES {
                 for weights in SOURCES {
                     for memory in MEMORIES {
                         let way = Way { weights, kv_type, memory, batch, ..Way::PLAIN };
-                        assert!(
-                            same_bits(&blob, &tokens, way, &expected),
-                            "{way:?} of {storage:?}, {activations:?}, {spec:?}"
-                        );
+                        ways.compare(way, &(storage, activations, spec));
                     }
                 }
             }
@@ -103,16 +124,13 @@ fn every_step_size() {
         let tokens = full_window(spec, 5);
         for (storage, activations, kv_type) in stored().skip(i).step_by(specs.len()) {
             let blob = blob_writer::write_for(&spec.model(5), storage, activations, &[]);
-            let expected = bits(&blob, Portable, &tokens, Way { kv_type, ..TOKEN_BY_TOKEN });
+            let mut ways = InTurn::new(&blob, &tokens, kv_type, i);
             for step in STEPS {
                 for (weights, memory, batch) in
                     [(Weights::Mapped, Memory::Whole, 3), (Weights::Through1024, Memory::OneLayer, 7)]
                 {
                     let way = Way { weights, kv_type, memory, batch, step, ..Way::PLAIN };
-                    assert!(
-                        same_bits(&blob, &tokens, way, &expected),
-                        "{way:?} of {storage:?}, {activations:?}, {spec:?}"
-                    );
+                    ways.compare(way, &(storage, activations, spec));
                 }
             }
         }
@@ -127,11 +145,8 @@ fn every_number_of_rows_and_of_workers() {
         let tokens = full_window(spec, 8);
         for (storage, activations, kv_type) in stored().skip(i).step_by(2 * specs.len()) {
             let blob = blob_writer::write_for(&spec.model(8), storage, activations, &[]);
-            let expected = bits(&blob, Portable, &tokens, Way { kv_type, ..TOKEN_BY_TOKEN });
-            let same = |way: Way| {
-                let same = same_bits(&blob, &tokens, way, &expected);
-                assert!(same, "{way:?} of {storage:?}, {activations:?}, {spec:?}");
-            };
+            let mut ways = InTurn::new(&blob, &tokens, kv_type, i);
+            let mut same = |way: Way| ways.compare(way, &(storage, activations, spec));
             for (rows, batch) in [(1, 3), (7, 1), (8, 16), (Batch::ROWS, 7), (usize::MAX, 2)] {
                 for workers in workers {
                     for weights in [Weights::Mapped, Weights::Through1024] {

@@ -193,3 +193,64 @@ const fn dtype(dtype: DType) -> Dtype {
         DType::Bool => Dtype::BOOL,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor() -> PickleValue {
+        PickleValue::Unsupported("torch.Tensor".to_owned())
+    }
+
+    fn dict<const N: usize>(items: [(&str, PickleValue); N]) -> Dict {
+        items.map(|(key, value)| (key.to_owned(), value)).into()
+    }
+
+    fn weights() -> PickleValue {
+        PickleValue::Dict(dict([("wte.weight", tensor())]))
+    }
+
+    #[test]
+    fn a_state_dict_is_the_files_root_or_lies_where_training_puts_it() {
+        let key = |root: Dict| state_dict(&root).map(|key| key.map(str::to_owned));
+        let of = |key: &str| Ok(Some(key.to_owned()));
+        assert_eq!(key(dict([("wte.weight", tensor()), ("epoch", PickleValue::Int(3))])), Ok(None));
+        // A loss may be a tensor too, and means are weights that nobody asked for.
+        assert_eq!(key(dict([("best_val_loss", tensor()), ("model", weights()), ("ema", weights())])), of("model"));
+        assert_eq!(key(dict([("weights", weights()), ("epoch", PickleValue::Int(3))])), of("weights"));
+        let several = key(dict([("teacher", weights()), ("student", weights())])).unwrap_err();
+        assert!(several.contains("several state dicts (student, teacher)"), "{several}");
+        assert!(key(dict([("epoch", PickleValue::Int(3))])).unwrap_err().contains("no state dict"));
+    }
+
+    #[test]
+    fn types_of_tensors_are_plain_and_no_others_are() {
+        for name in
+            ["torch.Tensor", "torch.float32", "torch.bfloat16", "torch.bool", "torch.Size", "torch.device", "int"]
+        {
+            assert!(is_plain(name), "{name}");
+        }
+        for name in
+            ["posix.system", "torch.load", "torch.float32.x", "torch.nn.Linear", "numpy.dtype", "torch.hub.load"]
+        {
+            assert!(!is_plain(name), "{name}");
+        }
+        let within = dict([("args", PickleValue::List(vec![PickleValue::Unsupported("a.B".to_owned())]))]);
+        let message = check_plain(&mut Vec::new(), &within).unwrap_err();
+        assert!(message.starts_with("`args` is of a.B"), "{message}");
+    }
+
+    #[test]
+    fn plain_data_becomes_a_configuration() {
+        let args = PickleValue::Dict(dict([
+            ("n_layer", PickleValue::Int(2)),
+            ("bias", PickleValue::Bool(true)),
+            ("dropout", PickleValue::Float(0.5)),
+            ("bad", PickleValue::Float(f64::NAN)),
+        ]));
+        let value = json(&args);
+        assert_eq!(value, None);
+        let found = config(&dict([(MODEL_ARGS, args)])).expect("arguments");
+        assert_eq!(format!("{found:?}").contains("bad"), false);
+    }
+}
