@@ -7,6 +7,7 @@ use super::wrappers::{unwrapped, wrappers};
 use crate::ground::files::read::{self, MOST_OF_TOKENIZER};
 use crate::ground::files::{Fault, FileError, Kind, Wanted, is_of_adapter, json, mapped};
 use crate::ground::shown;
+use emberlm_core::config::TokenId;
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
@@ -31,6 +32,7 @@ pub struct Archive {
     tensors: BTreeMap<String, Stored>,
     aliases: BTreeMap<String, String>,
     config: Option<ConfigFile>,
+    ends: Option<[TokenId; 2]>,
 }
 
 /// Where a tensor lies and how its elements are stored.
@@ -145,9 +147,10 @@ impl Archive {
     }
 
     fn add_torch(&mut self, path: &Path) -> Result<(), CheckpointError> {
-        let torch::Contents { map, entries, config } = torch::read(path)?;
+        let torch::Contents { map, entries, config, ends } = torch::read(path)?;
         entries.into_iter().try_for_each(|entry| self.add(path, entry))?;
         self.config = self.config.take().or(config);
+        self.ends = self.ends.or(ends);
         self.maps.push(map);
         Ok(())
     }
@@ -186,6 +189,11 @@ impl Archive {
             ),
         };
         Err(CheckpointError::Index { path: path.to_owned(), why })
+    }
+
+    /// The tokens that end a text, where the files are of a program that has its own.
+    pub const fn ends(&self) -> Option<[TokenId; 2]> {
+        self.ends
     }
 
     /// What the files themselves say of the model.

@@ -166,6 +166,9 @@ fn layout(header: &Header, file: usize) -> Option<(Layout, Option<[Range<usize>;
     Some((layout, tables))
 }
 
+/// llama2.c's own, which no file says.
+const EPSILON: f64 = 1e-5;
+
 /// The tokens that end a text: its beginning of another, and its end.
 pub const ENDS: [TokenId; 2] = [1, 2];
 
@@ -188,6 +191,7 @@ pub fn trained(mut args: Map<String, Value>) -> Map<String, Value> {
         ("eos_token_id", ENDS.as_slice().into()),
     ];
     args.extend(more.map(|(key, value)| (key.to_owned(), value)));
+    args.entry("norm_eps").or_insert(EPSILON.into());
     args
 }
 
@@ -203,7 +207,7 @@ fn config(header: &Header, theta: f64) -> ConfigFile {
         "num_attention_heads": header.n_head,
         "num_key_value_heads": header.n_kv_head,
         "hidden_act": "silu",
-        "rms_norm_eps": 1e-5,
+        "rms_norm_eps": EPSILON,
         "rope_theta": theta,
         "tie_word_embeddings": header.tied,
         "bos_token_id": 1,

@@ -139,7 +139,7 @@ impl Checkpoint {
         let bound = bind::bind(&archive, &names, &architecture);
         let mut bindings = bound.map_err(|error| layout::explain(error, &archive, &layout.layout, &[&names]))?;
         architecture.tied = bind::settle_head(&archive, &names, &layout.layout, file.as_ref(), &mut bindings)?;
-        let format_ends = llama2c::find(path)?.map(|_| llama2c::ENDS);
+        let format_ends = llama2c::find(path)?.map(|_| llama2c::ENDS).or(archive.ends());
         let bos = file.and_then(|file| file.bos()).filter(|&bos| bos < architecture.n_vocab);
         let checkpoint = Self { archive, folder, architecture, folding, layout, bindings, bos, format_ends, notes };
         checkpoint.check_folded()?;

@@ -8,6 +8,7 @@ use super::error::CheckpointError;
 use super::keys::ConfigFile;
 use super::llama2c;
 use crate::ground::shown;
+use emberlm_core::config::TokenId;
 use memmap2::{Mmap, MmapMut};
 use pytorch_reader::{DType, PickleValue, PytorchReader, Tensor};
 use safetensors::Dtype;
@@ -32,6 +33,8 @@ pub struct Contents {
     pub entries: Vec<Entry>,
     /// What the file says of the model beside it.
     pub config: Option<ConfigFile>,
+    /// The tokens that end a text wherever a model is of that program.
+    pub ends: Option<[TokenId; 2]>,
 }
 
 /// Reads the file at `path`.
@@ -78,7 +81,10 @@ pub fn read(path: &Path) -> Result<Contents, CheckpointError> {
         entries.push(Entry { shape: tensor.shape().to_vec(), storage, bytes: start..end, name: tensor.name });
     }
     let map = map.make_read_only().map_err(|error| io(&error))?;
-    Ok(Contents { map, entries, config: config(&root) })
+    let args = model_args(&root);
+    let is_llama2c = args.as_ref().is_some_and(llama2c::is_training);
+    let config = args.map(|args| ConfigFile::of(if is_llama2c { llama2c::trained(args) } else { args }));
+    Ok(Contents { map, entries, config, ends: is_llama2c.then_some(llama2c::ENDS) })
 }
 
 type Dict = HashMap<String, PickleValue>;
@@ -150,10 +156,9 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// The model's shape, where the file says it.
-fn config(root: &Dict) -> Option<ConfigFile> {
+fn model_args(root: &Dict) -> Option<Map<String, Value>> {
     let PickleValue::Dict(args) = root.get(MODEL_ARGS)? else { return None };
-    let args: Map<String, Value> = args.iter().filter_map(|(key, value)| Some((key.clone(), json(value)?))).collect();
-    Some(ConfigFile::of(if llama2c::is_training(&args) { llama2c::trained(args) } else { args }))
+    Some(args.iter().filter_map(|(key, value)| Some((key.clone(), json(value)?))).collect())
 }
 
 /// Plain data as JSON has it; `None` for what it has not.
@@ -250,7 +255,7 @@ mod tests {
         ]));
         let value = json(&args);
         assert_eq!(value, None);
-        let found = config(&dict([(MODEL_ARGS, args)])).expect("arguments");
-        assert_eq!(format!("{found:?}").contains("bad"), false);
+        let found = model_args(&dict([(MODEL_ARGS, args)])).expect("arguments");
+        assert_eq!(Value::Object(found), serde_json::json!({"n_layer": 2, "bias": true, "dropout": 0.5}));
     }
 }
