@@ -3,7 +3,7 @@
 //! What merges is not listed: two tokens in a row do where a token has the text of both, so that a vocabulary of tens of
 //! thousands takes no more room than its tokens.
 
-use super::byte_pairs::MAX_PROBES;
+use super::pairs::MAX_PROBES;
 use super::merge::{Merge, Merges};
 use super::output::Output;
 use super::words::{NONE, Table};
