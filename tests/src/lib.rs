@@ -41,6 +41,7 @@ pub mod log_sum_exp;
 pub mod models;
 pub mod oracle;
 pub mod passes;
+pub mod published;
 pub mod quantised;
 pub mod teams;
 

@@ -4,7 +4,7 @@ use crate::part::part;
 use core::fmt::{Result, Write};
 
 /// Bytes that wait for the end of their row, at most.
-const MOST: usize = 64;
+const MOST: usize = 128;
 
 /// A row of bytes under way.
 ///
@@ -12,14 +12,14 @@ const MOST: usize = 64;
 /// wrong; but of a row of more than [`MOST`] bytes the characters that came are taken for certain.
 #[derive(Clone, Debug)]
 pub(super) struct ByteRun {
-    bytes: [u8; MOST],
+    bytes: [u8; MOST + 1],
     n: u8,
     is_wrong: bool,
 }
 
 impl ByteRun {
     pub const fn new() -> Self {
-        Self { bytes: [0; MOST], n: 0, is_wrong: false }
+        Self { bytes: [0; MOST + 1], n: 0, is_wrong: false }
     }
 
     /// Whether the bytes that wait are whole characters.
@@ -32,9 +32,6 @@ impl ByteRun {
         if self.is_wrong {
             return out.write_char(char::REPLACEMENT_CHARACTER);
         }
-        if usize::from(self.n) == MOST {
-            self.release(out)?;
-        }
         if let Some(place) = self.bytes.get_mut(usize::from(self.n)) {
             *place = byte;
             self.n += 1;
@@ -44,6 +41,7 @@ impl ByteRun {
                 self.is_wrong = true;
                 self.write_wrong(out)
             }
+            _ if usize::from(self.n) > MOST => self.release(out),
             _ => Ok(()),
         }
     }
@@ -114,7 +112,8 @@ mod tests {
             let text = text.repeat(60);
             assert_eq!(through(text.as_bytes()), text);
         }
-        let wrong = ["a".repeat(70).as_bytes(), b"\xFF"].concat();
-        assert_eq!(through(&wrong), "a".repeat(64) + &"\u{fffd}".repeat(7));
+        let wrong = |before| [&[b'a'].repeat(before)[..], b"\xFF"].concat();
+        assert_eq!(through(&wrong(MOST)), "\u{fffd}".repeat(MOST + 1));
+        assert_eq!(through(&wrong(MOST + 1)), "a".repeat(MOST + 1) + "\u{fffd}");
     }
 }

@@ -18,7 +18,7 @@ use core::fmt;
 ///
 /// Where characters without a token are spelled by tokens of their bytes, as in a [`Kind::RankedBpe`](super::Kind::RankedBpe)
 /// of characters, such tokens in a row are text if all of them together are UTF-8, and else each is U+FFFD: they wait for the
-/// token behind them, up to 64 bytes. More are taken for text as far as they are.
+/// token behind them, up to 128 bytes. More are taken for text as far as they are.
 #[derive(Clone, Debug)]
 pub struct Decoder<'a> {
     tokenizer: Tokenizer<'a>,

@@ -4,10 +4,11 @@
 //! scores ([`scored_tokens`], `scored` with `merge`) as in llama2.c's `tokenizer_bin`, BPE by ranks with rules of its own
 //! ([`ranked_tokens`], `ranked` with `merge` and `normal_form`), and any other `tokenizer.json` (`other`). A `document` is what
 //! Hugging Face's files say, with the `companions` that lie beside them; `hugging_face` tells whether it is GPT-2's scheme,
-//! `described` whether it is a BPE by ranks. GPT-2's own table is `gpt2`, what a blob holds [`section`]. Which one serves a
+//! `described` whether it is a BPE by ranks, both from its `bpe_model`. GPT-2's own table is `gpt2`, what a blob holds [`section`]. Which one serves a
 //! model: [`select`].
 
 mod bpe;
+mod bpe_model;
 mod byte_level;
 pub mod byte_pairs;
 mod chars;

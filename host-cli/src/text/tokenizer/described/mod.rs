@@ -2,13 +2,12 @@
 //!
 //! Whatever a blob's section cannot say is an error that names it.
 
-mod model;
 mod steps;
 mod vocabulary;
 
+use super::bpe_model::Model;
 use super::document::Document;
 use super::ranked_tokens::RankedTokens;
-use model::Model;
 use vocabulary::Vocabulary;
 
 /// The BPE by ranks of a document.

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use emberlm_core::config::TokenId;
 use emberlm_core::tokenizer::{Prefix, Rules, Spaces, Split, Unit};
 
-use super::model::Model;
 use super::steps::{Decoding, Texts};
 use crate::ground::shown::quoted;
+use crate::text::tokenizer::bpe_model::Model;
 use crate::text::tokenizer::byte_level;
 use crate::text::tokenizer::document::{Added, Document};
 use crate::text::tokenizer::normal_form::normalize;

@@ -6,8 +6,8 @@ use emberlm_core::config::TokenId;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::document::split_pair;
 use crate::ground::shown::value as shown;
-use crate::text::tokenizer::document::split_pair;
 
 /// A BPE.
 #[derive(Deserialize)]
