@@ -122,7 +122,8 @@ fn decoder(strips: bool) -> Value {
 fn trained(n_vocab: usize, normalizer: Value, pre_tokenizer: Value, alphabet: HashSet<char>) -> Value {
     let play = fixtures::as_you_like_it();
     let other = "the théâtre naïve 日本語のテキスト 漢字 한국어 привет мир 1234 56 789 10 2024 🙂🙂 👍🏽 don't DON'T we'll (a) -- ...\n";
-    let texts: Vec<String> = play.lines().take(1500).map(|line| format!("{line}\n")).chain([other.repeat(20)]).collect();
+    let texts: Vec<String> =
+        play.lines().take(1500).map(|line| format!("{line}\n")).chain([other.repeat(20)]).collect();
     let parse = |value: &Value| serde_json::from_value::<PreTokenizerWrapper>(value.clone()).expect("a step");
     let builder =
         TokenizerBuilder::<BPE, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>::new()
@@ -175,7 +176,8 @@ fn qwen2() -> Published {
     let pattern = LINES.replace("{1,3}", "");
     let pre = sequence("pretokenizers", &[split(json!({"Regex": pattern}), "Isolated"), byte_level(false, false)]);
     let special: &[&str] = &["special"];
-    let tokens = [("<|endoftext|>", special), ("<|im_start|>", special), ("<tool_call>", &[][..]), ("é!", &["normalized"])];
+    let tokens =
+        [("<|endoftext|>", special), ("<|im_start|>", special), ("<tool_call>", &[][..]), ("é!", &["normalized"])];
     let mut json = with_added(of_bytes(700, json!({"type": "NFC"}), pre), &tokens);
     json["post_processor"] = byte_level(false, false);
     let config = json!({"bos_token": null, "add_bos_token": false, "eos_token": "<|endoftext|>"});
@@ -199,7 +201,8 @@ fn pythia() -> Published {
 
 fn roberta() -> Published {
     let special: &[&str] = &["special"];
-    let mut json = with_added(of_bytes(500, Value::Null, byte_level(true, true)), &[("<s>", special), ("</s>", special)]);
+    let mut json =
+        with_added(of_bytes(500, Value::Null, byte_level(true, true)), &[("<s>", special), ("</s>", special)]);
     json["model"]["unk_token"] = "<s>".into();
     Published::new("roberta", &json)
 }
@@ -228,7 +231,10 @@ fn llama2() -> Published {
     let mut json = of_characters(600, prepended(), metaspace("never", true));
     (json["pre_tokenizer"], json["decoder"]) = (Value::Null, decoder(true));
     json["post_processor"] = template("<s>", 1);
-    let json = with_added(json, &[("[INST]", &["normalized"]), ("<pad>", &["special", "normalized", "rstrip"]), ("<0x41>", &[])]);
+    let json = with_added(
+        json,
+        &[("[INST]", &["normalized"]), ("<pad>", &["special", "normalized", "rstrip"]), ("<0x41>", &[])],
+    );
     let config = json!({"bos_token": {"content": "<s>"}, "add_bos_token": true, "add_eos_token": false});
     Published { config, ..Published::new("llama2", &json) }
 }
@@ -238,8 +244,14 @@ fn gemma() -> Published {
     json["pre_tokenizer"] = split(json!({"String": " "}), "MergedWithPrevious");
     json["decoder"] = decoder(false);
     json["post_processor"] = template("<s>", 1);
-    let tokens =
-        [("<start_of_turn>", &["special"][..]), ("\n\n", &[]), ("\n\n\n", &[]), ("▁▁", &[]), ("<table>", &[]), ("a b", &["normalized"])];
+    let tokens = [
+        ("<start_of_turn>", &["special"][..]),
+        ("\n\n", &[]),
+        ("\n\n\n", &[]),
+        ("▁▁", &[]),
+        ("<table>", &[]),
+        ("a b", &["normalized"]),
+    ];
     Published::new("gemma", &with_added(json, &tokens))
 }
 

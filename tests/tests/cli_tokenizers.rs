@@ -146,7 +146,10 @@ fn what_a_blob_cannot_say_of_added_tokens_is_refused_for_it_alone() {
     assert!(!folder.ids("t<mask>").as_array().unwrap().contains(&json!(261)));
     let convert = ["convert", &folder.path, "-o", &folder.file("b")];
     let said = one_line(&convert);
-    assert!(said.contains("\"<mask>\" is of whole words only (single_word)") && said.contains("--no-tokenizer"), "{said}");
+    assert!(
+        said.contains("\"<mask>\" is of whole words only (single_word)") && said.contains("--no-tokenizer"),
+        "{said}"
+    );
     command().args(convert).arg("--no-tokenizer").assert().success();
 }
 
@@ -404,9 +407,13 @@ fn a_blob_keeps_tokenizers_by_ranks() {
 
 #[test]
 fn texts_begin_as_each_tokenizer_asks() {
-    for (name, begins) in
-        [("smollm2", None), ("llama3", Some("<|begin_of_text|>")), ("qwen2", None), ("llama2", Some("<s>")), ("gemma", Some("<s>"))]
-    {
+    for (name, begins) in [
+        ("smollm2", None),
+        ("llama3", Some("<|begin_of_text|>")),
+        ("qwen2", None),
+        ("llama2", Some("<s>")),
+        ("gemma", Some("<s>")),
+    ] {
         let (folder, published) = published(name);
         let id = begins.map(|token| published.reference().token_to_id(token).unwrap());
         let (blob, said) = folder.convert();
@@ -444,15 +451,27 @@ fn what_a_blob_cannot_say_is_refused_by_its_name() {
         (change("smollm2", &[("/normalizer", json!({"type": "Lowercase"}))]), "it normalises text by Lowercase"),
         (change("smollm2", &[("/normalizer", replace("a", "b"))]), "it replaces {\"String\":\"a\"} by \"b\""),
         (change("llama3", &[("/pre_tokenizer/pretokenizers/0", regex(r"\w+"))]), "it cuts text by the pattern"),
-        (change("llama3", &[("/pre_tokenizer/pretokenizers/0", json!({"type": "Whitespace"}))]), "it cuts text by Whitespace"),
+        (
+            change("llama3", &[("/pre_tokenizer/pretokenizers/0", json!({"type": "Whitespace"}))]),
+            "it cuts text by Whitespace",
+        ),
         (change("llama3", &[("/decoder", json!({"type": "Fuse"}))]), "its decoder is not ByteLevel"),
         (change("llama2", &[("/decoder", Value::Null)]), "it has no decoder"),
         (change("llama2", &[("/decoder", json!({"type": "Fuse"}))]), "does not begin with replacing '▁' by a space"),
         (change("llama2", &[("/decoder", strip)]), "its decoder strips texts as"),
-        (change("llama2", &[("/decoder", json!({"type": "Sequence", "decoders": [replace("▁", " "), {"type": "Fuse"}]}))]), "ByteFallback"),
+        (
+            change(
+                "llama2",
+                &[("/decoder", json!({"type": "Sequence", "decoders": [replace("▁", " "), {"type": "Fuse"}]}))],
+            ),
+            "ByteFallback",
+        ),
         (change("llama2", &[("/normalizer", json!({"type": "Prepend", "prepend": "▁"}))]), "it puts '▁' before a text"),
         (change("llama2", &[("/model/ignore_merges", json!(true))]), "it ignores merges (ignore_merges)"),
-        (change("gemma", &[("/model/continuing_subword_prefix", json!("##"))]), "its model sets continuing_subword_prefix"),
+        (
+            change("gemma", &[("/model/continuing_subword_prefix", json!("##"))]),
+            "its model sets continuing_subword_prefix",
+        ),
     ];
     for (file, why) in cases {
         let n_vocab = file["model"]["vocab"].as_object().unwrap().len() + 9;

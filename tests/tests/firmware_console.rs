@@ -109,10 +109,12 @@ fn tokens_by_ranks(board: &str, name: &str) {
         let host = model.generate(prompt, &["--max-tokens", "24", "--seed", "0"]);
         let bits = host["bits"].as_array().unwrap().iter().map(|bits| bits.as_f64().unwrap());
         let tokens = host["tokens"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as TokenId);
-        let spelled = |id| tokenizer.token_bytes(id).unwrap_or_default().utf8_chunks().fold(String::new(), |all, chunk| {
-            let wrong = if chunk.invalid().is_empty() { "" } else { "\u{fffd}" };
-            format!("{all}{}{wrong}", chunk.valid().escape_debug())
-        });
+        let spelled = |id| {
+            tokenizer.token_bytes(id).unwrap_or_default().utf8_chunks().fold(String::new(), |all, chunk| {
+                let wrong = if chunk.invalid().is_empty() { "" } else { "\u{fffd}" };
+                format!("{all}{}{wrong}", chunk.valid().escape_debug())
+            })
+        };
         let hosts: Vec<String> = bits.zip(tokens).map(|(bits, id)| format!("{bits:.3}\t\"{}\"", spelled(id))).collect();
         let told: Vec<&str> = answer.lines().filter(|line| line.contains('\t')).collect();
         assert_eq!(told, hosts, "{board}");

@@ -217,8 +217,8 @@ impl<'a> Tokenizer<'a> {
     /// spaces; where tokens have scores, or spaces are not cut by a pattern, a piece is a word with the spaces before it, or
     /// the whole text where some token has a space behind another character.
     ///
-    /// The time is linear in the text's length, except that a long piece of `n` bytes takes up to `n^2 / 64` looks at the
-    /// table of merges. A look is one to 64 places of a hash table; the tokens of characters, and of whole pieces, are found in
+    /// The time is linear in the text's length, except that a piece of `n` bytes takes up to `n^2 / 32` looks at the table of
+    /// merges, and `64 n` where it has fewer than 2,048. A look is one to 64 places of a hash table; the tokens of characters, and of whole pieces, are found in
     /// `log2` of their number of looks.
     ///
     /// # Errors

@@ -296,8 +296,9 @@ fn text_tokens(
     let said = checkpoint.ends(args.layout.options().config.as_deref())?;
     said.notes.iter().for_each(|note| console.note(note));
     let n_vocab = checkpoint.config().n_vocab;
-    let of_tokenizer = tokenizer
-        .and_then(|tokenizer| (0..n_vocab).rev().find(|&id| tokenizer.parts.token_bytes(id).as_deref() == Some(END_OF_TEXT)));
+    let of_tokenizer = tokenizer.and_then(|tokenizer| {
+        (0..n_vocab).rev().find(|&id| tokenizer.parts.token_bytes(id).as_deref() == Some(END_OF_TEXT))
+    });
     let mut ids = said.ids;
     ids.extend(of_tokenizer);
     let mut seen = HashSet::new();

@@ -89,7 +89,8 @@ impl Report for Contents {
             "tokenizer",
             match &self.tokenizer {
                 Some(t) => {
-                    let form = t.normal_form.map_or_else(String::new, |form| format!(", of text in the normal form {form}"));
+                    let form =
+                        t.normal_form.map_or_else(String::new, |form| format!(", of text in the normal form {form}"));
                     format!("{}, {} tokens, {} merges{form}", t.kind, t.n_tokens, t.n_merges)
                 }
                 None => "none".into(),

@@ -2,11 +2,11 @@
 
 use super::super::EncodeError;
 use super::super::output::Output;
+use super::Ranked;
 use super::added::Part;
 use super::cut::{cut_part, cut_raw};
 use super::piece::Piece;
 use super::rules::Unit;
-use super::Ranked;
 use crate::config::TokenId;
 use crate::part::put;
 

@@ -61,9 +61,10 @@ impl<'t> Piece<'t> {
     /// Each character with the length up to its end. One that is `stand_in` is a space.
     pub fn chars(self, stand_in: Option<char>) -> impl Iterator<Item = (usize, char)> + Clone + use<'t> {
         let prefix = usize::from(self.has_prefix);
-        let text = self.text.char_indices().map(move |(at, c)| {
-            (prefix + at + c.len_utf8(), if Some(c) == stand_in { ' ' } else { c })
-        });
+        let text = self
+            .text
+            .char_indices()
+            .map(move |(at, c)| (prefix + at + c.len_utf8(), if Some(c) == stand_in { ' ' } else { c }));
         let before = if self.has_prefix { Some((1, ' ')) } else { None };
         before.into_iter().chain(text)
     }

@@ -150,8 +150,7 @@ impl Rules {
             Spaces::Normalized(c) => (1, c as u32),
             Spaces::Replaced(c) => (2, c as u32),
         };
-        let flags =
-            self.ignores_merges as u8 | (self.fuses_unknown as u8) << 1 | (self.drops_first_spaces as u8) << 2;
+        let flags = self.ignores_merges as u8 | (self.fuses_unknown as u8) << 1 | (self.drops_first_spaces as u8) << 2;
         [
             u32::from_le_bytes([self.unit as u8, self.split as u8, self.digits as u8, self.prefix as u8]),
             u32::from_le_bytes([spaces, self.form as u8, flags, self.strips]),
@@ -228,5 +227,4 @@ const SPLITS: [Split; 7] = [
     Split::BeforeRunsOfSpaces,
 ];
 
-const FORMS: [NormalForm; 5] =
-    [NormalForm::Any, NormalForm::Nfc, NormalForm::Nfd, NormalForm::Nfkc, NormalForm::Nfkd];
+const FORMS: [NormalForm; 5] = [NormalForm::Any, NormalForm::Nfc, NormalForm::Nfd, NormalForm::Nfkc, NormalForm::Nfkd];

@@ -213,7 +213,10 @@ impl Companions {
             return;
         }
         let mut tokens: Vec<String> = document.around().into_iter().map(|around| around.token).collect();
-        if tokens.first().is_some_and(|token| document.id_of(token).is_some_and(|id| Some(id) == document.begin().token)) {
+        if tokens
+            .first()
+            .is_some_and(|token| document.id_of(token).is_some_and(|id| Some(id) == document.begin().token))
+        {
             tokens.remove(0);
         }
         tokens.dedup();

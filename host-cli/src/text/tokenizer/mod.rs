@@ -377,7 +377,9 @@ impl Spelling<'_> {
             Self::Plain { tokenizer, has_prefix } => {
                 let mut bytes = match tokenizer.token_bytes(id) {
                     Some(bytes) => bytes.into_owned(),
-                    None => tokenizer.token_text(id).unwrap_or_else(|_| char::REPLACEMENT_CHARACTER.into()).into_bytes(),
+                    None => {
+                        tokenizer.token_text(id).unwrap_or_else(|_| char::REPLACEMENT_CHARACTER.into()).into_bytes()
+                    }
                 };
                 if *has_prefix && bytes.starts_with(b" ") {
                     bytes.remove(0);

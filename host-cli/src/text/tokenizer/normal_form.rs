@@ -51,7 +51,10 @@ mod tests {
         let text = "e\u{301}한\u{1112}\u{1161}\u{11ab} q\u{323}\u{307}①ﬁ a\u{30a}\n".repeat(4000);
         for (form, short) in [
             (NormalForm::Nfc, "é한한 q\u{323}\u{307}①ﬁ å\n"),
-            (NormalForm::Nfkd, "e\u{301}\u{1112}\u{1161}\u{11ab}\u{1112}\u{1161}\u{11ab} q\u{323}\u{307}1fi a\u{30a}\n"),
+            (
+                NormalForm::Nfkd,
+                "e\u{301}\u{1112}\u{1161}\u{11ab}\u{1112}\u{1161}\u{11ab} q\u{323}\u{307}1fi a\u{30a}\n",
+            ),
             (NormalForm::Any, &text[..text.len() / 4000]),
         ] {
             assert_eq!(normalize(form, &text).unwrap(), short.repeat(4000));

@@ -142,9 +142,8 @@ impl RankedTokens {
         if let Some(pair) = parts.texts.windows(2).find(|pair| text(pair[0]) == text(pair[1])) {
             return Err(RankedTokensError::Text(pair[1]));
         }
-        let same = |pair: &[AddedToken]| {
-            (pair[0].is_normalized, &pair[0].text) == (pair[1].is_normalized, &pair[1].text)
-        };
+        let same =
+            |pair: &[AddedToken]| (pair[0].is_normalized, &pair[0].text) == (pair[1].is_normalized, &pair[1].text);
         let twice = parts.added.windows(2).find(|pair| same(pair)).map(|pair| pair[1].token);
         let is_none = |added: &&AddedToken| added.text.is_empty() || added.token as usize >= parts.tokens.len();
         if let Some(id) = twice.or_else(|| Some(parts.added.iter().find(is_none)?.token)) {

@@ -71,7 +71,8 @@ fn encode_ranked(tokens: &RankedTokens) -> Vec<u8> {
     let slots = slots(tokens.merges().len(), |n_slots| (0..).zip(firsts(n_slots)));
     let mut entries = Vec::new();
     for added in tokens.added() {
-        let flags = u32::from(added.takes_before) | u32::from(added.takes_behind) << 1 | u32::from(added.is_special) << 2;
+        let flags =
+            u32::from(added.takes_before) | u32::from(added.takes_behind) << 1 | u32::from(added.is_special) << 2;
         let place = added.token as usize;
         if tokens.tokens()[place] == added.text.as_bytes() {
             entries.extend([flags, offsets[place], offsets[place + 1]]);

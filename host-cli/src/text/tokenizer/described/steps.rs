@@ -79,7 +79,8 @@ impl Texts {
             "NFKC" => NormalForm::Nfkc,
             "NFKD" => NormalForm::Nfkd,
             "Prepend" => {
-                let c = one_char(&step["prepend"]).ok_or_else(|| format!("it puts {} before a text", step["prepend"]))?;
+                let c =
+                    one_char(&step["prepend"]).ok_or_else(|| format!("it puts {} before a text", step["prepend"]))?;
                 return match prepended.replace(c) {
                     Some(_) => Err("it puts something before a text twice".into()),
                     None => Ok(()),
@@ -249,9 +250,8 @@ impl Decoding {
                 }
                 decoding.drops_first_spaces = prefix != Prefix::Never;
             } else {
-                let replaces = |step: &&Value| {
-                    one_char(&step["pattern"]["String"]) == Some(stand_in) && step["content"] == " "
-                };
+                let replaces =
+                    |step: &&Value| one_char(&step["pattern"]["String"]) == Some(stand_in) && step["content"] == " ";
                 let replace = take("Replace").filter(replaces);
                 replace.ok_or_else(|| format!("its decoder does not begin with replacing {stand_in:?} by a space"))?;
             }
@@ -263,7 +263,8 @@ impl Decoding {
         if let Some(step) = take("Strip") {
             let start = step["start"].as_u64().and_then(|start| u8::try_from(start).ok());
             let strips = start.filter(|_| is_fused && step["content"] == " " && step["stop"] == 0);
-            decoding.strips = strips.ok_or_else(|| format!("its decoder strips texts as {}", shown(&step.to_string())))?;
+            decoding.strips =
+                strips.ok_or_else(|| format!("its decoder strips texts as {}", shown(&step.to_string())))?;
         }
         let _ = take("Fuse");
         match steps.first() {

@@ -143,15 +143,17 @@ impl<'d> Vocabulary<'d> {
         }
         let is_whole = texts.unit == Unit::Bytes && self.bytes.iter().all(Option::is_some);
         let unknown = match &model.unk_token {
-            Some(name) if !is_whole => {
-                Some(model.vocab.get(name).copied().ok_or_else(|| format!("its unk_token {} is no token", quoted(name)))?)
-            }
+            Some(name) if !is_whole => Some(
+                model.vocab.get(name).copied().ok_or_else(|| format!("its unk_token {} is no token", quoted(name)))?,
+            ),
             _ => None,
         };
         if texts.unit == Unit::Bytes && unknown.is_some() {
             return Err("its model sets unk_token, and not every byte has a token".into());
         }
-        if let Some(stand_in) = texts.stand_in().filter(|&c| !model.vocab.contains_key(c.encode_utf8(&mut [0; 4]) as &str)) {
+        if let Some(stand_in) =
+            texts.stand_in().filter(|&c| !model.vocab.contains_key(c.encode_utf8(&mut [0; 4]) as &str))
+        {
             return Err(format!("it has no token for {stand_in:?}, which stands for a space"));
         }
         let is_found = |name: &str| match texts.unit {
