@@ -199,12 +199,15 @@ impl Rules {
         // The patterns know no space that is not the text's own, but GPT-2's its first.
         let patterns = matches!(self.split, Split::Gpt2 | Split::Llama3 | Split::Qwen2);
         let prefixed = self.prefix != Prefix::Never;
-        !(is_bytes && of_characters)
-            && !(patterns && self.spaces != Spaces::Kept)
-            && !(prefixed && (self.digits != Digits::Kept || patterns && self.split != Split::Gpt2))
-            && !(self.digits != Digits::Kept && self.spaces != Spaces::Kept)
-            && !(self.prefix == Prefix::Inserted && !matches!(self.spaces, Spaces::Normalized(_)))
-            && !matches!(self.spaces, Spaces::Normalized(' ') | Spaces::Replaced(' '))
+        let contradictions = [
+            is_bytes && of_characters,
+            patterns && self.spaces != Spaces::Kept,
+            patterns && prefixed && self.split != Split::Gpt2,
+            self.digits != Digits::Kept && (prefixed || self.spaces != Spaces::Kept),
+            self.prefix == Prefix::Inserted && !matches!(self.spaces, Spaces::Normalized(_)),
+            matches!(self.spaces, Spaces::Normalized(' ') | Spaces::Replaced(' ')),
+        ];
+        !contradictions.contains(&true)
     }
 
     /// The character that stands for a space, where added tokens that are normalised are looked for, and behind that.
