@@ -77,11 +77,15 @@ pub(super) fn find<'t, E>(
                     (false, _) => spaces = None,
                 }
             }
-            start = spaces.map_or(start, |spaces| from + spaces);
+            // White space that one before has taken is taken.
+            start = spaces.map_or(start, |spaces| from + spaces).max(from);
         }
         if added.takes_behind {
             let behind = piece.behind(end).into_iter().flat_map(|rest| rest.chars(stand_in));
             end += behind.take_while(|&(_, c)| is_space(c)).last().map_or(0, |(end, _)| end);
+        }
+        if start >= end {
+            continue;
         }
         if let Some(text) = between(piece, from, start) {
             each(Part::Text(text))?;

@@ -206,6 +206,9 @@ mod tests {
         assert_eq!(cut("n\n m n", Rules::PLAIN, &list), ["2", "1", " ", "2"]);
         assert_eq!(cut("a o b", Rules::PLAIN, &list), ["a", "3", "b"]);
         assert_eq!(cut("a p b", Rules::PLAIN, &list), ["a", "100", "b"]);
+        // What one has taken is nothing to the next.
+        let spaces = List(std::vec![(1, "n>"), (2, "<  ")]);
+        assert_eq!(cut("n  x  y", Rules::PLAIN, &spaces), ["1", "x", "2", "y"]);
         // A space that is another character by then is no white space.
         let early = Rules { unit: Unit::Characters, spaces: Spaces::Normalized('▁'), ..Rules::PLAIN };
         assert_eq!(cut("a p\n b", early, &list), ["a_", "100", "_b"]);

@@ -216,6 +216,8 @@ pub struct Decoding {
     pub strips: u8,
     /// Whether the first token loses all of its spaces.
     pub drops_first_spaces: bool,
+    /// Whether tokens with the names of bytes are joined.
+    pub joins_bytes: bool,
 }
 
 impl Decoding {
@@ -225,7 +227,7 @@ impl Decoding {
     /// A step that a section cannot say, or one that is not there.
     pub fn read(document: &Document, texts: &Texts, byte_fallback: bool) -> Result<Self, String> {
         let steps = document.steps("decoder", "decoders")?;
-        let mut decoding = Self { strips: 0, drops_first_spaces: false };
+        let mut decoding = Self { strips: 0, drops_first_spaces: false, joins_bytes: false };
         if texts.unit == Unit::Bytes {
             return match &steps[..] {
                 [] => Ok(decoding),
@@ -256,7 +258,8 @@ impl Decoding {
                 replace.ok_or_else(|| format!("its decoder does not begin with replacing {stand_in:?} by a space"))?;
             }
         }
-        if take("ByteFallback").is_none() && byte_fallback {
+        decoding.joins_bytes = take("ByteFallback").is_some();
+        if byte_fallback && !decoding.joins_bytes {
             return Err("its characters fall back to bytes, and its decoder does not join them (ByteFallback)".into());
         }
         let is_fused = take("Fuse").is_some();

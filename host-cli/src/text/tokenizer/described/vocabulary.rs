@@ -13,6 +13,12 @@ use crate::text::tokenizer::document::{Added, Document};
 use crate::text::tokenizer::normal_form::normalize;
 use crate::text::tokenizer::ranked_tokens::{AddedToken, RankedParts, RankedTokens};
 
+/// The byte of which a token has the name.
+fn named_byte(name: &str) -> Option<u8> {
+    let digits = name.strip_prefix("<0x")?.strip_suffix('>').filter(|_| name.len() == 6)?;
+    u8::from_str_radix(digits, 16).ok()
+}
+
 /// A document's tokens.
 pub struct Vocabulary<'d> {
     model: &'d Model,
@@ -82,6 +88,10 @@ impl<'d> Vocabulary<'d> {
             return Err(format!("nothing is left of the added token {} when it is normalised", quoted(content)));
         }
         self.tokens[id as usize] = self.spelled(&text);
+        let is_characters = self.texts.unit == Unit::Characters;
+        if is_characters && self.byte_of(&text).is_some_and(|byte| self.bytes[usize::from(byte)] != Some(id)) {
+            return Err(format!("the added token {} has the name of a byte", quoted(content)));
+        }
         Ok(AddedToken {
             is_normalized: normalized,
             text,
@@ -112,10 +122,7 @@ impl<'d> Vocabulary<'d> {
                 [byte] => Some(byte),
                 _ => None,
             },
-            Unit::Characters if self.model.byte_fallback && name.len() == 6 => {
-                let digits = name.strip_prefix("<0x")?.strip_suffix('>')?;
-                u8::from_str_radix(digits, 16).ok()
-            }
+            Unit::Characters if self.model.byte_fallback => named_byte(name),
             Unit::Characters => None,
         }
     }
@@ -135,6 +142,16 @@ impl<'d> Vocabulary<'d> {
     /// They contradict each other, or a section cannot say them.
     pub fn assemble(self, decoding: &Decoding) -> Result<RankedTokens, String> {
         let (model, texts) = (self.model, self.texts);
+        let names = model.vocab.keys().chain(self.added.iter().map(|added| &added.text));
+        let byte = names.filter(|name| named_byte(name).is_some()).min();
+        if let Some(name) = byte.filter(|_| decoding.joins_bytes && !model.byte_fallback) {
+            let name = quoted(name);
+            return Err(format!("its decoder takes the token {name} for a byte, and no character falls back to it"));
+        }
+        if let Some(name) = self.spaced().filter(|_| decoding.drops_first_spaces) {
+            let name = quoted(name);
+            return Err(format!("its decoder (Metaspace) keeps the space of the token {name}, and drops others"));
+        }
         if let Some(name) = self.bytes_in_other_letters() {
             return Err(format!("the token {} is a byte by another name", quoted(name)));
         }
@@ -188,6 +205,14 @@ impl<'d> Vocabulary<'d> {
         let parts =
             RankedParts { rules, tokens: self.tokens, bytes: self.bytes, merges, texts: found, added: self.added };
         RankedTokens::new(parts).map_err(|error| error.to_string())
+    }
+
+    /// A token with a space that nothing stands in for.
+    fn spaced(&self) -> Option<&str> {
+        let is_replaced =
+            |added: &AddedToken| added.is_normalized && matches!(self.texts.spaces, Spaces::Normalized(_));
+        let added = self.added.iter().filter(|added| !is_replaced(added)).map(|added| added.text.as_str());
+        self.model.vocab.keys().map(String::as_str).chain(added).filter(|name| name.contains(' ')).min()
     }
 
     /// A name of a byte that text does not fall back to.
