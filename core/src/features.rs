@@ -104,3 +104,6 @@ pub const EMBEDDING_SCALE: bool = cfg!(feature = "embedding-scale");
 
 /// Tokenisers whose tokens have scores, [`Kind::ScoredBpe`](crate::tokenizer::Kind::ScoredBpe).
 pub const SCORED_TOKENIZER: bool = cfg!(feature = "scored-tokenizer");
+
+/// Tokenisers by the ranks of merges and their own rules, [`Kind::RankedBpe`](crate::tokenizer::Kind::RankedBpe).
+pub const RANKED_TOKENIZER: bool = cfg!(feature = "ranked-tokenizer");

@@ -34,6 +34,13 @@ fn main() {
     let scored = Tokenizer::from_tokenizer_bin(&scored.file(), "made up").expect("a tokenizer");
     let bytes = section::encode(&scored.section_parts().expect("a section"));
     write("tokenizer", "section-scored", &[b"\0\x09ab a\xc3\xa9!ba", &bytes[..]].concat());
+    for (name, json) in ranked() {
+        let ranked = Tokenizer::from_tokenizer_json(json.to_string().as_bytes(), name).expect("a tokenizer");
+        let bytes = section::encode(&ranked.section_parts().expect("a section"));
+        let text = "ab 1 <s>a\u{e9}";
+        write("tokenizer", &format!("section-{name}"), &[&[0, text.len() as u8], text.as_bytes(), &bytes].concat());
+        write("tokenizer_json", name, format!("{text}\0{json}").as_bytes());
+    }
     let random = |seed| {
         let mut bytes = vec![0_u8; 160];
         Pcg64::seed_from_u64(seed).fill(&mut bytes[..]);
@@ -123,6 +130,56 @@ fn checkpoints() {
     let layout = json!({"description": "a test's", "orientation": "in_out", "prefixes": ["transformer.", ""],
                         "tensors": names, "skip": ["{prefix}h.{layer}.attn.bias"]});
     write("name_map", "hf", layout.to_string().as_bytes());
+}
+
+/// Tokenizers by ranks: of bytes cut by a pattern, of characters behind a space, of pieces that are tokens, of what is unknown.
+fn ranked() -> [(&'static str, Value); 4] {
+    let added = |normalized: bool| {
+        json!([{"id": 7, "content": "<s>", "single_word": false, "lstrip": normalized,
+                                           "rstrip": !normalized, "normalized": normalized, "special": true}])
+    };
+    let lines = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+    let replace = |from: &str, to: &str| json!({"type": "Replace", "pattern": {"String": from}, "content": to});
+    let decoder = json!({"type": "Sequence", "decoders": [
+        replace("▁", " "), {"type": "ByteFallback"}, {"type": "Fuse"},
+        {"type": "Strip", "content": " ", "start": 1, "stop": 0}]});
+    let byte_level = |use_regex: bool| json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex});
+    let bytes = json!({"a": 0, "b": 1, "Ġ": 2, "1": 3, "Ã": 4, "©": 5, "ab": 6, "<s>": 7, "é": 8, "Ġ1": 9});
+    let characters =
+        json!({"▁": 0, "a": 1, "b": 2, "1": 3, "ab": 4, "▁a": 5, "<0xC3>": 6, "<s>": 7, "<0xA9>": 8, "<unk>": 9});
+    let merges = json!([["a", "b"]]);
+    [
+        (
+            "lines",
+            json!({
+            "added_tokens": added(false), "normalizer": {"type": "NFC"}, "decoder": byte_level(true),
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+                {"type": "Split", "pattern": {"Regex": lines}, "behavior": "Isolated", "invert": false}, byte_level(false)]},
+            "model": {"type": "BPE", "vocab": bytes, "merges": merges, "ignore_merges": true}}),
+        ),
+        (
+            "digits",
+            json!({
+            "added_tokens": added(true), "decoder": byte_level(true),
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+                {"type": "Digits", "individual_digits": true}, byte_level(true)]},
+            "model": {"type": "BPE", "vocab": bytes, "merges": merges}}),
+        ),
+        (
+            "prepended",
+            json!({
+            "added_tokens": added(true), "decoder": decoder,
+            "normalizer": {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"}, replace(" ", "▁")]},
+            "model": {"type": "BPE", "vocab": characters, "merges": [["a", "b"], ["▁", "a"]], "byte_fallback": true}}),
+        ),
+        (
+            "unknown",
+            json!({
+            "added_tokens": added(false), "decoder": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first"},
+            "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": true},
+            "model": {"type": "BPE", "vocab": characters, "merges": merges, "unk_token": "<unk>", "fuse_unk": true}}),
+        ),
+    ]
 }
 
 fn tokenizers() {

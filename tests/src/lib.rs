@@ -16,6 +16,7 @@
 //! - [`hostile`]: what any bytes have to come to, for fuzzers and for the inputs that they found.
 //! - [`letter_pairs`]: the model of core's examples.
 //! - [`models`]: tiny random models of odd shapes, from a seed.
+//! - [`published`]: tokenizers as models are published with them, in small; [`tokenizer_sizes`] says what room they take.
 //! - [`passes`]: a window of tokens through the core, in all the ways that must give the same bits.
 
 pub mod aligned;
@@ -41,8 +42,10 @@ pub mod log_sum_exp;
 pub mod models;
 pub mod oracle;
 pub mod passes;
+pub mod published;
 pub mod quantised;
 pub mod teams;
+pub mod tokenizer_sizes;
 
 /// The code in the repository's `README.md`.
 #[cfg(doctest)]

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use common::{command, run};
 use emberlm_tests::models::Spec;
+use emberlm_tests::published::Published;
 use emberlm_tests::{fixtures, hf_writer};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
@@ -136,15 +137,19 @@ fn added_tokens_have_their_ids_in_text_and_in_blobs() {
 
 #[test]
 fn what_a_blob_cannot_say_of_added_tokens_is_refused_for_it_alone() {
-    let flags = json!({"content": "<mask>", "lstrip": true, "normalized": false, "rstrip": false,
-                       "single_word": false, "special": true});
+    let flags = json!({"content": "<mask>", "lstrip": false, "normalized": false, "rstrip": false,
+                       "single_word": true, "special": true});
     let folder = Folder::new(N_TOKENS + 1)
         .with_vocab()
         .with("tokenizer_config.json", json!({"added_tokens_decoder": {"261": flags}, "mask_token": "<mask>"}));
-    assert_eq!(folder.ids("t  <mask> t"), json!([116, 261, 259]));
+    assert_eq!(folder.ids("t <mask> t"), json!([116, 32, 261, 259]));
+    assert!(!folder.ids("t<mask>").as_array().unwrap().contains(&json!(261)));
     let convert = ["convert", &folder.path, "-o", &folder.file("b")];
     let said = one_line(&convert);
-    assert!(said.contains("\"<mask>\" takes white space") && said.contains("--no-tokenizer"), "{said}");
+    assert!(
+        said.contains("\"<mask>\" is of whole words only (single_word)") && said.contains("--no-tokenizer"),
+        "{said}"
+    );
     command().args(convert).arg("--no-tokenizer").assert().success();
 }
 
@@ -171,8 +176,8 @@ fn what_the_files_ask_for_is_done_or_said() {
     let config = |config: Value| Folder::new(N_TOKENS).with_vocab().with("tokenizer_config.json", config);
     let space = config(json!({"add_prefix_space": true}));
     assert_eq!(space.ids("the"), json!([260]));
-    let said = one_line(&["convert", &space.path, "-o", &space.file("b")]);
-    assert!(said.contains("add_prefix_space") && said.contains("--no-tokenizer"), "{said}");
+    let (blob, _) = space.convert();
+    assert_eq!(run("inspect", 0, &["inspect", &blob])["tokenizer"]["kind"], "ranked-bpe");
     let json = |change: &dyn Fn(&mut Value)| {
         let mut file = tokenizer_json();
         change(&mut file);
@@ -367,4 +372,113 @@ fn a_blob_keeps_a_tokenizer_by_scores() {
     let few = folder(511);
     let said = error(&["convert", &few.path, "-o", &few.file("b")]);
     assert!(said.contains("it has 512 tokens, the model 511, and a text may have token 511"), "{said}");
+}
+
+/// A checkpoint with a tokenizer as it is published.
+fn published(name: &str) -> (Folder, &'static Published) {
+    let published = Published::named(name);
+    let n_vocab = published.reference().get_vocab_size(true);
+    let json = String::from_utf8(published.json.clone()).unwrap();
+    (Folder::new(n_vocab).with("tokenizer.json", json).with("tokenizer_config.json", &published.config), published)
+}
+
+#[test]
+fn a_blob_keeps_tokenizers_by_ranks() {
+    let text = "It's  naïve: 1234 日本\n<s> cafe\u{301} <|im_start|>";
+    for name in ["smollm2", "llama3", "qwen2", "llama2", "gemma"] {
+        let (folder, published) = published(name);
+        let (blob, said) = folder.convert();
+        let inspected = run("inspect", 0, &["inspect", &blob]);
+        assert_eq!(inspected["tokenizer"]["kind"], "ranked-bpe", "{name}");
+        // What the device does not do is said.
+        assert_eq!(said.contains("normal form NFC"), name == "qwen2", "{said}");
+        assert_eq!(inspected["tokenizer"].get("normal_form"), (name == "qwen2").then(|| json!("NFC")).as_ref());
+        let shown = command().args(["inspect", &blob]).assert().success().get_output().stdout.clone();
+        assert_eq!(String::from_utf8(shown).unwrap().contains("normal form NFC"), name == "qwen2");
+        let theirs = published.reference().encode_fast(text, false).unwrap().get_ids().to_vec();
+        for model in [&blob, &folder.path] {
+            let report = run("surprisal", 0, &["surprisal", model, "--prompt", text, "--bos", "none"]);
+            let tokens = report["rows"][0]["tokens"].as_array().unwrap();
+            let ids: Vec<u64> = tokens.iter().map(|token| token["id"].as_u64().unwrap()).collect();
+            assert_eq!(ids, theirs.iter().copied().map(u64::from).collect::<Vec<_>>(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn texts_begin_as_each_tokenizer_asks() {
+    for (name, begins) in [
+        ("smollm2", None),
+        ("llama3", Some("<|begin_of_text|>")),
+        ("qwen2", None),
+        ("llama2", Some("<s>")),
+        ("gemma", Some("<s>")),
+    ] {
+        let (folder, published) = published(name);
+        let id = begins.map(|token| published.reference().token_to_id(token).unwrap());
+        let (blob, said) = folder.convert();
+        assert!(!said.contains("added to a text"), "{said}");
+        for model in [&blob, &folder.path] {
+            let auto = run("eval", 0, &["eval", model, "--prompt", "the fool"]);
+            assert_eq!(auto["bos"], if begins.is_some() { "text" } else { "none" }, "{name}");
+        }
+        let text = &run("inspect", 0, &["inspect", &blob])["text"];
+        assert_eq!((&text["bos"], &text["adds_bos"]), (&json!(id), &json!(id.is_some())), "{name}");
+    }
+    // The folder's own words win.
+    let (folder, _) = published("llama2");
+    let folder = folder.with("tokenizer_config.json", json!({"add_bos_token": false, "bos_token": "<s>"}));
+    assert_eq!(run("eval", 0, &["eval", &folder.path, "--prompt", "the fool"])["bos"], "none");
+    let (folder, _) = published("smollm2");
+    let folder = folder.with("tokenizer_config.json", json!({"add_bos_token": true, "bos_token": "<|im_start|>"}));
+    assert_eq!(run("eval", 0, &["eval", &folder.path, "--prompt", "the fool"])["bos"], "text");
+}
+
+#[test]
+fn what_a_blob_cannot_say_is_refused_by_its_name() {
+    let change = |name: &str, changes: &[(&str, Value)]| {
+        let mut file: Value = serde_json::from_slice(&Published::named(name).json).unwrap();
+        for (pointer, value) in changes {
+            *file.pointer_mut(pointer).unwrap() = value.clone();
+        }
+        file
+    };
+    let regex = |pattern: &str| json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
+    let replace = |from: &str, to: &str| json!({"type": "Replace", "pattern": {"String": from}, "content": to});
+    let strip = json!({"type": "Sequence", "decoders": [
+        replace("▁", " "), {"type": "ByteFallback"}, {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 0, "stop": 1}]});
+    let cases = [
+        (change("smollm2", &[("/normalizer", json!({"type": "Lowercase"}))]), "it normalises text by Lowercase"),
+        (change("smollm2", &[("/normalizer", replace("a", "b"))]), "it replaces {\"String\":\"a\"} by \"b\""),
+        (change("llama3", &[("/pre_tokenizer/pretokenizers/0", regex(r"\w+"))]), "it cuts text by the pattern"),
+        (
+            change("llama3", &[("/pre_tokenizer/pretokenizers/0", json!({"type": "Whitespace"}))]),
+            "it cuts text by Whitespace",
+        ),
+        (change("llama3", &[("/decoder", json!({"type": "Fuse"}))]), "its decoder is not ByteLevel"),
+        (change("llama2", &[("/decoder", Value::Null)]), "it has no decoder"),
+        (change("llama2", &[("/decoder", json!({"type": "Fuse"}))]), "does not begin with replacing '▁' by a space"),
+        (change("llama2", &[("/decoder", strip)]), "its decoder strips texts as"),
+        (
+            change(
+                "llama2",
+                &[("/decoder", json!({"type": "Sequence", "decoders": [replace("▁", " "), {"type": "Fuse"}]}))],
+            ),
+            "ByteFallback",
+        ),
+        (change("llama2", &[("/normalizer", json!({"type": "Prepend", "prepend": "▁"}))]), "it puts '▁' before a text"),
+        (change("llama2", &[("/model/ignore_merges", json!(true))]), "it ignores merges (ignore_merges)"),
+        (
+            change("gemma", &[("/model/continuing_subword_prefix", json!("##"))]),
+            "its model sets continuing_subword_prefix",
+        ),
+    ];
+    for (file, why) in cases {
+        let n_vocab = file["model"]["vocab"].as_object().unwrap().len() + 9;
+        let folder = Folder::new(n_vocab).with("tokenizer.json", file);
+        let convert = ["convert", &folder.path, "-o", &folder.file("b"), "--weights", "f32"];
+        let said = one_line(&convert);
+        assert!(said.contains(why) && said.contains("--no-tokenizer"), "{why}: {said}");
+        command().args(convert).arg("--no-tokenizer").assert().success();
+    }
 }

@@ -8,8 +8,12 @@ use std::path::{Path, PathBuf};
 
 use common::run;
 use console::{Shown, type_to};
+use emberlm::text::tokenizer::Tokenizer;
 use emberlm::text::tokenizer::select::Search;
+use emberlm_core::config::TokenId;
 use emberlm_core::format::Format;
+use emberlm_tests::models::Spec;
+use emberlm_tests::published::Published;
 use emberlm_tests::{blobs, fixtures};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -86,6 +90,47 @@ fn the_m55_writes_the_hosts_text() {
 #[test]
 fn risc_v_writes_the_hosts_text() {
     the_hosts_text("virt-rv32imac");
+}
+
+/// A model of random weights whose tokenizer has rules of its own: what it draws after a prompt are the host's tokens.
+fn tokens_by_ranks(board: &str, name: &str) {
+    let tokenizer = Tokenizer::from_tokenizer_json(&Published::named(name).json, name).unwrap();
+    let spec = Spec { n_vocab: tokenizer.n_vocab(), n_ctx: 96, ..Spec::SMALL };
+    let folder = tempfile::tempdir().unwrap();
+    let blob = folder.path().join("model.blob");
+    fs::write(&blob, &*blobs::of_model(&spec.model(7), Format::Q8, Some(tokenizer.section_parts().unwrap()))).unwrap();
+    let model = Model { _folder: folder, blob };
+    let prompts = ["Ça  va 1234? 日本 <s>", "The naïve fool's e\u{301}"];
+    let typed = format!(":bits on\n:max-tokens 24\n{}\n{}\n", prompts[0], prompts[1]);
+    let shown = model.type_to(board, typed.as_bytes());
+    let answers: Vec<&String> = shown.answers.iter().filter(|answer| !answer.is_empty()).collect();
+    assert_eq!(answers.len(), prompts.len());
+    for (prompt, answer) in prompts.iter().zip(answers) {
+        let host = model.generate(prompt, &["--max-tokens", "24", "--seed", "0"]);
+        let bits = host["bits"].as_array().unwrap().iter().map(|bits| bits.as_f64().unwrap());
+        let tokens = host["tokens"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as TokenId);
+        let spelled = |id| {
+            tokenizer.token_bytes(id).unwrap_or_default().utf8_chunks().fold(String::new(), |all, chunk| {
+                let wrong = if chunk.invalid().is_empty() { "" } else { "\u{fffd}" };
+                format!("{all}{}{wrong}", chunk.valid().escape_debug())
+            })
+        };
+        let hosts: Vec<String> = bits.zip(tokens).map(|(bits, id)| format!("{bits:.3}\t\"{}\"", spelled(id))).collect();
+        let told: Vec<&str> = answer.lines().filter(|line| line.contains('\t')).collect();
+        assert_eq!(told, hosts, "{board}");
+        let n = tokenizer.encode(prompt).unwrap().len();
+        assert!(answer.contains(&format!("-- prompt: {n} tokens, ")), "{answer}");
+    }
+}
+
+#[test]
+fn the_m4f_has_llama2s_tokens() {
+    tokens_by_ranks("mps2-an386", "llama2");
+}
+
+#[test]
+fn risc_v_has_llama3s_tokens() {
+    tokens_by_ranks("virt-rv32imac", "llama3");
 }
 
 #[test]

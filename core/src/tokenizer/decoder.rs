@@ -1,5 +1,9 @@
 //! Tokens to text, one by one.
 
+#[cfg(feature = "ranked-tokenizer")]
+use super::byte_run::ByteRun;
+#[cfg(feature = "ranked-tokenizer")]
+use super::ranked::{Ranked, Unit};
 use super::{DecodeError, Tokenizer};
 use crate::config::TokenId;
 use crate::features::SCORED_TOKENIZER;
@@ -11,6 +15,10 @@ use core::fmt;
 /// A token's bytes that end inside a character wait for the rest of it. Bytes that are no UTF-8 become U+FFFD as
 /// `String::from_utf8_lossy` has it: all that was written, [`Decoder::finish`] included, is what it makes of the tokens'
 /// bytes joined. The [dummy prefix](Tokenizer::has_dummy_prefix), a space that a text begins with, is left out.
+///
+/// Where characters without a token are spelled by tokens of their bytes, as in a [`Kind::RankedBpe`](super::Kind::RankedBpe)
+/// of characters, such tokens in a row are text if all of them together are UTF-8, and else each is U+FFFD: they wait for the
+/// token behind them, up to 128 bytes. More are taken for text as far as they are.
 #[derive(Clone, Debug)]
 pub struct Decoder<'a> {
     tokenizer: Tokenizer<'a>,
@@ -19,17 +27,36 @@ pub struct Decoder<'a> {
     n_pending: u8,
     /// Whether nothing of the text has come yet.
     is_at_start: bool,
+    #[cfg(feature = "ranked-tokenizer")]
+    run: ByteRun,
+    /// Spaces that are left out if they come next.
+    #[cfg(feature = "ranked-tokenizer")]
+    strips: u8,
 }
 
 impl<'a> Decoder<'a> {
     /// A decoder at the start of a text.
     pub const fn new(tokenizer: Tokenizer<'a>) -> Self {
-        Self { tokenizer, pending: [0; 4], n_pending: 0, is_at_start: true }
+        Self {
+            tokenizer,
+            pending: [0; 4],
+            n_pending: 0,
+            is_at_start: true,
+            #[cfg(feature = "ranked-tokenizer")]
+            run: ByteRun::new(),
+            #[cfg(feature = "ranked-tokenizer")]
+            strips: 0,
+        }
     }
 
     /// A decoder for what follows `prompt`. It is at the start of a text where the prompt is empty or stands for no text, as
-    /// a token for the beginning does.
+    /// a token for the beginning does, or any that is added as a special one.
     pub fn after(tokenizer: Tokenizer<'a>, prompt: &[TokenId]) -> Self {
+        #[cfg(feature = "ranked-tokenizer")]
+        if let Some(ranked) = tokenizer.ranked() {
+            let is_at_start = prompt.iter().all(|&token| ranked.is_special(token));
+            return Self { is_at_start, ..Self::new(tokenizer) };
+        }
         let has_text = |&token: &TokenId| tokenizer.token_bytes(token, &mut [0; 4]).is_none_or(|text| !text.is_empty());
         Self { is_at_start: !prompt.iter().any(has_text), ..Self::new(tokenizer) }
     }
@@ -43,6 +70,13 @@ impl<'a> Decoder<'a> {
         let tokenizer = self.tokenizer;
         let mut buffer = [0; 4];
         let mut bytes = tokenizer.token_bytes(token, &mut buffer).ok_or(DecodeError::UnknownToken(token))?;
+        #[cfg(feature = "ranked-tokenizer")]
+        if let Some(ranked) = tokenizer.ranked().filter(|ranked| ranked.rules().unit == Unit::Characters) {
+            return self.push_characters(ranked, token, bytes, out).map_err(|error| {
+                *self = Self::new(tokenizer);
+                error.into()
+            });
+        }
         if SCORED_TOKENIZER && self.is_at_start && !bytes.is_empty() {
             self.is_at_start = false;
             if tokenizer.has_dummy_prefix() {
@@ -62,7 +96,40 @@ impl<'a> Decoder<'a> {
     /// `out` fails.
     pub fn finish(&mut self, out: &mut (impl fmt::Write + ?Sized)) -> fmt::Result {
         self.is_at_start = true;
+        #[cfg(feature = "ranked-tokenizer")]
+        {
+            let strips = core::mem::take(&mut self.strips);
+            let mut run = core::mem::replace(&mut self.run, ByteRun::new());
+            run.finish(&mut Stripped { out, left: strips, all: false })?;
+        }
         self.write_pending(out)
+    }
+
+    /// Writes what is certain with a token of characters, or of a byte in place of one.
+    #[cfg(feature = "ranked-tokenizer")]
+    fn push_characters(
+        &mut self,
+        ranked: &Ranked<'_>,
+        token: TokenId,
+        text: &[u8],
+        out: &mut (impl fmt::Write + ?Sized),
+    ) -> fmt::Result {
+        let rules = ranked.rules();
+        let is_first = core::mem::take(&mut self.is_at_start);
+        if is_first {
+            self.strips = rules.strips;
+        }
+        let mut out = Stripped { out, left: self.strips, all: false };
+        if let Some(byte) = ranked.byte_of(token) {
+            self.run.push(byte, &mut out)?;
+        } else {
+            self.run.finish(&mut out)?;
+            out.all = is_first && rules.drops_first_spaces;
+            // A token that is no byte is text.
+            fmt::Write::write_str(&mut out, core::str::from_utf8(text).unwrap_or_default())?;
+        }
+        self.strips = out.left;
+        Ok(())
     }
 
     fn write_pending(&mut self, out: &mut (impl fmt::Write + ?Sized)) -> fmt::Result {
@@ -70,7 +137,11 @@ impl<'a> Decoder<'a> {
     }
 
     /// Whether the tokens so far end with a whole character.
-    pub const fn is_whole(&self) -> bool {
+    pub fn is_whole(&self) -> bool {
+        #[cfg(feature = "ranked-tokenizer")]
+        if !self.run.is_whole() {
+            return false;
+        }
         self.n_pending == 0
     }
 
@@ -110,6 +181,36 @@ impl<'a> Decoder<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// A writer without the spaces that a text begins with.
+#[cfg(feature = "ranked-tokenizer")]
+struct Stripped<'o, W: ?Sized> {
+    out: &'o mut W,
+    /// Spaces that are left out if they come next.
+    left: u8,
+    /// Whether all spaces are left out.
+    all: bool,
+}
+
+#[cfg(feature = "ranked-tokenizer")]
+impl<W: fmt::Write + ?Sized> fmt::Write for Stripped<'_, W> {
+    fn write_str(&mut self, mut text: &str) -> fmt::Result {
+        if self.all {
+            return text.split(' ').filter(|text| !text.is_empty()).try_for_each(|text| {
+                self.left = 0;
+                self.out.write_str(text)
+            });
+        }
+        while let Some(rest) = text.strip_prefix(' ').filter(|_| self.left > 0) {
+            (text, self.left) = (rest, self.left - 1);
+        }
+        if text.is_empty() {
+            return Ok(());
+        }
+        self.left = 0;
+        self.out.write_str(text)
     }
 }
 

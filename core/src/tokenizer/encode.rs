@@ -39,7 +39,7 @@ fn encode_ordinary(
             missing();
             return Ok(());
         };
-        output.push_merged(pairs, piece.len(), |tokens| spell(pairs, piece, start, tokens))?;
+        output.push_merged(pairs.pairs(), piece.len(), |tokens| spell(pairs, piece, start, tokens))?;
         start += piece.len();
         text = rest;
     }

@@ -20,14 +20,16 @@ pub enum TokenizerError {
     },
     /// It is of a kind that this build leaves out, see [`features`](crate::features).
     LeftOut(Kind),
+    /// A rule has a value that there is not, or does not go with another.
+    Rules,
     /// A token's text does not lie within the text, is not a character, or is none where tokens merge; or the hash table
     /// does not lead from the text to the token.
     Token(TokenId),
-    /// The table that finds a character's token does not list them all in order; the first place that is wrong.
+    /// The table that finds a token by its character, or by its text, is not in order; the first place that is wrong.
     Order(u32),
     /// The token listed for a byte is not that byte.
     Byte(u8),
-    /// A special token's text is none.
+    /// A special token's text is none, or not in order.
     Special(TokenId),
     /// A merge names a token that there is not or that is not the two joined, or the hash table does not lead to it;
     /// the merge's rank.
@@ -42,8 +44,9 @@ impl fmt::Display for TokenizerError {
                 write!(f, "the tokeniser has {tokens} tokens, the model {n_vocab}")
             }
             Self::LeftOut(kind) => write!(f, "the tokeniser is {}, which this build leaves out", kind.name()),
+            Self::Rules => f.write_str("the tokeniser's rules are damaged"),
             Self::Token(token) => write!(f, "the tokeniser's token {token} is damaged"),
-            Self::Order(place) => write!(f, "the tokeniser's order of characters is damaged at {place}"),
+            Self::Order(place) => write!(f, "the tokeniser's order of texts is damaged at {place}"),
             Self::Byte(byte) => write!(f, "the tokeniser's entry for byte {byte} is damaged"),
             Self::Special(token) => write!(f, "the tokeniser's special token {token} is damaged"),
             Self::Merge(rank) => write!(f, "the tokeniser's merge {rank} is damaged"),

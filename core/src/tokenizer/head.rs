@@ -13,6 +13,9 @@ pub enum Kind {
     /// Byte-pair encoding by scores, as SentencePiece has it: characters, or the bytes of those without a token, merge
     /// wherever two in a row make a token, that of the highest score first.
     ScoredBpe,
+    /// Byte-pair encoding by the ranks of merges, of bytes or characters, with the rules by which texts are cut, spaces
+    /// stand in and tokens are added: what a `tokenizer.json` says in other words than GPT-2's.
+    RankedBpe,
 }
 
 impl Kind {
@@ -22,6 +25,7 @@ impl Kind {
             Self::Chars => "chars",
             Self::ByteBpe => "byte-bpe",
             Self::ScoredBpe => "scored-bpe",
+            Self::RankedBpe => "ranked-bpe",
         }
     }
 }
@@ -41,7 +45,7 @@ pub struct TokenizerHead {
     /// Bytes of all tokens' text.
     #[serde(with = "postcard::fixint::le")]
     pub text_bytes: u32,
-    /// Tokens that are matched in a text as they stand.
+    /// Tokens that are matched in a text as they stand. Of [`Kind::RankedBpe`], the words of their tables and that of texts.
     #[serde(with = "postcard::fixint::le")]
     pub n_specials: u32,
     /// Places of the hash table that finds merges: a power of two, more than `n_merges`. Of [`Kind::ScoredBpe`], of the one
@@ -61,6 +65,9 @@ impl TokenizerHead {
         let words = match self.kind {
             Kind::Chars => tokens.checked_mul(2)?,
             Kind::ScoredBpe => tokens.checked_mul(2)?.checked_add(1 + 1 + 256)?.checked_add(slots)?,
+            Kind::RankedBpe => (tokens.checked_add(4 + 2 + 1 + 256)?.checked_add(specials)?)
+                .checked_add(merges.checked_mul(3)?)?
+                .checked_add(slots)?,
             Kind::ByteBpe => (tokens.checked_add(1 + 256)?.checked_add(specials)?)
                 .checked_add(merges.checked_mul(3)?)?
                 .checked_add(slots)?,

@@ -1,14 +1,16 @@
 //! The blob's tokeniser section, read in place: text to tokens and back, without a heap.
 //!
-//! `FORMAT.md` specifies the section. `head` says how long its tables are; `chars`, `byte_pairs` and `scored` check and read
-//! them. A text goes through `split` (GPT-2's pattern, by the classes of `class`), or is cut at spaces where tokens have
-//! scores, and each piece through `merge`; tokens become text again in a [`Decoder`].
+//! `FORMAT.md` specifies the section. `head` says how long its tables are; `chars`, `byte_pairs`, `scored` and `ranked` check
+//! and read them. A text goes through `split` (GPT-2's pattern, by the classes of `class`), is cut at spaces where tokens have
+//! scores, or by the rules of a `ranked` section, and each piece through `merge`; tokens become text again in a [`Decoder`].
 //!
 //! The section has to lie in addressable memory, as a blob of a [`Mapped`] source does. Where a blob is behind a
 //! [`Copying`](crate::source::Copying) source, its section alone ([`Head::tokenizer`](crate::blob::Head) says where it
 //! lies) may be copied to memory and opened with [`Tokenizer::open`].
 
 mod byte_pairs;
+#[cfg(feature = "ranked-tokenizer")]
+mod byte_run;
 mod chars;
 mod class;
 mod class_table;
@@ -18,17 +20,24 @@ mod error;
 mod head;
 mod merge;
 mod output;
+mod pairs;
+#[cfg(feature = "ranked-tokenizer")]
+mod ranked;
 #[cfg(feature = "scored-tokenizer")]
 mod scored;
 mod split;
 mod words;
 
-pub use byte_pairs::{MAX_PROBES, first_slot};
 pub use class::Class;
 pub use decoder::Decoder;
 pub use error::{DecodeError, EncodeError, TokenizerError};
 pub use head::{Kind, TokenizerHead};
 pub use output::MAX_SHORT_PIECE;
+pub use pairs::{MAX_PROBES, first_slot};
+#[cfg(feature = "ranked-tokenizer")]
+pub use ranked::{
+    Added, AddedTokens, Digits, NormalForm, Part, Piece, Prefix, Ranked, Rules, Spaces, Split, Unit, cut_part, cut_raw,
+};
 #[cfg(feature = "scored-tokenizer")]
 pub use scored::first_slot_of_text;
 pub use split::first_piece_len;
@@ -54,6 +63,8 @@ enum Tables<'a> {
     BytePairs(BytePairs<'a>),
     #[cfg(feature = "scored-tokenizer")]
     Scored(Scored<'a>),
+    #[cfg(feature = "ranked-tokenizer")]
+    Ranked(Ranked<'a>),
 }
 
 impl<'a> Tokenizer<'a> {
@@ -77,6 +88,10 @@ impl<'a> Tokenizer<'a> {
             Kind::ScoredBpe => Tables::Scored(Scored::open(&head, tables)?),
             #[cfg(not(feature = "scored-tokenizer"))]
             Kind::ScoredBpe => return Err(TokenizerError::LeftOut(head.kind)),
+            #[cfg(feature = "ranked-tokenizer")]
+            Kind::RankedBpe => Tables::Ranked(Ranked::open(&head, tables)?),
+            #[cfg(not(feature = "ranked-tokenizer"))]
+            Kind::RankedBpe => return Err(TokenizerError::LeftOut(head.kind)),
         };
         Ok(Self { tables, n_tokens: head.n_tokens })
     }
@@ -88,6 +103,8 @@ impl<'a> Tokenizer<'a> {
             Tables::BytePairs(_) => Kind::ByteBpe,
             #[cfg(feature = "scored-tokenizer")]
             Tables::Scored(_) => Kind::ScoredBpe,
+            #[cfg(feature = "ranked-tokenizer")]
+            Tables::Ranked(_) => Kind::RankedBpe,
         }
     }
 
@@ -107,6 +124,8 @@ impl<'a> Tokenizer<'a> {
             Tables::BytePairs(pairs) => pairs.token_bytes(token),
             #[cfg(feature = "scored-tokenizer")]
             Tables::Scored(scored) => scored.token_bytes(token),
+            #[cfg(feature = "ranked-tokenizer")]
+            Tables::Ranked(ranked) => ranked.token_bytes(token),
         }
     }
 
@@ -117,6 +136,8 @@ impl<'a> Tokenizer<'a> {
             Tables::BytePairs(pairs) => pairs.byte_token(byte),
             #[cfg(feature = "scored-tokenizer")]
             Tables::Scored(scored) => scored.byte_token(byte),
+            #[cfg(feature = "ranked-tokenizer")]
+            Tables::Ranked(ranked) => ranked.byte_token(byte),
         }
     }
 
@@ -127,6 +148,8 @@ impl<'a> Tokenizer<'a> {
         match &self.tables {
             Tables::Chars(_) | Tables::BytePairs(_) => None,
             Tables::Scored(scored) => scored.rank(token),
+            #[cfg(feature = "ranked-tokenizer")]
+            Tables::Ranked(_) => None,
         }
     }
 
@@ -136,19 +159,28 @@ impl<'a> Tokenizer<'a> {
             Tables::Chars(_) | Tables::BytePairs(_) => false,
             #[cfg(feature = "scored-tokenizer")]
             Tables::Scored(scored) => scored.has_dummy_prefix(),
+            #[cfg(feature = "ranked-tokenizer")]
+            Tables::Ranked(_) => false,
         }
     }
 
     /// The pairs of tokens that merge, by rank; none where there are scores, and any two that make a token merge. The merged
     /// token's text is that of both.
     pub fn merges(&self) -> impl ExactSizeIterator<Item = (TokenId, TokenId)> + use<'a> {
+        self.merges_made().map(|[left, right, _]| (left, right))
+    }
+
+    /// [`Tokenizer::merges`] with the tokens that they make.
+    pub fn merges_made(&self) -> impl ExactSizeIterator<Item = [TokenId; 3]> + use<'a> {
         let merges = match &self.tables {
             Tables::Chars(_) => words::Table::EMPTY,
-            Tables::BytePairs(pairs) => pairs.merges(),
+            Tables::BytePairs(byte_pairs) => byte_pairs.pairs().merges(),
             #[cfg(feature = "scored-tokenizer")]
             Tables::Scored(_) => words::Table::EMPTY,
+            #[cfg(feature = "ranked-tokenizer")]
+            Tables::Ranked(ranked) => ranked.pairs().merges(),
         };
-        merges.iter().map(|[left, right, _]| (left, right))
+        merges.iter()
     }
 
     /// The tokens that are matched in a text as they stand.
@@ -158,21 +190,36 @@ impl<'a> Tokenizer<'a> {
             Tables::BytePairs(pairs) => pairs.specials(),
             #[cfg(feature = "scored-tokenizer")]
             Tables::Scored(_) => words::Table::EMPTY,
+            #[cfg(feature = "ranked-tokenizer")]
+            Tables::Ranked(ranked) => ranked.added_ids(),
         };
         specials.iter().map(|[token]| token)
     }
 
+    /// The tables and rules of a [`Kind::RankedBpe`], `None` of any other kind.
+    #[cfg(feature = "ranked-tokenizer")]
+    pub const fn ranked(&self) -> Option<&Ranked<'a>> {
+        match &self.tables {
+            Tables::Ranked(ranked) => Some(ranked),
+            _ => None,
+        }
+    }
+
     /// Writes the tokens of `text` to the front of `out`, and says how many they are. They spell the text, behind a space
-    /// where there is a [dummy prefix](Self::has_dummy_prefix) and the text is not empty.
+    /// where there is a [dummy prefix](Self::has_dummy_prefix) and the text is not empty; those of a [`Kind::RankedBpe`] as
+    /// far as its rules keep spaces and know every character. A text that such rules want in a normal form has to be in it.
     ///
     /// Special tokens (`<|endoftext|>`) are matched in the text as they stand; none is added.
-    /// [`text.len() + 1`](str::len) places are always enough, and without a dummy prefix `text.len()`. The tokens alone need
+    /// [`text.len() + 1`](str::len) places are always enough, and without a dummy prefix `text.len()`; but where rules put a
+    /// space before each part between added tokens, a place more for each part. The tokens alone need
     /// to fit where pieces have at most [`MAX_SHORT_PIECE`] bytes; a longer piece is merged in `out`, and needs a place for
-    /// each of its bytes. GPT-2's pattern leaves pieces of words and of runs of digits or spaces; where tokens have scores a
-    /// piece is a word with the spaces before it, or the whole text where some token has a space behind another character.
+    /// each of its bytes. The patterns of GPT-2, Llama 3 and Qwen 2 leave pieces of words and of runs of digits, signs or
+    /// spaces; where tokens have scores, or spaces are not cut by a pattern, a piece is a word with the spaces before it, or
+    /// the whole text where some token has a space behind another character.
     ///
-    /// The time is linear in the text's length, except that a long piece of `n` bytes takes up to `n^2 / 64` looks at the
-    /// table of merges.
+    /// The time is linear in the text's length, except that a piece of `n` bytes takes up to `n^2 / 32` looks at the table of
+    /// merges, and `64 n` where it has fewer than 2,048. A look is one to 64 places of a hash table; the tokens of characters, and of whole pieces, are found in
+    /// `log2` of their number of looks.
     ///
     /// # Errors
     /// A character for which there is no token; too little room. What `out` holds is unspecified then.
@@ -182,6 +229,8 @@ impl<'a> Tokenizer<'a> {
             Tables::BytePairs(pairs) => encode::encode(pairs, text, out),
             #[cfg(feature = "scored-tokenizer")]
             Tables::Scored(scored) => scored.encode(text, out),
+            #[cfg(feature = "ranked-tokenizer")]
+            Tables::Ranked(ranked) => ranked.encode(text, out),
         }
     }
 

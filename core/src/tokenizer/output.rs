@@ -3,7 +3,7 @@
 use super::EncodeError;
 use super::merge::{Merges, merge_all};
 use crate::config::TokenId;
-use crate::part::{part, part_mut};
+use crate::part::{copy, part, part_mut};
 
 /// Bytes of a piece of text, at most, that need no more room than its tokens.
 pub const MAX_SHORT_PIECE: usize = 64;
@@ -23,7 +23,7 @@ impl<'o> Output<'o> {
     pub fn push(&mut self, tokens: &[TokenId]) {
         let end = self.need.saturating_add(tokens.len());
         if let Some(places) = self.out.get_mut(self.need..end) {
-            places.copy_from_slice(tokens);
+            copy(places, tokens);
         }
         self.need = end;
     }

@@ -3,9 +3,9 @@
 //! What merges is not listed: two tokens in a row do where a token has the text of both, so that a vocabulary of tens of
 //! thousands takes no more room than its tokens.
 
-use super::byte_pairs::MAX_PROBES;
 use super::merge::{Merge, Merges};
 use super::output::Output;
+use super::pairs::MAX_PROBES;
 use super::words::{NONE, Table};
 use super::{EncodeError, TokenizerError, TokenizerHead};
 use crate::config::TokenId;

@@ -19,12 +19,12 @@ pub fn first_piece_len(text: &str) -> usize {
 }
 
 /// Bytes of the characters of `class` that `text` starts with.
-fn run_len(text: &str, class: Class) -> usize {
+pub(super) fn run_len(text: &str, class: Class) -> usize {
     text.char_indices().find(|&(_, c)| Class::of(c) != class).map_or(text.len(), |(at, _)| at)
 }
 
 /// White space leaves its last character to what follows, unless it is the only one.
-fn spaces_len(text: &str) -> usize {
+pub(super) fn spaces_len(text: &str) -> usize {
     let end = run_len(text, Class::Space);
     if end == text.len() {
         return end;

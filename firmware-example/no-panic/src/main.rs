@@ -1,12 +1,14 @@
 //! Core, linked without a way to panic.
 //!
-//! The panic handler calls a function that does not exist. The linker leaves out whatever [`score`] cannot reach, and fails as
-//! soon as anything that it can reach may panic, in core or in a crate that core uses.
+//! The panic handler calls a function that does not exist. The linker leaves out whatever [`score`] and
+//! [`to_tokens_and_back`] cannot reach, and fails as soon as anything that they can reach may panic, in core or in a crate that
+//! core uses.
 #![no_std]
 #![no_main]
 #![allow(unsafe_code)]
 
 use core::cfg_select;
+use core::fmt::Write;
 use core::panic::PanicInfo;
 
 use emberlm_core::config::TokenId;
@@ -18,6 +20,7 @@ use emberlm_core::scratch::{Batch, Scratch};
 use emberlm_core::session::Session;
 use emberlm_core::source::{Copying, Mapped, Source};
 use emberlm_core::team::Team;
+use emberlm_core::tokenizer::{Decoder, Tokenizer};
 use emberlm_two_cores::TwoCores;
 
 cfg_select! {
@@ -77,6 +80,25 @@ fn score_with(
     let mut score = Score::new();
     score_window(&mut session, tokens, 0, sinks, |nll| score.push(nll)).ok()?;
     Some(score.sum())
+}
+
+/// Writes a text into `tokens` by a tokeniser section of any kind, and the tokens back into `out`.
+#[unsafe(no_mangle)]
+pub fn to_tokens_and_back(
+    section: &[u8],
+    n_vocab: u32,
+    text: &[u8],
+    tokens: &mut [TokenId],
+    out: &mut dyn Write,
+) -> Option<()> {
+    let tokenizer = Tokenizer::open(section, n_vocab).ok()?;
+    let n = tokenizer.encode_utf8(text, tokens).ok()?;
+    let tokens = tokens.get(..n)?;
+    let mut decoder = Decoder::after(tokenizer, tokens);
+    for &token in tokens {
+        decoder.push(token, out).ok()?;
+    }
+    decoder.finish(out).ok()
 }
 
 /// What the second core does, for ever.

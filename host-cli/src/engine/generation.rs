@@ -207,8 +207,7 @@ impl<'m> Writer<'m> {
             other => WriteError::from(other),
         })?;
         let mut stream = TextStream::new(&request.stops);
-        // Nothing of the text is there yet.
-        let mut begins = tokens.iter().all(|&token| bytes_of(self.tokenizer, token).is_empty());
+        let mut spelling = self.tokenizer.spelling(&tokens);
         let mut made = Generated {
             prompt_tokens: tokens.len(),
             tokens: Vec::new(),
@@ -237,16 +236,14 @@ impl<'m> Writer<'m> {
                 made.stopped = Stopped::EndOfText;
                 break;
             }
-            let bytes = bytes_of(self.tokenizer, drawn.token);
-            let shown = if begins { self.tokenizer.without_prefix(&bytes) } else { &bytes };
-            begins &= bytes.is_empty();
-            made.tell(&stream.push(shown), &mut out)?;
+            made.tell(&stream.push(&spelling.push(drawn.token)), &mut out)?;
             if stream.is_stopped() {
                 made.stopped = Stopped::Stop;
                 break;
             }
         }
         made.rest = start.elapsed().saturating_sub(made.first);
+        made.tell(&stream.push(&spelling.finish()), &mut out)?;
         made.tell(&stream.finish(), &mut out)?;
         Ok(made)
     }
@@ -262,13 +259,5 @@ impl Generated {
     fn tell<E>(&mut self, text: &str, out: &mut impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
         self.text.push_str(text);
         if text.is_empty() { Ok(()) } else { out(text) }
-    }
-}
-
-/// The text of a token: U+FFFD for one that has none.
-fn bytes_of(tokenizer: &Tokenizer, token: TokenId) -> Vec<u8> {
-    match tokenizer.token_bytes(token) {
-        Some(bytes) => bytes.into_owned(),
-        None => tokenizer.token_text(token).unwrap_or_else(|_| char::REPLACEMENT_CHARACTER.into()).into_bytes(),
     }
 }

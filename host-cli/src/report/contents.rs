@@ -73,6 +73,9 @@ pub struct TokenizerContents {
     pub n_tokens: u32,
     /// Merges.
     pub n_merges: usize,
+    /// Unicode's normal form that a text has to have before the device encodes it, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub normal_form: Option<&'static str>,
 }
 
 /// The tokens that begin and end a text.
@@ -211,6 +214,7 @@ pub fn contents(blob: &Blob) -> Result<Contents, BlobError> {
             kind: tokenizer.kind().name(),
             n_tokens: tokenizer.n_tokens(),
             n_merges: tokenizer.merges().len(),
+            normal_form: tokenizer.ranked().and_then(|ranked| ranked.rules().form.name()),
         }),
         self_test: SelfTestContents {
             tokens: self_test.tokens.to_vec(),

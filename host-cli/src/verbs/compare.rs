@@ -217,6 +217,7 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let windows = calibration.windows(&checkpoint, tokenizer, console)?;
     let section =
         if args.no_tokenizer { None } else { tokenizer_for_blob(args.task.search(limits, &args.checkpoint), console)? };
+    let section = section.map(|tokenizer| tokenizer.parts);
     let found = args.task.find_tokenizer(limits, Some(&args.checkpoint), None)?;
     // That of the blobs is named already.
     found.iter().filter(|_| section.is_none()).for_each(|found| note_tokenizer(found, console));

@@ -31,7 +31,7 @@ use crate::ground::named;
 use crate::ground::shown;
 use crate::report::Report;
 use crate::text::tokenizer::select::Search;
-use crate::text::tokenizer::{SectionParts, Tokenizer, TokenizerError, section};
+use crate::text::tokenizer::{BlobTokenizer, Tokenizer, TokenizerError, section};
 
 /// The words after `convert`.
 #[derive(Args, Debug)]
@@ -196,6 +196,7 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     let output = Output::begin(&args.output, &permit, is_blob)?;
     let tokenizer = if args.no_tokenizer { None } else { tokenizer_for_blob(args.search(&checkpoint), console)? };
     let text = text_tokens(args, &checkpoint, tokenizer.as_ref(), console)?;
+    let tokenizer = tokenizer.map(|tokenizer| tokenizer.parts);
     let config = checkpoint.config();
     let windows = if have_integers(args.weights, &checkpoint)? {
         args.calibration.resolve().windows(&checkpoint, || args.find_tokenizer(&checkpoint), console)?
@@ -254,7 +255,7 @@ pub(super) fn find_formats(finder: &mut Finder<'_>, choice: Choice, bar: &Progre
 }
 
 /// What the blob's tokeniser section is to hold.
-pub(super) fn tokenizer_for_blob(search: Search<'_>, console: Console) -> Result<Option<SectionParts>, Error> {
+pub(super) fn tokenizer_for_blob(search: Search<'_>, console: Console) -> Result<Option<BlobTokenizer>, Error> {
     let (is_named, n_vocab) = (search.named.is_some(), search.n_vocab.unwrap_or(u32::MAX));
     let found = match search.find() {
         Err(TokenizerError::Missing(_)) if !is_named => {
@@ -275,7 +276,11 @@ pub(super) fn tokenizer_for_blob(search: Search<'_>, console: Console) -> Result
             if let Some(note) = note_left_out(&tokenizer, &left_out, n_vocab) {
                 console.note(note);
             }
-            Ok(Some(parts))
+            if let Some(form) = tokenizer.normal_form() {
+                console.note(format!("the device takes text that is in the normal form {form} already: what gives it text brings it there"));
+            }
+            let first = tokenizer.bos().filter(|&bos| tokenizer.asks_for_bos() && bos < n_vocab);
+            Ok(Some(BlobTokenizer { parts, first }))
         }
         Err(error) => Err(Error::Usage(format!("{error}; --no-tokenizer leaves it out of the blob"))),
     }
@@ -285,14 +290,15 @@ pub(super) fn tokenizer_for_blob(search: Search<'_>, console: Console) -> Result
 fn text_tokens(
     args: &RawArgs,
     checkpoint: &Checkpoint,
-    tokenizer: Option<&SectionParts>,
+    tokenizer: Option<&BlobTokenizer>,
     console: Console,
 ) -> Result<TextTokens, Error> {
     let said = checkpoint.ends(args.layout.options().config.as_deref())?;
     said.notes.iter().for_each(|note| console.note(note));
     let n_vocab = checkpoint.config().n_vocab;
-    let of_tokenizer = tokenizer
-        .and_then(|tokenizer| (0..n_vocab).rev().find(|&id| tokenizer.token_bytes(id).as_deref() == Some(END_OF_TEXT)));
+    let of_tokenizer = tokenizer.and_then(|tokenizer| {
+        (0..n_vocab).rev().find(|&id| tokenizer.parts.token_bytes(id).as_deref() == Some(END_OF_TEXT))
+    });
     let mut ids = said.ids;
     ids.extend(of_tokenizer);
     let mut seen = HashSet::new();
@@ -304,9 +310,9 @@ fn text_tokens(
     }
     let mut ends = [NO_TOKEN; TextTokens::MAX_ENDS];
     ends.iter_mut().zip(ids).for_each(|(end, id)| *end = id);
-    let bos = checkpoint.bos().unwrap_or(NO_TOKEN);
-    let adds_bos = bos != NO_TOKEN && tokenizer.is_some_and(SectionParts::asks_for_bos);
-    Ok(TextTokens { bos, adds_bos, ends, pruned_from: 0 })
+    let first = tokenizer.and_then(|tokenizer| tokenizer.first);
+    let bos = first.or_else(|| checkpoint.bos()).unwrap_or(NO_TOKEN);
+    Ok(TextTokens { bos, adds_bos: first.is_some(), ends, pruned_from: 0 })
 }
 
 /// What is said of tokens that a blob's tokenizer does not have because the model lacks them.

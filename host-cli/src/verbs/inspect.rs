@@ -88,7 +88,11 @@ impl Report for Contents {
         line(
             "tokenizer",
             match &self.tokenizer {
-                Some(t) => format!("{}, {} tokens, {} merges", t.kind, t.n_tokens, t.n_merges),
+                Some(t) => {
+                    let form =
+                        t.normal_form.map_or_else(String::new, |form| format!(", of text in the normal form {form}"));
+                    format!("{}, {} tokens, {} merges{form}", t.kind, t.n_tokens, t.n_merges)
+                }
                 None => "none".into(),
             },
         );

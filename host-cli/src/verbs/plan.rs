@@ -218,7 +218,7 @@ impl RawArgs {
         let (named, n_vocab) = (self.tokenizer.as_deref(), Some(checkpoint.config().n_vocab));
         let search = || Search { named, checkpoint: Some(&self.model), section: None, n_vocab };
         let tokenizer = if self.no_tokenizer { None } else { tokenizer_for_blob(search(), console)? };
-        let tokenizer_bytes = tokenizer.map_or(0, |parts| section::encode(&parts).len());
+        let tokenizer_bytes = tokenizer.map_or(0, |tokenizer| section::encode(&tokenizer.parts).len());
         let by_budget = choices.iter().any(|choice| matches!(choice.weights, Weights::Auto(_)));
         let windows = if by_budget {
             self.calibration.resolve().windows(checkpoint, || Ok(search().find()?.tokenizer), console)?

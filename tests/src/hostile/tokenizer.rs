@@ -5,9 +5,9 @@ use std::fmt::Write;
 
 use arbitrary::{Result, Unstructured};
 use emberlm::text::tokenizer::select::Search;
-use emberlm::text::tokenizer::{Tokenizer as HostTokenizer, section};
+use emberlm::text::tokenizer::{SectionParts, Tokenizer as HostTokenizer, section};
 use emberlm_core::config::TokenId;
-use emberlm_core::tokenizer::{Decoder, Kind, Tokenizer, TokenizerHead};
+use emberlm_core::tokenizer::{Decoder, Kind, NormalForm, Ranked, Tokenizer, TokenizerHead};
 use serde_json::{Map, Value, json};
 
 use super::parts;
@@ -31,7 +31,7 @@ pub fn run(data: &[u8]) -> bool {
 }
 
 /// Opens a section, repaired to the length that its head asks for, and takes `text` through it and back. Where tokens have
-/// scores, the host has the same.
+/// scores, or rules of their own, the host has the same.
 fn section_of_bytes(section: &[u8], text: &str) -> bool {
     let mut section = section.to_vec();
     if let Ok((head, _)) = postcard::take_from_bytes::<TokenizerHead>(&section)
@@ -41,6 +41,9 @@ fn section_of_bytes(section: &[u8], text: &str) -> bool {
     }
     let Ok(tokenizer) = Tokenizer::open(&section, u32::MAX) else { return false };
     let host = section::parts(&tokenizer).and_then(|parts| HostTokenizer::from_parts(parts, "a section"));
+    if let Some(ranked) = tokenizer.ranked() {
+        return has_the_hosts_tokens(&tokenizer, ranked, &host.expect("what core takes has parts"), text);
+    }
     let mut ids = vec![0; text.len() + 1];
     let Ok(n) = tokenizer.encode(text, &mut ids) else { return false };
     assert_eq!(spelled(&tokenizer, &ids[..n]), text);
@@ -56,6 +59,23 @@ fn section_of_bytes(section: &[u8], text: &str) -> bool {
     }
     assert!(decoder.push(tokenizer.n_tokens(), &mut all).is_err());
     n > 0
+}
+
+/// By ranks: the host's tokens of a text that needs no normal form, and its text of any tokens.
+fn has_the_hosts_tokens(tokenizer: &Tokenizer<'_>, ranked: &Ranked<'_>, host: &HostTokenizer, text: &str) -> bool {
+    let mut ids = vec![0; 4 * text.len() + 1];
+    let n = tokenizer.encode(text, &mut ids).ok();
+    ids.truncate(n.unwrap_or(0));
+    if ranked.rules().form == NormalForm::Any {
+        assert_eq!(host.encode(text).ok().as_ref(), n.is_some().then_some(&ids), "{text:?}");
+    }
+    // From the last on: a long row of bytes goes wrong with its first.
+    let all: Vec<TokenId> = (0..tokenizer.n_tokens()).rev().filter(|&id| host.token_bytes(id).is_some()).collect();
+    for ids in [&ids, &all] {
+        let known = ids.iter().all(|&id| host.token_bytes(id).is_some());
+        assert!(!known || host.decode(ids).as_deref() == Ok(&spelled(tokenizer, ids)), "{ids:?}");
+    }
+    !ids.is_empty()
 }
 
 fn spelled(tokenizer: &Tokenizer<'_>, ids: &[TokenId]) -> String {
@@ -119,6 +139,12 @@ fn spell(bytes: &[u8]) -> String {
 /// Whether a tokenizer whose parts fit a blob gives the ids that the device will.
 fn host_and_core_agree(host: &HostTokenizer, text: &str) {
     let Ok(parts) = host.section_parts() else { return };
+    if let SectionParts::Ranked(_) = &parts {
+        let section = section::encode(&parts);
+        let core = Tokenizer::open(&section, u32::MAX).expect("a section of sound parts");
+        has_the_hosts_tokens(&core, core.ranked().expect("tables"), host, text);
+        return;
+    }
     let core = HostTokenizer::from_parts(parts, "a section").expect("a section of sound parts");
     match (host.encode(text), core.encode(text)) {
         (Ok(host_ids), core_ids) => {

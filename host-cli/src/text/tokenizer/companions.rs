@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::TokenizerError;
-use super::document::{Document, RawAdded};
+use super::document::{Begin, Document, RawAdded};
 use crate::ground::files::read::{self, MOST_OF_TOKENIZER};
 use crate::ground::shown::{self, quoted};
 
@@ -33,8 +33,11 @@ const ROLES: [&str; 9] = [
     "extra_special_tokens",
 ];
 
-/// Keys that put tokens around a text.
-const AROUND: [(&str, &str); 2] = [("add_bos_token", "bos_token"), ("add_eos_token", "eos_token")];
+/// Keys that put tokens around a text, and the roles of those.
+const ADD_BOS: &str = "add_bos_token";
+const ADD_EOS: &str = "add_eos_token";
+const BOS: &str = "bos_token";
+const EOS: &str = "eos_token";
 
 /// Tokenizers that are GPT-2's scheme where they consist of a `vocab.json` and a `merges.txt`.
 const GPT2_LIKE: [&str; 9] =
@@ -68,6 +71,7 @@ pub fn apply(document: &mut Document, folder: &Path, is_made: bool) -> Result<Ve
     document.check_ids().map_err(broken)?;
     files.set_prefix_space(document, is_made, &mut notes);
     files.note_scheme(document, is_made, &mut notes);
+    files.set_begin(document, &mut notes);
     files.note_around(document, &mut notes);
     Ok(notes)
 }
@@ -182,42 +186,45 @@ impl Companions {
         }
     }
 
-    /// Notes tokens that would be put around a text.
-    fn note_around(&self, document: &Document, notes: &mut Vec<String>) {
-        let mut is_told = false;
-        for (key, role) in AROUND {
-            if self.config.get(key) == Some(&Value::Bool(true)) {
-                let token = self.config.get(role).or_else(|| self.special.get(role)).unwrap_or(&Value::Null);
-                let token = token.as_str().or_else(|| token["content"].as_str()).unwrap_or(role);
-                notes.push(format!("{TOKENIZER_CONFIG}: {key} is not done: no {} is added to a text", quoted(token)));
-                is_told = true;
-            }
+    /// The token of a role, and its id.
+    fn role<'f>(&'f self, document: &Document, role: &'f str) -> (&'f str, Option<TokenId>) {
+        let token = self.config.get(role).or_else(|| self.special.get(role)).unwrap_or(&Value::Null);
+        let token = token.as_str().or_else(|| token["content"].as_str()).unwrap_or(role);
+        (token, document.id_of(token))
+    }
+
+    /// Has the document begin texts as it is asked to.
+    fn set_begin(&self, document: &mut Document, notes: &mut Vec<String>) {
+        let (named, id) = self.role(document, BOS);
+        let (own, asked) = (document.begin(), self.config.get(ADD_BOS).and_then(Value::as_bool));
+        let token = own.token.or(id);
+        let is_added = asked.unwrap_or(own.is_added) && token.is_some();
+        if asked == Some(true) && token.is_none() {
+            notes.push(format!("{TOKENIZER_CONFIG}: {ADD_BOS} is not done: no {} is added to a text", quoted(named)));
         }
-        let mut tokens = Vec::new();
-        tokens_around(document.part("post_processor"), &mut tokens);
+        document.set_begin(Begin { token, is_added });
+    }
+
+    /// Notes tokens that would be put around a text and are not.
+    fn note_around(&self, document: &Document, notes: &mut Vec<String>) {
+        if self.config.get(ADD_EOS) == Some(&Value::Bool(true)) {
+            let (token, _) = self.role(document, EOS);
+            notes.push(format!("{TOKENIZER_CONFIG}: {ADD_EOS} is not done: no {} is added to a text", quoted(token)));
+            return;
+        }
+        let mut tokens: Vec<String> = document.around().into_iter().map(|around| around.token).collect();
+        if tokens
+            .first()
+            .is_some_and(|token| document.id_of(token).is_some_and(|id| Some(id) == document.begin().token))
+        {
+            tokens.remove(0);
+        }
         tokens.dedup();
+        let is_told = self.config.get(ADD_BOS) == Some(&Value::Bool(true)) && document.begin().token.is_none();
         if !tokens.is_empty() && !is_told {
             let tokens = tokens.iter().map(|token| quoted(token)).collect::<Vec<_>>().join(", ");
             notes.push(format!("the post_processor of tokenizer.json is not run: {tokens} are not added to a text"));
         }
-    }
-}
-
-/// The tokens that a post-processor adds to a single text.
-fn tokens_around(processor: &Value, tokens: &mut Vec<String>) {
-    let mut push = |token: &Value| tokens.extend(token.as_str().map(str::to_owned));
-    match processor["type"].as_str() {
-        Some("TemplateProcessing") => {
-            processor["single"].as_array().into_iter().flatten().for_each(|part| push(&part["SpecialToken"]["id"]));
-        }
-        Some("BertProcessing" | "RobertaProcessing") => {
-            push(&processor["cls"][0]);
-            push(&processor["sep"][0]);
-        }
-        Some("Sequence") => {
-            processor["processors"].as_array().into_iter().flatten().for_each(|part| tokens_around(part, tokens));
-        }
-        _ => {}
     }
 }
 

@@ -14,6 +14,9 @@ use crate::ground::shown::quoted;
 /// Ids that may stand for nothing, at most, besides as many as there are tokens.
 const MAX_GAP: usize = 1 << 16;
 
+/// Steps of one kind, at most.
+const MAX_STEPS: usize = 64;
+
 /// What a `tokenizer.json` says.
 #[derive(Clone, Debug)]
 pub struct Document {
@@ -22,6 +25,17 @@ pub struct Document {
     added: Vec<Added>,
     /// Where each of them is, by its text.
     places: HashMap<String, usize>,
+    /// The token that texts begin with.
+    begin: Begin,
+}
+
+/// The token that texts begin with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Begin {
+    /// Its id.
+    pub token: Option<TokenId>,
+    /// Whether it is put before a text.
+    pub is_added: bool,
 }
 
 /// A token that is matched in a text before the model sees it.
@@ -125,14 +139,54 @@ impl Document {
 
     fn new(parts: Map<String, Value>, added: Vec<Added>) -> Result<Self, String> {
         let places = added.iter().enumerate().map(|(place, added)| (added.content.clone(), place)).collect();
-        let document = Self { parts, added, places };
+        let mut document = Self { parts, added, places, begin: Begin::default() };
         document.check_ids()?;
+        let around = document.around();
+        let token = around.first().filter(|around| around.is_before).and_then(|around| document.id_of(&around.token));
+        document.begin = Begin { token, is_added: token.is_some() };
         Ok(document)
+    }
+
+    /// The token that texts begin with.
+    pub const fn begin(&self) -> Begin {
+        self.begin
+    }
+
+    /// Says which token texts begin with.
+    pub const fn set_begin(&mut self, begin: Begin) {
+        self.begin = begin;
+    }
+
+    /// The tokens that the post-processor puts around a text, in their order.
+    pub fn around(&self) -> Vec<Around> {
+        let mut around = Vec::new();
+        tokens_around(self.part("post_processor"), &mut around);
+        around
     }
 
     /// A part by its key; null where there is none.
     pub fn part(&self, key: &str) -> &Value {
         self.parts.get(key).unwrap_or(&Value::Null)
+    }
+
+    /// The steps of a part: none for null, those of sequences within sequences in their order. `list` is the key under which a
+    /// sequence has them.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub fn steps(&self, key: &str, list: &str) -> Result<Vec<&Value>, String> {
+        let (mut steps, mut left) = (Vec::new(), vec![self.part(key)]);
+        while let Some(value) = left.pop() {
+            match value.get(list) {
+                Some(Value::Array(parts)) => left.extend(parts.iter().rev()),
+                _ if value.is_null() => {}
+                _ => steps.push(value),
+            }
+            if left.len() + steps.len() > MAX_STEPS {
+                return Err(format!("it has more than {MAX_STEPS} {list}"));
+            }
+        }
+        Ok(steps)
     }
 
     /// A part by its key, to be changed.
@@ -228,6 +282,38 @@ impl Document {
             return Err(format!("the id {highest} is far beyond its {} tokens", names.len()));
         }
         Ok(())
+    }
+}
+
+/// A token that is put before or behind a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Around {
+    /// Its text.
+    pub token: String,
+    /// Whether the text comes behind it.
+    pub is_before: bool,
+}
+
+/// The tokens that a post-processor adds to a single text.
+fn tokens_around(processor: &Value, around: &mut Vec<Around>) {
+    let mut push = |token: &Value, is_before| {
+        around.extend(token.as_str().map(|token| Around { token: token.to_owned(), is_before }));
+    };
+    match processor["type"].as_str() {
+        Some("TemplateProcessing") => {
+            let parts = processor["single"].as_array().map_or(&[][..], Vec::as_slice);
+            let text = parts.iter().position(|part| !part["Sequence"].is_null()).unwrap_or(parts.len());
+            let ids = parts.iter().map(|part| &part["SpecialToken"]["id"]);
+            ids.enumerate().for_each(|(place, id)| push(id, place < text));
+        }
+        Some("BertProcessing" | "RobertaProcessing") => {
+            push(&processor["cls"][0], true);
+            push(&processor["sep"][0], false);
+        }
+        Some("Sequence") => {
+            processor["processors"].as_array().into_iter().flatten().for_each(|part| tokens_around(part, around));
+        }
+        _ => {}
     }
 }
 

@@ -3,51 +3,19 @@
 use std::collections::HashMap;
 
 use emberlm_core::config::TokenId;
-use serde::Deserialize;
-use serde_json::Value;
 
+use super::bpe_model::Model;
 use super::byte_level;
 use super::byte_pairs::BytePairs;
-use super::document::{Added, Document, split_pair};
-use crate::ground::shown::{quoted, value as shown};
-
-#[derive(Deserialize)]
-struct Model {
-    #[serde(rename = "type", default)]
-    kind: Option<String>,
-    vocab: HashMap<String, TokenId>,
-    #[serde(default)]
-    merges: Vec<Merge>,
-    #[serde(flatten)]
-    rest: HashMap<String, Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Merge {
-    Pair(String, String),
-    Line(String),
-}
-
-impl Merge {
-    fn parts(&self) -> Result<(&str, &str), String> {
-        match self {
-            Self::Pair(left, right) => Ok((left, right)),
-            Self::Line(line) => split_pair(line),
-        }
-    }
-}
+use super::document::{Added, Document};
+use crate::ground::shown::quoted;
 
 /// The byte pairs of a document.
 ///
 /// # Errors
 /// What differs from GPT-2's scheme.
 pub fn byte_pairs(document: &Document) -> Result<BytePairs, String> {
-    let model = Model::deserialize(document.part("model"));
-    let model = model.map_err(|error| format!("its model is not a BPE ({error})"))?;
-    if model.kind.as_deref().is_some_and(|kind| kind != "BPE") {
-        return Err(format!("its model is {} and not BPE", shown(&model.kind.unwrap_or_default())));
-    }
+    let model = Model::read(document.part("model"))?;
     if !document.part("normalizer").is_null() {
         return Err("it normalises text".into());
     }
@@ -62,21 +30,16 @@ pub fn byte_pairs(document: &Document) -> Result<BytePairs, String> {
     if !decoder.is_null() && decoder["type"] != "ByteLevel" {
         return Err("its decoder is not ByteLevel".into());
     }
-    for (key, value) in &model.rest {
-        let unused = match value {
-            Value::Null | Value::Bool(false) => true,
-            Value::String(text) => text.is_empty(),
-            Value::Number(number) => number.as_f64() == Some(0.0),
-            _ => false,
-        };
-        // Without an unknown token there is nothing to fuse.
-        if !unused && key != "fuse_unk" {
-            return Err(format!("its model sets {}", shown(key)));
-        }
+    let sets = [
+        ("unk_token", model.unk_token.is_some()),
+        ("byte_fallback", model.byte_fallback),
+        ("ignore_merges", model.ignore_merges),
+    ];
+    if let Some((key, _)) = sets.iter().find(|(_, is_set)| *is_set) {
+        return Err(format!("its model sets {key}"));
     }
     check_added(document.added())?;
-    let merges = model.merges.iter().map(Merge::parts).collect::<Result<Vec<_>, _>>()?;
-    assemble(&model.vocab, &merges, document.added())
+    assemble(&model.vocab, &model.merges()?, document.added())
 }
 
 /// Pairs of added tokens that are compared, at most.
@@ -150,7 +113,7 @@ mod tests {
     use super::super::other::Other;
     use super::*;
     use crate::text::tokenizer::TokenizerError;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     /// A tokenizer.json of the letters a, b, space and one merge.
     fn file() -> Value {

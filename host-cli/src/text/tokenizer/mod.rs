@@ -1,22 +1,28 @@
 //! Text to token ids and back.
 //!
-//! Four kinds: single characters (`chars`), byte-level BPE by GPT-2's scheme ([`byte_pairs`], `bpe` with `merge`), BPE by
-//! scores ([`scored_tokens`], `scored` with `merge`) as in llama2.c's `tokenizer_bin`, and any other `tokenizer.json`
-//! (`other`). A `document` is what Hugging Face's files say, with the `companions` that lie beside them; `hugging_face`
-//! tells whether it is GPT-2's scheme. GPT-2's own table is `gpt2`, what a blob holds [`section`]. Which one serves a
+//! Five kinds: single characters (`chars`), byte-level BPE by GPT-2's scheme ([`byte_pairs`], `bpe` with `merge`), BPE by
+//! scores ([`scored_tokens`], `scored` with `merge`) as in llama2.c's `tokenizer_bin`, BPE by ranks with rules of its own
+//! ([`ranked_tokens`], `ranked` with `merge` and `normal_form`), and any other `tokenizer.json` (`other`). A `document` is what
+//! Hugging Face's files say, with the `companions` that lie beside them; `hugging_face` tells whether it is GPT-2's scheme,
+//! `described` whether it is a BPE by ranks, both from its `bpe_model`. GPT-2's own table is `gpt2`, what a blob holds [`section`]. Which one serves a
 //! model: [`select`].
 
 mod bpe;
+mod bpe_model;
 mod byte_level;
 pub mod byte_pairs;
 mod chars;
 mod companions;
+mod described;
 mod document;
 mod error;
 mod gpt2;
 mod hugging_face;
 mod merge;
+mod normal_form;
 mod other;
+mod ranked;
+pub mod ranked_tokens;
 mod scored;
 pub mod scored_tokens;
 pub mod section;
@@ -28,9 +34,11 @@ use std::borrow::Cow;
 use bpe::Bpe;
 use byte_pairs::BytePairs;
 use chars::Chars;
-use document::Document;
+use document::{Begin, Document};
 use emberlm_core::config::TokenId;
 use other::Other;
+use ranked::{Decoding, Ranked};
+use ranked_tokens::RankedTokens;
 use scored::Scored;
 use scored_tokens::ScoredTokens;
 
@@ -41,12 +49,14 @@ pub use gpt2::N_VOCAB as GPT2_N_VOCAB;
 pub struct Tokenizer {
     kind: Kind,
     origin: String,
+    begin: Begin,
 }
 
 enum Kind {
     Chars(Chars),
     Bpe(Box<Bpe>),
     Scored(Box<Scored>),
+    Ranked(Box<Ranked>),
     Other(Box<Other>),
 }
 
@@ -59,6 +69,17 @@ pub enum SectionParts {
     BytePairs(BytePairs),
     /// BPE by scores.
     Scored(ScoredTokens),
+    /// BPE by ranks, with rules of its own.
+    Ranked(Box<RankedTokens>),
+}
+
+/// What a blob gets of a tokenizer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlobTokenizer {
+    /// What its tokeniser section holds.
+    pub parts: SectionParts,
+    /// The token that is put before a text.
+    pub first: Option<TokenId>,
 }
 
 impl SectionParts {
@@ -68,37 +89,33 @@ impl SectionParts {
             Self::Chars(chars) => chars.get(id as usize).map(|c| c.to_string().into_bytes()),
             Self::BytePairs(pairs) => pairs.tokens().get(id as usize).filter(|bytes| !bytes.is_empty()).cloned(),
             Self::Scored(scored) => scored.tokens().get(id as usize).filter(|bytes| !bytes.is_empty()).cloned(),
+            Self::Ranked(ranked) => ranked.tokens().get(id as usize).filter(|bytes| !bytes.is_empty()).cloned(),
         }
-    }
-}
-
-impl SectionParts {
-    /// Whether the tokenizer puts the token for the beginning before a text.
-    pub const fn asks_for_bos(&self) -> bool {
-        matches!(self, Self::Scored(_))
     }
 }
 
 impl Tokenizer {
-    /// The token for the beginning of a text that the kind of tokenizer has of itself.
+    /// The token for the beginning of a text that the tokenizer names.
     pub const fn bos(&self) -> Option<TokenId> {
-        match self.kind {
-            Kind::Scored(_) => Some(tokenizer_bin::BOS),
-            _ => None,
-        }
+        self.begin.token
     }
 
     /// Whether it puts the token for the beginning before a text.
     pub const fn asks_for_bos(&self) -> bool {
-        matches!(self.kind, Kind::Scored(_))
+        self.begin.is_added
     }
 
-    /// A text's first bytes without the space that is not its own.
-    pub fn without_prefix<'t>(&self, bytes: &'t [u8]) -> &'t [u8] {
+    /// The form that texts have to have before the device encodes them, by its name; the host gives it to them.
+    pub fn normal_form(&self) -> Option<&'static str> {
         match &self.kind {
-            Kind::Scored(scored) if scored.tokens().has_dummy_prefix() => bytes.strip_prefix(b" ").unwrap_or(bytes),
-            _ => bytes,
+            Kind::Ranked(ranked) => ranked.tokens().rules().form.name(),
+            _ => None,
         }
+    }
+
+    fn new(kind: Kind, origin: String) -> Self {
+        let token = matches!(kind, Kind::Scored(_)).then_some(tokenizer_bin::BOS);
+        Self { kind, origin, begin: Begin { token, is_added: token.is_some() } }
     }
 
     /// GPT-2's own tokenizer, built in.
@@ -106,7 +123,7 @@ impl Tokenizer {
     /// # Errors
     /// The built-in table is not GPT-2's.
     pub fn gpt2() -> Result<Self, TokenizerError> {
-        Ok(Self { kind: Kind::Bpe(Box::new(Bpe::new(gpt2::byte_pairs()?)?)), origin: "gpt2 (built in)".into() })
+        Ok(Self::new(Kind::Bpe(Box::new(Bpe::new(gpt2::byte_pairs()?)?)), "gpt2 (built in)".into()))
     }
 
     /// A tokenizer from what a blob's section holds; `origin` says where it is from.
@@ -118,12 +135,13 @@ impl Tokenizer {
         let kind = match parts {
             SectionParts::BytePairs(pairs) => Kind::Bpe(Box::new(Bpe::new(pairs)?)),
             SectionParts::Scored(tokens) => Kind::Scored(Box::new(Scored::new(tokens))),
+            SectionParts::Ranked(tokens) => Kind::Ranked(Box::new(Ranked::new(*tokens))),
             SectionParts::Chars(list) => match Chars::new(list) {
                 Ok(chars) => Kind::Chars(chars),
                 Err(why) => return Err(TokenizerError::Broken { origin, why }),
             },
         };
-        Ok(Self { kind, origin })
+        Ok(Self::new(kind, origin))
     }
 
     /// A tokenizer from the bytes of a `tokenizer.json`; `origin` says where it is from.
@@ -157,12 +175,15 @@ impl Tokenizer {
     fn from_document(document: &Document, origin: String) -> Result<Self, TokenizerError> {
         let kind = match hugging_face::byte_pairs(document) {
             Ok(pairs) => Kind::Bpe(Box::new(Bpe::new(pairs)?)),
-            Err(why) => match Other::new(document, why) {
-                Ok(other) => Kind::Other(Box::new(other)),
-                Err(why) => return Err(TokenizerError::Broken { origin, why }),
+            Err(_) => match described::ranked(document) {
+                Ok(tokens) => Kind::Ranked(Box::new(Ranked::new(tokens))),
+                Err(why) => match Other::new(document, why) {
+                    Ok(other) => Kind::Other(Box::new(other)),
+                    Err(why) => return Err(TokenizerError::Broken { origin, why }),
+                },
             },
         };
-        Ok(Self { kind, origin })
+        Ok(Self { kind, origin, begin: document.begin() })
     }
 
     /// A tokenizer from a JSON list of characters; `origin` says where it is from.
@@ -173,7 +194,7 @@ impl Tokenizer {
         let origin = origin.into();
         let parsed = serde_json::from_slice::<Vec<char>>(json).map_err(|error| error.to_string());
         match parsed.and_then(Chars::new) {
-            Ok(chars) => Ok(Self { kind: Kind::Chars(chars), origin }),
+            Ok(chars) => Ok(Self::new(Kind::Chars(chars), origin)),
             Err(why) => Err(TokenizerError::Broken { origin, why }),
         }
     }
@@ -185,7 +206,7 @@ impl Tokenizer {
     pub fn from_tokenizer_bin(file: &[u8], origin: impl Into<String>) -> Result<Self, TokenizerError> {
         let origin = origin.into();
         match tokenizer_bin::read(file) {
-            Ok(tokens) => Ok(Self { kind: Kind::Scored(Box::new(Scored::new(tokens))), origin }),
+            Ok(tokens) => Ok(Self::new(Kind::Scored(Box::new(Scored::new(tokens))), origin)),
             Err(why) => Err(TokenizerError::Broken { origin, why }),
         }
     }
@@ -201,6 +222,7 @@ impl Tokenizer {
             Kind::Chars(chars) => chars.list().len(),
             Kind::Bpe(bpe) => bpe.pairs().tokens().len(),
             Kind::Scored(scored) => scored.tokens().tokens().len(),
+            Kind::Ranked(ranked) => ranked.tokens().tokens().len(),
             Kind::Other(other) => other.len(),
         }
     }
@@ -214,6 +236,7 @@ impl Tokenizer {
             Kind::Chars(chars) => chars.encode(text),
             Kind::Bpe(bpe) => bpe.encode(text),
             Kind::Scored(scored) => scored.encode(text),
+            Kind::Ranked(ranked) => ranked.encode(text),
             Kind::Other(other) => other.encode(text),
         }
     }
@@ -224,6 +247,7 @@ impl Tokenizer {
             Kind::Chars(chars) => chars.list().get(id as usize).map(|c| Cow::Owned(c.to_string().into_bytes())),
             Kind::Bpe(bpe) => bpe.token_bytes(id).map(Cow::Borrowed),
             Kind::Scored(scored) => scored.token_bytes(id).map(Cow::Borrowed),
+            Kind::Ranked(ranked) => ranked.token_bytes(id).map(Cow::Borrowed),
             Kind::Other(other) => other.token_bytes(id).map(Cow::Borrowed),
         }
     }
@@ -255,6 +279,9 @@ impl Tokenizer {
         if let Some(&id) = ids.iter().find(|&&id| !known(id)) {
             return Err(self.unknown_id(id));
         }
+        if let Kind::Ranked(ranked) = &self.kind {
+            return Ok(ranked.decode(ids));
+        }
         if let Kind::Scored(scored) = &self.kind {
             return Ok(String::from_utf8_lossy(&scored.decode(ids)).into_owned());
         }
@@ -270,15 +297,28 @@ impl Tokenizer {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    /// Tokens to text, one by one: what follows `prompt`.
+    pub fn spelling(&self, prompt: &[TokenId]) -> Spelling<'_> {
+        match &self.kind {
+            Kind::Ranked(ranked) => Spelling::Ranked(Decoding::new(ranked, prompt)),
+            Kind::Scored(scored) => {
+                let is_empty = prompt.iter().all(|&id| scored.token_bytes(id).is_some_and(<[u8]>::is_empty));
+                Spelling::Plain { tokenizer: self, has_prefix: is_empty && scored.tokens().has_dummy_prefix() }
+            }
+            _ => Spelling::Plain { tokenizer: self, has_prefix: false },
+        }
+    }
+
     /// What a blob's tokeniser section needs to hold to encode as this does.
     ///
     /// # Errors
-    /// The tokenizer is neither characters, nor GPT-2's scheme, nor one by scores; the message says what differs.
+    /// The tokenizer is neither characters nor any of the BPEs that a section says; the message says what differs.
     pub fn section_parts(&self) -> Result<SectionParts, TokenizerError> {
         match &self.kind {
             Kind::Chars(chars) => Ok(SectionParts::Chars(chars.list().to_vec())),
             Kind::Bpe(bpe) => Ok(SectionParts::BytePairs(bpe.pairs().clone())),
             Kind::Scored(scored) => Ok(SectionParts::Scored(scored.tokens().clone())),
+            Kind::Ranked(ranked) => Ok(SectionParts::Ranked(Box::new(ranked.tokens().clone()))),
             Kind::Other(other) => Err(self.not_portable(other.why.clone())),
         }
     }
@@ -301,6 +341,7 @@ impl Tokenizer {
             SectionParts::Scored(tokens) => {
                 tokens.truncate(n_vocab).map_err(|id| format!("a text may have token {id}"))
             }
+            SectionParts::Ranked(tokens) => tokens.truncate(n_vocab),
         };
         let why = |why| self.not_portable(format!("it has {} tokens, the model {n_vocab}, and {why}", self.n_vocab()));
         Ok((parts, left_out.map_err(why)?))
@@ -312,6 +353,50 @@ impl Tokenizer {
 
     fn unknown_id(&self, id: TokenId) -> TokenizerError {
         TokenizerError::UnknownId { id, origin: self.origin.clone(), len: self.n_vocab() }
+    }
+}
+
+/// Tokens that become text, one by one.
+pub enum Spelling<'t> {
+    /// Those of a BPE by ranks.
+    Ranked(Decoding<'t>),
+    /// Those that are the bytes they stand for.
+    Plain {
+        /// Says which.
+        tokenizer: &'t Tokenizer,
+        /// Whether a space comes first that is not the text's own.
+        has_prefix: bool,
+    },
+}
+
+impl Spelling<'_> {
+    /// The bytes that are certain with `id`; those of U+FFFD for one that has no token.
+    pub fn push(&mut self, id: TokenId) -> Vec<u8> {
+        match self {
+            Self::Ranked(decoding) => decoding.push(id),
+            Self::Plain { tokenizer, has_prefix } => {
+                let mut bytes = match tokenizer.token_bytes(id) {
+                    Some(bytes) => bytes.into_owned(),
+                    None => {
+                        tokenizer.token_text(id).unwrap_or_else(|_| char::REPLACEMENT_CHARACTER.into()).into_bytes()
+                    }
+                };
+                if *has_prefix && bytes.starts_with(b" ") {
+                    bytes.remove(0);
+                    *has_prefix = false;
+                }
+                *has_prefix &= bytes.is_empty();
+                bytes
+            }
+        }
+    }
+
+    /// The bytes that are left when no more tokens come.
+    pub fn finish(&mut self) -> Vec<u8> {
+        match self {
+            Self::Ranked(decoding) => decoding.finish(),
+            Self::Plain { .. } => Vec::new(),
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! A blob's tokeniser section: the parts that encode text, to its bytes and back.
 
-use emberlm_core::tokenizer::{self as core, MAX_PROBES, TokenizerHead, first_slot, first_slot_of_text};
+use emberlm_core::tokenizer::{self as core, AddedTokens, MAX_PROBES, TokenizerHead, first_slot, first_slot_of_text};
 
 use super::byte_pairs::BytePairs;
+use super::ranked_tokens::{AddedToken, RankedParts, RankedTokens};
 use super::scored_tokens::ScoredTokens;
 use super::{SectionParts, TokenizerError};
 
@@ -17,6 +18,7 @@ pub fn encode(parts: &SectionParts) -> Vec<u8> {
         SectionParts::Chars(chars) => encode_chars(chars),
         SectionParts::BytePairs(pairs) => encode_byte_pairs(pairs),
         SectionParts::Scored(tokens) => encode_scored(tokens),
+        SectionParts::Ranked(tokens) => encode_ranked(tokens),
     }
 }
 
@@ -61,6 +63,39 @@ fn encode_scored(tokens: &ScoredTokens) -> Vec<u8> {
     let words = [u32::from(tokens.has_dummy_prefix())].into_iter().chain(offsets);
     let words = words.chain(tokens.bytes().iter().map(or_none)).chain(tokens.ranks().iter().map(or_none));
     joined(&head, words.chain(slots), &text)
+}
+
+fn encode_ranked(tokens: &RankedTokens) -> Vec<u8> {
+    let (offsets, mut text) = texts(tokens.tokens());
+    let firsts = |n_slots| tokens.merges().iter().map(move |&[left, right, _]| first_slot(left, right, n_slots));
+    let slots = slots(tokens.merges().len(), |n_slots| (0..).zip(firsts(n_slots)));
+    let mut entries = Vec::new();
+    for added in tokens.added() {
+        let flags =
+            u32::from(added.takes_before) | u32::from(added.takes_behind) << 1 | u32::from(added.is_special) << 2;
+        let place = added.token as usize;
+        if tokens.tokens()[place] == added.text.as_bytes() {
+            entries.extend([flags, offsets[place], offsets[place + 1]]);
+        } else {
+            let start = count(text.len());
+            text.extend(added.text.as_bytes());
+            entries.extend([flags, start, count(text.len())]);
+        }
+    }
+    let n_raw = count(tokens.n_raw());
+    let ids = tokens.added().iter().map(|added| added.token);
+    let head = TokenizerHead {
+        kind: core::Kind::RankedBpe,
+        n_tokens: count(tokens.tokens().len()),
+        n_merges: count(tokens.merges().len()),
+        text_bytes: count(text.len()),
+        n_specials: count(4 * tokens.added().len() + tokens.texts().len()),
+        n_slots: count(slots.len()),
+    };
+    let words = tokens.rules().to_words().into_iter().chain([n_raw, count(tokens.added().len()) - n_raw]);
+    let words = words.chain(offsets).chain(tokens.bytes().iter().map(|id| id.unwrap_or(NONE)));
+    let words = words.chain(tokens.merges().iter().copied().flatten()).chain(slots);
+    joined(&head, words.chain(ids).chain(entries).chain(tokens.texts().iter().copied()), &text)
 }
 
 /// Head, tables and text.
@@ -145,7 +180,34 @@ pub fn parts(section: &core::Tokenizer<'_>) -> Result<SectionParts, TokenizerErr
                 .map(SectionParts::Scored)
                 .map_err(|error| broken(&error))
         }
+        core::Kind::RankedBpe => {
+            let Some(ranked) = section.ranked() else { return Err(broken(&core::TokenizerError::Rules)) };
+            let parts = RankedParts {
+                rules: *ranked.rules(),
+                tokens: tokens.collect(),
+                bytes: std::array::from_fn(|byte| section.byte_token(byte as u8)),
+                merges: section.merges_made().collect(),
+                texts: ranked.texts().collect(),
+                added: [false, true].into_iter().flat_map(|is_normalized| added(ranked, is_normalized)).collect(),
+            };
+            RankedTokens::new(parts)
+                .map(|tokens| SectionParts::Ranked(Box::new(tokens)))
+                .map_err(|error| broken(&error))
+        }
     }
+}
+
+/// The added tokens of a group.
+fn added(ranked: &core::Ranked<'_>, is_normalized: bool) -> impl Iterator<Item = AddedToken> {
+    let all = (0..AddedTokens::len(ranked, is_normalized)).filter_map(move |index| ranked.added(is_normalized, index));
+    all.map(move |added| AddedToken {
+        is_normalized,
+        text: String::from_utf8_lossy(added.text).into_owned(),
+        token: added.token,
+        takes_before: added.takes_before,
+        takes_behind: added.takes_behind,
+        is_special: added.is_special,
+    })
 }
 
 /// The section is of no use.

@@ -66,14 +66,16 @@ impl RawBos {
         tokenizer: Option<&Tokenizer>,
         is_text: bool,
     ) -> Result<(Bos, TokenId), Error> {
-        let is_asked_for = is_text && (model.is_asked_for || tokenizer.is_some_and(Tokenizer::asks_for_bos));
+        let asks = tokenizer.filter(|tokenizer| tokenizer.asks_for_bos());
+        let is_asked_for = is_text && (model.is_asked_for || asks.is_some());
         let bos = match self.bos {
             Name::Auto if is_asked_for => Bos::Text,
             Name::Auto | Name::None => Bos::None,
             Name::Text => Bos::Text,
             Name::Window => Bos::Window,
         };
-        let token = model.token.or_else(|| tokenizer.and_then(Tokenizer::bos));
+        let of_tokenizer = |tokenizer: Option<&Tokenizer>| tokenizer.and_then(Tokenizer::bos);
+        let token = of_tokenizer(asks).or(model.token).or_else(|| of_tokenizer(tokenizer));
         match (bos, token) {
             (Bos::None, _) => Ok((bos, NO_TOKEN)),
             (_, Some(token)) => Ok((bos, token)),

@@ -125,9 +125,9 @@ impl Library {
             return Err(format!("max_input_chars_per_word is {chars}, more than {MAX_WORD}"));
         }
         // Lists within lists of steps take the crate exponential time to read: it gets what they come to.
-        let normalizer = steps::flat(document.part("normalizer"), "normalizers")?;
-        let pre_tokenizer = steps::flat(document.part("pre_tokenizer"), "pretokenizers")?;
-        let decoder = steps::flat(document.part("decoder"), "decoders")?;
+        let normalizer = document.steps("normalizer", "normalizers")?;
+        let pre_tokenizer = document.steps("pre_tokenizer", "pretokenizers")?;
+        let decoder = document.steps("decoder", "decoders")?;
         let normalizers = normalizer.iter().map(|step| Step::new(step)).collect::<Result<Vec<_>, _>>()?;
         let pre_tokenizers = pre_tokenizer.iter().map(|step| Step::new(step)).collect::<Result<Vec<_>, _>>()?;
         let decoders = decoder.iter().map(|step| Step::new(step)).collect::<Result<Vec<_>, _>>()?;

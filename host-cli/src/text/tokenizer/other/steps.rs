@@ -12,9 +12,6 @@ use tokenizers::{
 
 use crate::ground::shown::{quoted, value as shown};
 
-/// Steps of one kind, at most.
-const MAX_STEPS: usize = 64;
-
 /// Levels of arrays and objects in a step, at most.
 const MAX_DEPTH: usize = 8;
 
@@ -84,28 +81,8 @@ impl Pattern {
     }
 }
 
-/// The steps of `value`: none for null, those of sequences within sequences in their order. `list` is the key under
-/// which a sequence has them.
-///
-/// # Errors
-/// There are too many.
-pub fn flat<'v>(value: &'v Value, list: &str) -> Result<Vec<&'v Value>, String> {
-    let (mut steps, mut left) = (Vec::new(), vec![value]);
-    while let Some(value) = left.pop() {
-        match value.get(list) {
-            Some(Value::Array(parts)) => left.extend(parts.iter().rev()),
-            _ if value.is_null() => {}
-            _ => steps.push(value),
-        }
-        if left.len() + steps.len() > MAX_STEPS {
-            return Err(format!("it has more than {MAX_STEPS} {list}"));
-        }
-    }
-    Ok(steps)
-}
-
 impl<'v, W: Deserialize<'v> + Serialize> Step<W> {
-    /// One of the steps that [`flat`] lists.
+    /// One of the steps of a document.
     ///
     /// # Errors
     /// It is not known.
