@@ -6,6 +6,9 @@ use core::cfg_select;
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::planner::{Need, Order, Run};
 
+#[cfg(feature = "generate")]
+use crate::stories::{self, TINY_STORIES};
+
 cfg_select! {
     feature = "microbit" => {
         use emberlm_firmware::TINY;
@@ -30,5 +33,19 @@ cfg_select! {
             &SHAKESPEARE_CHAR,
             Run { batch: 4, ..Run::new(Order::LayerMajor, KvType::I8, SHAKESPEARE_CHAR.n_ctx as usize) },
         );
+    }
+    feature = "rp2040" => {
+        /// A Pico's part, in the place of an MPS2's memory: its Cortex-M3 runs code for the M0+.
+        pub const NAME: &str = "rp2040";
+        pub type Kernel = emberlm_core::kernel::Scalar;
+        pub const CLOCK_MHZ: u64 = 25;
+        pub const NEED: Need = Need::new(&TINY_STORIES, stories::SCORING);
+    }
+    feature = "nrf52840" => {
+        /// In the place of an MPS2's memory.
+        pub const NAME: &str = "nrf52840";
+        pub type Kernel = emberlm_core::kernel::CortexMDsp;
+        pub const CLOCK_MHZ: u64 = 25;
+        pub const NEED: Need = Need::new(&TINY_STORIES, stories::SCORING);
     }
 }

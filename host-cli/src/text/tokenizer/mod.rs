@@ -4,7 +4,7 @@
 //! scores ([`scored_tokens`], `scored` with `merge`) as in llama2.c's `tokenizer_bin`, and any other `tokenizer.json`
 //! (`other`). A `document` is what Hugging Face's files say, with the `companions` that lie beside them; `hugging_face`
 //! tells whether it is GPT-2's scheme. GPT-2's own table is `gpt2`, what a blob holds [`section`]. Which one serves a
-//! model: [`select`].
+//! model: [`select`]; with how few of its tokens: [`prune`].
 
 mod bpe;
 mod byte_level;
@@ -17,6 +17,7 @@ mod gpt2;
 mod hugging_face;
 mod merge;
 mod other;
+pub mod prune;
 mod scored;
 pub mod scored_tokens;
 pub mod section;
@@ -33,6 +34,8 @@ use emberlm_core::config::TokenId;
 use other::Other;
 use scored::Scored;
 use scored_tokens::ScoredTokens;
+
+use crate::ground::kept::Kept;
 
 pub use error::{Position, TokenizerError};
 pub use gpt2::N_VOCAB as GPT2_N_VOCAB;
@@ -73,6 +76,15 @@ impl SectionParts {
 }
 
 impl SectionParts {
+    /// Leaves out all tokens but these, whose ids become their places among them.
+    pub fn keep(&mut self, kept: &Kept) {
+        match self {
+            Self::Chars(chars) => *chars = kept.of_list(chars),
+            Self::BytePairs(pairs) => pairs.keep(kept),
+            Self::Scored(tokens) => tokens.keep(kept),
+        }
+    }
+
     /// Whether the tokenizer puts the token for the beginning before a text.
     pub const fn asks_for_bos(&self) -> bool {
         matches!(self, Self::Scored(_))
