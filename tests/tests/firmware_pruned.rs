@@ -65,7 +65,8 @@ static STORIES: LazyLock<Stories> = LazyLock::new(|| {
     let config = json!({
         "model_type": "gpt_neo", "vocab_size": 50_257, "max_position_embeddings": 2048, "hidden_size": 64, "num_layers": 8,
         "num_heads": 16, "intermediate_size": null, "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5,
-        "window_size": 256, "attention_types": [[["global", "local"], 4]], "bos_token_id": 50_256, "eos_token_id": 50_256,
+        "window_size": 256, "attention_types": [[["global", "local"], 4]],
+        "attention_layers": ["global", "local", "global", "local", "global", "local", "global", "local"], "bos_token_id": 50_256, "eos_token_id": 50_256,
     });
     let folder = tempfile::tempdir().unwrap();
     write_neo(&shape.model(1), &config, folder.path()).unwrap();
@@ -95,7 +96,8 @@ impl Stories {
 
     /// A window of 256 inputs.
     fn window(&self) -> Vec<TokenId> {
-        self.ids(&fixtures::as_you_like_it()[..3000])[..=256].to_vec()
+        let text: String = fixtures::as_you_like_it().chars().take(3000).collect();
+        self.ids(&text)[..=256].to_vec()
     }
 }
 

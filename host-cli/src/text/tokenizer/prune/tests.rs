@@ -43,7 +43,7 @@ fn scored(pieces: &[String]) -> SectionParts {
     let mut ranks = vec![None; tokens.len()];
     let mut seen = HashSet::new();
     for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
-        ranks.push(Some((pieces.len() - tokens.len() % 7) as u32).filter(|_| seen.insert(piece)));
+        ranks.push(Some((pieces.len() + 7 - tokens.len() % 7) as u32).filter(|_| seen.insert(piece)));
         tokens.push(piece.clone().into_bytes());
     }
     let bytes = std::array::from_fn(|byte| Some(3 + byte as TokenId));
