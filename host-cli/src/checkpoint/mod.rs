@@ -175,7 +175,7 @@ impl Checkpoint {
     #[must_use]
     pub fn keep_tokens(mut self, kept: Kept) -> Self {
         assert_eq!(kept.of(), self.architecture.n_vocab, "the tokens are of this vocabulary");
-        self.architecture.config.n_vocab = kept.len();
+        self.architecture.config.n_vocab = kept.count();
         self.bos = self.bos.and_then(|bos| kept.place(bos));
         self.kept = Some(kept);
         self

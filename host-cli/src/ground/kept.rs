@@ -25,7 +25,7 @@ impl Kept {
     }
 
     /// How many stay.
-    pub const fn len(&self) -> u32 {
+    pub const fn count(&self) -> u32 {
         self.ids.len() as u32
     }
 
@@ -36,7 +36,7 @@ impl Kept {
 
     /// Whether none is left out.
     pub const fn is_whole(&self) -> bool {
-        self.len() == self.of
+        self.count() == self.of
     }
 
     /// The place that entry `id` has now; none where it is left out.
@@ -51,7 +51,11 @@ impl Kept {
 
     /// Those of the rows of `cols` elements that stay.
     pub fn rows<T: Clone>(&self, list: &[T], cols: usize) -> Vec<T> {
-        self.ids.iter().filter_map(|&id| list.chunks_exact(cols).nth(id as usize)).flatten().cloned().collect()
+        let mut rows = Vec::with_capacity(self.ids.len() * cols);
+        for row in self.ids.iter().filter_map(|&id| list.get(id as usize * cols..(id as usize + 1) * cols)) {
+            rows.extend_from_slice(row);
+        }
+        rows
     }
 }
 
@@ -62,7 +66,7 @@ mod tests {
     #[test]
     fn what_stays_moves_up() {
         let kept = Kept::new(vec![0, 2, 5], 6);
-        assert_eq!((kept.len(), kept.of(), kept.is_whole()), (3, 6, false));
+        assert_eq!((kept.count(), kept.of(), kept.is_whole()), (3, 6, false));
         assert_eq!([0, 1, 2, 5, 6].map(|id| kept.place(id)), [Some(0), None, Some(1), Some(2), None]);
         assert_eq!(kept.of_list(&['a', 'b', 'c', 'd']), ['a', 'c']);
         assert_eq!(kept.rows(&[0, 1, 10, 11, 20, 21], 2), [0, 1, 20, 21]);

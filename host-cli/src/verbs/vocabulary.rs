@@ -122,7 +122,7 @@ impl Vocabulary {
         let again = |row: &Row| Ok(short.encode(&tokenizer.decode(&row.tokens)?)?.len());
         let lengths = input.rows().iter().map(again).collect::<Result<Vec<_>, Error>>()?;
         let cut = Cut {
-            sizes: PrunedVocabulary { from: n_vocab, to: kept.len() },
+            sizes: PrunedVocabulary { from: n_vocab, to: kept.count() },
             needed,
             left_out: needed.saturating_sub(keep),
             tokens_of_texts: TokensOfTexts { whole: input.n_tokens(), pruned: lengths.iter().sum() },

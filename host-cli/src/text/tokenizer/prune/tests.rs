@@ -63,7 +63,7 @@ fn check(parts: &SectionParts, n_vocab: u32, texts: &[String], others: &[String]
     let need = prune(parts, n_vocab, &stay, &counts, 0).unwrap_err().need;
     let keep = need + (f64::from(n_vocab - need) * share) as u32;
     let Pruned { parts: left, kept, needed } = prune(parts, n_vocab, &stay, &counts, keep).unwrap();
-    assert_eq!((kept.len(), kept.of()), (keep, n_vocab));
+    assert_eq!((kept.count(), kept.of()), (keep, n_vocab));
     let makings = makings(parts);
     for (id, making) in (0..).zip(&makings) {
         assert!(!making.stays || kept.place(id).is_some(), "token {id} stays");
@@ -187,7 +187,7 @@ fn a_cut_of_gpt_2_s_takes_the_texts_as_they_were() {
         let Pruned { parts: left, kept, needed } = prune(&parts, 50_257, &[50_256], &counts, keep).unwrap();
         assert!(needed < 400, "{needed}");
         let back: Vec<TokenId> = ids(&left, text).into_iter().map(|id| kept.ids()[id as usize]).collect();
-        assert_eq!((back.as_slice(), kept.len()), (row.as_slice(), keep));
+        assert_eq!((back.as_slice(), kept.count()), (row.as_slice(), keep));
         assert_eq!(left.token_bytes(keep - 1).as_deref(), Some(b"<|endoftext|>".as_slice()));
     }
     assert_eq!(prune(&parts, 50_257, &[50_256], &counts, 256).unwrap_err(), TooFew { need: 257, have: 256 });
