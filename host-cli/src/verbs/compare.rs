@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::console::Console;
 use super::convert::{find_formats, measuring};
 use super::error::{self, Error};
+use super::options::bos::ModelBos;
 use super::options::calibration::{Calibration, RawCalibration};
 use super::options::kv;
 use super::options::model::{Limits, RawCheckpoint};
@@ -222,7 +223,14 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let config = args.layout.options().config;
     let vocabulary = Vocabulary::whole(checkpoint, config.as_deref(), section, console)?.cut(&args.prune, console)?;
     let Vocabulary { checkpoint, tokenizer: section, .. } = &vocabulary;
-    let (config, own_limits, limits) = (checkpoint.config(), limits, Limits::of_checkpoint(checkpoint));
+    let (config, own_limits) = (checkpoint.config(), limits);
+    let limits = match vocabulary.cut {
+        Some(_) => {
+            let bos = ModelBos::of_text(&vocabulary.text, config.n_vocab);
+            Limits { bos, ..Limits::of_checkpoint(checkpoint) }
+        }
+        None => limits,
+    };
     let mut has_integers = false;
     for &weights in &choices.weights {
         has_integers |= have_integers(weights, checkpoint)?;

@@ -219,10 +219,14 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
             return Err(Error::Usage(format!("{} is a blob of another model's shape", shown::path(&blob.path))));
         }
     }
-    let limits = Limits::of_checkpoint(&checkpoint);
-    let found = match left {
-        Some(section) => Some(Search { section: Some(section), ..Search::default() }.find()?),
-        None => args.task.find_tokenizer(limits, Some(&args.checkpoint), blobs[0].section()?)?,
+    let (limits, found) = match left {
+        Some(section) => {
+            (Limits::of_blob(&blobs[0])?, Some(Search { section: Some(section), ..Search::default() }.find()?))
+        }
+        None => {
+            let limits = Limits::of_checkpoint(&checkpoint);
+            (limits, args.task.find_tokenizer(limits, Some(&args.checkpoint), blobs[0].section()?)?)
+        }
     };
     found.iter().for_each(|found| note_tokenizer(found, console));
     let task = args.task.read(limits, found, console)?;
