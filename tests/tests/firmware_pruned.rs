@@ -61,7 +61,8 @@ struct Stories {
 
 static STORIES: LazyLock<Stories> = LazyLock::new(|| {
     let window = Some(Window { len: 256, layers: [false, true] });
-    let shape = Spec { n_vocab: 50_257, n_ctx: 2048, n_embd: 64, n_head: 16, n_layer: 8, n_ff: 256, window, ..Spec::NEO };
+    let shape =
+        Spec { n_vocab: 50_257, n_ctx: 2048, n_embd: 64, n_head: 16, n_layer: 8, n_ff: 256, window, ..Spec::NEO };
     let config = json!({
         "model_type": "gpt_neo", "vocab_size": 50_257, "max_position_embeddings": 2048, "hidden_size": 64, "num_layers": 8,
         "num_heads": 16, "intermediate_size": null, "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5,
@@ -135,10 +136,15 @@ fn a_plan_has_room_for_what_was_cut_and_none_for_the_whole() {
 fn check_memory(board: &Board, flash: u64, ram: u64) {
     let map = Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-example/small/memory").join(board.name);
     let script = fs::read_to_string(map.with_extension("x")).unwrap();
-    let regions = script.lines().filter_map(|line| line.split_once("LENGTH = ").map(|(name, length)| (name.trim(), length)));
+    let regions =
+        script.lines().filter_map(|line| line.split_once("LENGTH = ").map(|(name, length)| (name.trim(), length)));
     let kib = |length: &str| length.trim_end_matches('K').parse::<u64>().unwrap();
     let sum = |names: [&str; 3]| -> u64 {
-        regions.clone().filter(|(line, _)| names.iter().any(|name| line.starts_with(name))).map(|(_, length)| kib(length)).sum()
+        regions
+            .clone()
+            .filter(|(line, _)| names.iter().any(|name| line.starts_with(name)))
+            .map(|(_, length)| kib(length))
+            .sum()
     };
     assert!(sum(["FLASH ", "MODEL ", "REQUEST "]) <= flash && sum(["STACK ", "RAM ", "-"]) == ram, "{script}");
     assert_eq!(board.request.address + board.request.bytes, 1024 * sum(["FLASH ", "MODEL ", "REQUEST "]));
@@ -174,7 +180,8 @@ fn scores_and_writes(board: &'static Board) {
     println!("{:?}", lines.iter().filter(|line| line.contains("_bytes")).collect::<Vec<_>>());
     let more = ["--temperature", "0", "--max-tokens", "100", "--kv", "i8"];
     let made = run("generate", 0, &[&["generate", blob.to_str().unwrap(), "--prompt", PROMPT], &more[..]].concat());
-    let host: Vec<String> = made["tokens"].as_array().unwrap().iter().map(|id| format!("{}: {id}", key::TOKEN)).collect();
+    let host: Vec<String> =
+        made["tokens"].as_array().unwrap().iter().map(|id| format!("{}: {id}", key::TOKEN)).collect();
     let board: Vec<&String> = lines.iter().filter(|line| line.starts_with(key::TOKEN)).collect();
     assert_eq!(board.len(), 128 + 1 - stories.ids(PROMPT).len());
     assert!(host.len() > 10 && board.iter().zip(&host).all(|(board, host)| *board == host), "{board:?} {host:?}");

@@ -131,9 +131,8 @@ fn without_a_cut_texts_are_as_they_were_and_losses_are_renormalised() {
 #[test]
 fn every_report_of_a_loss_says_that_the_vocabulary_is_pruned() {
     let case = Case::new(false);
-    let text = |args: &[&str]| {
-        String::from_utf8(command().args(args).assert().success().get_output().stdout.clone()).unwrap()
-    };
+    let text =
+        |args: &[&str]| String::from_utf8(command().args(args).assert().success().get_output().stdout.clone()).unwrap();
     let [first, second, blob, records] = ["first.txt", "second.txt", "b", "r"].map(|name| case.text(name));
     let prune = ["--prune-vocab", &first, &second, "--keep", "400", "--calibrate", "none"];
     let said = "pruned from 520 to 400 tokens";
@@ -157,7 +156,13 @@ fn every_report_of_a_loss_says_that_the_vocabulary_is_pruned() {
         let text = text(args);
         assert!(text.contains(said), "{args:?}: {text}");
     }
-    let verified = text(&[&["verify", case.checkpoint(), &blob, "--max-kl", "9", "--max-delta-nll", "9", "--min-top1", "0"], &scored[..]].concat());
+    let verified = text(
+        &[
+            &["verify", case.checkpoint(), &blob, "--max-kl", "9", "--max-delta-nll", "9", "--min-top1", "0"],
+            &scored[..],
+        ]
+        .concat(),
+    );
     let line = format!("{said}; the checkpoint's softmax is renormalised over the kept tokens");
     assert!(verified.contains(&line), "{verified}");
     for (schema, args) in [
@@ -188,11 +193,13 @@ fn what_is_cut_is_still_encoded() {
     for text in [torture.as_str(), &play, "", "\u{0}\u{10FFFF}"] {
         assert_eq!(left.decode(&left.encode(text).unwrap()).unwrap(), *text);
     }
-    let bytes = (0..=u8::MAX).filter(|&byte| ids.iter().any(|&id| case.tokenizer.token_bytes(id).as_deref() == Some(&[byte])));
+    let bytes =
+        (0..=u8::MAX).filter(|&byte| ids.iter().any(|&id| case.tokenizer.token_bytes(id).as_deref() == Some(&[byte])));
     assert_eq!(bytes.count(), 256);
     let blob = case.text("b");
     let lenient = ["--max-kl", "9", "--max-delta-nll", "9", "--min-top1", "0"];
-    let verified = run("verify", 0, &[&["verify", case.checkpoint(), &blob, "--prompt", PROMPT], &lenient[..]].concat());
+    let verified =
+        run("verify", 0, &[&["verify", case.checkpoint(), &blob, "--prompt", PROMPT], &lenient[..]].concat());
     close(&verified["results"][0]["loss_checkpoint"], case.renormalised((&left, &ids)));
 }
 
@@ -200,7 +207,8 @@ fn what_is_cut_is_still_encoded() {
 fn a_tokenizer_by_scores_keeps_its_bytes_and_its_beginning() {
     let folder = tempfile::tempdir().unwrap();
     let stories = fixtures::bundled("stories260K");
-    let [model, tokenizer] = ["stories260K.bin", "tok512.bin"].map(|name| stories.join(name).to_str().unwrap().to_owned());
+    let [model, tokenizer] =
+        ["stories260K.bin", "tok512.bin"].map(|name| stories.join(name).to_str().unwrap().to_owned());
     let [blob, text] = ["b", "t"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
     let story = "Once upon a time, there was a little girl named Lily. She loved to play outside.";
     fs::write(&text, story).unwrap();
@@ -223,7 +231,8 @@ fn a_tokenizer_by_scores_keeps_its_bytes_and_its_beginning() {
 fn texts_come_from_standard_input_too() {
     let case = Case::new(false);
     let blob = case.text("b");
-    let args = ["convert", case.checkpoint(), "-o", &blob, "--calibrate", "none", "--prune-vocab", "-", "--keep", "300"];
+    let args =
+        ["convert", case.checkpoint(), "-o", &blob, "--calibrate", "none", "--prune-vocab", "-", "--keep", "300"];
     command().args(args).write_stdin(PROMPT.repeat(3)).assert().success();
     let (left, ids) = case.left(&case.path("b"));
     let back: Vec<u32> = left.encode(PROMPT).unwrap().into_iter().map(|id| ids[id as usize]).collect();

@@ -4,10 +4,10 @@
 //! [`Descriptor`]s, and the [`SelfTest`]. All but the last have a fixed length, so that any descriptor can be decoded where
 //! it lies; the first three are read field by field, which takes a small program less code than a message of them.
 
+use super::pruned::PrunedVocabulary;
 use crate::config::{
     Activation, Activations, Choice, Config, KvType, Layers, Mlp, NormKind, Norms, Positions, Rotary, TokenId, Windows,
 };
-use super::pruned::PrunedVocabulary;
 use crate::features::GPT2_ONLY;
 use crate::format::Format;
 use crate::part::part_mut;

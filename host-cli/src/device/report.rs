@@ -285,7 +285,8 @@ mod tests {
     fn the_sizes_of_a_vocabulary_that_was_cut_are_the_board_s_to_say() {
         let said = GOOD.replace("kv: f32", "kv: f32\nvocabulary: pruned from 50,257 to 300 tokens");
         let pruned = |to| Canonical { pruned: Some(PrunedVocabulary { from: 50_257, to }), ..canonical("00c0ffee") };
-        let loss = |text: &str, canonical| parse(&run(text, 0), board(), Medium::Memory).unwrap().loss(&WINDOWING, canonical);
+        let loss =
+            |text: &str, canonical| parse(&run(text, 0), board(), Medium::Memory).unwrap().loss(&WINDOWING, canonical);
         assert_eq!(loss(&said, pruned(300)).unwrap().pruned, Some(PrunedVocabulary { from: 50_257, to: 300 }));
         for (text, canonical) in [(GOOD, pruned(300)), (&said, pruned(301)), (&said, canonical("00c0ffee"))] {
             assert!(loss(text, canonical).is_err());

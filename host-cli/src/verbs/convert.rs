@@ -30,8 +30,8 @@ use crate::ground::files::{Inputs, Output};
 use crate::ground::named;
 use crate::ground::shown;
 use crate::report::Report;
-use crate::text::tokenizer::select::Search;
 use crate::text::tokenizer::section;
+use crate::text::tokenizer::select::Search;
 
 /// The words after `convert`.
 #[derive(Args, Debug)]

@@ -32,8 +32,8 @@ use crate::plan::fit::{Wish, choices, fit_flash, fit_ram};
 use crate::plan::{Budget, Plan};
 use crate::report::Report;
 use crate::report::table::aligned;
-use crate::text::tokenizer::{Tokenizer, section};
 use crate::text::tokenizer::select::Search;
+use crate::text::tokenizer::{Tokenizer, section};
 
 /// The words after `plan`.
 #[derive(Args, Debug)]
@@ -239,11 +239,7 @@ impl RawArgs {
         let checkpoint = &vocabulary.checkpoint;
         let tokenizer_bytes = vocabulary.tokenizer.as_ref().map_or(0, |parts| section::encode(parts).len());
         let by_budget = choices.iter().any(|choice| matches!(choice.weights, Weights::Auto(_)));
-        let windows = if by_budget {
-            self.calibration.resolve().windows(checkpoint, of_text, console)?
-        } else {
-            None
-        };
+        let windows = if by_budget { self.calibration.resolve().windows(checkpoint, of_text, console)? } else { None };
         let (mut finder, bar) =
             (Finder::new(checkpoint, windows.as_ref(), tokenizer_bytes), measuring(checkpoint, console));
         let sized = |&choice: &Choice| -> Result<_, Error> {

@@ -154,10 +154,14 @@ impl Vocabulary {
             return Err(Error::Usage(why));
         }
         let Some(left) = section else {
-            return Err(Error::Usage(format!("{name} is pruned and has no tokenizer, by which its tokens could be told")));
+            return Err(Error::Usage(format!(
+                "{name} is pruned and has no tokenizer, by which its tokens could be told"
+            )));
         };
         let Some(full) = &self.tokenizer else {
-            return Err(Error::Usage(format!("{name} is pruned, and without the checkpoint's tokenizer its tokens are not known")));
+            return Err(Error::Usage(format!(
+                "{name} is pruned, and without the checkpoint's tokenizer its tokens are not known"
+            )));
         };
         let mut model = first.model()?;
         let text = model.text_tokens().map_err(|error| first.fault(BlobFault::Open(error.into())))?;

@@ -36,10 +36,9 @@ impl Spelling {
     fn of(parts: &SectionParts, id: TokenId) -> Self {
         let bytes = parts.token_bytes(id).unwrap_or_default();
         let (is_byte, is_ranked) = match parts {
-            SectionParts::Scored(tokens) => (
-                tokens.bytes().contains(&Some(id)),
-                tokens.ranks().get(id as usize).is_some_and(|rank| rank.is_some()),
-            ),
+            SectionParts::Scored(tokens) => {
+                (tokens.bytes().contains(&Some(id)), tokens.ranks().get(id as usize).is_some_and(|rank| rank.is_some()))
+            }
             SectionParts::Chars(_) | SectionParts::BytePairs(_) => (false, false),
         };
         Self { bytes, is_byte, is_ranked }
@@ -59,11 +58,7 @@ pub struct Vocabulary<'v> {
 ///
 /// # Errors
 /// The first that is none of them.
-pub fn full_ids(
-    pruned: Vocabulary<'_>,
-    full: Vocabulary<'_>,
-    named: &[(TokenId, TokenId)],
-) -> Result<Kept, Stranger> {
+pub fn full_ids(pruned: Vocabulary<'_>, full: Vocabulary<'_>, named: &[(TokenId, TokenId)]) -> Result<Kept, Stranger> {
     let mut ids = Vec::with_capacity(pruned.n_vocab as usize);
     let mut from = 0;
     for id in 0..pruned.n_vocab {

@@ -44,7 +44,11 @@ fn of_byte_pairs(pairs: &BytePairs) -> Vec<Making> {
         text => {
             let spelled: Option<Vec<TokenId>> = text.iter().map(|byte| bytes.get(byte).copied()).collect();
             let made = spelled.and_then(|spelled| last.of(id, spelled));
-            made.map_or_else(Making::default, |(parts, rank)| Making { parts: Some(parts), rank: Some(rank), stays: false })
+            made.map_or_else(Making::default, |(parts, rank)| Making {
+                parts: Some(parts),
+                rank: Some(rank),
+                stays: false,
+            })
         }
     };
     let mut makings: Vec<Making> = (0..).zip(pairs.tokens()).map(making).collect();
