@@ -17,9 +17,7 @@ use emberlm_core::kv_cache::KvType;
 use emberlm_core::window::Convention;
 use emberlm_request::Header;
 use emberlm_request::report::key;
-use emberlm_tests::family_models::write_neo;
 use emberlm_tests::fixtures;
-use emberlm_tests::models::{Spec, Window};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -60,21 +58,13 @@ struct Stories {
 }
 
 static STORIES: LazyLock<Stories> = LazyLock::new(|| {
-    let window = Some(Window { len: 256, layers: [false, true] });
-    let shape =
-        Spec { n_vocab: 50_257, n_ctx: 2048, n_embd: 64, n_head: 16, n_layer: 8, n_ff: 256, window, ..Spec::NEO };
-    let config = json!({
-        "model_type": "gpt_neo", "vocab_size": 50_257, "max_position_embeddings": 2048, "hidden_size": 64, "num_layers": 8,
-        "num_heads": 16, "intermediate_size": null, "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5,
-        "window_size": 256, "attention_types": [[["global", "local"], 4]],
-        "attention_layers": ["global", "local", "global", "local", "global", "local", "global", "local"], "bos_token_id": 50_256, "eos_token_id": 50_256,
-    });
     let folder = tempfile::tempdir().unwrap();
-    write_neo(&shape.model(1), &config, folder.path()).unwrap();
-    fs::write(folder.path().join("play.txt"), fixtures::as_you_like_it()).unwrap();
-    let [blob, play] = ["blob", "play.txt"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
-    let args = ["convert", folder.path().to_str().unwrap(), "-o", &blob, "--calibrate", "none"];
-    let converted = run("convert", 0, &[&args[..], &CUT, &["--prune-vocab", &play]].concat());
+    let [model, play, blob] =
+        ["model", "play.txt", "blob"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
+    run("init", 0, &["init", "--config", "tinystories-1m", "-o", &model]);
+    fs::write(&play, fixtures::as_you_like_it()).unwrap();
+    let args = ["convert", &model, "-o", &blob, "--calibrate", "none", "--prune-vocab", &play];
+    let converted = run("convert", 0, &[&args[..], &CUT].concat());
     Stories { folder, converted }
 });
 
@@ -117,7 +107,7 @@ fn a_plan_has_room_for_what_was_cut_and_none_for_the_whole() {
         for (order, n_ctx) in [("layer-major", "256"), ("token-major", "128")] {
             let cut = plan(0, &stories.blob(), board, order, n_ctx, &[]);
             assert_eq!((&cut["fits"], &cut["pruned"]), (&json!(true), &json!({"from": 50_257, "to": 4096})));
-            let whole = plan(1, stories.folder.path(), board, order, n_ctx, &CUT[..4]);
+            let whole = plan(1, &stories.path("model"), board, order, n_ctx, &CUT[..4]);
             let [need, have] = ["need", "have"].map(|key| whole["flash"][key].as_u64().unwrap());
             let sums = |plan: &Value| ["flash", "ram"].map(|memory| plan[memory]["need"].clone());
             println!("{board}, {order}, {n_ctx}: {:?}; whole: {:?} of {have}", sums(&cut), sums(&whole));
@@ -127,7 +117,7 @@ fn a_plan_has_room_for_what_was_cut_and_none_for_the_whole() {
     // What a checkpoint's blob would come to is known before it is written.
     let play = stories.path("play.txt");
     let more = [&CUT[..], &["--prune-vocab", play.to_str().unwrap()]].concat();
-    let before = plan(0, stories.folder.path(), "nrf52840", "layer-major", "256", &more);
+    let before = plan(0, &stories.path("model"), "nrf52840", "layer-major", "256", &more);
     let after = plan(0, &stories.blob(), "nrf52840", "layer-major", "256", &[]);
     assert_eq!((&before["flash"], &before["pruned"]), (&after["flash"], &after["pruned"]));
 }
