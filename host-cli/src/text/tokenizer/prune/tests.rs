@@ -1,3 +1,5 @@
+//! Vocabularies of any merges and scores, cut by any texts.
+
 use std::collections::HashSet;
 
 use emberlm_core::config::TokenId;
