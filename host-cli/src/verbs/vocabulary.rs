@@ -58,9 +58,9 @@ impl Cut {
     pub fn text(&self) -> String {
         let Self { sizes, needed, left_out, tokens_of_texts: TokensOfTexts { whole, pruned } } = self;
         match left_out {
-            0 => format!("{sizes}: the texts need {needed}, and are the same {whole}"),
+            0 => format!("{sizes}: the texts need {needed}, and are the same {whole} tokens as before"),
             _ => format!(
-                "{sizes}: the texts need {needed}, of which {left_out} are left out, and are {pruned} instead of {whole}"
+                "{sizes}: the texts need {needed}, of which {left_out} are left out, and are {pruned} tokens long instead of {whole}"
             ),
         }
     }
