@@ -1,14 +1,15 @@
-//! Writes what follows the request's first row, the likeliest token each time, up to a full context of every layer's keys
-//! and values.
+//! Writes what follows the request's first row, up to an end of a text or a full context of every layer's keys and values:
+//! the tokens that `emberlm generate` draws with the same seed and temperature.
 #![no_std]
 #![no_main]
 
 use cortex_m_rt::entry;
 use emberlm_core::config::TokenId;
+use emberlm_core::generate::{Generation, WhenFull};
 use emberlm_core::model::Model;
 use emberlm_core::planner::Need;
+use emberlm_core::sample::{Sampler, Settings};
 use emberlm_core::session::Session;
-use emberlm_core::sink::ArgMax;
 use emberlm_core::source::Mapped;
 use emberlm_firmware::{Board, Buffers, StaticBuffers, static_buffers};
 use emberlm_request::Request;
@@ -19,6 +20,9 @@ use emberlm_small::{Small, check, exit, model_partition, request_partition};
 
 const NEED: Need = Need::new(&TINY_STORIES, GENERATING);
 const _: () = check(&NEED);
+
+/// Random weights are sure of themselves, which a high temperature makes up for.
+const SETTINGS: Settings = Settings { temperature: 8.0, seed: 1, ..Settings::DEFAULT };
 
 static BUFFERS: static_buffers!(NEED) = StaticBuffers::new();
 
@@ -36,21 +40,24 @@ fn generate<B: Board>(board: &mut B, buffers: Buffers<'_>) -> Option<()> {
     let mut model = Model::open(Mapped::new(model_partition()).ok()?).ok()?;
     model.verify_sections().ok()?;
     let config = *model.config();
-    if let Some(pruned) = model.text_tokens().ok()?.pruned(config.n_vocab) {
+    let text = model.text_tokens().ok()?;
+    if let Some(pruned) = text.pruned(config.n_vocab) {
         board.line(key::VOCABULARY, pruned).ok()?;
     }
     let kv = GENERATING.kv_cache(&config, buffers.kv).ok()?;
     let scratch = GENERATING.scratch(&config, buffers.floats, buffers.words).ok()?;
     let mut session = Session::new(model, B::Kernel::default(), kv, scratch).ok()?;
-    let mut token: [TokenId; 1] = [0];
-    for position in 0..GENERATING.n_ctx {
+    let context = buffers.tokens.get_mut(..GENERATING.n_ctx)?;
+    let mut generation = Generation::new(&mut session, Sampler::new(SETTINGS).ok()?, context, WhenFull::Stop).ok()?;
+    for position in 0..prompt.len() {
+        let mut token: [TokenId; 1] = [0];
         prompt.read(position, &mut token);
-        session.forward(&token).ok()?;
-        let mut likeliest = [ArgMax::new()];
-        session.head(0, &mut likeliest).ok()?;
-        token = [likeliest[0].token().ok()??];
-        if position + 1 >= prompt.len() {
-            board.line(key::TOKEN, token[0]).ok()?;
+        generation.append(&token).ok()?;
+    }
+    while let Some(drawn) = generation.next_token().ok()? {
+        board.line(key::TOKEN, drawn.token).ok()?;
+        if text.ends_with(drawn.token) {
+            break;
         }
     }
     board.line(key::RAM_BYTES, board.static_bytes()).ok()?;
