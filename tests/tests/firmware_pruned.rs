@@ -95,7 +95,7 @@ impl Stories {
 
 fn plan(code: i32, model: &Path, board: &str, order: &str, n_ctx: &str, more: &[&str]) -> Value {
     let args = ["plan", model.to_str().unwrap(), "--board", board, "--kv", "i8", "--order", order, "--n-ctx", n_ctx];
-    run("plan", code, &[&args, &["--batch", "1"], more].concat())
+    run("plan", code, &[&args[..], &["--batch", "1"], more].concat())
 }
 
 #[test]
