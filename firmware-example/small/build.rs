@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 fn main() {
-    let map = if env::var_os("CARGO_FEATURE_NETDUINOPLUS2").is_some() { "netduinoplus2" } else { "microbit" };
+    let part = |name: &&str| env::var_os(format!("CARGO_FEATURE_{}", name.to_uppercase())).is_some();
+    let map = ["netduinoplus2", "rp2040", "nrf52840"].into_iter().find(part).unwrap_or("microbit");
     let parts = [format!("memory/{map}.x"), "memory/symbols.x".into()];
     let script: String = parts.iter().map(|part| fs::read_to_string(part).expect("the package has it")).collect();
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));

@@ -107,6 +107,8 @@ fn convert_never_replaces_what_it_reads() {
     refused(folder.convert("soft", &["--force", "--config", &folder.path("soft")]), "which is read");
     let calibrated = ["convert", &file, "-o", &folder.path("book.txt"), "--force", "--json"];
     refused(said(&[&calibrated[..], &["--calibrate", &folder.path("book.txt")]].concat()), "which is read");
+    let pruned = ["--prune-vocab", &folder.path("book.txt"), "--keep", "300"];
+    refused(said(&[&calibrated[..], &pruned].concat()), "which is read");
     folder.write("chars.json", "[\"a\"]");
     refused(folder.convert("chars.json", &["--force", "--tokenizer", &folder.path("chars.json")]), "which is read");
     assert_eq!(fs::read(at("model/model.safetensors")).unwrap(), before);

@@ -4,6 +4,7 @@
 //! [`Descriptor`]s, and the [`SelfTest`]. All but the last have a fixed length, so that any descriptor can be decoded where
 //! it lies; the first three are read field by field, which takes a small program less code than a message of them.
 
+use super::pruned::PrunedVocabulary;
 use crate::config::{
     Activation, Activations, Choice, Config, KvType, Layers, Mlp, NormKind, Norms, Positions, Rotary, TokenId, Windows,
 };
@@ -203,6 +204,11 @@ impl TextTokens {
     /// Whether the token ends a text.
     pub fn ends_with(&self, token: TokenId) -> bool {
         token != NO_TOKEN && self.ends.contains(&token)
+    }
+
+    /// What the vocabulary of `n_vocab` tokens was cut from; none where it is whole.
+    pub fn pruned(&self, n_vocab: u32) -> Option<PrunedVocabulary> {
+        (self.pruned_from != 0).then_some(PrunedVocabulary { from: self.pruned_from, to: n_vocab })
     }
 
     /// Reads them.
@@ -431,6 +437,8 @@ mod tests {
         let long = LongSelfTest { n_tokens: 300, nll_bits: [1, u64::MAX, 3] };
         assert_eq!(LongSelfTest::from_bytes(&long.to_bytes()), long);
         assert_eq!(KvType::ALL.map(|kv_type| long.nll_bits(kv_type)), long.nll_bits);
+        assert_eq!(text.pruned(9), Some(PrunedVocabulary { from: 50_257, to: 9 }));
+        assert_eq!(TextTokens::NONE.pruned(9), None);
         assert!(text.ends_with(3) && !text.ends_with(1) && !text.ends_with(NO_TOKEN));
     }
 

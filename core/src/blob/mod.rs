@@ -1,7 +1,7 @@
 //! The blob: a model as one file that is opened from its first bytes alone. `FORMAT.md` specifies it.
 //!
-//! [`preamble`] says where the manifest ends, [`manifest`] what the model is and where its tensors lie, [`slot`] which
-//! tensor is which, and [`open`] checks it all once.
+//! [`preamble`] says where the manifest ends, [`manifest`] what the model is and where its tensors lie, [`pruned`] what its
+//! vocabulary was cut from, [`slot`] which tensor is which, and [`open`] checks it all once.
 //! [`include_blob!`](crate::include_blob) makes one a part of the program.
 
 #[doc(hidden)]
@@ -9,6 +9,7 @@ pub mod include;
 pub mod manifest;
 pub mod open;
 pub mod preamble;
+pub mod pruned;
 pub mod slot;
 
 pub use manifest::{
@@ -16,6 +17,7 @@ pub use manifest::{
 };
 pub use open::{OpenError, Part, TensorFault};
 pub use preamble::Preamble;
+pub use pruned::PrunedVocabulary;
 pub use slot::{LayerSlot, Presence, Slot};
 
 /// The layout of bytes that this core reads and writes.

@@ -61,6 +61,9 @@ fn run<B: Board + Input>(board: &mut B, model: &[u8], mut buffers: Buffers<'_>) 
     // A prompt may have a token for each byte, one for a space that is not its own, and one that texts begin with.
     let need = Need { tokens: n_ctx + MAX_LINE + 2, ..Need::new(&config, run) };
     board.line(key::ARITHMETIC, ARITHMETIC)?;
+    if let Some(pruned) = text_tokens.pruned(config.n_vocab) {
+        board.line(key::VOCABULARY, pruned)?;
+    }
     board.line(key::N_CTX, n_ctx)?;
     board.line(key::RAM_BYTES, other_bytes + need.bytes())?;
     if buffers.tokens.len() < need.tokens {

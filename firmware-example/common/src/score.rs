@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use emberlm_core::blob::ARITHMETIC;
+use emberlm_core::blob::{ARITHMETIC, OpenError};
 use emberlm_core::loss::Score;
 use emberlm_core::planner::{Need, Order, Run};
 use emberlm_core::source::{Copying, Mapped, ReadAt, Source};
@@ -102,10 +102,14 @@ fn in_static_buffers<B: Board, S: Source>(
     let other_bytes = board.static_bytes() - buffers.bytes();
     let header = request.header();
     let (n_ctx, kv_type) = (header.n_ctx, header.kv_type);
-    let model = tested_model(board, source, &[kv_type], buffers.reborrow())?;
+    let mut model = tested_model(board, source, &[kv_type], buffers.reborrow())?;
     board.line(key::ARITHMETIC, ARITHMETIC)?;
     board.line(key::ACTIVATIONS, model.activations().name())?;
     board.line(key::KV, kv_type.name())?;
+    let text = model.text_tokens().map_err(OpenError::from)?;
+    if let Some(pruned) = text.pruned(model.config().n_vocab) {
+        board.line(key::VOCABULARY, pruned)?;
+    }
 
     let have = model.config().n_ctx as usize;
     if n_ctx > have {

@@ -88,6 +88,8 @@ pub mod key {
     pub const ACTIVATIONS: &str = "activations";
     /// How keys and values are stored.
     pub const KV: &str = "kv";
+    /// What the vocabulary was cut from; not there where it is whole.
+    pub const VOCABULARY: &str = "vocabulary";
     /// How the text is cut.
     pub const CONVENTION: &str = "convention";
     /// Positions of a window, at most.

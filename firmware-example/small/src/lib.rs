@@ -3,11 +3,14 @@
 #![no_std]
 
 mod board;
+#[cfg(feature = "generate")]
+pub mod stories;
 
 pub use emberlm_semihosted::exit;
 pub use emberlm_semihosted::memory::{model_partition, request_partition};
 
 use board::NEED;
+use emberlm_core::planner::Need;
 use emberlm_firmware::{Buffers, StaticBuffers, static_buffers};
 use emberlm_semihosted::{Machine, Semihosted, SysTick};
 
@@ -18,10 +21,18 @@ const RAM_BYTES: usize = match usize::from_str_radix(env!("RAM_BYTES"), 10) {
 };
 
 // What other variables take, the linker adds.
-const _: () = assert!(
-    NEED.bytes() < RAM_BYTES,
-    "the buffers do not fit: choose another KV type, a shorter context or fewer positions at a time"
-);
+const _: () = check(&NEED);
+
+/// Refuses buffers for which there is no RAM when a program is built.
+///
+/// # Panics
+/// They do not fit.
+pub const fn check(need: &Need) {
+    assert!(
+        need.bytes() < RAM_BYTES,
+        "the buffers do not fit: choose another KV type, a shorter context or fewer positions at a time"
+    );
+}
 
 /// One layer's keys and values and every residual of a full context. A model that takes more is refused with what it needs.
 static BUFFERS: static_buffers!(NEED) = StaticBuffers::new();

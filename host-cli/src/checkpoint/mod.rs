@@ -3,7 +3,8 @@
 //! [`Checkpoint::open`] maps the file or its shards (`archive`), tells the layout (`layout`, [`name_map`]), works
 //! out the [`architecture`] (`family`, `keys`, `derive`), and finds every tensor's slot (`bind`). What it cannot
 //! represent exactly in meaning it refuses with one line that names the tensor or key. [`Checkpoint::tensor`] then gives
-//! any slot's tensor in f32 and canonical form (`tensor`, `fold`). [`init`] writes checkpoints.
+//! any slot's tensor in f32 and canonical form (`tensor`, `fold`), [`Checkpoint::keep_tokens`] the same model over fewer
+//! tokens (`vocabulary`). [`init`] writes checkpoints.
 
 pub mod architecture;
 mod archive;
@@ -27,6 +28,7 @@ mod tensor;
 #[cfg(test)]
 pub(crate) mod tests;
 mod torch;
+mod vocabulary;
 mod wrappers;
 
 pub use ends::EndTokens;
@@ -35,6 +37,7 @@ pub use layout::{DetectedLayout, Layout};
 pub use name_map::Orientation;
 
 use crate::ground::files::read;
+use crate::ground::kept::Kept;
 use crate::ground::shown;
 use architecture::Architecture;
 use archive::Archive;
@@ -71,6 +74,8 @@ pub struct Checkpoint {
     bos: Option<TokenId>,
     /// The tokens that end a text wherever the file is of a format that has its own.
     format_ends: Option<[TokenId; 2]>,
+    /// The tokens that the model is read over, where that is not all of them.
+    kept: Option<Kept>,
     notes: Vec<String>,
 }
 
@@ -141,7 +146,9 @@ impl Checkpoint {
         architecture.tied = bind::settle_head(&archive, &names, &layout.layout, file.as_ref(), &mut bindings)?;
         let format_ends = llama2c::find(path)?.map(|_| llama2c::ENDS).or(archive.ends());
         let bos = file.and_then(|file| file.bos()).filter(|&bos| bos < architecture.n_vocab);
-        let checkpoint = Self { archive, folder, architecture, folding, layout, bindings, bos, format_ends, notes };
+        let kept = None;
+        let checkpoint =
+            Self { archive, folder, architecture, folding, layout, bindings, bos, format_ends, kept, notes };
         checkpoint.check_folded()?;
         Ok(checkpoint)
     }
@@ -164,6 +171,20 @@ impl Checkpoint {
             }
         }
         Ok(())
+    }
+
+    /// The same model over these of its tokens alone, whose ids become their places among them: what it then gives is the
+    /// softmax of the whole, renormalised over what is left. A token that it names and that is left out, it names no more.
+    ///
+    /// # Panics
+    /// They are not of this vocabulary.
+    #[must_use]
+    pub fn keep_tokens(mut self, kept: Kept) -> Self {
+        assert_eq!(kept.of(), self.architecture.n_vocab, "the tokens are of this vocabulary");
+        self.architecture.config.n_vocab = kept.count();
+        self.bos = self.bos.and_then(|bos| kept.place(bos));
+        self.kept = Some(kept);
+        self
     }
 
     /// What the model computes.
@@ -206,10 +227,15 @@ impl Checkpoint {
     /// # Errors
     /// A file cannot be read, or says what is no token.
     pub fn ends(&self, config: Option<&Path>) -> Result<EndTokens, CheckpointError> {
-        match self.format_ends {
-            Some(ids) => Ok(EndTokens { ids: ids.to_vec(), notes: Vec::new() }),
-            None => EndTokens::read(&self.folder, config, self.architecture.n_vocab),
+        let n_vocab = self.kept.as_ref().map_or(self.architecture.n_vocab, Kept::of);
+        let mut ends = match self.format_ends {
+            Some(ids) => EndTokens { ids: ids.to_vec(), notes: Vec::new() },
+            None => EndTokens::read(&self.folder, config, n_vocab)?,
+        };
+        if let Some(kept) = &self.kept {
+            ends.ids = ends.ids.into_iter().filter_map(|id| kept.place(id)).collect();
         }
+        Ok(ends)
     }
 
     /// Whether the checkpoint has a slot's tensor: an optional one may be absent, and a tied head is.
@@ -253,6 +279,12 @@ impl Checkpoint {
                 StoredMatrix { orientation: Orientation::OutIn, data: Cow::Owned(fused) }
             }
         };
+        if let Some(kept) = &self.kept {
+            let n_embd = self.architecture.n_embd as usize;
+            if let Some(rows) = vocabulary::rows(kept, slot, &stored.data, stored.orientation, n_embd) {
+                stored = StoredMatrix { orientation: Orientation::OutIn, data: Cow::Owned(rows) };
+            }
+        }
         match slot {
             Slot::Layer(layer, LayerSlot::AttnQkvWeight | LayerSlot::AttnQkvBias) => {
                 self.fold(layer, slot, &mut stored);

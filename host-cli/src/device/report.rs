@@ -63,6 +63,8 @@ struct Conditions {
     activations: String,
     arithmetic: u16,
     model_crc32: String,
+    /// What a vocabulary was cut from, in words.
+    vocabulary: Option<String>,
 }
 
 impl DeviceReport {
@@ -79,6 +81,7 @@ impl DeviceReport {
             activations: canonical.activations.into(),
             arithmetic: canonical.arithmetic,
             model_crc32: canonical.model_crc32.clone(),
+            vocabulary: canonical.pruned.map(|pruned| pruned.to_string()),
         };
         if self.conditions != scored {
             let why = format!("it is about something else: {:?}, not {scored:?}", self.conditions);
@@ -107,6 +110,7 @@ impl DeviceReport {
             activations: Some(canonical.activations),
             arithmetic: Some(canonical.arithmetic),
             model_crc32: Some(canonical.model_crc32),
+            pruned: canonical.pruned,
             error: (!is_whole).then(|| Fault::new("no_loss", "the loss or its exponential is not finite")),
         })
     }
@@ -187,6 +191,7 @@ impl<'a> Fields<'a> {
                 activations: self.take(key::ACTIVATIONS)?,
                 arithmetic: self.take(key::ARITHMETIC)?,
                 model_crc32: self.take_hex(key::MODEL_CRC32, 8)?,
+                vocabulary: self.0.remove(key::VOCABULARY).map(str::to_owned),
             },
         };
         for key in [key::SELF_TEST, key::TICKS, key::DONE] {
@@ -229,6 +234,7 @@ fn bad(key: &str, value: &str) -> DeviceError {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+    use emberlm_core::blob::PrunedVocabulary;
     use emberlm_core::window::Convention;
     use std::os::unix::process::ExitStatusExt;
     use std::process::ExitStatus;
@@ -246,7 +252,7 @@ mod tests {
     }
 
     fn canonical(crc32: &str) -> Canonical {
-        Canonical { kv: "f32", activations: "i16", arithmetic: 1, model_crc32: crc32.into() }
+        Canonical { kv: "f32", activations: "i16", arithmetic: 1, model_crc32: crc32.into(), pruned: None }
     }
 
     fn run(text: &str, code: i32) -> Run {
@@ -273,6 +279,18 @@ mod tests {
         assert!(error.contains("00c0ffee") && error.contains("00c0ffef"), "{error}");
         let shorter = Windowing { n_ctx: 64, ..WINDOWING };
         assert!(report.loss(&shorter, canonical("00c0ffee")).is_err());
+    }
+
+    #[test]
+    fn the_sizes_of_a_vocabulary_that_was_cut_are_the_board_s_to_say() {
+        let said = GOOD.replace("kv: f32", "kv: f32\nvocabulary: pruned from 50,257 to 300 tokens");
+        let pruned = |to| Canonical { pruned: Some(PrunedVocabulary { from: 50_257, to }), ..canonical("00c0ffee") };
+        let loss =
+            |text: &str, canonical| parse(&run(text, 0), board(), Medium::Memory).unwrap().loss(&WINDOWING, canonical);
+        assert_eq!(loss(&said, pruned(300)).unwrap().pruned, Some(PrunedVocabulary { from: 50_257, to: 300 }));
+        for (text, canonical) in [(GOOD, pruned(300)), (&said, pruned(301)), (&said, canonical("00c0ffee"))] {
+            assert!(loss(text, canonical).is_err());
+        }
     }
 
     #[test]

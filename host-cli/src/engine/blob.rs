@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use emberlm_core::blob::OpenError;
+use emberlm_core::blob::{OpenError, PrunedVocabulary};
 use emberlm_core::model::Model;
 use emberlm_core::source::{Mapped, SourceError};
 use memmap2::Mmap;
@@ -133,6 +133,16 @@ impl Blob {
     pub fn section(&self) -> Result<Option<SectionParts>, BlobError> {
         let opened = self.model()?.tokenizer().map_err(|error| section::broken(&error))?;
         Ok(opened.map(|tokenizer| section::parts(&tokenizer)).transpose()?)
+    }
+
+    /// What its vocabulary was cut from; none where it is whole.
+    ///
+    /// # Errors
+    /// None, after [`Blob::open`].
+    pub fn pruned(&self) -> Result<Option<PrunedVocabulary>, BlobError> {
+        let mut model = self.model()?;
+        let text = model.text_tokens().map_err(|error| self.fault(BlobFault::Open(error.into())))?;
+        Ok(text.pruned(model.config().n_vocab))
     }
 
     /// The CRC-32 that tells blobs apart, in 8 hex digits.

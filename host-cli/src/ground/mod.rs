@@ -2,6 +2,7 @@
 
 pub mod checkout;
 pub mod files;
+pub mod kept;
 pub mod memory;
 pub mod named;
 pub mod peak;

@@ -1,6 +1,6 @@
 //! What is in a blob.
 
-use emberlm_core::blob::{FORMAT_VERSION, NO_TOKEN, Section, Slot, TextTokens};
+use emberlm_core::blob::{FORMAT_VERSION, NO_TOKEN, PrunedVocabulary, Section, Slot, TextTokens};
 use emberlm_core::config::{KvType, TokenId};
 use emberlm_core::model::Tensor;
 use serde::Serialize;
@@ -28,6 +28,9 @@ pub struct Contents {
     pub config: ArchitectureContents,
     /// Whether the head is the token embedding.
     pub tied_head: bool,
+    /// What the vocabulary was cut from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pruned: Option<PrunedVocabulary>,
     /// The tokens that begin and end a text.
     pub text: TextContents,
     /// Weights in all tensors.
@@ -202,6 +205,7 @@ pub fn contents(blob: &Blob) -> Result<Contents, BlobError> {
         model_crc32: blob.crc32()?,
         config: ArchitectureContents::new(&head.config, tied),
         tied_head: tied,
+        pruned: text.pruned(head.config.n_vocab),
         text: text.into(),
         parameters: tensors.iter().map(TensorContents::weights).sum(),
         bits_per_weight: bits_per_weight(&tensors),

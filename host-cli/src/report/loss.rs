@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use emberlm_core::blob::PrunedVocabulary;
 use emberlm_core::loss::Score;
 use emberlm_core::window::Convention;
 use serde::Serialize;
@@ -46,6 +47,9 @@ pub struct LossReport {
     pub arithmetic: Option<u16>,
     /// The CRC-32 that tells blobs apart, in 8 hex digits.
     pub model_crc32: Option<String>,
+    /// The sizes of a vocabulary that was cut: the loss is over what is left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pruned: Option<PrunedVocabulary>,
     /// Why there is no number where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Fault>,
@@ -62,6 +66,8 @@ pub struct Canonical {
     pub arithmetic: u16,
     /// The CRC-32 that tells blobs apart, in 8 hex digits.
     pub model_crc32: String,
+    /// What the vocabulary was cut from; none where it is whole.
+    pub pruned: Option<PrunedVocabulary>,
 }
 
 impl LossReport {
@@ -108,6 +114,7 @@ impl LossReport {
             kv: canonical.as_ref().map(|canonical| canonical.kv),
             activations: canonical.as_ref().map(|canonical| canonical.activations),
             arithmetic: canonical.as_ref().map(|canonical| canonical.arithmetic),
+            pruned: canonical.as_ref().and_then(|canonical| canonical.pruned),
             model_crc32: canonical.map(|canonical| canonical.model_crc32),
             error,
         }
@@ -126,6 +133,9 @@ impl Report for LossReport {
         line("perplexity", self.perplexity.map(|perplexity| format!("{perplexity:.4}")));
         line("bits per token", self.bits_per_token.map(|bits| format!("{bits:.6}")));
         line("bits per byte", self.bits_per_byte.map(|bits| format!("{bits:.6}")));
+        if let Some(pruned) = self.pruned {
+            line("vocabulary", Some(pruned.to_string()));
+        }
         line("scored", Some(format!("{} tokens, {} skipped", self.tokens_scored, self.tokens_skipped)));
         let windows = format!("{}, n_ctx {}, stride {}, bos {}", self.convention, self.n_ctx, self.stride, self.bos);
         line("windows", Some(windows));

@@ -3,20 +3,24 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use emberlm_core::blob::PrunedVocabulary;
 use emberlm_core::config::Activations;
 use emberlm_core::format::Format;
 use emberlm_core::kv_cache::KvType;
 use serde::Serialize;
 
 use super::console::Console;
-use super::convert::{find_formats, measuring, tokenizer_for_blob};
+use super::convert::{find_formats, measuring};
 use super::error::{self, Error};
+use super::options::bos::ModelBos;
 use super::options::calibration::{Calibration, RawCalibration};
 use super::options::kv;
 use super::options::model::{Limits, RawCheckpoint};
+use super::options::prune::RawPrune;
 use super::options::task::{RawTask, note_tokenizer};
 use super::options::threads::RawThreads;
 use super::outcome::Outcome;
+use super::vocabulary::{Vocabulary, tokenizer_for_blob};
 use crate::convert::finder::{Finder, have_integers};
 use crate::convert::formats::Choice;
 use crate::convert::quantized::{n_weights, n_weights_of};
@@ -31,6 +35,7 @@ use crate::score::Job;
 use crate::score::Windowing;
 use crate::score::comparison::{Blobs, Choices, Cost};
 use crate::text::tokenizer::section;
+use crate::text::tokenizer::select::Search;
 
 /// The words after `compare`.
 #[derive(Args, Debug)]
@@ -54,6 +59,8 @@ pub struct RawArgs {
     /// Leave the tokenizer out of the blobs
     #[arg(long)]
     no_tokenizer: bool,
+    #[command(flatten)]
+    prune: RawPrune,
     #[command(flatten)]
     layout: RawCheckpoint,
     #[command(flatten)]
@@ -95,6 +102,9 @@ struct Comparison {
     tokens_scored: u64,
     /// Where the token that texts begin with was put.
     bos: &'static str,
+    /// What the vocabulary of blobs and checkpoint was cut from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pruned: Option<PrunedVocabulary>,
     results: Vec<Row>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Fault>,
@@ -186,8 +196,9 @@ impl Report for Comparison {
             return table::csv(&self.results);
         }
         let Windowing { convention, n_ctx, bos } = self.windowing;
+        let vocabulary = self.pruned.map_or_else(String::new, |pruned| format!("; {pruned}"));
         let heading = format!(
-            "{}: {} tokens scored, {} skipped; {}, n_ctx {n_ctx}, stride {}{}; delta nll and kl divergence in nats a token\n",
+            "{}: {} tokens scored, {} skipped; {}, n_ctx {n_ctx}, stride {}{}{vocabulary}; delta nll and kl divergence in nats a token\n",
             shown::message(&self.checkpoint),
             self.tokens_scored,
             self.tokens_skipped,
@@ -206,45 +217,58 @@ impl Report for Comparison {
 pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let (choices, threads) = (args.choices()?, args.threads.settle());
     let checkpoint = args.layout.open(&args.checkpoint, console)?;
-    let config = checkpoint.config();
-    let mut has_integers = false;
-    for &weights in &choices.weights {
-        has_integers |= have_integers(weights, &checkpoint)?;
-    }
     let limits = Limits::of_checkpoint(&checkpoint);
-    let tokenizer = || args.task.tokenizer(limits, &args.checkpoint);
-    let calibration = if has_integers { args.calibration.resolve() } else { Calibration::None };
-    let windows = calibration.windows(&checkpoint, tokenizer, console)?;
     let section =
         if args.no_tokenizer { None } else { tokenizer_for_blob(args.task.search(limits, &args.checkpoint), console)? };
-    let section = section.map(|tokenizer| tokenizer.parts);
-    let found = args.task.find_tokenizer(limits, Some(&args.checkpoint), None)?;
+    let config = args.layout.options().config;
+    let vocabulary = Vocabulary::whole(checkpoint, config.as_deref(), section, console)?.cut(&args.prune, console)?;
+    let Vocabulary { checkpoint, tokenizer: section, .. } = &vocabulary;
+    let (config, own_limits) = (checkpoint.config(), limits);
+    let limits = match vocabulary.cut {
+        Some(_) => {
+            let bos = ModelBos::of_text(&vocabulary.text, config.n_vocab);
+            Limits { bos, ..Limits::of_checkpoint(checkpoint) }
+        }
+        None => limits,
+    };
+    let mut has_integers = false;
+    for &weights in &choices.weights {
+        has_integers |= have_integers(weights, checkpoint)?;
+    }
+    let tokenizer = || vocabulary.tokenizer_of(|| args.task.tokenizer(own_limits, &args.checkpoint));
+    let calibration = if has_integers { args.calibration.resolve() } else { Calibration::None };
+    let windows = calibration.windows(checkpoint, tokenizer, console)?;
+    let found = match vocabulary.cut {
+        Some(_) => Some(Search { section: section.clone(), ..Search::default() }.find()?),
+        None => args.task.find_tokenizer(limits, Some(&args.checkpoint), None)?,
+    };
     // That of the blobs is named already.
     found.iter().filter(|_| section.is_none()).for_each(|found| note_tokenizer(found, console));
     let task = args.task.read(limits, found, console)?;
     let jobs = task.jobs();
     let tokens_scored = Job::n_scored(&jobs);
     let tokenizer_bytes = section.as_ref().map_or(0, |parts| section::encode(parts).len());
-    let mut finder = Finder::new(&checkpoint, windows.as_ref(), tokenizer_bytes);
-    let bar = measuring(&checkpoint, console);
+    let mut finder = Finder::new(checkpoint, windows.as_ref(), tokenizer_bytes);
+    let bar = measuring(checkpoint, console);
     let found = choices.weights.iter().map(|&weights| find_formats(&mut finder, weights, &bar));
     let formats = found.collect::<Result<Vec<_>, _>>()?;
     drop(bar);
-    let bar = console.progress(n_weights(&checkpoint) * formats.len() as u64, "rounding");
+    let bar = console.progress(n_weights(checkpoint) * formats.len() as u64, "rounding");
     let rounded = |weights: Choice, slot| {
         bar.name(format!("{weights}: rounded {slot}"));
         bar.advance(n_weights_of(slot, config));
     };
-    let blobs = Blobs::make(&checkpoint, &choices, &formats, windows.as_ref(), section.as_ref(), rounded)?;
+    let blobs = Blobs::make(checkpoint, &choices, &formats, windows.as_ref(), section.as_ref(), rounded)?;
     drop(bar);
     let bar = console.progress(tokens_scored * blobs.n_combinations() as u64, "comparing");
-    let reference = Reference::new(&checkpoint);
+    let reference = Reference::new(checkpoint);
     let costs = blobs.compare(&reference, &jobs, threads, &|n| bar.advance(n))?;
     drop(bar);
     let comparison = Comparison {
         checkpoint: args.checkpoint.display().to_string(),
         tokens_scored,
         bos: task.windowing.bos.name(),
+        pruned: vocabulary.pruned(),
         results: costs.into_iter().map(Row::from).collect(),
         error: (tokens_scored == 0).then(|| report::nothing_to_score(&task)),
         windowing: task.windowing,

@@ -1,11 +1,10 @@
 //! `emberlm convert`: a checkpoint to a blob.
 
-use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use emberlm_core::blob::{ARITHMETIC, NO_TOKEN, SelfTest, TextTokens};
+use emberlm_core::blob::{ARITHMETIC, SelfTest};
 use emberlm_core::config::{Activations, KvType, TokenId};
 use serde::Serialize;
 
@@ -13,9 +12,11 @@ use super::console::{Console, Progress};
 use super::error::Error;
 use super::options::calibration::RawCalibration;
 use super::options::model::RawCheckpoint;
+use super::options::prune::RawPrune;
 use super::options::replacing::RawReplacing;
 use super::options::threads::RawThreads;
 use super::outcome::Outcome;
+use super::vocabulary::{Cut, Vocabulary, tokenizer_for_blob};
 use crate::checkpoint::Checkpoint;
 use crate::convert::auto::parts;
 use crate::convert::finder::{Finder, FormatsError, have_integers};
@@ -24,14 +25,13 @@ use crate::convert::quantized::{n_weights, n_weights_of};
 use crate::convert::writer::WrittenTensor;
 use crate::convert::{Beside, Conversion, Options, convert};
 use crate::engine::Blob;
-use crate::engine::generation::END_OF_TEXT;
 use crate::ground::files::output::{self, is_blob};
 use crate::ground::files::{Inputs, Output};
 use crate::ground::named;
 use crate::ground::shown;
 use crate::report::Report;
+use crate::text::tokenizer::section;
 use crate::text::tokenizer::select::Search;
-use crate::text::tokenizer::{BlobTokenizer, Tokenizer, TokenizerError, section};
 
 /// The words after `convert`.
 #[derive(Args, Debug)]
@@ -63,6 +63,8 @@ pub struct RawArgs {
     #[arg(long)]
     no_tokenizer: bool,
     #[command(flatten)]
+    prune: RawPrune,
+    #[command(flatten)]
     threads: RawThreads,
     /// Have the blob know the loss of a window that goes round every ring of its KV cache, for `device score` to check
     #[arg(long)]
@@ -86,6 +88,9 @@ struct Converted {
     model_crc32: String,
     /// Bytes of the tokeniser section.
     tokenizer_bytes: u64,
+    /// What was cut of the vocabulary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pruned: Option<Cut>,
     tensors: Vec<ConvertedTensor>,
     self_test: SelfTestRecord,
 }
@@ -117,7 +122,8 @@ struct SelfTestRecord {
 }
 
 impl Converted {
-    fn new(args: &RawArgs, checkpoint: &Checkpoint, conversion: &Conversion, model_crc32: String) -> Self {
+    fn new(args: &RawArgs, vocabulary: &Vocabulary, conversion: &Conversion, model_crc32: String) -> Self {
+        let Vocabulary { checkpoint, cut, .. } = vocabulary;
         let tensor = |tensor: &WrittenTensor| ConvertedTensor {
             name: tensor.slot.to_string(),
             format: tensor.format.name(),
@@ -142,6 +148,7 @@ impl Converted {
             arithmetic: ARITHMETIC,
             model_crc32,
             tokenizer_bytes: conversion.tokenizer_bytes,
+            pruned: *cut,
             tensors: conversion.tensors.iter().map(tensor).collect(),
             self_test: SelfTestRecord {
                 tokens: tokens.to_vec(),
@@ -171,6 +178,9 @@ impl Report for Converted {
                 tensor.max_error
             );
         }
+        if let Some(cut) = &self.pruned {
+            let _ = writeln!(text, "The vocabulary is {}.", cut.text());
+        }
         let _ = writeln!(
             text,
             "Errors are those of weights against the checkpoint's.\n{}: {} bytes, {:.2} bits a weight in matrices and embeddings, tokenizer {} bytes, crc32 {}",
@@ -195,38 +205,45 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     let checkpoint = args.layout.open(&args.checkpoint, console)?;
     let output = Output::begin(&args.output, &permit, is_blob)?;
     let tokenizer = if args.no_tokenizer { None } else { tokenizer_for_blob(args.search(&checkpoint), console)? };
-    let text = text_tokens(args, &checkpoint, tokenizer.as_ref(), console)?;
-    let tokenizer = tokenizer.map(|tokenizer| tokenizer.parts);
+    let config = args.layout.options().config;
+    let vocabulary = Vocabulary::whole(checkpoint, config.as_deref(), tokenizer, console)?.cut(&args.prune, console)?;
+    let Vocabulary { checkpoint, tokenizer, text, .. } = &vocabulary;
     let config = checkpoint.config();
-    let windows = if have_integers(args.weights, &checkpoint)? {
-        args.calibration.resolve().windows(&checkpoint, || args.find_tokenizer(&checkpoint), console)?
+    let of_text = || vocabulary.tokenizer_of(|| Ok(args.search(checkpoint).find()?.tokenizer));
+    let windows = if have_integers(args.weights, checkpoint)? {
+        args.calibration.resolve().windows(checkpoint, of_text, console)?
     } else {
         None
     };
     let tokenizer_bytes = tokenizer.as_ref().map_or(0, |parts| section::encode(parts).len());
-    let mut finder = Finder::new(&checkpoint, windows.as_ref(), tokenizer_bytes);
-    let formats = find_formats(&mut finder, args.weights, &measuring(&checkpoint, console))?;
+    let mut finder = Finder::new(checkpoint, windows.as_ref(), tokenizer_bytes);
+    let formats = find_formats(&mut finder, args.weights, &measuring(checkpoint, console))?;
     let options = Options {
         formats,
         windows,
-        beside: Beside { activations: args.activations, text, tokenizer, long_self_test: args.long_self_test },
+        beside: Beside {
+            activations: args.activations,
+            text: *text,
+            tokenizer: tokenizer.clone(),
+            long_self_test: args.long_self_test,
+        },
     };
-    let bar = console.progress(n_weights(&checkpoint), "rounding");
-    let converted = convert(&checkpoint, &options, output, |slot| {
+    let bar = console.progress(n_weights(checkpoint), "rounding");
+    let converted = convert(checkpoint, &options, output, |slot| {
         bar.name(format!("rounded {slot}"));
         bar.advance(n_weights_of(slot, config));
     });
     drop(bar);
     let conversion = converted.map_err(|source| Error::of_convert(&args.output, source))?;
     let crc32 = Blob::open(&args.output)?.crc32()?;
-    console.print(&Converted::new(args, &checkpoint, &conversion, crc32))?;
+    console.print(&Converted::new(args, &vocabulary, &conversion, crc32))?;
     Ok(Outcome::Passed)
 }
 
 impl RawArgs {
     /// What is read, and never replaced.
     fn inputs(&self) -> Inputs {
-        let inputs = [self.layout.files(), self.calibration.files()].concat().into_iter();
+        let inputs = [self.layout.files(), self.calibration.files(), self.prune.files()].concat().into_iter();
         let inputs = inputs.fold(Inputs::default().with_model(&self.checkpoint), Inputs::with_file);
         self.tokenizer.iter().fold(inputs, |inputs, tokenizer| inputs.with_model(Path::new(tokenizer)))
     }
@@ -234,10 +251,6 @@ impl RawArgs {
     fn search(&self, checkpoint: &Checkpoint) -> Search<'_> {
         let n_vocab = Some(checkpoint.config().n_vocab);
         Search { named: self.tokenizer.as_deref(), checkpoint: Some(&self.checkpoint), section: None, n_vocab }
-    }
-
-    fn find_tokenizer(&self, checkpoint: &Checkpoint) -> Result<Tokenizer, Error> {
-        Ok(self.search(checkpoint).find()?.tokenizer)
     }
 }
 
@@ -252,76 +265,4 @@ pub(super) fn find_formats(finder: &mut Finder<'_>, choice: Choice, bar: &Progre
         bar.name(format!("measured {}", part[0]));
         bar.advance(1);
     })
-}
-
-/// What the blob's tokeniser section is to hold.
-pub(super) fn tokenizer_for_blob(search: Search<'_>, console: Console) -> Result<Option<BlobTokenizer>, Error> {
-    let (is_named, n_vocab) = (search.named.is_some(), search.n_vocab.unwrap_or(u32::MAX));
-    let found = match search.find() {
-        Err(TokenizerError::Missing(_)) if !is_named => {
-            console.note("no tokenizer beside the checkpoint: the blob has none");
-            return Ok(None);
-        }
-        Ok(found) if found.assumed => {
-            console.note("no tokenizer beside the checkpoint: the blob has none (`--tokenizer gpt2` adds GPT-2's)");
-            return Ok(None);
-        }
-        found => found?,
-    };
-    let tokenizer = found.tokenizer;
-    found.notes.iter().for_each(|note| console.note(note));
-    match tokenizer.section_parts_of_model(n_vocab) {
-        Ok((parts, left_out)) => {
-            console.note(format!("tokenizer {}", tokenizer.origin()));
-            if let Some(note) = note_left_out(&tokenizer, &left_out, n_vocab) {
-                console.note(note);
-            }
-            if let Some(form) = tokenizer.normal_form() {
-                console.note(format!("the device takes text that is in the normal form {form} already: what gives it text brings it there"));
-            }
-            let first = tokenizer.bos().filter(|&bos| tokenizer.asks_for_bos() && bos < n_vocab);
-            Ok(Some(BlobTokenizer { parts, first }))
-        }
-        Err(error) => Err(Error::Usage(format!("{error}; --no-tokenizer leaves it out of the blob"))),
-    }
-}
-
-/// The tokens that begin and end a text: what the checkpoint's files say, and the `<|endoftext|>` of the blob's tokenizer.
-fn text_tokens(
-    args: &RawArgs,
-    checkpoint: &Checkpoint,
-    tokenizer: Option<&BlobTokenizer>,
-    console: Console,
-) -> Result<TextTokens, Error> {
-    let said = checkpoint.ends(args.layout.options().config.as_deref())?;
-    said.notes.iter().for_each(|note| console.note(note));
-    let n_vocab = checkpoint.config().n_vocab;
-    let of_tokenizer = tokenizer.and_then(|tokenizer| {
-        (0..n_vocab).rev().find(|&id| tokenizer.parts.token_bytes(id).as_deref() == Some(END_OF_TEXT))
-    });
-    let mut ids = said.ids;
-    ids.extend(of_tokenizer);
-    let mut seen = HashSet::new();
-    ids.retain(|&id| seen.insert(id));
-    if ids.len() > TextTokens::MAX_ENDS {
-        let (most, n) = (TextTokens::MAX_ENDS, ids.len());
-        let why = format!("a blob keeps {most} tokens that end a text, and eos_token_id names {n}");
-        return Err(Error::Usage(why));
-    }
-    let mut ends = [NO_TOKEN; TextTokens::MAX_ENDS];
-    ends.iter_mut().zip(ids).for_each(|(end, id)| *end = id);
-    let first = tokenizer.and_then(|tokenizer| tokenizer.first);
-    let bos = first.or_else(|| checkpoint.bos()).unwrap_or(NO_TOKEN);
-    Ok(TextTokens { bos, adds_bos: first.is_some(), ends, pruned_from: 0 })
-}
-
-/// What is said of tokens that a blob's tokenizer does not have because the model lacks them.
-fn note_left_out(tokenizer: &Tokenizer, ids: &[TokenId], n_vocab: u32) -> Option<String> {
-    /// Tokens that are named, at most.
-    const NAMED: usize = 5;
-    let named = |&id: &TokenId| format!("{} ({id})", shown::quoted(&tokenizer.token_text(id).unwrap_or_default()));
-    let named: Vec<String> = ids.iter().take(NAMED).map(named).collect();
-    let more = if ids.len() > NAMED { format!(" and {} more", ids.len() - NAMED) } else { String::new() };
-    let why = format!("the model's n_vocab is {n_vocab}: a text with them is read as ordinary text");
-    (!ids.is_empty()).then(|| format!("left out of the blob's tokenizer: {}{more}; {why}", named.join(", ")))
 }

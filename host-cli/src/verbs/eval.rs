@@ -117,6 +117,7 @@ pub(super) fn canonical(blob: &Blob, kv_type: KvType) -> Result<Canonical, Error
         activations: model.activations().name(),
         arithmetic: model.head().arithmetic,
         model_crc32: blob.crc32()?,
+        pruned: blob.pruned()?,
     })
 }
 
@@ -132,6 +133,6 @@ fn note_records(header: &Header, path: &Path, console: Console) {
 
 /// The same, as records have it.
 fn arithmetic(canonical: &Canonical) -> Arithmetic<'_> {
-    let &Canonical { kv, activations, arithmetic: version, ref model_crc32 } = canonical;
-    Arithmetic { model_crc32, version, activations, kv }
+    let &Canonical { kv, activations, arithmetic: version, ref model_crc32, pruned } = canonical;
+    Arithmetic { model_crc32, version, activations, kv, pruned }
 }

@@ -83,6 +83,9 @@ impl Report for Contents {
         line("blob", format!("{}, {} bytes, crc32 {}", shown::message(&self.blob), self.bytes, self.model_crc32));
         line("versions", format!("format {}, arithmetic {}", self.format_version, self.arithmetic));
         architecture(&self.config, &mut line);
+        if let Some(pruned) = self.pruned {
+            line("vocabulary", pruned.to_string());
+        }
         let weights = format!("{} parameters, {:.4} bits a matrix weight", self.parameters, self.bits_per_weight);
         line("weights", format!("{weights}, activations {}", self.activations));
         line(

@@ -43,6 +43,7 @@ fn report(merged: &Merged) -> Result<Evaluation, String> {
         activations: run.activations()?.name(),
         arithmetic: run.arithmetic,
         model_crc32: run.model_crc32.clone(),
+        pruned: run.pruned,
     };
     let loss = LossReport::new(score, &run.windowing()?, run.tokens_skipped, *bytes, Some(canonical));
     Ok(Evaluation::new(loss, run.texts.iter().map(|text| text.files.clone()), texts, None))

@@ -2,7 +2,7 @@
 //!
 //! `cli` turns words into a verb and a verb's end into an exit code; [`options`] are the words that several verbs share.
 //! A verb prints its report to the [`console`], which has the progress bars too; [`running`] is one
-//! with the loss so far. [`error`] sums up the errors of every
+//! with the loss so far, [`vocabulary`] what a blob holds of a checkpoint's. [`error`] sums up the errors of every
 //! floor below, [`outcome`] says how a verb ended.
 
 pub mod bench;
@@ -26,5 +26,6 @@ pub mod running;
 pub mod surprisal;
 pub mod tokenize;
 pub mod verify;
+pub mod vocabulary;
 
 pub use cli::{command, run};

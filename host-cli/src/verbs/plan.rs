@@ -5,19 +5,21 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{ArgGroup, Args};
+use emberlm_core::blob::PrunedVocabulary;
 use emberlm_core::config::Config;
 use emberlm_core::format::Format;
 use emberlm_core::planner::{Order, Run};
 use serde::Serialize;
 
 use super::console::Console;
-use super::convert::{find_formats, measuring, tokenizer_for_blob};
+use super::convert::{find_formats, measuring};
 use super::error::Error;
 use super::options::calibration::RawCalibration;
 use super::options::kv::RawKv;
 use super::options::model::{ModelFile, RawCheckpoint};
+use super::options::prune::RawPrune;
 use super::outcome::Outcome;
-use crate::checkpoint::Checkpoint;
+use super::vocabulary::{Vocabulary, tokenizer_for_blob};
 use crate::convert::blob_bytes;
 use crate::convert::budget::Budget as Bytes;
 use crate::convert::finder::Finder;
@@ -30,8 +32,8 @@ use crate::plan::fit::{Wish, choices, fit_flash, fit_ram};
 use crate::plan::{Budget, Plan};
 use crate::report::Report;
 use crate::report::table::aligned;
-use crate::text::tokenizer::section;
 use crate::text::tokenizer::select::Search;
+use crate::text::tokenizer::{Tokenizer, section};
 
 /// The words after `plan`.
 #[derive(Args, Debug)]
@@ -81,6 +83,8 @@ pub struct RawArgs {
     /// Leave the tokenizer out of the checkpoint's blob
     #[arg(long)]
     no_tokenizer: bool,
+    #[command(flatten)]
+    prune: RawPrune,
 }
 
 /// Every board.
@@ -120,6 +124,8 @@ fn optimized(name: &str) -> Result<Optimized, String> {
 /// A model, in a blob or to be.
 struct Model {
     config: Config,
+    /// What its vocabulary is cut from.
+    pruned: Option<PrunedVocabulary>,
     /// Of a checkpoint, formats that may be taken and what the blob would come to; of a blob, its length.
     blobs: Vec<(Option<Choice>, u64)>,
 }
@@ -128,6 +134,9 @@ struct Model {
 #[derive(Serialize)]
 struct Planned {
     model: String,
+    /// What its vocabulary is cut from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pruned: Option<PrunedVocabulary>,
     board: &'static str,
     core: &'static str,
     /// What the firmware is optimised for.
@@ -188,8 +197,7 @@ impl RawArgs {
 
     fn model(&self, console: Console) -> Result<Model, Error> {
         let file = ModelFile::open(&self.model, &self.layout, console)?;
-        let config = file.config()?;
-        let checkpoint = match &file {
+        let checkpoint = match file {
             ModelFile::Blob(_) if self.weights.is_some() || self.calibration.is_named() => {
                 return Err(Error::Usage(
                     "a blob has its formats: --weights and --calibrate are for a checkpoint".into(),
@@ -199,32 +207,39 @@ impl RawArgs {
                 let why = "a blob has its tokenizer or none: --tokenizer and --no-tokenizer are for a checkpoint";
                 return Err(Error::Usage(why.into()));
             }
-            ModelFile::Blob(blob) => {
-                return Ok(Model { config, blobs: vec![(None, blob.file.bytes().len() as u64)] });
+            ModelFile::Blob(_) if self.prune.wish().is_some() => {
+                return Err(Error::Usage("a blob has its vocabulary: --prune-vocab is for a checkpoint".into()));
             }
-            ModelFile::Checkpoint(checkpoint) => checkpoint,
+            ModelFile::Blob(blob) => {
+                let (config, pruned) = (*blob.model()?.config(), blob.pruned()?);
+                return Ok(Model { config, pruned, blobs: vec![(None, blob.file.bytes().len() as u64)] });
+            }
+            ModelFile::Checkpoint(checkpoint) => *checkpoint,
         };
-        let chosen = self.weights.or((!self.fit).then_some(Choice::uniform(Format::Q8)));
-        Ok(Model { config, blobs: self.blobs(checkpoint, &choices(chosen), console)? })
-    }
-
-    /// The lengths of the blobs that `convert` would write.
-    fn blobs(
-        &self,
-        checkpoint: &Checkpoint,
-        choices: &[Choice],
-        console: Console,
-    ) -> Result<Vec<(Option<Choice>, u64)>, Error> {
         let (named, n_vocab) = (self.tokenizer.as_deref(), Some(checkpoint.config().n_vocab));
         let search = || Search { named, checkpoint: Some(&self.model), section: None, n_vocab };
         let tokenizer = if self.no_tokenizer { None } else { tokenizer_for_blob(search(), console)? };
-        let tokenizer_bytes = tokenizer.map_or(0, |tokenizer| section::encode(&tokenizer.parts).len());
+        let vocabulary = Vocabulary::whole(checkpoint, self.layout.options().config.as_deref(), tokenizer, console)?;
+        let vocabulary = vocabulary.cut(&self.prune, console)?;
+        let chosen = self.weights.or((!self.fit).then_some(Choice::uniform(Format::Q8)));
+        let of_text = || vocabulary.tokenizer_of(|| Ok(search().find()?.tokenizer));
+        let blobs = self.blobs(&vocabulary, of_text, &choices(chosen), console)?;
+        let (config, pruned) = (*vocabulary.checkpoint.config(), vocabulary.pruned());
+        Ok(Model { config, pruned, blobs })
+    }
+
+    /// The lengths of the blobs that `convert` would write; `of_text` is the tokenizer of a text to round weights by.
+    fn blobs(
+        &self,
+        vocabulary: &Vocabulary,
+        of_text: impl FnOnce() -> Result<Tokenizer, Error>,
+        choices: &[Choice],
+        console: Console,
+    ) -> Result<Vec<(Option<Choice>, u64)>, Error> {
+        let checkpoint = &vocabulary.checkpoint;
+        let tokenizer_bytes = vocabulary.tokenizer.as_ref().map_or(0, |parts| section::encode(parts).len());
         let by_budget = choices.iter().any(|choice| matches!(choice.weights, Weights::Auto(_)));
-        let windows = if by_budget {
-            self.calibration.resolve().windows(checkpoint, || Ok(search().find()?.tokenizer), console)?
-        } else {
-            None
-        };
+        let windows = if by_budget { self.calibration.resolve().windows(checkpoint, of_text, console)? } else { None };
         let (mut finder, bar) =
             (Finder::new(checkpoint, windows.as_ref(), tokenizer_bytes), measuring(checkpoint, console));
         let sized = |&choice: &Choice| -> Result<_, Error> {
@@ -253,7 +268,7 @@ impl RawArgs {
         let run = if self.fit { fit_ram(board, &firmware, &model.config, &wish) } else { wish.run(&model.config) };
         let blob_bytes = model.blobs.iter().find(|(choice, _)| *choice == weights).map_or(0, |&(_, bytes)| bytes);
         let plan = Plan::new(board, &firmware, &model.config, blob_bytes, &run);
-        Ok(self.planned(board, weights, firmware, &run, plan))
+        Ok(Planned { pruned: model.pruned, ..self.planned(board, weights, firmware, &run, plan) })
     }
 
     fn planned(&self, board: &Board, weights: Option<Choice>, firmware: Firmware, run: &Run, plan: Plan) -> Planned {
@@ -261,6 +276,7 @@ impl RawArgs {
         let Plan { flash, ram, max_n_ctx } = plan;
         Planned {
             model: self.model.display().to_string(),
+            pruned: None,
             board: board.name,
             core: board.core,
             optimized: firmware.optimized.name(),
@@ -289,6 +305,9 @@ impl Report for Planned {
         line("firmware", format!("score, optimised for {}, as measured on {}", self.optimized, self.measured_on));
         let weights = self.weights.as_ref().map_or(String::new(), |weights| format!("weights {weights}, "));
         let Self { kv, n_ctx, order, batch, .. } = self;
+        if let Some(pruned) = self.pruned {
+            line("vocab", pruned.to_string());
+        }
         line("run", format!("{weights}kv cache {kv}, n_ctx {n_ctx}, {order}, batch {batch}"));
         let rows = [("flash", &self.flash), ("ram", &self.ram)].into_iter().flat_map(|(memory, budget)| {
             let parts = budget.parts.iter().map(move |part| {

@@ -133,7 +133,8 @@ impl Report for Surprisals {
         let body: String = self.rows.iter().map(coloured).collect();
         let bits = self.loss.bits_per_token.map_or_else(|| "unknown".into(), |bits| format!("{bits:.3}"));
         let scored = self.loss.tokens_scored;
-        Some(format!("{body}{}\n{bits} bits per token, {scored} tokens scored\n", legend()))
+        let vocabulary = self.loss.pruned.map_or_else(String::new, |pruned| format!("; {pruned}"));
+        Some(format!("{body}{}\n{bits} bits per token, {scored} tokens scored{vocabulary}\n", legend()))
     }
 }
 

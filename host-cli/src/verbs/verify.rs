@@ -5,15 +5,18 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::Args;
+use emberlm_core::blob::PrunedVocabulary;
 use serde::Serialize;
 
 use super::console::Console;
 use super::error::{self, Error};
 use super::options::kv::RawKv;
 use super::options::model::{Limits, RawCheckpoint};
-use super::options::task::RawTask;
+use super::options::task::{RawTask, note_tokenizer};
 use super::options::threads::RawThreads;
 use super::outcome::Outcome;
+use super::vocabulary::Vocabulary;
+use crate::checkpoint::Checkpoint;
 use crate::engine::Blob;
 use crate::ground::shown;
 use crate::reference::Reference;
@@ -24,6 +27,8 @@ use crate::report::contents;
 use crate::score::Job;
 use crate::score::Windowing;
 use crate::score::crosscheck::{Candidate, Summary, crosscheck};
+use crate::text::tokenizer::SectionParts;
+use crate::text::tokenizer::select::Search;
 
 /// The words after `verify`.
 #[derive(Args, Debug)]
@@ -92,6 +97,12 @@ struct Verification {
     bos: &'static str,
     /// How the blobs' keys and values were stored.
     kv: &'static str,
+    /// What the blobs' vocabulary was cut from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pruned: Option<PrunedVocabulary>,
+    /// What the checkpoint's softmax is over, where that is not all of its vocabulary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    softmax: Option<&'static str>,
     results: Vec<BlobResult>,
     passed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -159,6 +170,9 @@ impl Report for Verification {
             bos.clause(),
             self.kv
         );
+        if let (Some(pruned), Some(softmax)) = (self.pruned, self.softmax) {
+            let _ = writeln!(text, "  {:<16} {pruned}; the checkpoint's softmax is {softmax}", "vocabulary");
+        }
         for result in &self.results {
             let _ = writeln!(
                 text,
@@ -196,15 +210,26 @@ fn number(value: Option<f64>) -> String {
 pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let threads = args.threads.settle();
     let checkpoint = args.layout.open(&args.checkpoint, console)?;
-    let config = *checkpoint.config();
     let blobs = args.blobs.iter().map(|path| Blob::open(path)).collect::<Result<Vec<_>, _>>()?;
+    let pruned = blobs.iter().find_map(|blob| blob.pruned().transpose()).transpose()?;
+    let (checkpoint, left) = args.with_tokens_of(&blobs, pruned, checkpoint, console)?;
+    let config = *checkpoint.config();
     for blob in &blobs {
         if *blob.model()?.config() != config {
             return Err(Error::Usage(format!("{} is a blob of another model's shape", shown::path(&blob.path))));
         }
     }
-    let task =
-        args.task.resolve(Limits::of_checkpoint(&checkpoint), Some(&args.checkpoint), blobs[0].section()?, console)?;
+    let (limits, found) = match left {
+        Some(section) => {
+            (Limits::of_blob(&blobs[0])?, Some(Search { section: Some(section), ..Search::default() }.find()?))
+        }
+        None => {
+            let limits = Limits::of_checkpoint(&checkpoint);
+            (limits, args.task.find_tokenizer(limits, Some(&args.checkpoint), blobs[0].section()?)?)
+        }
+    };
+    found.iter().for_each(|found| note_tokenizer(found, console));
+    let task = args.task.read(limits, found, console)?;
     let jobs = task.jobs();
     let tokens_scored = Job::n_scored(&jobs);
     let bar = console.progress(tokens_scored * blobs.len() as u64, "comparing");
@@ -220,6 +245,8 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
         tokens_scored,
         bos: task.windowing.bos.name(),
         kv: kv_type.name(),
+        pruned,
+        softmax: pruned.map(|_| "renormalised over the kept tokens"),
         results,
         passed,
         error: (tokens_scored == 0).then(|| report::nothing_to_score(&task)),
@@ -230,4 +257,25 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     console.print(&verification)?;
     error::check(verification.error.as_ref())?;
     Ok(Outcome::from_check(passed))
+}
+
+impl RawArgs {
+    /// The checkpoint over the tokens that the blobs have, and where their vocabulary was cut what their tokenizer is.
+    fn with_tokens_of(
+        &self,
+        blobs: &[Blob],
+        pruned: Option<PrunedVocabulary>,
+        checkpoint: Checkpoint,
+        console: Console,
+    ) -> Result<(Checkpoint, Option<SectionParts>), Error> {
+        if pruned.is_none() {
+            return Ok((checkpoint, None));
+        }
+        let found = self.task.search(Limits::of_checkpoint(&checkpoint), &self.checkpoint).find()?;
+        let (parts, _) = found.tokenizer.section_parts_of_model(checkpoint.config().n_vocab)?;
+        let config = self.layout.options().config;
+        let whole = Vocabulary::whole(checkpoint, config.as_deref(), Some(parts), console)?;
+        let Vocabulary { checkpoint, tokenizer, .. } = whole.as_in(blobs)?;
+        Ok((checkpoint, tokenizer))
+    }
 }

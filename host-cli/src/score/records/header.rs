@@ -1,5 +1,6 @@
 //! What a file of records says of itself.
 
+use emberlm_core::blob::PrunedVocabulary;
 use emberlm_core::config::{Activations, TokenId};
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::window::Convention;
@@ -50,6 +51,9 @@ pub struct Run {
     pub windows: usize,
     /// Parts that these are divided into.
     pub shards: u32,
+    /// What the vocabulary was cut from; none where it is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pruned: Option<PrunedVocabulary>,
 }
 
 /// A text of a run.
@@ -91,6 +95,8 @@ pub struct Arithmetic<'a> {
     pub activations: &'a str,
     /// How keys and values were stored.
     pub kv: &'a str,
+    /// What the vocabulary was cut from; none where it is whole.
+    pub pruned: Option<PrunedVocabulary>,
 }
 
 impl Header {
@@ -121,6 +127,7 @@ impl Header {
             texts,
             windows: jobs.len(),
             shards: shard.of(),
+            pruned: arithmetic.pruned,
         };
         Self { emberlm_records: VERSION, run, part }
     }

@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use emberlm_core::config::TokenId;
 
+use crate::ground::kept::Kept;
+
 /// A byte-level BPE with GPT-2's pattern and no normaliser: everything that encoding needs, checked.
 ///
 /// Text is cut at the special tokens, then by GPT-2's pattern; each piece starts as single bytes and adjacent pairs
@@ -143,6 +145,16 @@ impl BytePairs {
         self.tokens.truncate(n_vocab as usize);
         self.specials.retain(|id| !beyond(id));
         Ok(left_out)
+    }
+
+    /// Leaves out all tokens but these, with the merges that need or make one of the others.
+    pub fn keep(&mut self, kept: &Kept) {
+        let merge = |(&(left, right), &whole): (&(TokenId, TokenId), &TokenId)| {
+            Some(((kept.place(left)?, kept.place(right)?), kept.place(whole)?))
+        };
+        (self.merges, self.merged) = self.merges.iter().zip(&self.merged).filter_map(merge).unzip();
+        self.tokens = kept.of_list(&self.tokens);
+        self.specials = self.specials.iter().filter_map(|&id| kept.place(id)).collect();
     }
 }
 

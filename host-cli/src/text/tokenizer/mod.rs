@@ -5,7 +5,7 @@
 //! ([`ranked_tokens`], `ranked` with `merge` and `normal_form`), and any other `tokenizer.json` (`other`). A `document` is what
 //! Hugging Face's files say, with the `companions` that lie beside them; `hugging_face` tells whether it is GPT-2's scheme,
 //! `described` whether it is a BPE by ranks, both from its `bpe_model`. GPT-2's own table is `gpt2`, what a blob holds [`section`]. Which one serves a
-//! model: [`select`].
+//! model: [`select`]; with how few of its tokens: [`prune`].
 
 mod bpe;
 mod bpe_model;
@@ -21,6 +21,7 @@ mod hugging_face;
 mod merge;
 mod normal_form;
 mod other;
+pub mod prune;
 mod ranked;
 pub mod ranked_tokens;
 mod scored;
@@ -41,6 +42,8 @@ use ranked::{Decoding, Ranked};
 use ranked_tokens::RankedTokens;
 use scored::Scored;
 use scored_tokens::ScoredTokens;
+
+use crate::ground::kept::Kept;
 
 pub use error::{Position, TokenizerError};
 pub use gpt2::N_VOCAB as GPT2_N_VOCAB;
@@ -90,6 +93,18 @@ impl SectionParts {
             Self::BytePairs(pairs) => pairs.tokens().get(id as usize).filter(|bytes| !bytes.is_empty()).cloned(),
             Self::Scored(scored) => scored.tokens().get(id as usize).filter(|bytes| !bytes.is_empty()).cloned(),
             Self::Ranked(ranked) => ranked.tokens().get(id as usize).filter(|bytes| !bytes.is_empty()).cloned(),
+        }
+    }
+}
+
+impl SectionParts {
+    /// Leaves out all tokens but these, whose ids become their places among them.
+    pub fn keep(&mut self, kept: &Kept) {
+        match self {
+            Self::Chars(chars) => *chars = kept.of_list(chars),
+            Self::BytePairs(pairs) => pairs.keep(kept),
+            Self::Scored(tokens) => tokens.keep(kept),
+            Self::Ranked(tokens) => tokens.keep(kept),
         }
     }
 }

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use emberlm_core::config::TokenId;
 
+use crate::ground::kept::Kept;
+
 /// A BPE by scores, as SentencePiece has it and llama2.c: everything that encoding needs, checked.
 ///
 /// A text's characters, or where a character has no token its bytes, merge into the token of the least rank that any two
@@ -121,6 +123,17 @@ impl ScoredTokens {
         self.tokens.truncate(n_vocab as usize);
         self.ranks.truncate(n_vocab as usize);
         Ok(beyond.collect())
+    }
+
+    /// Leaves out all tokens but these. The others' ranks become the places of their scores among these.
+    pub fn keep(&mut self, kept: &Kept) {
+        self.tokens = kept.of_list(&self.tokens);
+        self.ranks = kept.of_list(&self.ranks);
+        let mut sorted: Vec<u32> = self.ranks.iter().flatten().copied().collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        self.ranks.iter_mut().flatten().for_each(|rank| *rank = sorted.partition_point(|other| other < rank) as u32);
+        self.bytes.iter_mut().for_each(|id| *id = id.and_then(|id| kept.place(id)));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where the token that texts begin with is put, where a verb lets people say it.
 
 use clap::{Args, ValueEnum};
-use emberlm_core::blob::NO_TOKEN;
+use emberlm_core::blob::{NO_TOKEN, TextTokens};
 use emberlm_core::config::TokenId;
 
 use crate::checkpoint::Checkpoint;
@@ -50,8 +50,13 @@ impl ModelBos {
         let mut model = blob.model()?;
         let n_vocab = model.config().n_vocab;
         let text = model.text_tokens().map_err(|error| blob.fault(crate::engine::BlobFault::Open(error.into())))?;
+        Ok(Self::of_text(&text, n_vocab))
+    }
+
+    /// What a blob of `n_vocab` tokens says of texts.
+    pub fn of_text(text: &TextTokens, n_vocab: u32) -> Self {
         let token = Some(text.bos).filter(|&bos| bos != NO_TOKEN && bos < n_vocab);
-        Ok(Self { token, is_asked_for: text.adds_bos })
+        Self { token, is_asked_for: text.adds_bos }
     }
 }
 

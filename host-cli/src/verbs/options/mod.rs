@@ -6,6 +6,7 @@ pub mod input;
 pub mod kernel;
 pub mod kv;
 pub mod model;
+pub mod prune;
 pub mod replacing;
 pub mod shard;
 pub mod task;
