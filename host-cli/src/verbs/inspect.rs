@@ -14,7 +14,6 @@ use super::options::board::board_names;
 use super::options::kv::RawKv;
 use super::options::model::{ModelFile, RawCheckpoint};
 use super::outcome::Outcome;
-use crate::engine::Blob;
 use crate::ground::shown;
 use crate::plan::boards::Board;
 use crate::plan::cores::Core;
@@ -198,7 +197,9 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
 
 /// What a program for the blob needs, on the board or core that was named.
 fn own_program(args: &RawArgs, console: Console) -> Result<OwnProgram, Error> {
-    let blob = Blob::open(&args.model)?;
+    let ModelFile::Blob(blob) = ModelFile::open(&args.model, &args.checkpoint, console)? else {
+        return Err(Error::Usage("--rust takes a blob: `emberlm convert` makes one of a checkpoint".into()));
+    };
     let board = args.board.as_deref().and_then(Board::named);
     let core = board.map(|board| board.core).or(args.core.as_deref());
     let core = core.and_then(Core::named).ok_or_else(|| Error::Usage("--rust takes --board or --core".into()))?;
@@ -222,7 +223,7 @@ fn own_program(args: &RawArgs, console: Console) -> Result<OwnProgram, Error> {
     }
     let model_crc32 = blob.crc32()?;
     let file = args.model.file_name().unwrap_or_default().to_string_lossy();
-    let of = format!("{} (crc32 {model_crc32})", shown::value(&file));
+    let of = format!("The model in {}, crc32 {model_crc32}", shown::value(&file));
     Ok(OwnProgram {
         blob: args.model.display().to_string(),
         model_crc32,

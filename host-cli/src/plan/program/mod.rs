@@ -49,18 +49,17 @@ impl Program {
     /// A file of Rust that has its constants, and says in comments how to build what takes them. `of` names the model.
     pub fn source(&self, of: &str) -> String {
         let Self { core, config, run, need, .. } = self;
-        let mut text = format!("// For {of} on {}: what `emberlm inspect --rust` prints.\n//\n", core.name);
-        let mut line = |line: &str| {
-            let _ = writeln!(text, "{}", format_args!("// {line}").to_string().trim_end());
+        let mut text = format!("//! {of}, on {}: what `emberlm inspect --rust` prints of it.\n", core.name);
+        let mut file = |place: &str, lines: &[String]| {
+            let lines: String = lines.iter().map(|line| format!("//! {line}\n")).collect();
+            let _ = write!(text, "//!\n//! In {place}:\n//!\n//! ```toml\n{lines}//! ```\n");
         };
-        line("In Cargo.toml, below [dependencies]:");
-        line(&format!("    {}", self.dependency()));
-        line("In .cargo/config.toml:");
-        line("    [build]");
-        line(&format!("    target = \"{}\"", core.target));
+        file("`Cargo.toml`, below `[dependencies]`", &[self.dependency()]);
+        let mut build = vec!["[build]".to_owned(), format!("target = \"{}\"", core.target)];
         if !core.rustflags.is_empty() {
-            line(&format!("    rustflags = [{}]", quoted(core.rustflags)));
+            build.push(format!("rustflags = [{}]", quoted(core.rustflags)));
         }
+        file("`.cargo/config.toml`", &build);
         let _ = write!(text, "\n{}", literal::imports(config));
         let _ = write!(text, "\n/// The core's kernel.\npub use emberlm_core::{} as Kernel;\n", core.kernel);
         let _ = write!(text, "\n/// What the model computes.\n#[rustfmt::skip]\n");
