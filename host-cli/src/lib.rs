@@ -14,6 +14,7 @@
 //! | [`score`] | the losses of windows, by either or side by side |
 //! | [`report`] | what is reported of losses and blobs |
 //! | [`plan`], [`device`] | what a model takes of a board; a board that scores |
+//! | [`pack`] | a blob or a program as a file that a board's own boot loader takes |
 //! | [`verbs`] | the command: its words, reports, progress bars and exit codes, and the one error that sums up all others |
 //!
 //! Below [`verbs`] nothing knows of command lines or terminals: errors are the floor's own, progress is a callback.
@@ -38,6 +39,7 @@ pub mod convert;
 pub mod device;
 pub mod engine;
 pub mod ground;
+pub mod pack;
 pub mod plan;
 pub mod reference;
 pub mod report;

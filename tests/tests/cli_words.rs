@@ -99,6 +99,12 @@ fn options_without_a_meaning_are_refused() {
     is_usage(&["eval", model.arg(), "--tokens", tokens, "--kv", "i8"], "--kv");
     is_usage(&["eval", model.arg(), "--tokens", tokens, "--threads", "2"], "--threads");
     is_usage(&["generate", blob, "--prompt", "A", "--keep", "3"], "--keep");
+    is_usage(&["inspect", blob, "--rust"], "--board");
+    is_usage(&["inspect", blob, "--core", "cortex-m4f"], "--rust");
+    is_usage(&["inspect", blob, "--kv", "i8"], "--kv goes with --rust");
+    let rust = ["--rust", "--core", "cortex-m4f"];
+    is_usage(&[["inspect", blob, "--n-ctx", "17"].as_slice(), &rust].concat(), "beyond the model's 16");
+    is_usage(&[["inspect", model.arg()].as_slice(), &rust].concat(), "--rust takes a blob");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use emberlm::device::BOARDS;
+use emberlm::plan::cores::CORES;
 use emberlm_tests::document::Document;
 
 /// A target, and the feature of core's that it is built with.
@@ -39,6 +40,21 @@ fn the_table_of_kernels_has_every_boards_core() {
             target == board.target && cpu.is_none_or(|cpu| cpus.iter().any(|named| named == cpu))
         };
         assert!(table.iter().any(is_it), "{}: {} {}", board.name, board.target, board.rustflags);
+    }
+}
+
+/// What `inspect --rust` says of a core is a row.
+#[test]
+fn the_table_of_kernels_has_every_core_that_programs_are_printed_for() {
+    let table = kernels();
+    for core in CORES {
+        let cpu = core.rustflags.iter().find_map(|flag| flag.strip_prefix("-Ctarget-cpu="));
+        let is_it = |((target, feature), cpus): &(Build, Vec<String>)| {
+            target == core.target
+                && feature == core.feature.unwrap_or_default()
+                && cpu.is_none_or(|cpu| cpus.iter().any(|named| named == cpu))
+        };
+        assert!(table.iter().any(is_it), "{core:?}");
     }
 }
 

@@ -1,22 +1,24 @@
-//! What differs from board to board: name, kernel and clock; and what all of them do.
+//! What all boards do, whichever of them it is.
 
-use core::cell::Cell;
 use core::fmt;
 
-use cortex_m::Peripherals;
-use cortex_m::peripheral::DWT;
-use emberlm_core::kernel::CortexMDsp;
 use emberlm_firmware::{Board, Buffers};
 use rtt_target::{ChannelMode, UpChannel, rtt_init};
 
+use crate::clock::Clock;
 use crate::{buffers, memory};
+
+/// The fastest kernel of the board's core.
+#[cfg(feature = "rp2040")]
+pub type Kernel = emberlm_core::kernel::Scalar;
+/// The fastest kernel of the board's core.
+#[cfg(not(feature = "rp2040"))]
+pub type Kernel = emberlm_core::kernel::CortexMDsp;
 
 /// A running board whose console is the debug probe's channel.
 pub struct Desk {
     console: UpChannel,
-    /// Cycles until `counted`, and the counter then.
-    cycles: Cell<u64>,
-    counted: Cell<u32>,
+    clock: Clock,
 }
 
 impl Desk {
@@ -26,13 +28,9 @@ impl Desk {
     /// What is printed waits until the probe has read it.
     pub fn take() -> Option<(Self, Buffers<'static>)> {
         memory::stack().paint();
-        let buffers = buffers::take()?;
-        let mut core = Peripherals::take()?;
-        core.DCB.enable_trace();
-        core.DWT.enable_cycle_counter();
+        let (buffers, clock) = (buffers::take()?, Clock::start()?);
         let channels = rtt_init! { up: { 0: { size: 1024, mode: ChannelMode::BlockIfFull, name: "Terminal" } } };
-        let counted = Cell::new(DWT::cycle_count());
-        Some((Self { console: channels.up.0, cycles: Cell::new(0), counted }, buffers))
+        Some((Self { console: channels.up.0, clock }, buffers))
     }
 }
 
@@ -43,27 +41,15 @@ impl fmt::Write for Desk {
 }
 
 impl Board for Desk {
-    const NAME: &'static str = if cfg!(feature = "rp2350") {
-        "rp2350"
-    } else if cfg!(feature = "stm32f405") {
-        "stm32f405"
-    } else if cfg!(feature = "stm32h743") {
-        "stm32h743"
-    } else {
-        "nrf52840"
-    };
+    const NAME: &'static str = env!("BOARD");
 
-    type Kernel = CortexMDsp;
+    type Kernel = Kernel;
 
     /// As if a cycle were an instruction.
     const TICKS_PER_1000_INSTRUCTIONS: u64 = 1000;
 
-    /// Right while it is called more than once in 2^32 cycles.
     fn ticks(&self) -> u64 {
-        let now = DWT::cycle_count();
-        let since = now.wrapping_sub(self.counted.replace(now));
-        self.cycles.set(self.cycles.get() + u64::from(since));
-        self.cycles.get()
+        self.clock.ticks()
     }
 
     fn static_bytes(&self) -> usize {

@@ -5,12 +5,15 @@
 #![no_std]
 
 mod board;
+#[cfg(feature = "rp2040")]
+mod boot2;
 mod buffers;
+mod clock;
 mod memory;
 #[cfg(feature = "rp2350")]
 mod start_block;
 
-pub use board::Desk;
+pub use board::{Desk, Kernel};
 pub use buffers::{CONFIG, KV, N_CTX};
 pub use memory::model_partition;
 

@@ -52,17 +52,30 @@ pub fn build(board: &Board, program: &str) -> Result<PathBuf, DeviceError> {
 /// # Errors
 /// It cannot be read, or is something else.
 pub fn check(program: &Path, board: &'static Board) -> Result<(), DeviceError> {
+    check_for(program, board.name, board.target, board.rustflags)
+}
+
+/// [`check`] for any board, by its name, Rust's name for its code, and what the compiler is told beyond that.
+///
+/// # Errors
+/// Those of [`check`].
+pub fn check_for(
+    program: &Path,
+    board: &'static str,
+    target: &'static str,
+    rustflags: &str,
+) -> Result<(), DeviceError> {
     let (wanted, found) = (Wanted::Firmware, Kind::of(program)?);
     wanted.check_kind(program, found)?;
     if found != Kind::Elf {
         return Err(FileError::new(program, Fault::Kind { found, wanted }).into());
     }
-    let (machine, need) = if board.target.starts_with("riscv32") {
+    let (machine, need) = if target.starts_with("riscv32") {
         (abi::EM_RISCV, "RISC-V with 32 bits")
     } else {
         (abi::EM_ARM, "Arm with 32 bits")
     };
-    let refusal = |have, need| DeviceError::Firmware { path: program.into(), board: board.name, have, need };
+    let refusal = |have, need| DeviceError::Firmware { path: program.into(), board, have, need };
     let wrong = |have| refusal(have, need);
     let bytes = mapped::map(program)?;
     let elf = ElfBytes::<AnyEndian>::minimal_parse(&bytes);
@@ -76,7 +89,7 @@ pub fn check(program: &Path, board: &'static Board) -> Result<(), DeviceError> {
         let bits = if header.class == Class::ELF32 { 32 } else { 64 };
         return Err(wrong(format!("a program of {bits} bits for the machine {name}")));
     }
-    match processor::mismatch(&elf, board) {
+    match processor::mismatch(&elf, target, rustflags) {
         Some((have, need)) => Err(refusal(format!("a program for {have}"), need)),
         None => Ok(()),
     }

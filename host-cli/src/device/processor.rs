@@ -3,8 +3,6 @@
 use elf::endian::{AnyEndian, EndianParse};
 use elf::{ElfBytes, abi};
 
-use super::Board;
-
 /// Arm's processors without an operating system, each of which runs what is built for those before it: their names, what
 /// `target` or `target-cpu` begins with, and their numbers.
 const ARM: [(&str, &str, &[u64]); 6] = [
@@ -26,24 +24,29 @@ const ARCH: u64 = 5;
 /// The extensions with one letter, in the order of names.
 const LETTERS: &str = "imafdqcbvh";
 
-/// What the program is built for and what the board has, where the board's processor does not run it. A program that says
+/// What the program is built for and what the board has, where the board's processor, whose code is for `target` and built
+/// with `rustflags`, does not run it. A program that says
 /// nothing of it is taken for one that runs.
-pub fn mismatch(program: &ElfBytes<'_, AnyEndian>, board: &'static Board) -> Option<(String, &'static str)> {
+pub fn mismatch(
+    program: &ElfBytes<'_, AnyEndian>,
+    target: &'static str,
+    rustflags: &str,
+) -> Option<(String, &'static str)> {
     let attributes = attributes(program)?;
-    match board.target.strip_prefix("riscv32") {
-        Some(_) => riscv(attributes, board),
-        None => arm(attributes, board),
+    match target.strip_prefix("riscv32") {
+        Some(_) => riscv(attributes, target),
+        None => arm(attributes, target, rustflags),
     }
 }
 
-fn arm(attributes: &[u8], board: &'static Board) -> Option<(String, &'static str)> {
+fn arm(attributes: &[u8], target: &str, rustflags: &str) -> Option<(String, &'static str)> {
     // CPU_raw_name and CPU_name, and what came later.
     let is_text = |tag| tag == 4 || tag == 5 || tag > 32 && tag % 2 == 1;
     let number = |tag| match find(attributes, tag, is_text)? {
         Value::Number(number) => Some(number),
         Value::Text(_) => None,
     };
-    let is_boards = |cpu: &str| board.target.starts_with(cpu) || board.rustflags.contains(cpu);
+    let is_boards = |cpu: &str| target.starts_with(cpu) || rustflags.contains(cpu);
     let boards = ARM.iter().rposition(|&(_, cpu, _)| is_boards(cpu))?;
     let (arch, profile) = (number(CPU_ARCH)?, number(CPU_ARCH_PROFILE).unwrap_or_default());
     let need = ARM[boards].0;
@@ -54,10 +57,10 @@ fn arm(attributes: &[u8], board: &'static Board) -> Option<(String, &'static str
     (programs > boards).then(|| (ARM[programs].0.to_owned(), need))
 }
 
-fn riscv(attributes: &[u8], board: &'static Board) -> Option<(String, &'static str)> {
+fn riscv(attributes: &[u8], target: &'static str) -> Option<(String, &'static str)> {
     let Value::Text(arch) = find(attributes, ARCH, |tag| tag % 2 == 1)? else { return None };
     let programs = letters(std::str::from_utf8(arch).ok()?.strip_prefix("rv32")?);
-    let need = board.target.split('-').next()?;
+    let need = target.split('-').next()?;
     let boards = letters(need.strip_prefix("riscv32")?);
     let lacks = programs.chars().any(|letter| !boards.contains(letter));
     lacks.then(|| (format!("riscv32{programs}"), need))
@@ -125,6 +128,7 @@ fn text<'e>(bytes: &mut &'e [u8]) -> Option<&'e [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::Board;
 
     /// What linkers write of a Cortex-M4F, in part.
     const M4F: &[u8] = b"\x43\x322.09\0\x05cortex-m4\0\x06\x0d\x07M\x20\x01aeabi\0\x44\x01";
@@ -154,7 +158,8 @@ mod tests {
     }
 
     fn check(file: &[u8], board: &str) -> Option<(String, &'static str)> {
-        mismatch(&ElfBytes::minimal_parse(file).unwrap(), Board::named(board).unwrap())
+        let Board { target, rustflags, .. } = Board::named(board).unwrap();
+        mismatch(&ElfBytes::minimal_parse(file).unwrap(), target, rustflags)
     }
 
     #[test]
@@ -203,7 +208,7 @@ mod tests {
         // However the section is cut or damaged.
         for len in 132..file.len() {
             if let Ok(elf) = ElfBytes::minimal_parse(&file[..len]) {
-                assert_eq!(mismatch(&elf, Board::named("microbit").unwrap()), None, "{len}");
+                assert_eq!(mismatch(&elf, Board::named("microbit").unwrap().target, ""), None, "{len}");
             }
             for byte in [0, 1, 0x7F, 0x80, 0xFF] {
                 let mut damaged = file.clone();

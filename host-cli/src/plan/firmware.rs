@@ -75,14 +75,15 @@ impl Firmware {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::boards::{BOARDS, CORES, USUAL_CORE};
+    use crate::plan::boards::{BOARDS, USUAL_CORE};
+    use crate::plan::cores::Core;
 
     #[test]
     fn the_table_is_read_and_boards_have_known_cores() {
         let usual = Firmware::of(&Board::custom(USUAL_CORE, 0, &[0]));
         assert_eq!(usual.iter().map(|firmware| firmware.optimized).collect::<Vec<_>>(), Optimized::ALL);
-        assert!(Firmware::all().iter().all(|firmware| CORES.contains(&firmware.core.as_str())));
-        assert!(BOARDS.iter().all(|board| CORES.contains(&board.core) && !Firmware::of(board).is_empty()));
+        assert!(Firmware::all().iter().all(|firmware| Core::named(&firmware.core).is_some()));
+        assert!(BOARDS.iter().all(|board| Core::named(board.core).is_some() && !Firmware::of(board).is_empty()));
     }
 
     #[test]

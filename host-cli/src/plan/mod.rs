@@ -2,13 +2,16 @@
 //!
 //! [`boards`] says what memory there is, [`firmware`] what the program itself takes, as measured; [`memory`] what a model
 //! takes, by core's planner; `place` puts the pieces into memories that are not contiguous, and
-//! [`fit`] looks for formats that do.
+//! [`fit`] looks for formats that do. [`program`] writes down what a program of one's own for a model needs, on one of the
+//! [`cores`].
 
 pub mod boards;
+pub mod cores;
 pub mod firmware;
 pub mod fit;
 pub mod memory;
 mod place;
+pub mod program;
 
 use emberlm_core::config::Config;
 use emberlm_core::planner::Run;

@@ -10,7 +10,8 @@ use super::console::Console;
 use super::error::Error;
 use super::outcome::Outcome;
 use super::{
-    bench, compare, convert, demo, device, eval, generate, init, inspect, merge, plan, surprisal, tokenize, verify,
+    bench, compare, convert, demo, device, eval, generate, init, inspect, merge, pack, plan, surprisal, tokenize,
+    verify,
 };
 use crate::ground::shown;
 
@@ -60,6 +61,8 @@ enum Verb {
     Inspect(inspect::RawArgs),
     /// See whether a model fits a board, to the byte
     Plan(Box<plan::RawArgs>),
+    /// Pack a blob or firmware for a board that is flashed by copying a file
+    Pack(pack::RawArgs),
     /// Tell the whole story on a bundled model, in under a minute
     Demo(demo::RawArgs),
     /// Write a randomly initialised checkpoint
@@ -96,6 +99,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Bench(args) => bench::run(&args, console),
         Verb::Inspect(args) => inspect::run(&args, console),
         Verb::Plan(args) => plan::run(&args, console),
+        Verb::Pack(args) => pack::run(&args, console),
         Verb::Device(args) => device::run(args, console),
         Verb::Demo(args) => demo::run(&args, console),
         Verb::Init(args) => init::run(args, console),

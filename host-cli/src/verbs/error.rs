@@ -17,6 +17,7 @@ use crate::engine::generation::WriteError;
 use crate::ground::files::{FileError, OutputError};
 use crate::ground::memory::MemoryError;
 use crate::ground::shown;
+use crate::pack::PackError;
 use crate::report::Fault;
 use crate::score::comparison::ComparisonError;
 use crate::score::records::RecordsError;
@@ -75,6 +76,9 @@ pub enum Error {
     /// No token follows.
     #[error("{}{}", .0, advice(.0))]
     Generate(#[from] GenerateError),
+    /// A file is not packed for a board.
+    #[error(transparent)]
+    Pack(#[from] PackError),
     /// A board has no score.
     #[error(transparent)]
     Device(#[from] DeviceError),
@@ -139,6 +143,7 @@ impl Error {
             Self::NoLoss(_) => "no_loss",
             Self::Records(error) => error.kind(),
             Self::Generate(_) => "generate",
+            Self::Pack(error) => error.kind(),
             Self::Device(error) => error.kind(),
             Self::Output(_) => "output",
         }

@@ -21,6 +21,7 @@ pub mod inspect;
 pub mod merge;
 pub mod options;
 pub mod outcome;
+pub mod pack;
 pub mod plan;
 pub mod running;
 pub mod surprisal;

@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::console::Console;
 use super::convert::{find_formats, measuring};
 use super::error::Error;
+use super::options::board::board_names;
 use super::options::calibration::RawCalibration;
 use super::options::kv::RawKv;
 use super::options::model::{ModelFile, RawCheckpoint};
@@ -26,7 +27,8 @@ use crate::convert::finder::Finder;
 use crate::convert::formats::{Choice, Weights};
 use crate::ground::named;
 use crate::ground::shown;
-use crate::plan::boards::{BOARDS, Board, CORES, USUAL_CORE};
+use crate::plan::boards::{BOARDS, Board, USUAL_CORE};
+use crate::plan::cores::Core;
 use crate::plan::firmware::{Firmware, Optimized};
 use crate::plan::fit::{Wish, choices, fit_flash, fit_ram};
 use crate::plan::{Budget, Plan};
@@ -42,7 +44,7 @@ pub struct RawArgs {
     /// A blob, or a checkpoint as for `convert`
     model: PathBuf,
     /// The board, or `all` for a line for each whose core was measured
-    #[arg(long, value_name = "NAME", value_parser = board_names())]
+    #[arg(long, value_name = "NAME", value_parser = board_names(&[ALL]), ignore_case = true)]
     board: Option<String>,
     /// Bytes of flash, as 1000000, 512K or 2M
     #[arg(long, value_name = "N", value_parser = bytes, requires = "ram")]
@@ -51,7 +53,7 @@ pub struct RawArgs {
     #[arg(long, value_name = "N", value_parser = ram_pieces, requires = "flash")]
     ram: Option<Pieces>,
     /// The core behind --flash and --ram
-    #[arg(long, value_name = "CORE", requires = "flash", value_parser = PossibleValuesParser::new(CORES))]
+    #[arg(long, value_name = "CORE", requires = "flash", value_parser = PossibleValuesParser::new(Core::names()))]
     core: Option<String>,
     /// Look for what fits among what is not given: weights, KV cache, order, batch, build and context
     #[arg(long)]
@@ -93,10 +95,6 @@ const ALL: &str = "all";
 /// Pieces of RAM, at least one.
 #[derive(Clone, Debug)]
 struct Pieces(Vec<u64>);
-
-fn board_names() -> PossibleValuesParser {
-    PossibleValuesParser::new(BOARDS.iter().map(|board| board.name).chain([ALL]))
-}
 
 fn bytes(text: &str) -> Result<u64, String> {
     match text.parse() {
@@ -173,7 +171,7 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     if let Some(n_ctx) = args.n_ctx.filter(|&n_ctx| n_ctx > model.config.n_ctx) {
         return Err(Error::Usage(format!("--n-ctx {n_ctx} is beyond the model's {}", model.config.n_ctx)));
     }
-    if args.board.as_deref() == Some(ALL) {
+    if args.board.as_deref().is_some_and(|board| board.eq_ignore_ascii_case(ALL)) {
         let boards = BOARDS.iter().map(|board| args.plan(&model, board)).collect::<Result<_, _>>()?;
         console.print(&Overview { boards })?;
         return Ok(Outcome::Passed);
@@ -191,7 +189,7 @@ impl RawArgs {
         let (Some(flash), Some(ram)) = (self.flash, &self.ram) else {
             return Err(Error::Usage("--flash and --ram go together".into()));
         };
-        let core = CORES.into_iter().find(|&core| Some(core) == self.core.as_deref()).unwrap_or(USUAL_CORE);
+        let core = self.core.as_deref().and_then(Core::named).map_or(USUAL_CORE, |core| core.name);
         Ok(Board::custom(core, flash, &ram.0))
     }
 

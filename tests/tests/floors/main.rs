@@ -40,6 +40,7 @@ const HOST: &Floors = &[
     &["score"],
     &["report"],
     &["plan", "device"],
+    &["pack"],
     &["verbs"],
 ];
 

@@ -8,14 +8,14 @@ use embassy_executor::Spawner;
 use embassy_futures::yield_now;
 use emberlm_core::blob::OpenError;
 use emberlm_core::config::TokenId;
-use emberlm_core::kernel::{CortexMDsp, Kernel};
+use emberlm_core::kernel::Kernel;
 use emberlm_core::kv_cache::{KvCache, KvSize};
 use emberlm_core::loss::CrossEntropy;
 use emberlm_core::model::Model;
 use emberlm_core::scratch::{Batch, Scratch};
 use emberlm_core::session::{ForwardError, Progress, Session};
 use emberlm_core::source::{Mapped, Source};
-use emberlm_desk::{CONFIG, Desk, KV, N_CTX, model_partition};
+use emberlm_desk::{self as desk, CONFIG, Desk, KV, N_CTX, model_partition};
 use emberlm_firmware::{Buffers, ProgramError};
 use emberlm_request::report::{Report, key};
 
@@ -56,7 +56,7 @@ async fn score(buffers: Buffers<'static>) -> Result<f64, ProgramError> {
     }
     let kv = KvCache::whole(KvSize::new(KV, N_CTX, 1), &CONFIG, buffers.kv)?;
     let scratch = Scratch::new(&CONFIG, Batch::of(1), buffers.floats, buffers.words)?;
-    let mut session = Session::new(model, CortexMDsp, kv, scratch)?;
+    let mut session = Session::new(model, desk::Kernel::default(), kv, scratch)?;
     let mut sum = 0.0;
     for token in 1..=N_CTX as u32 {
         let failed = |error| ProgramError::Score { row: 0, start: token as usize - 1, error };

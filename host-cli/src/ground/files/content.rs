@@ -32,6 +32,10 @@ const MAGICS: &[Magic] = &[
     (b"\x89HDF\r\n\x1a\n", Kind::OtherModel("an HDF5 file")),
 ];
 
+/// What a UF2 file begins with, and where the bytes of its first block do.
+const UF2: &[u8] = b"UF2\n\x57\x51\x5d\x9e";
+const UF2_PAYLOAD: usize = 32;
+
 /// What the header of a file of records begins with, before the version.
 pub const RECORDS: &[u8] = b"{\"emberlm_records\":";
 
@@ -59,6 +63,9 @@ pub fn kind(bytes: &[u8], path: &Path) -> Kind {
     }
     if let Some((_, kind)) = MAGICS.iter().find(|(magic, _)| bytes.starts_with(magic)) {
         return *kind;
+    }
+    if bytes.starts_with(UF2) {
+        return Kind::Uf2 { of_blob: bytes.get(UF2_PAYLOAD..).is_some_and(|payload| payload.starts_with(&MAGIC)) };
     }
     if bytes.starts_with(b"PK\x03\x04") {
         return zipped(bytes);

@@ -30,6 +30,11 @@ pub enum Kind {
     WebPage,
     /// A program or object file.
     Elf,
+    /// Bytes for a flash, packed for a boot loader: a blob's, or others.
+    Uf2 {
+        /// Whether they are a blob's.
+        of_blob: bool,
+    },
     /// A model's configuration.
     Config,
     /// A tokenizer in any of Hugging Face's forms, or a folder of one.
@@ -80,6 +85,8 @@ pub enum Wanted {
     NameMap,
     /// A board's program.
     Firmware,
+    /// A blob, or a board's program.
+    Packable,
     /// Losses, target by target.
     Records,
 }
@@ -100,6 +107,8 @@ impl Kind {
             Self::OtherModel(name) | Self::Archive(name) | Self::Special(name) => name,
             Self::WebPage => "a web page or a server's message",
             Self::Elf => "an ELF file",
+            Self::Uf2 { of_blob: true } => "a blob packed as UF2",
+            Self::Uf2 { of_blob: false } => "a UF2 file",
             Self::Config => "a model's config.json",
             Self::Tokenizer => "a tokenizer",
             Self::Chars => "a list of characters",
@@ -132,6 +141,7 @@ impl Kind {
             Wanted::Config => matches!(self, Config | Json),
             Wanted::NameMap => matches!(self, NameMap | Json),
             Wanted::Firmware => matches!(self, Elf),
+            Wanted::Packable => matches!(self, Blob | Elf),
             Wanted::Records => matches!(self, Records),
         }
     }
@@ -150,6 +160,7 @@ impl Wanted {
             Self::Config => "a model's config.json",
             Self::NameMap => "a name map",
             Self::Firmware => "a program for the board, an ELF file,",
+            Self::Packable => "a blob, or a program for the board, an ELF file,",
             Self::Records => "a file of records",
         }
     }
@@ -197,6 +208,11 @@ pub const fn advice(found: Kind, wanted: Wanted) -> &'static str {
         (Elf, Wanted::Checkpoint | Wanted::Model | Wanted::Blob) => "`--firmware` takes it",
         (_, Wanted::Records) => "`emberlm eval --records` writes one",
         (Records, _) => "`emberlm merge` takes it",
+        (Uf2 { .. }, _) => "copy it to the board's drive",
+        (Safetensors | ShardIndex | Llama2c | CheckpointFolder, Wanted::Packable) => {
+            "`emberlm convert` makes a blob of it"
+        }
+        (_, Wanted::Packable) => "`emberlm convert` makes a blob of a checkpoint, and Cargo builds the program",
         (_, Wanted::Firmware) => "leave `--firmware` out, and the program is built",
         (_, Wanted::Checkpoint) => "name a folder with a model.safetensors, or the file itself",
         (_, Wanted::Blob) => "`emberlm convert` makes one of a checkpoint",

@@ -116,7 +116,7 @@ fn names_in(folder: &Path) -> std::io::Result<Vec<String>> {
 mod tests {
     use super::*;
 
-    const WANTED: [Wanted; 10] = [
+    const WANTED: [Wanted; 11] = [
         Wanted::Checkpoint,
         Wanted::Blob,
         Wanted::Model,
@@ -126,6 +126,7 @@ mod tests {
         Wanted::Config,
         Wanted::NameMap,
         Wanted::Firmware,
+        Wanted::Packable,
         Wanted::Records,
     ];
 

@@ -1,5 +1,6 @@
 //! Options that several verbs share: the words, and what they come to.
 
+pub mod board;
 pub mod bos;
 pub mod calibration;
 pub mod input;

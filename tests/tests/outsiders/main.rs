@@ -1,18 +1,21 @@
-//! Core as somebody else builds it: a package outside the workspace, with Cargo's own profiles and none of our flags.
+//! Core as somebody else builds it: a package outside the workspace, with Cargo's own profiles and none of our flags; and
+//! the program that people are given to start from.
 //!
-//! `everything` is the full matrix, and takes long: `scripts/test-all outsiders` runs it.
+//! `everything` and `start::everything` are the full matrix, and take long: `scripts/test-all outsiders` runs them.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod cores;
+mod start;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::process::Output;
 
 use elf::ElfBytes;
 use elf::abi::SHF_EXECINSTR;
 use elf::endian::LittleEndian;
-use emberlm::device::{Board, Family, Region, emulator};
 use emberlm_core::kernel::Portable;
 use emberlm_core::kv_cache::KvType;
 use emberlm_tests::blob_writer::write_for;
@@ -22,65 +25,11 @@ use emberlm_tests::passes::{Way, nll};
 use emberlm_tests::quantised::{Activations, Storage};
 use tempfile::TempDir;
 
-/// Far beyond what any run takes on a busy machine.
-const PATIENT: Duration = Duration::from_secs(600);
+use self::cores::*;
 
 /// Those of the program.
 const TOKENS: [u32; 16] = [7, 0, 33, 12, 60, 1, 5, 5, 41, 28, 2, 59, 17, 36, 9, 50];
 
-/// A processor, and what an outsider has to say to build for it.
-struct Core {
-    machine: &'static str,
-    target: &'static str,
-    /// Where flash and RAM are.
-    memory: &'static str,
-    features: &'static str,
-    rustflags: &'static str,
-}
-
-const ARM: Family = Family { package: "", emulator: "qemu-system-arm", options: &[] };
-const RISCV: Family = Family { package: "", emulator: "qemu-system-riscv32", options: &["-bios", "none"] };
-
-const MPS2: &str = "0x00000000 0x20000000";
-const VIRT: &str = "0x80000000 0x80400000";
-
-const M0_PLUS: Core =
-    Core { machine: "mps2-an385", target: "thumbv6m-none-eabi", memory: MPS2, features: "", rustflags: "" };
-const M3: Core = Core { target: "thumbv7m-none-eabi", features: "cortex-m3", ..M0_PLUS };
-const M4F: Core = Core { machine: "mps2-an386", target: "thumbv7em-none-eabihf", features: "cortex-m-dsp", ..M0_PLUS };
-const M7: Core = Core { machine: "mps2-an500", rustflags: "-Ctarget-cpu=cortex-m7", ..M4F };
-const M33: Core = Core {
-    machine: "mps2-an505",
-    target: "thumbv8m.main-none-eabihf",
-    memory: "0x10000000 0x38000000",
-    features: "cortex-m-dsp",
-    rustflags: "",
-};
-/// With both kernels, and vectors of floats that flush subnormal numbers.
-const M55: Core = Core {
-    machine: "mps3-an547",
-    // The 512 KiB where the vectors are do not hold a debug build.
-    memory: "0x00000000 0x21000000 0x11000000",
-    features: "cortex-m-dsp,cortex-m-mve",
-    rustflags: "-Ctarget-cpu=cortex-m55",
-    ..M33
-};
-const RV32IMC: Core =
-    Core { machine: "virt", target: "riscv32imc-unknown-none-elf", memory: VIRT, features: "", rustflags: "" };
-const RV32IMAC: Core = Core { target: "riscv32imac-unknown-none-elf", ..RV32IMC };
-const RV32IMAFC: Core = Core { target: "riscv32imafc-unknown-none-elf", ..RV32IMC };
-
-/// Where all of them are built, so that dependencies are built once.
-const TARGET_DIR: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/outsiders");
-
-/// Held from a build on until its program is out of the next one's way.
-static BUILDING: Mutex<()> = Mutex::new(());
-
-/// A profile, and what the environment makes of it.
-type Profile = (&'static str, &'static [(&'static str, &'static str)]);
-
-const RELEASE: Profile = ("release", &[]);
-const DEBUG: Profile = ("dev", &[]);
 const RELEASE_LTO: Profile = ("release", &[("LTO", "fat")]);
 const DEBUG_LTO: Profile = ("dev", &[("LTO", "fat")]);
 
@@ -212,10 +161,10 @@ fn each_choice_that_is_left_out_removes_code() {
         let chosen = CHOICES.iter().filter(|&&choice| choice != without);
         let features: Vec<String> =
             chosen.chain(&["q8", "float-kv"]).map(|feature| format!("emberlm-core/{feature}")).collect();
-        let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _building = building();
         let output = outsider.build(&RV32IMC, size, &["--no-default-features", "--features", &features.join(",")]);
         assert!(output.status.success(), "{without}: {}", String::from_utf8_lossy(&output.stderr));
-        let program = fs::read(Path::new(TARGET_DIR).join(RV32IMC.target).join("release/outsider")).unwrap();
+        let program = fs::read(RV32IMC.program("outsider", RELEASE)).unwrap();
         let elf = ElfBytes::<LittleEndian>::minimal_parse(&program).unwrap();
         let code =
             elf.section_headers().unwrap().iter().filter(|section| section.sh_flags & u64::from(SHF_EXECINSTR) != 0);
@@ -303,29 +252,14 @@ impl Outsider {
     /// Builds the program and runs it.
     fn gives_the_hosts_bits(&self, core: &Core, profile: Profile) {
         let what = format!("{} {:?} {profile:?} {:?}", core.machine, core.features, core.rustflags);
-        let building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+        let building = building();
         let output = self.build(core, profile, &["--features", core.features]);
         assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
-        let profile = if profile.0 == "dev" { "debug" } else { profile.0 };
         let program = self.folder.path().join("program");
-        fs::copy(Path::new(TARGET_DIR).join(core.target).join(profile).join("outsider"), &program).unwrap();
+        fs::copy(core.program("outsider", profile), &program).unwrap();
         drop(building);
-        let nowhere = Region { address: 0, bytes: 0 };
-        let board = Board {
-            name: core.machine,
-            about: "",
-            family: if core.memory == VIRT { &RISCV } else { &ARM },
-            machine: core.machine,
-            target: core.target,
-            rustflags: core.rustflags,
-            model: nowhere,
-            request: nowhere,
-        };
-        let command = emulator::command(&board, &program, &[]).unwrap();
-        let run = emulator::run(command, PATIENT, |_| {}).unwrap();
-        assert!(run.status.success(), "{what}: {run:?}");
         let mut of_kernels: BTreeMap<&str, BTreeMap<String, u64>> = BTreeMap::new();
-        for line in &run.lines {
+        for line in &core.run(&program, &what) {
             let (kernel, rest) = line.split_once(' ').expect(line);
             let (model, bits) = rest.split_once(": ").expect(line);
             let bits = u64::from_str_radix(bits, 16).expect(line);
@@ -341,28 +275,12 @@ impl Outsider {
         }
     }
 
-    fn build(&self, core: &Core, (profile, settings): Profile, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO"));
-        // What says how to build. What says with which toolchain, and that none is to be installed, stays.
-        let is_ours = |name: &str| {
-            name != "CARGO_HOME" && name.starts_with("CARGO_") || ["RUSTFLAGS", "RUSTC_WRAPPER"].contains(&name)
-        };
-        for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(is_ours) {
-                command.env_remove(name);
-            }
-        }
-        for (name, value) in settings {
-            command.env(format!("CARGO_PROFILE_{}_{name}", profile.to_uppercase()), value);
-        }
-        command
-            .current_dir(self.folder.path())
-            .args(["build", "--locked", "--quiet", "--profile", profile, "--target", core.target])
+    fn build(&self, core: &Core, profile: Profile, arguments: &[&str]) -> Output {
+        core.build(self.folder.path(), profile)
+            .arg("--locked")
             .args(arguments)
-            .env("CARGO_TARGET_DIR", TARGET_DIR)
             .env("RUSTFLAGS", core.rustflags)
             .env("BLOBS", self.folder.path().join("blobs"))
-            .env("MEMORY", core.memory)
             .output()
             .unwrap()
     }
