@@ -272,9 +272,9 @@ impl RawArgs {
             return Ok((checkpoint, None));
         }
         let found = self.task.search(Limits::of_checkpoint(&checkpoint), &self.checkpoint).find()?;
-        let (parts, _) = found.tokenizer.section_parts_of_model(checkpoint.config().n_vocab)?;
+        let (tokenizer, _) = found.tokenizer.for_blob(checkpoint.config().n_vocab)?;
         let config = self.layout.options().config;
-        let whole = Vocabulary::whole(checkpoint, config.as_deref(), Some(parts), console)?;
+        let whole = Vocabulary::whole(checkpoint, config.as_deref(), Some(tokenizer), console)?;
         let Vocabulary { checkpoint, tokenizer, .. } = whole.as_in(blobs)?;
         Ok((checkpoint, tokenizer))
     }

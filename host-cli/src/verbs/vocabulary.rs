@@ -206,8 +206,8 @@ pub(super) fn tokenizer_for_blob(search: Search<'_>, console: Console) -> Result
     };
     let tokenizer = found.tokenizer;
     found.notes.iter().for_each(|note| console.note(note));
-    match tokenizer.section_parts_of_model(n_vocab) {
-        Ok((parts, left_out)) => {
+    match tokenizer.for_blob(n_vocab) {
+        Ok((of_blob, left_out)) => {
             console.note(format!("tokenizer {}", tokenizer.origin()));
             if let Some(note) = note_left_out(&tokenizer, &left_out, n_vocab) {
                 console.note(note);
@@ -215,8 +215,7 @@ pub(super) fn tokenizer_for_blob(search: Search<'_>, console: Console) -> Result
             if let Some(form) = tokenizer.normal_form() {
                 console.note(format!("the device takes text that is in the normal form {form} already: what gives it text brings it there"));
             }
-            let first = tokenizer.bos().filter(|&bos| tokenizer.asks_for_bos() && bos < n_vocab);
-            Ok(Some(BlobTokenizer { parts, first }))
+            Ok(Some(of_blob))
         }
         Err(error) => Err(Error::Usage(format!("{error}; --no-tokenizer leaves it out of the blob"))),
     }

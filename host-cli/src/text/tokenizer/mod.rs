@@ -362,6 +362,16 @@ impl Tokenizer {
         Ok((parts, left_out.map_err(why)?))
     }
 
+    /// What a blob of a model of `n_vocab` tokens gets of it, and the tokens left out because the model lacks them.
+    ///
+    /// # Errors
+    /// Those of `section_parts_of_model`.
+    pub fn for_blob(&self, n_vocab: u32) -> Result<(BlobTokenizer, Vec<TokenId>), TokenizerError> {
+        let (parts, left_out) = self.section_parts_of_model(n_vocab)?;
+        let first = self.bos().filter(|&bos| self.asks_for_bos() && bos < n_vocab);
+        Ok((BlobTokenizer { parts, first }, left_out))
+    }
+
     fn not_portable(&self, why: String) -> TokenizerError {
         TokenizerError::NotPortable { origin: self.origin.clone(), why }
     }

@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use emberlm_core::config::TokenId;
 use emberlm_core::tokenizer::{Added, AddedTokens, Rules, Spaces, Unit};
 
+use crate::ground::kept::Kept;
+
 /// A token that is found in a text as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AddedToken {
@@ -197,6 +199,19 @@ impl RankedTokens {
     /// Added tokens that are not normalised.
     pub fn n_raw(&self) -> usize {
         self.0.added.partition_point(|added| !added.is_normalized)
+    }
+
+    /// Leaves out all tokens but these, with the merges that need or make one of the others.
+    pub fn keep(&mut self, kept: &Kept) {
+        let parts = &mut self.0;
+        let place = |&id: &TokenId| kept.place(id);
+        let merge = |&[left, right, whole]: &[TokenId; 3]| Some([place(&left)?, place(&right)?, place(&whole)?]);
+        parts.merges = parts.merges.iter().filter_map(merge).collect();
+        parts.tokens = kept.of_list(&parts.tokens);
+        parts.texts = parts.texts.iter().filter_map(place).collect();
+        parts.bytes = parts.bytes.map(|id| place(&id?));
+        parts.rules.unknown = parts.rules.unknown.and_then(|id| place(&id));
+        parts.added.retain_mut(|added| place(&added.token).map(|id| added.token = id).is_some());
     }
 
     /// Leaves out the tokens from `n_vocab` on, and says which they are.

@@ -39,6 +39,7 @@ impl Spelling {
             SectionParts::Scored(tokens) => {
                 (tokens.bytes().contains(&Some(id)), tokens.ranks().get(id as usize).is_some_and(|rank| rank.is_some()))
             }
+            SectionParts::Ranked(tokens) => (tokens.byte_of(id).is_some(), false),
             SectionParts::Chars(_) | SectionParts::BytePairs(_) => (false, false),
         };
         Self { bytes, is_byte, is_ranked }

@@ -3,10 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use emberlm_core::config::TokenId;
+use emberlm_core::tokenizer::Unit;
 
 use super::super::SectionParts;
 use super::super::byte_pairs::BytePairs;
 use super::super::merge::{Merge, Merger, Merges};
+use super::super::ranked_tokens::RankedTokens;
 use super::super::scored_tokens::ScoredTokens;
 
 /// How a token comes to be in a text.
@@ -31,6 +33,7 @@ pub fn makings(parts: &SectionParts) -> Vec<Making> {
         SectionParts::Chars(chars) => vec![Making::STAYS; chars.len()],
         SectionParts::BytePairs(pairs) => of_byte_pairs(pairs),
         SectionParts::Scored(tokens) => of_scored(tokens),
+        SectionParts::Ranked(tokens) => of_ranked(tokens),
     }
 }
 
@@ -83,6 +86,44 @@ fn of_scored(tokens: &ScoredTokens) -> Vec<Making> {
         };
     }
     let stay = tokens.bytes().iter().flatten().copied().chain(controls(tokens));
+    stay.for_each(|id| makings[id as usize].stays = true);
+    makings
+}
+
+fn of_ranked(tokens: &RankedTokens) -> Vec<Making> {
+    let ranked = (0..).zip(tokens.merges());
+    let mut last = LastMerges::new(ranked.map(|(rank, &[left, right, token])| ((left, right), Merge { rank, token })));
+    let text = |id: TokenId| tokens.tokens()[id as usize].as_slice();
+    let is_bytes = tokens.rules().unit == Unit::Bytes;
+    let listed: HashMap<&[u8], TokenId> = tokens.texts().iter().map(|&id| (text(id), id)).collect();
+    let of_bytes =
+        |bytes: &[u8]| bytes.iter().map(|&byte| tokens.bytes()[usize::from(byte)]).collect::<Option<Vec<_>>>();
+    let of_character = |c: char| {
+        let mut buffer = [0; 4];
+        let bytes = c.encode_utf8(&mut buffer).as_bytes();
+        listed.get(bytes).map(|&id| vec![id]).or_else(|| of_bytes(bytes))
+    };
+    let spelled = |text: &[u8]| match is_bytes {
+        true => of_bytes(text),
+        false => {
+            str::from_utf8(text).ok()?.chars().map(of_character).collect::<Option<Vec<_>>>().map(|all| all.concat())
+        }
+    };
+    let making = |id: TokenId| {
+        let text = text(id);
+        if tokens.byte_of(id).is_some() {
+            return Making::STAYS;
+        }
+        let is_character = !is_bytes && str::from_utf8(text).is_ok_and(|text| text.chars().count() == 1);
+        if is_character && listed.get(text) == Some(&id) {
+            // A space is what others are written as.
+            return Making { parts: None, rank: Some(0), stays: of_bytes(text).is_none() || text == b" " };
+        }
+        let made = spelled(text).and_then(|spelled| last.of(id, spelled));
+        made.map_or_else(Making::default, |(parts, rank)| Making { parts: Some(parts), rank: Some(rank), stays: false })
+    };
+    let mut makings: Vec<Making> = (0..tokens.tokens().len() as TokenId).map(making).collect();
+    let stay = tokens.added().iter().map(|added| added.token).chain(tokens.rules().unknown);
     stay.for_each(|id| makings[id as usize].stays = true);
     makings
 }

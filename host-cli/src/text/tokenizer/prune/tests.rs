@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use emberlm_core::config::TokenId;
+use emberlm_core::tokenizer::{Rules, Spaces, Split, Unit};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -11,6 +12,7 @@ use super::making::makings;
 use super::*;
 use crate::text::tokenizer::Tokenizer;
 use crate::text::tokenizer::byte_pairs::BytePairs;
+use crate::text::tokenizer::ranked_tokens::{AddedToken, RankedParts, RankedTokens};
 use crate::text::tokenizer::scored_tokens::ScoredTokens;
 
 /// All bytes, what pairs of tokens come to, a token that nothing makes, one without text, and a special token.
@@ -50,6 +52,62 @@ fn scored(pieces: &[String]) -> SectionParts {
     }
     let bytes = std::array::from_fn(|byte| Some(3 + byte as TokenId));
     SectionParts::Scored(ScoredTokens::new(tokens, ranks, bytes, true).unwrap())
+}
+
+/// The byte pairs as a BPE by ranks, whose pieces are tokens before they merge, or are not.
+fn ranked_bytes(merges: &[(Index, Index)], ignores_merges: bool) -> SectionParts {
+    let SectionParts::BytePairs(pairs) = byte_pairs(merges) else { unreachable!("byte pairs") };
+    let rules = Rules { ignores_merges, split: Split::Llama3, ..Rules::PLAIN };
+    let (tokens, mut seen) = (pairs.tokens().to_vec(), HashSet::new());
+    let [end] = pairs.specials() else { unreachable!("one special token") };
+    let of_text = |&id: &TokenId| ignores_merges && id != *end && seen.insert(tokens[id as usize].clone());
+    let texts = (0..tokens.len() as TokenId).filter(|&id| !tokens[id as usize].is_empty()).filter(of_text).collect();
+    let merges =
+        pairs.merges().iter().zip(pairs.merged()).map(|(&(left, right), &whole)| [left, right, whole]).collect();
+    let bytes = std::array::from_fn(|byte| Some(byte as TokenId));
+    let added = vec![added(*end, "<|end|>")];
+    SectionParts::Ranked(Box::new(
+        RankedTokens::new(RankedParts { rules, tokens, bytes, merges, texts, added }).unwrap(),
+    ))
+}
+
+fn added(token: TokenId, text: &str) -> AddedToken {
+    let (is_normalized, takes_before, takes_behind, is_special) = (false, false, false, true);
+    AddedToken { is_normalized, text: text.to_owned(), token, takes_before, takes_behind, is_special }
+}
+
+/// An unknown token, the bytes, a few characters, and what pairs of these come to.
+fn ranked_characters(merges: &[(Index, Index)]) -> SectionParts {
+    let mut tokens = vec![b"<unk>".to_vec()];
+    tokens.extend((0..=u8::MAX).map(|byte| vec![byte]));
+    let characters = tokens.len() as TokenId;
+    tokens.extend(["a", "b", "é", " "].map(|c| c.as_bytes().to_vec()));
+    let texts: Vec<TokenId> = (characters..tokens.len() as TokenId).collect();
+    let mut ranked: Vec<[TokenId; 3]> = Vec::new();
+    for (left, right) in merges {
+        let grown: Vec<TokenId> = (characters..tokens.len() as TokenId).collect();
+        let (left, right) = (*left.get(&grown), *right.get(&grown));
+        let whole = [tokens[left as usize].as_slice(), &tokens[right as usize]].concat();
+        if whole.len() <= 12 && !ranked.iter().any(|merge| merge[..2] == [left, right]) {
+            let known = tokens[characters as usize..].iter().position(|token| *token == whole);
+            let id = known.map_or(tokens.len() as TokenId, |at| characters + at as TokenId);
+            ranked.push([left, right, id]);
+            if known.is_none() {
+                tokens.push(whole);
+            }
+        }
+    }
+    let rules = Rules {
+        unit: Unit::Characters,
+        split: Split::Whole,
+        spaces: Spaces::Normalized('▁'),
+        unknown: Some(0),
+        ..Rules::PLAIN
+    };
+    let bytes = std::array::from_fn(|byte| Some(1 + byte as TokenId));
+    let added = vec![added(0, "<unk>")];
+    let parts = RankedParts { rules, tokens, bytes, merges: ranked, texts, added };
+    SectionParts::Ranked(Box::new(RankedTokens::new(parts).unwrap()))
 }
 
 fn ids(parts: &SectionParts, text: &str) -> Vec<TokenId> {
@@ -95,6 +153,30 @@ proptest! {
         (padding, share) in (0u32..5, 0.0..=1.0),
     ) {
         let parts = byte_pairs(&merges);
+        let n_tokens = makings(&parts).len() as u32;
+        check(&parts, n_tokens + padding, &texts, &others, share);
+    }
+
+    #[test]
+    fn ranked_bytes_that_are_left_encode_all_text(
+        merges in prop::collection::vec(any::<(Index, Index)>(), 0..40),
+        texts in prop::collection::vec("[abc ]{0,30}|(<\\|end\\|>|a|b|é){0,9}", 1..4),
+        others in prop::collection::vec(any::<String>(), 1..4),
+        (ignores_merges, padding, share) in (any::<bool>(), 0u32..5, 0.0..=1.0),
+    ) {
+        let parts = ranked_bytes(&merges, ignores_merges);
+        let n_tokens = makings(&parts).len() as u32;
+        check(&parts, n_tokens + padding, &texts, &others, share);
+    }
+
+    #[test]
+    fn ranked_characters_that_are_left_encode_all_text(
+        merges in prop::collection::vec(any::<(Index, Index)>(), 0..40),
+        texts in prop::collection::vec("[ab é日]{0,30}", 1..4),
+        others in prop::collection::vec("[ab é]{0,9}[^▁<]{0,9}", 1..4),
+        (padding, share) in (0u32..5, 0.0..=1.0),
+    ) {
+        let parts = ranked_characters(&merges);
         let n_tokens = makings(&parts).len() as u32;
         check(&parts, n_tokens + padding, &texts, &others, share);
     }
