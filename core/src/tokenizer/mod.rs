@@ -354,6 +354,15 @@ mod tests {
         assert_eq!(std::format!("{error}"), "the tokeniser is scored-bpe, which this build leaves out");
     }
 
+    #[cfg(not(feature = "ranked-tokenizer"))]
+    #[test]
+    fn ranks_that_are_left_out_are_refused_as_such() {
+        let kind = Kind::RankedBpe;
+        let head = TokenizerHead { kind, n_tokens: 0, n_merges: 0, text_bytes: 0, n_specials: 0, n_slots: 1 };
+        let error = Tokenizer::open(&section(head, &[0; 4 + 2 + 1 + 256 + 1], &[]), 1).unwrap_err();
+        assert_eq!(error, TokenizerError::LeftOut(kind));
+    }
+
     #[test]
     fn each_fault_is_named() {
         type Change = fn(&mut Vec<u32>);
