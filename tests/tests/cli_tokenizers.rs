@@ -468,10 +468,7 @@ fn what_a_blob_cannot_say_is_refused_by_its_name() {
         ),
         (change("llama2", &[("/normalizer", json!({"type": "Prepend", "prepend": "▁"}))]), "it puts '▁' before a text"),
         (change("llama2", &[("/model/ignore_merges", json!(true))]), "it ignores merges (ignore_merges)"),
-        (
-            change("gemma", &[("/model/continuing_subword_prefix", json!("##"))]),
-            "its model sets continuing_subword_prefix",
-        ),
+        (change("gemma", &[("/model/end_of_word_suffix", json!("</w>"))]), "its model sets end_of_word_suffix"),
     ];
     for (file, why) in cases {
         let n_vocab = file["model"]["vocab"].as_object().unwrap().len() + 9;

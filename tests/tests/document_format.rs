@@ -342,7 +342,7 @@ fn codes_of_choices() {
     let kinds = codes(row[2].strip_prefix("kind: ").expect("the codes of kinds"));
     assert_eq!(
         kinds.iter().map(|(code, _)| *code).collect::<Vec<_>>(),
-        [Kind::Chars, Kind::ByteBpe, Kind::ScoredBpe].map(|k| stored(&k))
+        [Kind::Chars, Kind::ByteBpe, Kind::ScoredBpe, Kind::RankedBpe].map(|k| stored(&k))
     );
 }
 

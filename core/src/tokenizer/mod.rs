@@ -1,8 +1,9 @@
 //! The blob's tokeniser section, read in place: text to tokens and back, without a heap.
 //!
 //! `FORMAT.md` specifies the section. `head` says how long its tables are; `chars`, `byte_pairs`, `scored` and `ranked` check
-//! and read them. A text goes through `split` (GPT-2's pattern, by the classes of `class`), is cut at spaces where tokens have
-//! scores, or by the rules of a `ranked` section, and each piece through `merge`; tokens become text again in a [`Decoder`].
+//! and read them. A text goes through `split` (GPT-2's pattern, by the classes of `class`), is cut at spaces where tokens
+//! have scores, or by the rules of a `ranked` section, and each piece through `merge`; tokens become text again in a
+//! [`Decoder`].
 //!
 //! The section has to lie in addressable memory, as a blob of a [`Mapped`] source does. Where a blob is behind a
 //! [`Copying`](crate::source::Copying) source, its section alone ([`Head::tokenizer`](crate::blob::Head) says where it
@@ -218,8 +219,8 @@ impl<'a> Tokenizer<'a> {
     /// the whole text where some token has a space behind another character.
     ///
     /// The time is linear in the text's length, except that a piece of `n` bytes takes up to `n^2 / 32` looks at the table of
-    /// merges, and `64 n` where it has fewer than 2,048. A look is one to 64 places of a hash table; the tokens of characters, and of whole pieces, are found in
-    /// `log2` of their number of looks.
+    /// merges, and `64 n` where it has fewer than 2,048. A look is one to 64 places of a hash table; the tokens of characters,
+    /// and of whole pieces, are found in `log2` of their number of looks.
     ///
     /// # Errors
     /// A character for which there is no token; too little room. What `out` holds is unspecified then.
@@ -352,6 +353,15 @@ mod tests {
         let error = Tokenizer::open(&section(head, &[u32::MAX; 1 + 1 + 256 + 1], &[]), 1).unwrap_err();
         assert_eq!(error, TokenizerError::LeftOut(kind));
         assert_eq!(std::format!("{error}"), "the tokeniser is scored-bpe, which this build leaves out");
+    }
+
+    #[cfg(not(feature = "ranked-tokenizer"))]
+    #[test]
+    fn ranks_that_are_left_out_are_refused_as_such() {
+        let kind = Kind::RankedBpe;
+        let head = TokenizerHead { kind, n_tokens: 0, n_merges: 0, text_bytes: 0, n_specials: 0, n_slots: 1 };
+        let error = Tokenizer::open(&section(head, &[0; 4 + 2 + 1 + 256 + 1], &[]), 1).unwrap_err();
+        assert_eq!(error, TokenizerError::LeftOut(kind));
     }
 
     #[test]

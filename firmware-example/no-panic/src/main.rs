@@ -1,8 +1,8 @@
 //! Core, linked without a way to panic.
 //!
 //! The panic handler calls a function that does not exist. The linker leaves out whatever [`score`] and
-//! [`to_tokens_and_back`] cannot reach, and fails as soon as anything that they can reach may panic, in core or in a crate that
-//! core uses.
+//! [`to_tokens_and_back`] cannot reach, and fails as soon as anything that they can reach may panic, in core or in a crate
+//! that core uses.
 #![no_std]
 #![no_main]
 #![allow(unsafe_code)]

@@ -213,7 +213,8 @@ pub(super) fn tokenizer_for_blob(search: Search<'_>, console: Console) -> Result
                 console.note(note);
             }
             if let Some(form) = tokenizer.normal_form() {
-                console.note(format!("the device takes text that is in the normal form {form} already: what gives it text brings it there"));
+                let who = "what gives it text brings it there";
+                console.note(format!("the device takes text that is in the normal form {form} already: {who}"));
             }
             Ok(Some(of_blob))
         }

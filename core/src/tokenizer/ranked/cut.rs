@@ -111,7 +111,8 @@ mod tests {
     use std::string::String;
     use std::vec::Vec;
 
-    /// Added tokens by their texts, those with ids from 100 on normalised; < and > in place of the white space that they take.
+    /// Added tokens by their texts, those with ids from 100 on normalised; < and > in place of the white space that they
+    /// take.
     struct List(Vec<(u32, &'static str)>);
 
     impl List {

@@ -1,6 +1,6 @@
 //! The tables of a BPE by the ranks of its merges, and the rules by which texts get there: `rules` says what they are, `cut`
-//! does what they say, a [`Piece`] at a time, with the `patterns` and the `added` tokens that are found as they stand; `encode`
-//! merges.
+//! does what they say, a [`Piece`] at a time, with the `patterns` and the `added` tokens that are found as they stand;
+//! `encode` merges.
 
 mod added;
 mod cut;

@@ -61,8 +61,8 @@ pub enum Prefix {
 pub enum Spaces {
     /// Nothing.
     Kept,
-    /// The character stands for a space, and is one wherever a text has it. Added tokens that are normalised are found in what
-    /// a text is then.
+    /// The character stands for a space, and is one wherever a text has it. Added tokens that are normalised are found in
+    /// what a text is then.
     Normalized(char),
     /// The character stands for a space, and is one wherever a text has it but in added tokens.
     Replaced(char),

@@ -169,8 +169,8 @@ impl Document {
         self.parts.get(key).unwrap_or(&Value::Null)
     }
 
-    /// The steps of a part: none for null, those of sequences within sequences in their order. `list` is the key under which a
-    /// sequence has them.
+    /// The steps of a part: none for null, those of sequences within sequences in their order. `list` is the key under which
+    /// a sequence has them.
     ///
     /// # Errors
     /// There are too many.

@@ -2,10 +2,10 @@
 //!
 //! Five kinds: single characters (`chars`), byte-level BPE by GPT-2's scheme ([`byte_pairs`], `bpe` with `merge`), BPE by
 //! scores ([`scored_tokens`], `scored` with `merge`) as in llama2.c's `tokenizer_bin`, BPE by ranks with rules of its own
-//! ([`ranked_tokens`], `ranked` with `merge` and `normal_form`), and any other `tokenizer.json` (`other`). A `document` is what
-//! Hugging Face's files say, with the `companions` that lie beside them; `hugging_face` tells whether it is GPT-2's scheme,
-//! `described` whether it is a BPE by ranks, both from its `bpe_model`. GPT-2's own table is `gpt2`, what a blob holds [`section`]. Which one serves a
-//! model: [`select`]; with how few of its tokens: [`prune`].
+//! ([`ranked_tokens`], `ranked` with `merge` and `normal_form`), and any other `tokenizer.json` (`other`). A `document` is
+//! what Hugging Face's files say, with the `companions` that lie beside them; `hugging_face` tells whether it is GPT-2's
+//! scheme, `described` whether it is a BPE by ranks, both from its `bpe_model`. GPT-2's own table is `gpt2`, what a blob
+//! holds [`section`]. Which one serves a model: [`select`]; with how few of its tokens: [`prune`].
 
 mod bpe;
 mod bpe_model;

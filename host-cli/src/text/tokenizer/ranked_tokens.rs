@@ -191,7 +191,8 @@ impl RankedTokens {
         &self.0.texts
     }
 
-    /// The tokens that are found as they stand: those first that are not normalised, and each group in the order of its texts.
+    /// The tokens that are found as they stand: those first that are not normalised, and each group in the order of its
+    /// texts.
     pub fn added(&self) -> &[AddedToken] {
         &self.0.added
     }
