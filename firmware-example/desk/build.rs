@@ -7,7 +7,7 @@ use std::{env, fs};
 /// Boards, what rustc calls their cores' code, and what it may be told of the core.
 const BOARDS: [(&str, &str, &str); 7] = [
     ("nrf52840", "thumbv7em-none-eabihf", "cortex-m4"),
-    ("rp2040", "thumbv6m-none-eabi", ""),
+    ("rp2040", "thumbv6m-none-eabi", "cortex-m0plus"),
     ("rp2350", "thumbv8m.main-none-eabihf", "cortex-m33"),
     ("stm32f405", "thumbv7em-none-eabihf", "cortex-m4"),
     ("stm32f411", "thumbv7em-none-eabihf", "cortex-m4"),

@@ -128,6 +128,11 @@ fn what_does_not_fit_or_has_no_loader_is_refused() {
     fs::write(&program, elf(&[])).unwrap();
     let message = refused(&program, "pico");
     assert!(message.contains("without a byte for the flash") || message.contains("without segments"), "{message}");
+    let mut riscv = elf(&[(0x1000_0000, 0x1000_0000, vec![1; 4])]);
+    riscv[MACHINE] = 243;
+    fs::write(&program, riscv).unwrap();
+    let message = refused(&program, "pico");
+    assert!(message.contains("RISC-V") && message.contains("rp2040"), "{message}");
     fs::write(at("notes"), "the notes").unwrap();
     let message = refused(&at("notes"), "pico");
     assert!(message.contains("plain text") && message.contains("`emberlm convert`"), "{message}");
@@ -159,6 +164,9 @@ fn what_is_there_is_replaced_only_if_it_is_a_blob_that_was_packed() {
     let error = run("error", 2, &["eval", text(&output), "--prompt", "To be"]);
     assert!(error["error"]["message"].as_str().unwrap().contains("a blob packed as UF2"), "{error}");
 }
+
+/// Where an ELF file says which machine it is for.
+const MACHINE: usize = 18;
 
 /// A program for Arm whose segments have addresses, those they are loaded to first, and bytes.
 fn elf(segments: &[(u32, u32, Vec<u8>)]) -> Vec<u8> {
