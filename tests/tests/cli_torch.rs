@@ -100,7 +100,7 @@ fn nothing_in_a_pickle_is_run_and_what_is_no_plain_data_is_named() {
     assert!(message.contains("`a` is of posix.system, and nothing in a file is run"), "{message}");
     assert!(!touched.exists());
     // A call in the place of the whole, and a class where data belongs.
-    let message = refused(b"\x80\x02cbuiltins\neval\n(X\x01\0\0\01tR.");
+    let message = refused(b"\x80\x02cbuiltins\neval\n(X\x01\0\0\x001tR.");
     assert!(message.contains("holds no state dict"), "{message}");
     let message = refused(b"\x80\x02}X\x05\0\0\0modelcargparse\nNamespace\ns.");
     assert!(message.contains("`model` is of argparse.Namespace"), "{message}");

@@ -275,7 +275,7 @@ impl Board {
     /// The board of that name, or that people call so, in capitals or not.
     pub fn named(name: &str) -> Option<&'static Self> {
         let is_it = |known: &&str| known.eq_ignore_ascii_case(name);
-        BOARDS.iter().find(|board| [board.name].iter().chain(board.aliases).any(|known| is_it(&known)))
+        BOARDS.iter().find(|board| [board.name].iter().chain(board.aliases).any(&is_it))
     }
 
     /// A board with so many bytes of flash and of RAM, the latter in pieces, at least one.
