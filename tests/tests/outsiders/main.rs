@@ -259,7 +259,8 @@ impl Outsider {
         fs::copy(core.program("outsider", profile), &program).unwrap();
         drop(building);
         let mut of_kernels: BTreeMap<&str, BTreeMap<String, u64>> = BTreeMap::new();
-        for line in &core.run(&program, &what) {
+        let lines = core.run(&program, &what);
+        for line in &lines {
             let (kernel, rest) = line.split_once(' ').expect(line);
             let (model, bits) = rest.split_once(": ").expect(line);
             let bits = u64::from_str_radix(bits, 16).expect(line);
