@@ -1,6 +1,6 @@
 //! A part of a vocabulary, by which every text can still be encoded.
 //!
-//! [`making`] says how each token comes to be, [`choose`] which of them stay, and [`full_ids`] finds again what they were.
+//! [`making`] says how each token comes to be, [`choose`](mod@choose) which of them stay, and [`full_ids`] finds again what they were.
 //!
 //! Tokens leave one by one, and never one that another is merged of. So all merges that lead to a token that stays are
 //! still there, in their order; and where all tokens of a text stay, the same pairs merge as before, for each of them is
