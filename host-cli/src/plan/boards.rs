@@ -339,14 +339,18 @@ mod tests {
         // Packages whose features are boards say so.
         let says_so = |folder: &PathBuf| {
             let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
-            manifest.contains("# The board: exactly one.") || manifest.contains("# The chip: exactly one.")
+            manifest.contains("# The board: exactly one") || manifest.contains("# The chip: exactly one.")
         };
         let folders = fs::read_dir(firmware()).unwrap().map(|entry| entry.unwrap().path()).filter(says_so);
         let packages: BTreeSet<String> =
             folders.map(|folder| folder.file_name().unwrap().to_str().unwrap().to_owned()).collect();
         assert_eq!(packages, boards.keys().map(|&name| name.to_owned()).collect());
         for (package, boards) in boards {
-            assert_eq!(boards, features(package), "left: planned, right: those of {package}");
+            // Of a part with a package of its own another may have the memory alone; and one feature is a program.
+            let is_elsewhere = |name: &String| !boards.contains(name) && Board::named(name).is_some();
+            let named =
+                features(package).into_iter().filter(|name| name != "generate" && !is_elsewhere(name)).collect();
+            assert_eq!(boards, named, "left: planned, right: those of {package}");
         }
     }
 
