@@ -1,5 +1,6 @@
 //! Named tensors of one file, or of several through a shard index.
 
+use super::entry::{Entry, Storage};
 use super::error::CheckpointError;
 use super::keys::ConfigFile;
 use super::torch;
@@ -9,7 +10,7 @@ use crate::ground::files::{Fault, FileError, Kind, Wanted, is_of_adapter, json, 
 use crate::ground::shown;
 use emberlm_core::config::TokenId;
 use memmap2::Mmap;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -44,24 +45,6 @@ struct Stored {
     bytes: Range<usize>,
     storage: Storage,
     shape: Vec<usize>,
-}
-
-/// How elements are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Storage {
-    /// One by one, in a type of safetensors.
-    Plain(Dtype),
-    /// As i8, row-major, and behind them an f32 for each run of so many, which it multiplies.
-    Grouped(usize),
-}
-
-/// A tensor to be found in a file: its name, its shape, and where its bytes lie.
-#[derive(Debug)]
-pub struct Entry {
-    pub name: String,
-    pub shape: Vec<usize>,
-    pub storage: Storage,
-    pub bytes: Range<usize>,
 }
 
 /// A tensor as the file stores it.

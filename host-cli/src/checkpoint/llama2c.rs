@@ -9,15 +9,16 @@
 //! No epsilon is stored: llama2.c's own, 1e-5, holds. The rotary base is the one that gives the tables, and 10000 where
 //! there are none. Tensors are named as Llama's authors name them, and the header becomes a configuration.
 
-use super::archive::{Archive, Entry, Storage};
+use super::archive::Archive;
+use super::entry::{Entry, Storage};
 use super::error::CheckpointError;
 use super::keys::ConfigFile;
 use super::rotary_base;
+use super::trained::{ENDS, EPSILON};
 use crate::ground::files::llama2c::{HEADER, Header, Version};
 use crate::ground::files::{FileError, Kind, mapped};
-use emberlm_core::config::TokenId;
 use safetensors::Dtype;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -164,35 +165,6 @@ fn layout(header: &Header, file: usize) -> Option<(Layout, Option<[Range<usize>;
         layout.put("output.weight".to_owned(), &[n_vocab, dim], group)?;
     }
     Some((layout, tables))
-}
-
-/// llama2.c's own, which no file says.
-const EPSILON: f64 = 1e-5;
-
-/// The tokens that end a text: its beginning of another, and its end.
-pub const ENDS: [TokenId; 2] = [1, 2];
-
-/// Whether these are the arguments of a model that llama2.c trains: no other program rounds hidden layers so.
-pub fn is_training(args: &Map<String, Value>) -> bool {
-    ["dim", "multiple_of"].iter().all(|key| args.contains_key(*key))
-}
-
-/// The arguments of a model that llama2.c trains, in the words of a Llama's `config.json`.
-pub fn trained(mut args: Map<String, Value>) -> Map<String, Value> {
-    // What hidden layers are rounded to: tensors say the outcome.
-    args.remove("multiple_of");
-    args.remove("hidden_dim");
-    let width = args.remove("dim").unwrap_or_default();
-    let more = [
-        ("model_type", "llama".into()),
-        ("hidden_size", width),
-        ("hidden_act", "silu".into()),
-        ("bos_token_id", 1.into()),
-        ("eos_token_id", ENDS.as_slice().into()),
-    ];
-    args.extend(more.map(|(key, value)| (key.to_owned(), value)));
-    args.entry("norm_eps").or_insert(EPSILON.into());
-    args
 }
 
 /// What the header says, in the words of a Llama's `config.json`.

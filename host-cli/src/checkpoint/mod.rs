@@ -11,6 +11,7 @@ mod archive;
 mod bind;
 mod derive;
 mod ends;
+mod entry;
 mod error;
 mod family;
 mod fold;
@@ -28,6 +29,7 @@ mod tensor;
 #[cfg(test)]
 pub(crate) mod tests;
 mod torch;
+mod trained;
 mod vocabulary;
 mod wrappers;
 
@@ -144,7 +146,7 @@ impl Checkpoint {
         let bound = bind::bind(&archive, &names, &architecture);
         let mut bindings = bound.map_err(|error| layout::explain(error, &archive, &layout.layout, &[&names]))?;
         architecture.tied = bind::settle_head(&archive, &names, &layout.layout, file.as_ref(), &mut bindings)?;
-        let format_ends = llama2c::find(path)?.map(|_| llama2c::ENDS).or(archive.ends());
+        let format_ends = llama2c::find(path)?.map(|_| trained::ENDS).or(archive.ends());
         let bos = file.and_then(|file| file.bos()).filter(|&bos| bos < architecture.n_vocab);
         let kept = None;
         let checkpoint =

@@ -3,10 +3,10 @@
 //! The pickle is parsed by a crate that calls nothing of what it names: tensors and plain containers become data, and anything
 //! else is refused here by its name. The tensors are read into memory, since a file may store them in any order and stride.
 
-use super::archive::{Entry, Storage};
+use super::entry::{Entry, Storage};
 use super::error::CheckpointError;
 use super::keys::ConfigFile;
-use super::llama2c;
+use super::trained::{self, ENDS};
 use crate::ground::shown;
 use emberlm_core::config::TokenId;
 use memmap2::{Mmap, MmapMut};
@@ -82,9 +82,9 @@ pub fn read(path: &Path) -> Result<Contents, CheckpointError> {
     }
     let map = map.make_read_only().map_err(|error| io(&error))?;
     let args = model_args(&root);
-    let is_llama2c = args.as_ref().is_some_and(llama2c::is_training);
-    let config = args.map(|args| ConfigFile::of(if is_llama2c { llama2c::trained(args) } else { args }));
-    Ok(Contents { map, entries, config, ends: is_llama2c.then_some(llama2c::ENDS) })
+    let is_llama2c = args.as_ref().is_some_and(trained::is_training);
+    let config = args.map(|args| ConfigFile::of(if is_llama2c { trained::in_words(args) } else { args }));
+    Ok(Contents { map, entries, config, ends: is_llama2c.then_some(ENDS) })
 }
 
 type Dict = HashMap<String, PickleValue>;

@@ -95,6 +95,7 @@ fn of_ranked(tokens: &RankedTokens) -> Vec<Making> {
     let mut last = LastMerges::new(ranked.map(|(rank, &[left, right, token])| ((left, right), Merge { rank, token })));
     let text = |id: TokenId| tokens.tokens()[id as usize].as_slice();
     let is_bytes = tokens.rules().unit == Unit::Bytes;
+    let has_all_bytes = tokens.bytes().iter().all(Option::is_some);
     let listed: HashMap<&[u8], TokenId> = tokens.texts().iter().map(|&id| (text(id), id)).collect();
     let of_bytes =
         |bytes: &[u8]| bytes.iter().map(|&byte| tokens.bytes()[usize::from(byte)]).collect::<Option<Vec<_>>>();
@@ -116,8 +117,10 @@ fn of_ranked(tokens: &RankedTokens) -> Vec<Making> {
         }
         let is_character = !is_bytes && str::from_utf8(text).is_ok_and(|text| text.chars().count() == 1);
         if is_character && listed.get(text) == Some(&id) {
-            // A space is what others are written as.
-            return Making { parts: None, rank: Some(0), stays: of_bytes(text).is_none() || text == b" " };
+            // A space is what others are written as; and where some have no bytes, the token for these goes before the next
+            // character, and behind the next bytes.
+            let stays = !has_all_bytes || text == b" ";
+            return Making { parts: None, rank: Some(0), stays };
         }
         let made = spelled(text).and_then(|spelled| last.of(id, spelled));
         made.map_or_else(Making::default, |(parts, rank)| Making { parts: Some(parts), rank: Some(rank), stays: false })
