@@ -1,6 +1,7 @@
 //! Elements of a stored tensor, as f32 and in canonical order.
 
-use super::archive::{RawTensor, Storage};
+use super::archive::RawTensor;
+use super::entry::Storage;
 use super::error::CheckpointError;
 use half::{bf16, f16};
 use rayon::prelude::*;
