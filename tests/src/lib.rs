@@ -16,6 +16,7 @@
 //! - [`hostile`]: what any bytes have to come to, for fuzzers and for the inputs that they found.
 //! - [`letter_pairs`]: the model of core's examples.
 //! - [`models`]: tiny random models of odd shapes, from a seed.
+//! - [`on_device`]: text to tokens and back by core.
 //! - [`published`]: tokenizers as models are published with them, in small; [`tokenizer_sizes`] says what room they take.
 //! - [`passes`]: a window of tokens through the core, in all the ways that must give the same bits.
 
@@ -40,6 +41,7 @@ pub mod llama2c_tokenizer;
 pub mod llama2c_writer;
 pub mod log_sum_exp;
 pub mod models;
+pub mod on_device;
 pub mod oracle;
 pub mod passes;
 pub mod published;

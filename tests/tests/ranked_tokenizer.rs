@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 
 use emberlm::text::tokenizer::{Tokenizer as HostTokenizer, TokenizerError, section};
 use emberlm_core::config::TokenId;
-use emberlm_core::tokenizer::{
-    Decoder, Digits, EncodeError, Kind, NormalForm, Prefix, Rules, Spaces, Split, Tokenizer, Unit,
-};
+use emberlm_core::tokenizer::{Digits, EncodeError, Kind, NormalForm, Prefix, Rules, Spaces, Split, Tokenizer, Unit};
 use emberlm_tests::fixtures;
+use emberlm_tests::on_device;
 use emberlm_tests::published::{PUBLISHED, Published};
 use emberlm_tests::tokenizer_sizes;
 use rand::seq::IndexedRandom;
@@ -85,25 +84,13 @@ impl Everywhere {
         let name = self.published.name;
         let theirs = self.reference.decode(ids, false).expect("a text");
         assert_eq!(self.host.decode(ids).as_ref(), Ok(&theirs), "{name}: {ids:?}");
-        assert_eq!(decode(&self.device(), ids), theirs, "{name}: {ids:?}");
+        assert_eq!(on_device::decode(&self.device(), ids), theirs, "{name}: {ids:?}");
     }
 }
 
 /// The tokens of a text, in the room that is said to be enough.
 fn encode(tokenizer: &Tokenizer<'_>, text: &str) -> Vec<TokenId> {
-    let mut ids = vec![0; 2 * text.len() + 1];
-    let n = tokenizer.encode(text, &mut ids).expect("a place for each byte and each space before a part");
-    ids.truncate(n);
-    ids
-}
-
-fn decode(tokenizer: &Tokenizer<'_>, ids: &[TokenId]) -> String {
-    let (mut decoder, mut text) = (Decoder::new(*tokenizer), String::new());
-    for &id in ids {
-        decoder.push(id, &mut text).expect("a known token");
-    }
-    decoder.finish(&mut text).expect("a string takes all");
-    text
+    on_device::encode(tokenizer, text, 2 * text.len() + 1)
 }
 
 #[test]
@@ -400,7 +387,7 @@ fn a_section_damaged_at_any_byte() {
                     assert_eq!(host.encode(text).ok(), ours.ok(), "{name}: byte {at}");
                 }
                 let known: Vec<TokenId> = all_ids.into_iter().filter(|&id| host.token_bytes(id).is_some()).collect();
-                assert_eq!(host.decode(&known), Ok(decode(&device, &known)), "{name}: byte {at}");
+                assert_eq!(host.decode(&known), Ok(on_device::decode(&device, &known)), "{name}: byte {at}");
             }
         }
         assert!(refused > 1000 && accepted > 300, "{name}: {refused} refused, {accepted} accepted");

@@ -8,6 +8,7 @@ use emberlm_core::config::TokenId;
 use emberlm_core::tokenizer::{Decoder, EncodeError, Kind, Tokenizer};
 use emberlm_tests::fixtures;
 use emberlm_tests::llama2c_tokenizer::Llama2cTokenizer;
+use emberlm_tests::on_device;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -50,7 +51,7 @@ impl Vocabulary {
         if text.len() <= SHORT {
             assert!(self.reference.encode(text) == ids, "llama2.c has other tokens for {text:?} than {ids:?}");
         }
-        assert_eq!(decode(&tokenizer, &ids), text);
+        assert_eq!(on_device::decode(&tokenizer, &ids), text);
         assert_eq!(self.host.decode(&ids).as_deref(), Ok(text));
     }
 }
@@ -61,19 +62,7 @@ fn host_of(section: &Tokenizer<'_>) -> HostTokenizer {
 }
 
 fn encode(tokenizer: &Tokenizer<'_>, text: &str) -> Vec<TokenId> {
-    let mut ids = vec![0; text.len() + 1];
-    let n = tokenizer.encode(text, &mut ids).expect("a place for each byte and the prefix");
-    ids.truncate(n);
-    ids
-}
-
-fn decode(tokenizer: &Tokenizer<'_>, ids: &[TokenId]) -> String {
-    let (mut decoder, mut text) = (Decoder::new(*tokenizer), String::new());
-    for &id in ids {
-        decoder.push(id, &mut text).expect("a known token");
-    }
-    decoder.finish(&mut text).expect("a string takes all");
-    text
+    on_device::encode(tokenizer, text, text.len() + 1)
 }
 
 #[test]
@@ -87,13 +76,13 @@ fn stories260k_has_llama2cs_ids_and_text() {
     // The first one begins the text, and is not of it.
     let expected = ids(&golden["encode"]["ids"]);
     assert_eq!(encode(&tokenizer, text), expected[1..]);
-    assert_eq!(decode(&tokenizer, &expected), text);
+    assert_eq!(on_device::decode(&tokenizer, &expected), text);
     // What a model writes goes on where its prompt ends.
     let (prompt, all) = (ids(&golden["greedy_prompt_ids"]), ids(&golden["greedy_ids"]));
     let (mut decoder, mut rest) = (Decoder::after(tokenizer, &prompt), String::new());
     all[prompt.len()..].iter().for_each(|&id| decoder.push(id, &mut rest).expect("a known token"));
     let story = golden["greedy_text"].as_str().expect("a text").replace("<0x0A>", "\n");
-    assert_eq!(decode(&tokenizer, &prompt) + &rest, story.trim_start());
+    assert_eq!(on_device::decode(&tokenizer, &prompt) + &rest, story.trim_start());
     assert_eq!(Decoder::after(tokenizer, &[1]).is_whole(), Decoder::new(tokenizer).is_whole());
 }
 
@@ -154,7 +143,7 @@ fn a_section_damaged_at_any_byte() {
             };
             accepted += 1;
             let ids = encode(&tokenizer, text);
-            assert_eq!(decode(&tokenizer, &ids), text, "byte {at}");
+            assert_eq!(on_device::decode(&tokenizer, &ids), text, "byte {at}");
             if at % 16 == 0 {
                 assert_eq!(host_of(&tokenizer).encode(text), Ok(ids), "byte {at}");
             }
@@ -187,7 +176,7 @@ proptest! {
 
     #[test]
     fn any_tokens_decode_as_the_host_has_it(ids in prop::collection::vec(0..512_u32, 0..60)) {
-        let text = decode(&STORIES.open(), &ids);
+        let text = on_device::decode(&STORIES.open(), &ids);
         prop_assert_eq!(STORIES.host.decode(&ids), Ok(text.clone()));
         prop_assert_eq!(STORIES.again.decode(&ids), Ok(text));
     }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use emberlm::text::tokenizer::byte_pairs::BytePairs;
 use emberlm::text::tokenizer::{SectionParts, Tokenizer as HostTokenizer, section};
 use emberlm_core::config::TokenId;
-use emberlm_core::tokenizer::{Class, Decoder, EncodeError, MAX_SHORT_PIECE, Tokenizer};
-use emberlm_tests::{class_table, fixtures};
+use emberlm_core::tokenizer::{Class, EncodeError, MAX_SHORT_PIECE, Tokenizer};
+use emberlm_tests::{class_table, fixtures, on_device};
 use proptest::prelude::*;
 use tiktoken_rs::CoreBPE;
 
@@ -62,24 +62,12 @@ impl Vocabulary {
         let ids = encode(tokenizer, text);
         assert!(ids == self.reference(text), "{text:?} became {ids:?}");
         assert!(self.host.encode(text).as_ref() == Ok(&ids), "the host has other tokens for {text:?}");
-        assert_eq!(decode(tokenizer, &ids), text);
+        assert_eq!(on_device::decode(tokenizer, &ids), text);
     }
 }
 
 fn encode(tokenizer: &Tokenizer<'_>, text: &str) -> Vec<TokenId> {
-    let mut ids = vec![0; text.len()];
-    let n = tokenizer.encode(text, &mut ids).expect("a place for each byte");
-    ids.truncate(n);
-    ids
-}
-
-fn decode(tokenizer: &Tokenizer<'_>, ids: &[TokenId]) -> String {
-    let (mut decoder, mut text) = (Decoder::new(*tokenizer), String::new());
-    for &id in ids {
-        decoder.push(id, &mut text).expect("a known token");
-    }
-    decoder.finish(&mut text).expect("a string takes all");
-    text
+    on_device::encode(tokenizer, text, text.len())
 }
 
 /// Checks each of `texts` with both vocabularies.
@@ -282,6 +270,6 @@ proptest! {
     fn any_tokens_decode_as_their_bytes_do(ids in prop::collection::vec(prop_oneof![0..256u32, 0..50_257u32], 0..60)) {
         let tokenizer = VOCABULARIES[0].open();
         let bytes: Vec<u8> = ids.iter().flat_map(|&id| tokenizer.token_bytes(id, &mut [0; 4]).expect("a token").to_vec()).collect();
-        prop_assert_eq!(decode(&tokenizer, &ids), String::from_utf8_lossy(&bytes));
+        prop_assert_eq!(on_device::decode(&tokenizer, &ids), String::from_utf8_lossy(&bytes));
     }
 }
