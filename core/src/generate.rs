@@ -192,7 +192,13 @@ impl<'g, 'b, S: Source, K: Kernel, T: Team> Generation<'g, 'b, S, K, T> {
     fn place(&mut self, token: TokenId) -> bool {
         if self.n == self.context.len() {
             let WhenFull::Slide(keep) = self.when_full else { return false };
-            self.context.copy_within(self.n - keep.., 0);
+            let first = self.n.saturating_sub(keep);
+            for to in 0..keep {
+                let kept = self.context.get(first + to).copied();
+                if let (Some(place), Some(token)) = (self.context.get_mut(to), kept) {
+                    *place = token;
+                }
+            }
             self.n = keep;
             self.session.reset();
         }

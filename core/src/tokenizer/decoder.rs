@@ -198,9 +198,9 @@ struct Stripped<'o, W: ?Sized> {
 impl<W: fmt::Write + ?Sized> fmt::Write for Stripped<'_, W> {
     fn write_str(&mut self, mut text: &str) -> fmt::Result {
         if self.all {
-            return text.split(' ').filter(|text| !text.is_empty()).try_for_each(|text| {
+            return text.chars().filter(|&c| c != ' ').try_for_each(|c| {
                 self.left = 0;
-                self.out.write_str(text)
+                self.out.write_char(c)
             });
         }
         while let Some(rest) = text.strip_prefix(' ').filter(|_| self.left > 0) {

@@ -1,0 +1,48 @@
+/* The example on a Cortex-M in QEMU, without an operating system: text goes to the debugger by semihosting. */
+
+#include "../example.h"
+
+#include <string.h>
+
+extern uint32_t stack_top[], data_start[], data_end[], data_load[], bss_start[], bss_end[];
+extern const uint8_t blob_start[], blob_end[];
+
+static int semihosting(int operation, const void *argument) {
+    register int r0 __asm__("r0") = operation;
+    register const void *r1 __asm__("r1") = argument;
+    __asm__ volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
+    return r0;
+}
+
+void say(const char *text, size_t bytes) {
+    /* SYS_WRITE0 takes text with a 0 at its end. */
+    char part[65];
+    while (bytes > 0) {
+        const size_t n = bytes < sizeof part - 1 ? bytes : sizeof part - 1;
+        memcpy(part, text, n);
+        part[n] = 0;
+        semihosting(0x04, part);
+        text += n;
+        bytes -= n;
+    }
+}
+
+static _Noreturn void leave(int code) {
+    const int reason[2] = {0x20026, code}; /* ADP_Stopped_ApplicationExit */
+    for (;;) semihosting(0x20, reason);
+}
+
+_Noreturn void fault(void) { leave(3); }
+
+_Noreturn void reset(void) {
+    for (uint32_t *to = data_start, *from = data_load; to < data_end;) *to++ = *from++;
+    for (uint32_t *to = bss_start; to < bss_end;) *to++ = 0;
+#ifdef __ARM_FP
+    *(volatile uint32_t *)0xe000ed88 |= 0xfu << 20; /* CPACR: the FPU for everybody */
+    __asm__ volatile("dsb\n\tisb");
+#endif
+    leave(example(blob_start, (size_t)(blob_end - blob_start)));
+}
+
+__attribute__((section(".vectors"), used)) static const void *const vectors[16] = {
+    stack_top, reset, fault, fault, fault, fault, fault, 0, 0, 0, 0, fault, 0, 0, fault, fault};
