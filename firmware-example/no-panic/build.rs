@@ -2,6 +2,8 @@
 
 fn main() {
     println!("cargo::rustc-link-arg-bins=--entry=score");
-    println!("cargo::rustc-link-arg-bins=--undefined=to_tokens_and_back");
+    for also in ["go_on", "to_tokens_and_back"] {
+        println!("cargo::rustc-link-arg-bins=--undefined={also}");
+    }
     println!("cargo::rerun-if-changed=build.rs");
 }

@@ -1,6 +1,6 @@
 //! Core, linked without a way to panic.
 //!
-//! The panic handler calls a function that does not exist. The linker leaves out whatever [`score`] and
+//! The panic handler calls a function that does not exist. The linker leaves out whatever [`score`], [`go_on`] and
 //! [`to_tokens_and_back`] cannot reach, and fails as soon as anything that they can reach may panic, in core or in a crate
 //! that core uses.
 #![no_std]
@@ -12,9 +12,11 @@ use core::fmt::Write;
 use core::panic::PanicInfo;
 
 use emberlm_core::config::TokenId;
+use emberlm_core::generate::{Generation, WhenFull};
 use emberlm_core::kv_cache::{KvCache, KvSize, KvType};
 use emberlm_core::loss::{CrossEntropy, Score};
 use emberlm_core::model::Model;
+use emberlm_core::sample::{Sampler, Settings};
 use emberlm_core::score::{run_self_test, score_window};
 use emberlm_core::scratch::{Batch, Scratch};
 use emberlm_core::session::Session;
@@ -80,6 +82,26 @@ fn score_with(
     let mut score = Score::new();
     score_window(&mut session, tokens, 0, sinks, |nll| score.push(nll)).ok()?;
     Some(score.sum())
+}
+
+/// Draws the tokens that follow a prompt, whatever the settings.
+#[unsafe(no_mangle)]
+pub fn go_on(
+    session: &mut Session<'_, Mapped<'_>, Kernel>,
+    settings: Settings,
+    when_full: WhenFull,
+    context: &mut [TokenId],
+    prompt: &[TokenId],
+    each: &mut dyn FnMut(TokenId) -> bool,
+) -> Option<()> {
+    let mut generation = Generation::new(session, Sampler::new(settings).ok()?, context, when_full).ok()?;
+    generation.append(prompt).ok()?;
+    while let Some(drawn) = generation.next_token().ok()? {
+        if !each(drawn.token) {
+            break;
+        }
+    }
+    Some(())
 }
 
 /// Writes a text into `tokens` by a tokeniser section of any kind, and the tokens back into `out`.

@@ -62,7 +62,8 @@ fn is_the_hosts(lines: &str) {
     let blob = blob.to_str().unwrap();
     let bits = common::run("eval", 0, &["eval", blob, "--prompt", prompt])["nll_bits"].clone();
     let how = ["--seed", "1", "--max-tokens", "40"];
-    let text = common::run("generate", 0, &[&["generate", blob, "--prompt", prompt][..], &how].concat())["text"].clone();
+    let text =
+        common::run("generate", 0, &[&["generate", blob, "--prompt", prompt][..], &how].concat())["text"].clone();
     let want = format!("nll bits: {}\ntext: {prompt}{}\nok\n", bits.as_str().unwrap(), text.as_str().unwrap());
     let (memory, rest) = lines.split_once('\n').unwrap();
     assert!(memory.starts_with("memory: "), "{lines}");
@@ -133,7 +134,8 @@ mod arm_none_eabi_gcc {
         let program = folder.path().join("score.elf");
         let blob = format!("-DMODEL_BLOB=\"{}\"", blob().display());
         let board = ["example/board/start.c", "example/board/blob.S", "-Texample/board/mps2.ld"];
-        let link = ["-ffunction-sections", "-fdata-sections", "-nostartfiles", "-Wl,--gc-sections", "--specs=nosys.specs"];
+        let link =
+            ["-ffunction-sections", "-fdata-sections", "-nostartfiles", "-Wl,--gc-sections", "--specs=nosys.specs"];
         let mut compiler = compile("arm-none-eabi-gcc");
         compiler.args(flags).arg("example/score.c").args(board).args(link).arg(blob).arg(library);
         output(compiler.arg("-o").arg(&program));
