@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
-use clap::{Command, CommandFactory, Parser, Subcommand};
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::console::Console;
 use super::error::Error;
 use super::outcome::Outcome;
 use super::{
-    bench, compare, convert, demo, device, eval, generate, init, inspect, merge, pack, plan, surprisal, tokenize,
-    verify,
+    bench, compare, completions, convert, demo, device, eval, examples, generate, init, inspect, man, merge, pack,
+    plan, surprisal, tokenize, verify,
 };
 use crate::ground::shown;
 
@@ -33,8 +33,22 @@ struct Cli {
     /// The most bytes that are read of a text or of token ids, as 500000, 512K, 2M or 4G
     #[arg(long, global = true, display_order = 102, value_name = "BYTES", default_value = "1G", value_parser = bytes)]
     max_input: u64,
+    /// Whether to colour what is printed
+    #[arg(long, global = true, display_order = 103, value_name = "WHEN", value_enum, default_value_t = Colour::Auto)]
+    color: Colour,
     #[command(subcommand)]
     verb: Verb,
+}
+
+/// When there are colours.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Colour {
+    /// On a terminal that has them, unless NO_COLOR is set
+    Auto,
+    /// Also into files and pipes
+    Always,
+    /// Nowhere
+    Never,
 }
 
 #[derive(Subcommand)]
@@ -69,11 +83,23 @@ enum Verb {
     Init(init::RawArgs),
     /// Turn text into token ids, or ids into text
     Tokenize(tokenize::RawArgs),
+    /// Print a shell's script that completes words
+    Completions(completions::RawArgs),
+    /// Print a page of the manual
+    Man(man::RawArgs),
 }
 
-/// What the program understands: verbs, options, and what each takes.
+/// What the program understands: verbs, options, what each takes, and examples of it.
 pub fn command() -> Command {
-    Cli::command()
+    Cli::command().mut_subcommands(|verb| match examples::of(verb.get_name()) {
+        Some(examples) => verb.after_help(examples),
+        None => verb,
+    })
+}
+
+/// The words as they were meant.
+fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&command().try_get_matches_from(args)?).map_err(|error| error.format(&mut command()))
 }
 
 const OK: u8 = 0;
@@ -83,10 +109,13 @@ const ERROR: u8 = 2;
 /// Runs the command that `args` spell, program name first.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    let cli = match Cli::try_parse_from(&args) {
+    let cli = match parse(&args) {
         Ok(cli) => cli,
         Err(error) => return usage(harmless(error), args.iter().any(|arg| arg == "--json")),
     };
+    if cli.color != Colour::Auto {
+        console::set_colors_enabled(cli.color == Colour::Always);
+    }
     let console = Console { json: cli.json, verbose: cli.verbose, max_input: cli.max_input };
     let ended = match cli.verb {
         Verb::Convert(args) => convert::run(&args, console),
@@ -104,6 +133,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Demo(args) => demo::run(&args, console),
         Verb::Init(args) => init::run(args, console),
         Verb::Tokenize(args) => tokenize::run(args, console),
+        Verb::Completions(args) => completions::run(&args, command(), console),
+        Verb::Man(args) => man::run(&args, command(), console),
     };
     ExitCode::from(match ended {
         Ok(Outcome::Passed) => OK,
@@ -182,5 +213,42 @@ fn report(console: Console, error: &Error) -> u8 {
         }
         Ok(()) if error.is_failed_check() => CHECK_FAILED,
         Ok(()) => ERROR,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words of a line, as a shell takes them; none of what goes to a file.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut quoted, mut word) = (Vec::new(), false, String::new());
+        for c in line.chars() {
+            match c {
+                '"' => quoted = !quoted,
+                '>' if !quoted => return words,
+                ' ' if !quoted => words.extend((!word.is_empty()).then(|| std::mem::take(&mut word))),
+                c => word.push(c),
+            }
+        }
+        words.extend((!word.is_empty()).then_some(word));
+        words
+    }
+
+    #[test]
+    fn the_table_of_options_contradicts_itself_nowhere() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_has_examples_that_it_understands() {
+        for verb in command().get_subcommands().map(Command::get_name) {
+            let examples = examples::of(verb).unwrap_or_else(|| panic!("{verb} has no examples"));
+            for line in examples.lines().skip(1) {
+                let parsed = command().try_get_matches_from(words(line));
+                assert_eq!(parsed.unwrap_or_else(|error| panic!("{line}: {error}")).subcommand_name(), Some(verb));
+            }
+        }
+        assert_eq!(examples::of("no such verb"), None);
     }
 }

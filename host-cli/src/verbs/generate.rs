@@ -36,7 +36,7 @@ pub struct RawArgs {
     #[command(flatten)]
     prompt: RawPrompt,
     /// The most tokens to generate
-    #[arg(long, value_name = "N", default_value_t = 256)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 256)]
     max_tokens: usize,
     /// Divides the logits: 0 takes the most likely token, 1 leaves the model's probabilities
     #[arg(long, value_name = "T", default_value_t = Settings::DEFAULT.temperature)]
@@ -55,7 +55,7 @@ pub struct RawArgs {
     #[arg(long, value_name = "R", default_value_t = Settings::DEFAULT.repeat_penalty, hide_default_value = true)]
     repeat_penalty: f32,
     /// Where the random numbers start: the same seed gives the same text, on every board too
-    #[arg(long, value_name = "N", default_value_t = Settings::DEFAULT.seed)]
+    #[arg(short, long, value_name = "N", default_value_t = Settings::DEFAULT.seed)]
     seed: u64,
     /// End before this text comes; may be given several times
     #[arg(long, value_name = "TEXT")]
@@ -87,7 +87,7 @@ pub struct RawArgs {
 #[group(required = true, multiple = false)]
 struct RawPrompt {
     /// The text to go on with
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
     prompt: Option<String>,
     /// Read the text to go on with from standard input
     #[arg(long)]

@@ -1,6 +1,6 @@
 //! The command: its words, one module a verb, and where a verb's own words go.
 //!
-//! `cli` turns words into a verb and a verb's end into an exit code; [`options`] are the words that several verbs share.
+//! `cli` turns words into a verb and a verb's end into an exit code; `examples` are what helps end with; [`options`] are the words that several verbs share.
 //! A verb prints its report to the [`console`], which has the progress bars too; [`running`] is one
 //! with the loss so far, [`vocabulary`] what a blob holds of a checkpoint's. [`error`] sums up the errors of every
 //! floor below, [`outcome`] says how a verb ended.
@@ -9,15 +9,18 @@ pub mod bench;
 mod cli;
 mod closed;
 pub mod compare;
+pub mod completions;
 pub mod console;
 pub mod convert;
 pub mod demo;
 pub mod device;
 pub mod error;
 pub mod eval;
+mod examples;
 pub mod generate;
 pub mod init;
 pub mod inspect;
+pub mod man;
 pub mod merge;
 pub mod options;
 pub mod outcome;

@@ -44,5 +44,11 @@ _Noreturn void reset(void) {
     leave(example(blob_start, (size_t)(blob_end - blob_start)));
 }
 
-__attribute__((section(".vectors"), used)) static const void *const vectors[16] = {
-    stack_top, reset, fault, fault, fault, fault, fault, 0, 0, 0, 0, fault, 0, 0, fault, fault};
+typedef void handler(void);
+
+/* What the processor starts from: the stack's end, then reset, and the faults that are 3 to 6, 11, 14 and 15. */
+static const struct {
+    void *stack;
+    handler *handlers[15];
+} vectors __attribute__((section(".vectors"), used)) = {
+    stack_top, {reset, fault, fault, fault, fault, fault, 0, 0, 0, 0, fault, 0, 0, fault, fault}};

@@ -18,7 +18,7 @@ pub struct RawInput {
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
     /// A text to score
-    #[arg(long, value_name = "TEXT")]
+    #[arg(short, long, value_name = "TEXT")]
     prompt: Option<String>,
 }
 
