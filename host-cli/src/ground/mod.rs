@@ -1,5 +1,6 @@
 //! What every floor stands on: the user's files, memory, signals, and words from outside.
 
+pub mod bundled;
 pub mod checkout;
 pub mod files;
 pub mod kept;

@@ -29,11 +29,11 @@ use crate::convert::{self, Beside, convert};
 use crate::device::{Board, DeviceReport, Medium, emulator, firmware};
 use crate::engine::Blob;
 use crate::engine::generation::{Request, Writer};
-use crate::ground::checkout;
 use crate::ground::files::output::is_blob;
 use crate::ground::files::temporary::TemporaryFolder;
 use crate::ground::files::{Output, Permit};
 use crate::ground::shown;
+use crate::ground::{bundled, checkout};
 use crate::reference::Reference;
 use crate::report::LossReport;
 use crate::report::Report;
@@ -104,7 +104,7 @@ pub struct RawArgs {
     /// Which of the bundled models
     #[arg(long, value_enum, value_name = "NAME", default_value_t = Model::ShakespeareChar)]
     model: Model,
-    /// The folder of the bundled models [default: that of this checkout]
+    /// The folder of the bundled models [default: that of this checkout, and outside of one those in this program]
     #[arg(long, value_name = "FOLDER")]
     models: Option<PathBuf>,
     /// Characters of the text to score
@@ -171,17 +171,22 @@ impl Report for Story {
 /// Runs the verb.
 ///
 /// # Errors
-/// The bundled model is not found, or the board cannot be started.
+/// The bundled model cannot be read, or the board cannot be started.
 pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
-    let models = args.models.clone().or_else(|| checkout::find("models")).ok_or_else(|| {
-        Error::Usage("no bundled models in or above this folder: run in a checkout, or name them with --models".into())
-    })?;
+    let no_folder = |error: std::io::Error| Error::Convert { path: std::env::temp_dir(), source: error.into() };
+    let in_checkout = || Some(checkout::find(Path::new("models").join(args.model.name()))?.parent()?.to_owned());
+    let (models, _unpacked) = match args.models.clone().or_else(in_checkout) {
+        Some(models) => (models, None),
+        None => {
+            let unpacked = bundled::unpack().map_err(no_folder)?;
+            (unpacked.path().to_owned(), Some(unpacked))
+        }
+    };
     let [checkpoint_path, tokenizer_path, text_path] = args.model.files(&models);
     let checkpoint = Checkpoint::open(&checkpoint_path, &checkpoint::Options::default())?;
     let search = Search { checkpoint: Some(&tokenizer_path), ..Search::default() };
     let tokenizer = search.find()?.tokenizer;
     let task = task(args, &checkpoint, &tokenizer, &text_path)?;
-    let no_folder = |error: std::io::Error| Error::Convert { path: std::env::temp_dir(), source: error.into() };
     let folder = TemporaryFolder::new().map_err(no_folder)?;
 
     let blob = make_blob(&checkpoint, &tokenizer, &folder.path().join(format!("{}.blob", args.model.name())))?;
