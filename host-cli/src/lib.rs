@@ -14,6 +14,7 @@
 //! | [`score`] | the losses of windows, by either or side by side |
 //! | [`report`] | what is reported of losses and blobs |
 //! | [`plan`], [`device`] | what a model takes of a board; a board that scores |
+//! | [`page`](mod@page) | a page for browsers, with a model inside |
 //! | [`pack`] | a blob or a program as a file that a board's own boot loader takes |
 //! | [`verbs`] | the command: its words, reports, progress bars and exit codes, and the one error that sums up all others |
 //!
@@ -40,6 +41,7 @@ pub mod device;
 pub mod engine;
 pub mod ground;
 pub mod pack;
+pub mod page;
 pub mod plan;
 pub mod reference;
 pub mod report;

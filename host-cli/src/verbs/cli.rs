@@ -11,7 +11,7 @@ use super::error::Error;
 use super::outcome::Outcome;
 use super::{
     bench, compare, completions, convert, demo, device, eval, examples, generate, init, inspect, man, merge, pack,
-    plan, surprisal, tokenize, verify,
+    page, plan, surprisal, tokenize, verify,
 };
 use crate::ground::shown;
 
@@ -77,6 +77,8 @@ enum Verb {
     Plan(Box<plan::RawArgs>),
     /// Pack a blob or firmware for a board that is flashed by copying a file
     Pack(pack::RawArgs),
+    /// Write a page for browsers with a model inside
+    Page(page::RawArgs),
     /// Tell the whole story on a bundled model, in under a minute
     Demo(demo::RawArgs),
     /// Write a randomly initialised checkpoint
@@ -129,6 +131,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Inspect(args) => inspect::run(&args, console),
         Verb::Plan(args) => plan::run(&args, console),
         Verb::Pack(args) => pack::run(&args, console),
+        Verb::Page(args) => page::run(&args, console),
         Verb::Device(args) => device::run(args, console),
         Verb::Demo(args) => demo::run(&args, console),
         Verb::Init(args) => init::run(args, console),

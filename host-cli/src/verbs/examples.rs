@@ -54,6 +54,11 @@ emberlm plan model.blob --flash 1M --ram 256K --kv i8",
     ),
     ("pack", "emberlm pack model.blob --board pico -o model.uf2"),
     (
+        "page",
+        "emberlm page model.blob -o model.html
+emberlm page -o index.html",
+    ),
+    (
         "demo",
         "emberlm demo
 emberlm demo --model stories260K --no-board",

@@ -25,6 +25,7 @@ pub mod merge;
 pub mod options;
 pub mod outcome;
 pub mod pack;
+pub mod page;
 pub mod plan;
 pub mod running;
 pub mod surprisal;

@@ -40,7 +40,7 @@ const HOST: &Floors = &[
     &["score"],
     &["report"],
     &["plan", "device"],
-    &["pack"],
+    &["pack", "page"],
     &["verbs"],
 ];
 
