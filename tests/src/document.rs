@@ -46,6 +46,11 @@ impl Document {
         number
     }
 
+    /// Whether there is a block of code in that language.
+    pub fn has_blocks(&self, language: &str) -> bool {
+        self.text.contains(&format!("\n```{language}\n"))
+    }
+
     /// The text of every block of code in that language.
     pub fn blocks(&self, language: &str) -> Vec<String> {
         let fence = format!("\n```{language}\n");

@@ -49,7 +49,7 @@ pub mod quantised;
 pub mod teams;
 pub mod tokenizer_sizes;
 
-/// The code in the repository's `README.md`.
+/// The code on the page for firmware engineers.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-pub mod readme {}
+#[doc = include_str!("../../docs/firmware.md")]
+pub mod firmware_page {}

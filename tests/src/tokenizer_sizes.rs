@@ -1,4 +1,4 @@
-//! How long tokeniser sections are, and what memory encoding takes: the rows of README's table.
+//! How long tokeniser sections are, and what memory encoding takes: the rows of a page's table.
 
 use std::fs;
 

@@ -379,16 +379,16 @@ fn shards_and_records_that_make_no_sense_are_refused() {
     corpus.eval(0, &texts, &["--records", &file]);
 }
 
-/// The block of the README with these words in it.
+/// The block of that page with these words in it.
 fn block(language: &str, words: &str) -> String {
-    let blocks = Document::open("README.md").blocks(language);
+    let blocks = Document::open("docs/corpora.md").blocks(language);
     let mut found = blocks.into_iter().filter(|block| block.contains(words));
-    let block = found.next().unwrap_or_else(|| panic!("the README has no block of {language} with {words}"));
+    let block = found.next().unwrap_or_else(|| panic!("the page has no block of {language} with {words}"));
     assert_eq!(found.next(), None);
     block
 }
 
-/// Runs a script of the README in the corpus' folder, where `emberlm` is the program under test.
+/// Runs a script of the page in the corpus' folder, where `emberlm` is the program under test.
 fn bash(corpus: &Corpus, script: &str, variables: &[(&str, String)]) -> String {
     let programs = corpus.0.path().join("bin");
     fs::create_dir_all(&programs).unwrap();
@@ -404,7 +404,7 @@ fn bash(corpus: &Corpus, script: &str, variables: &[(&str, String)]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What `eval` prints of the corpus with every default, as the README's examples score it.
+/// What `eval` prints of the corpus with every default, as the page's examples score it.
 fn whole(corpus: &Corpus) -> String {
     bash(corpus, "emberlm eval model.blob --text books/*.txt", &[])
 }

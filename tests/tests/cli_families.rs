@@ -148,7 +148,7 @@ fn families_are_initialised_by_name() {
     }
 }
 
-/// The README's examples behind their downloads, on checkpoints of the same shape.
+/// The page's examples behind their downloads, on checkpoints of the same shape.
 mod examples {
     use super::*;
     use emberlm_tests::document::{self, Document};
@@ -156,7 +156,7 @@ mod examples {
 
     /// Runs the commands behind the download of `model`, in a folder that has it.
     fn run_behind_the_download(model: &str, folder: &tempfile::TempDir) {
-        let blocks = Document::open("README.md").blocks("sh");
+        let blocks = Document::open("docs/models.md").blocks("sh");
         let example = blocks.into_iter().find(|block| block.contains(&format!("hf download {model} "))).expect(model);
         let commands = document::commands(&[example]);
         let ours: Vec<_> = commands.iter().filter(|words| words[0] == "emberlm").collect();

@@ -1,4 +1,4 @@
-//! What `README.md` states of the code, and not of a measurement, is what the code says.
+//! What `README.md` and the pages in `docs/` state of the code, and not of a measurement, is what the code says.
 
 use emberlm::checkpoint::{Checkpoint, Options};
 use emberlm::verbs;
@@ -12,6 +12,29 @@ use emberlm_tests::fixtures;
 fn readme() -> Document {
     Document::open("README.md")
 }
+
+/// The pages beside README, and the boards' own.
+const PAGES: [&str; 19] = [
+    "docs/boards.md",
+    "docs/conventions.md",
+    "docs/corpora.md",
+    "docs/firmware.md",
+    "docs/from-hugging-face.md",
+    "docs/from-llama2c.md",
+    "docs/from-nanogpt.md",
+    "docs/from-the-book.md",
+    "docs/memory.md",
+    "docs/models.md",
+    "docs/name-maps.md",
+    "docs/quality.md",
+    "docs/speed.md",
+    "docs/vocabularies.md",
+    "firmware-example/README.md",
+    "firmware-example/c-api/README.md",
+    "firmware-example/desk/README.md",
+    "firmware-example/esp32/README.md",
+    "firmware-example/start/README.md",
+];
 
 fn bundled(name: &str) -> Checkpoint {
     Checkpoint::open(&fixtures::bundled(name), &Options::default()).unwrap()
@@ -35,7 +58,8 @@ fn the_compiler() {
 
 #[test]
 fn the_bundled_models() {
-    let [char, bpe, n_ctx] = readme().numbers("The bundled models ({} and {} parameters, `n_ctx` {}) on the whole");
+    let [char, bpe, n_ctx] =
+        Document::open("docs/quality.md").numbers("The bundled models ({} and {} parameters, `n_ctx` {}) on the whole");
     let models = fixtures::BUNDLED.map(bundled);
     assert_eq!([0, 1].map(|i| parameters(&models[i])), [char, bpe]);
     assert!(models.iter().all(|model| i64::from(model.config().n_ctx) == n_ctx));
@@ -43,9 +67,9 @@ fn the_bundled_models() {
 
 #[test]
 fn formats() {
-    let readme = readme();
+    let (models, quality) = (Document::open("docs/models.md"), Document::open("docs/quality.md"));
     let [bits, activations] =
-        readme.words("Weights in f32, f16 or integers of {} bits, a format a matrix; activations of {} bits.");
+        models.words("Weights in f32, f16 or integers of {} bits, a format a matrix; activations of {} bits.");
     let list = |list: &str| list.split([',', ' ']).filter_map(|word| word.parse().ok()).collect::<Vec<u32>>();
     let mut core: Vec<u32> = Format::ALL.into_iter().filter_map(Format::packing).map(|packing| packing.bits).collect();
     core.sort_by(|a, b| b.cmp(a));
@@ -55,7 +79,7 @@ fn formats() {
     assert!(Format::ALL.into_iter().filter(|format| format.packing().is_none()).eq([Format::F32, Format::F16]));
 
     let [n, q8, q6, q5, q4, q3] =
-        readme.words("in rows of {}, as GPT-2's, q8 takes {}, q6 {}, q5 {}, q4 {} and q3 {}. f16 costs");
+        quality.words("in rows of {}, as GPT-2's, q8 takes {}, q6 {}, q5 {}, q4 {} and q3 {}. f16 costs");
     let n: usize = n.parse().unwrap();
     let stated = [(Format::Q8, q8), (Format::Q6, q6), (Format::Q5, q5), (Format::Q4, q4), (Format::Q3, q3)];
     for (format, bits) in stated {
@@ -65,15 +89,15 @@ fn formats() {
 
 #[test]
 fn kv_caches() {
-    let readme = readme();
+    let (quality, firmware) = (Document::open("docs/quality.md"), Document::open("docs/firmware.md"));
     let config: Config = *bundled("shakespeare-char").config();
     let bytes = |kv_type: KvType| 4 * KvSize::new(kv_type, config.n_ctx as usize, 1).layer_words(&config, 0) as i64;
-    let positions = readme.number("| KV cache | bytes, one layer of {} positions |");
+    let positions = quality.number("| KV cache | bytes, one layer of {} positions |");
     assert_eq!(positions, i64::from(config.n_ctx));
-    let rows = readme.table("| KV cache | bytes, one layer of");
+    let rows = quality.table("| KV cache | bytes, one layer of");
     let stated: Vec<(&str, i64)> = rows.iter().map(|row| (row[0].as_str(), number(&row[1]))).collect();
     assert_eq!(stated, KvType::ALL.map(|kv_type| (kv_type.name(), bytes(kv_type))));
-    let [percent, head_dim] = readme.numbers("`KvType::I8` leaves {} % of it at a `head_dim` of {}.");
+    let [percent, head_dim] = firmware.numbers("`KvType::I8` leaves {} % of it at a `head_dim` of {}.");
     assert_eq!(head_dim, i64::from(config.head_dim));
     assert_eq!(percent, (100.0 * bytes(KvType::I8) as f64 / bytes(KvType::F32) as f64).round() as i64);
     assert_eq!(2 * bytes(KvType::F16), bytes(KvType::F32), "`KvType::F16` halves the cache");
@@ -81,20 +105,61 @@ fn kv_caches() {
 
 #[test]
 fn tokenisers_take_what_the_format_says() {
-    let [small, tokens, large] =
-        readme().numbers("section of that blob is {} bytes, of a blob with GPT-2's {} tokens {}; `convert");
+    let [small, tokens, large] = Document::open("docs/memory.md")
+        .numbers("section of that blob is {} bytes, of a blob with GPT-2's {} tokens {}; `convert");
     let format = Document::open("FORMAT.md");
     assert_eq!(format.numbers("GPT-2's section ({} tokens) has {} bytes"), [tokens, large]);
     let [_, bytes] = format.numbers("that of the bundled vocabulary of {} tokens {}, that of");
     assert_eq!(small, bytes);
 }
 
+/// Every link to a file of the repository, in README and every page, leads to one; and to a heading, where it names one.
 #[test]
-fn the_folders() {
-    let rows = readme().table("## What is here");
-    for row in rows {
-        let path = row[0].split(['(', ')']).nth(1).expect("a link").to_owned();
-        assert!(root().join(&path).exists(), "{path}");
+fn links_lead_somewhere() {
+    let mut n = 0;
+    for name in PAGES.into_iter().chain(["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]) {
+        let folder = root().join(name).parent().unwrap().to_owned();
+        let text = std::fs::read_to_string(root().join(name)).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0)) {
+            if link.starts_with("http") {
+                continue;
+            }
+            let (path, heading) = link.split_once('#').unwrap_or((link, ""));
+            let file = if path.is_empty() { root().join(name) } else { folder.join(path) };
+            assert!(file.exists(), "{name}: {link}");
+            if !heading.is_empty() {
+                let text = std::fs::read_to_string(&file).unwrap();
+                let slug =
+                    |line: &str| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-").replace(',', "");
+                let mut headings = text.lines().filter(|line| line.starts_with('#')).map(slug);
+                assert!(headings.any(|found| found == heading), "{name}: {link}");
+            }
+            n += 1;
+        }
+    }
+    assert!(n > 60, "{n} links");
+}
+
+/// No page of `docs/` is forgotten here, or by README and the pages that it names.
+#[test]
+fn every_page_is_reached() {
+    for entry in std::fs::read_dir(root().join("docs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".md") {
+            assert!(PAGES.contains(&&*format!("docs/{name}")), "{name} is not read by this test");
+            let text = std::fs::read_to_string(root().join("README.md")).unwrap();
+            assert!(text.contains(&format!("](docs/{name})")), "README.md does not lead to {name}");
+        }
+    }
+}
+
+/// The maps on the page of name maps are maps.
+#[test]
+fn name_maps_are_read() {
+    let maps = Document::open("docs/name-maps.md").blocks("json");
+    assert_eq!(maps.len(), 3);
+    for map in maps {
+        emberlm::checkpoint::name_map::NameMap::parse(map.as_bytes()).unwrap();
     }
 }
 
@@ -102,14 +167,12 @@ fn the_folders() {
 #[test]
 fn the_commands_are_understood() {
     let mut understood = 0;
-    for name in [
-        "README.md",
-        "firmware-example/README.md",
-        "firmware-example/desk/README.md",
-        "firmware-example/esp32/README.md",
-        "firmware-example/start/README.md",
-    ] {
-        for words in commands(&Document::open(name).blocks("sh")) {
+    for name in PAGES.into_iter().chain(["README.md"]) {
+        let document = Document::open(name);
+        if !document.has_blocks("sh") {
+            continue;
+        }
+        for words in commands(&document.blocks("sh")) {
             // What goes to a file is the shell's.
             let words = words.split(|word| word == ">").next().unwrap_or_default();
             match words[0].as_str() {
