@@ -82,7 +82,8 @@ pub enum CheckpointError {
     Config(#[from] ConfigError),
     /// No built-in layout has these names.
     #[error(
-        "no known layout has a tensor named `{}`: name the tensors in a map file and pass it with --layout FILE",
+        "no known layout has a tensor named `{}`: name the tensors in a map file and pass it with --layout FILE; \
+         `convert --layout-template -o FILE` writes one to begin with",
         shown::value(tensor)
     )]
     UnknownLayout {

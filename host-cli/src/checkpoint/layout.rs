@@ -86,6 +86,21 @@ impl fmt::Display for Layout {
 }
 
 impl Layout {
+    /// Those that need no file.
+    pub const BUILT_IN: [Self; 11] = [
+        Self::HuggingFace,
+        Self::NanoGpt,
+        Self::Scratch,
+        Self::GptNeo,
+        Self::Llama,
+        Self::Opt,
+        Self::GptNeoX,
+        Self::Qwen3,
+        Self::Gemma3,
+        Self::MicroGpt,
+        Self::Meta,
+    ];
+
     /// The layout's name map.
     ///
     /// # Errors

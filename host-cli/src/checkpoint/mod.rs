@@ -25,6 +25,7 @@ mod patterns;
 mod rotary_base;
 mod shapes;
 mod stored;
+mod template;
 mod tensor;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -37,6 +38,7 @@ pub use ends::EndTokens;
 pub use error::CheckpointError;
 pub use layout::{DetectedLayout, Layout};
 pub use name_map::Orientation;
+pub use template::{NOT_FOUND, Template, template};
 
 use crate::ground::files::read;
 use crate::ground::kept::Kept;

@@ -153,7 +153,7 @@ const MOST_SKIPPED: usize = 1024;
 const MOST_OF_NAME: usize = 1024;
 
 /// A slot's canonical name with `{layer}` for its block.
-fn pattern(slot: Slot) -> String {
+pub(super) fn pattern(slot: Slot) -> String {
     match slot {
         Slot::Layer(_, slot) => Slot::Layer(0, slot).to_string().replacen("h.0.", "h.{layer}.", 1),
         other => other.to_string(),
@@ -161,7 +161,7 @@ fn pattern(slot: Slot) -> String {
 }
 
 /// One of each kind of slot.
-fn kinds() -> impl Iterator<Item = Slot> {
+pub(super) fn kinds() -> impl Iterator<Item = Slot> {
     Slot::all(&Config { n_layer: 1, ..Config::GPT2 })
 }
 

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::console::{Console, Progress};
 use super::error::Error;
+use super::layout_template;
 use super::options::calibration::RawCalibration;
 use super::options::model::RawCheckpoint;
 use super::options::prune::RawPrune;
@@ -69,6 +70,9 @@ pub struct RawArgs {
     /// Have the blob know the loss of a window that goes round every ring of its KV cache, for `device score` to check
     #[arg(long)]
     long_self_test: bool,
+    /// Write no blob, but a name map to --output, for --layout: the checkpoint's names, put where their words and shapes say
+    #[arg(long, conflicts_with = "layout")]
+    layout_template: bool,
 }
 
 fn parse_activations(name: &str) -> Result<Activations, String> {
@@ -201,6 +205,9 @@ impl Report for Converted {
 pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     args.threads.settle();
     let permit = args.replacing.permit(args.inputs());
+    if args.layout_template {
+        return layout_template::run(&args.checkpoint, &args.output, &permit, console);
+    }
     output::check(&args.output, &permit, is_blob)?;
     let checkpoint = args.layout.open(&args.checkpoint, console)?;
     let output = Output::begin(&args.output, &permit, is_blob)?;

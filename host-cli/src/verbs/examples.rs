@@ -6,7 +6,8 @@ const EXAMPLES: &[(&str, &str)] = &[
         "convert",
         "emberlm convert checkpoint -o model.blob
 emberlm convert checkpoint -o model.blob --weights q4+head=q8 --calibrate book.txt
-emberlm convert checkpoint -o model.blob --weights auto:512K",
+emberlm convert checkpoint -o model.blob --weights auto:512K
+emberlm convert retelling.safetensors --layout-template -o map.json",
     ),
     (
         "eval",

@@ -20,6 +20,7 @@ mod examples;
 pub mod generate;
 pub mod init;
 pub mod inspect;
+mod layout_template;
 pub mod man;
 pub mod merge;
 pub mod options;

@@ -74,7 +74,7 @@ fn is_ours(path: &Path) -> bool {
 /// # Errors
 /// The file is no blob, or the output cannot be written.
 pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
-    let permit = args.replacing.permit(args.blob.iter().fold(Inputs::default(), Inputs::with_file));
+    let permit = args.replacing.permit(args.blob.iter().fold(Inputs::default(), |inputs, blob| inputs.with_file(blob)));
     output::check(&args.output, &permit, is_ours)?;
     let blob = args.blob.as_deref().map(Blob::open).transpose()?;
     let bytes = blob.as_ref().map_or(&[][..], |blob| blob.file.bytes());
