@@ -83,7 +83,8 @@ fn of_tensors(shapes: &[(&str, &[usize])]) -> Template {
         let of_block = before.as_deref().and_then(|before| in_block(name, before));
         tensors.entry(of_block.unwrap_or_else(|| (*name).to_owned())).or_insert(shape);
     }
-    let is_buffer = |name: &str| BUFFERS.iter().any(|all| all.iter().all(|word| words(name).contains(*word)));
+    let is_buffer =
+        |name: &str| BUFFERS.iter().any(|all| all.iter().all(|word| words(name).iter().any(|have| have == word)));
     let skip: Vec<String> = tensors.keys().filter(|name| is_buffer(name)).cloned().collect();
     tensors.retain(|name, _| !is_buffer(name));
 
@@ -121,26 +122,33 @@ fn in_block(name: &str, before: &str) -> Option<String> {
     (after.len() < rest.len()).then(|| format!("{before}{LAYER}{after}"))
 }
 
-/// The words of a name behind its block's number, small: at dots, underscores, capitals, and before digits.
-fn words(name: &str) -> BTreeSet<String> {
+/// The words of a name behind its block's number, small: cut at dots, underscores, capitals, and before digits.
+fn words(name: &str) -> Vec<String> {
     let name = name.split_once(LAYER).map_or(name, |(_, behind)| behind);
-    let (mut words, mut word, mut last) = (BTreeSet::new(), String::new(), ' ');
+    let (mut words, mut word, mut last) = (Vec::new(), String::new(), ' ');
     for c in name.chars().chain(['.']) {
         let begins =
             (c.is_ascii_uppercase() && last.is_ascii_lowercase()) || (c.is_ascii_digit() && last.is_ascii_alphabetic());
         if !c.is_ascii_alphanumeric() || begins {
-            words.insert(std::mem::take(&mut word));
+            words.push(std::mem::take(&mut word));
         }
         if c.is_ascii_alphanumeric() {
             word.push(c.to_ascii_lowercase());
         }
         last = c;
     }
-    words.retain(|word| !word.is_empty() && !EMPTY.contains(&word.as_str()));
+    words.retain(|word| !word.is_empty());
     words
 }
 
-/// The spellings of each part of each weight, as words.
+/// What two names are compared by: words that tell something, and any two that follow each other.
+fn features(name: &str) -> BTreeSet<String> {
+    let words = words(name);
+    let pairs = words.windows(2).map(|pair| pair.join(" "));
+    pairs.chain(words.iter().filter(|word| !EMPTY.contains(&word.as_str())).cloned()).collect()
+}
+
+/// The spellings of each part of each weight, as what they are compared by.
 fn spellings() -> Vec<(Part, BTreeSet<String>)> {
     let mut spellings: Vec<(Part, BTreeSet<String>)> = Vec::new();
     for layout in Layout::BUILT_IN {
@@ -162,11 +170,11 @@ fn spellings() -> Vec<(Part, BTreeSet<String>)> {
                     Slot::Layer(..) => name.replacen('0', LAYER, 1),
                     _ => name.clone(),
                 };
-                spellings.push(((canonical.clone(), part), words(&name)));
+                spellings.push(((canonical.clone(), part), features(&name)));
             }
         }
     }
-    let retold = RETOLD.map(|(canonical, part, name)| ((canonical.to_owned(), part), words(name)));
+    let retold = RETOLD.map(|(canonical, part, name)| ((canonical.to_owned(), part), features(name)));
     spellings.extend(retold);
     spellings
 }
@@ -180,10 +188,10 @@ fn assigned(tensors: &Tensors<'_>) -> BTreeMap<String, Vec<String>> {
             if part.0.contains(LAYER) != name.contains(LAYER) || !fits(&part, shape, width) || is_bias(name) {
                 continue;
             }
-            let words = words(name);
-            let shared = words.intersection(&spelling).count();
+            let features = features(name);
+            let shared = features.intersection(&spelling).count();
             if shared > 0 {
-                pairs.push((shared as f64 / words.union(&spelling).count() as f64, part.clone(), name));
+                pairs.push((shared as f64 / features.union(&spelling).count() as f64, part.clone(), name));
             }
         }
     }

@@ -12,7 +12,7 @@ emberlm convert retelling.safetensors --layout-template -o map.json",
     (
         "eval",
         "emberlm eval model.blob --text book.txt
-emberlm eval checkpoint --text book.txt --windowing sliding --stride 64
+emberlm eval checkpoint --text book.txt --convention sliding --stride 64
 emberlm eval model.blob --prompt \"To be, or not to be\"",
     ),
     ("merge", "emberlm merge shard-*.records"),
