@@ -148,10 +148,18 @@ fn features(name: &str) -> BTreeSet<String> {
     pairs.chain(words.iter().filter(|word| !EMPTY.contains(&word.as_str())).cloned()).collect()
 }
 
-/// The spellings of each part of each weight, as what they are compared by.
-fn spellings() -> Vec<(Part, BTreeSet<String>)> {
-    let mut spellings: Vec<(Part, BTreeSet<String>)> = Vec::new();
-    for layout in Layout::BUILT_IN {
+/// How somebody spells a part of a weight.
+struct Spelling {
+    part: Part,
+    features: BTreeSet<String>,
+    /// Whose it is: a built-in layout's, by its number.
+    of: usize,
+}
+
+/// The spellings of each part of each weight.
+fn spellings() -> Vec<Spelling> {
+    let mut spellings = Vec::new();
+    for (of, layout) in Layout::BUILT_IN.iter().enumerate() {
         let Ok(map) = layout.name_map() else { continue };
         for slot in kinds() {
             let (canonical, Some(place)) = (pattern(slot), map.place(slot, "")) else { continue };
@@ -170,36 +178,44 @@ fn spellings() -> Vec<(Part, BTreeSet<String>)> {
                     Slot::Layer(..) => name.replacen('0', LAYER, 1),
                     _ => name.clone(),
                 };
-                spellings.push(((canonical.clone(), part), features(&name)));
+                spellings.push(Spelling { part: (canonical.clone(), part), features: features(&name), of });
             }
         }
     }
-    let retold = RETOLD.map(|(canonical, part, name)| ((canonical.to_owned(), part), features(name)));
-    spellings.extend(retold);
+    let of = Layout::BUILT_IN.len();
+    spellings.extend(RETOLD.map(|(canonical, part, name)| Spelling {
+        part: (canonical.to_owned(), part),
+        features: features(name),
+        of,
+    }));
     spellings
 }
 
-/// Each weight's names: of all pairs of a part and a name whose shape is right, those with most words in common first.
+/// Each weight's names: of all pairs of a part and a name whose shape is right, those with most in common first, and of
+/// such the spelling of the layout that spells most of the file's names.
 fn assigned(tensors: &Tensors<'_>) -> BTreeMap<String, Vec<String>> {
     let width = width(tensors);
-    let mut pairs: Vec<(f64, Part, &String)> = Vec::new();
-    for (part, spelling) in spellings() {
+    let mut pairs: Vec<(f64, usize, Part, &String)> = Vec::new();
+    let mut spelt = [0; Layout::BUILT_IN.len() + 1];
+    for Spelling { part, features: spelling, of } in spellings() {
         for (name, shape) in tensors {
             if part.0.contains(LAYER) != name.contains(LAYER) || !fits(&part, shape, width) || is_bias(name) {
                 continue;
             }
             let features = features(name);
-            let shared = features.intersection(&spelling).count();
+            let (shared, all) = (features.intersection(&spelling).count(), features.union(&spelling).count());
             if shared > 0 {
-                pairs.push((shared as f64 / features.union(&spelling).count() as f64, part.clone(), name));
+                pairs.push((shared as f64 / all as f64, of, part.clone(), name));
+                spelt[of] += usize::from(shared == all);
             }
         }
     }
-    pairs.sort_by(|(a, part_a, name_a), (b, part_b, name_b)| {
-        b.total_cmp(a).then_with(|| part_a.cmp(part_b)).then_with(|| name_a.cmp(name_b))
+    pairs.sort_by(|(a, of_a, part_a, name_a), (b, of_b, part_b, name_b)| {
+        let by_layout = || spelt[*of_b].cmp(&spelt[*of_a]);
+        b.total_cmp(a).then_with(by_layout).then_with(|| part_a.cmp(part_b)).then_with(|| name_a.cmp(name_b))
     });
     let (mut parts, mut taken) = (BTreeMap::<Part, String>::new(), BTreeSet::new());
-    for (_, part, name) in pairs {
+    for (_, _, part, name) in pairs {
         if !parts.contains_key(&part) && taken.insert(name) {
             parts.insert(part, name.clone());
         }

@@ -223,13 +223,13 @@ fn report(console: Console, error: &Error) -> u8 {
 mod tests {
     use super::*;
 
-    /// The words of a line, as a shell takes them; none of what goes to a file.
+    /// The words of a line, as a shell takes them; none of what goes to a file or another program.
     fn words(line: &str) -> Vec<String> {
         let (mut words, mut quoted, mut word) = (Vec::new(), false, String::new());
         for c in line.chars() {
             match c {
                 '"' => quoted = !quoted,
-                '>' if !quoted => return words,
+                '>' | '|' if !quoted => return words,
                 ' ' if !quoted => words.extend((!word.is_empty()).then(|| std::mem::take(&mut word))),
                 c => word.push(c),
             }

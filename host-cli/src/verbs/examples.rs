@@ -19,7 +19,7 @@ emberlm eval model.blob --prompt \"To be, or not to be\"",
     (
         "surprisal",
         "emberlm surprisal model.blob --text book.txt
-emberlm surprisal model.blob --text book.txt --csv > book.csv",
+emberlm surprisal model.blob --text book.txt --color always | less -R",
     ),
     (
         "generate",
