@@ -182,6 +182,8 @@ fn the_commands_are_understood() {
                     understood += 1;
                 }
                 "cargo" => programs_are_there(words),
+                // What the commands before have made is not there yet.
+                program if program.starts_with("./") => {}
                 program => assert!(!program.contains('/') || root().join(program).exists(), "{name}: {program}"),
             }
         }

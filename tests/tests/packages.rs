@@ -88,10 +88,10 @@ fn the_program_brings_the_bundled_models() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("emberlm");
     fs::copy(env!("CARGO_BIN_EXE_emberlm-under-test"), &program).unwrap();
-    for model in ["shakespeare-char", "stories260K"] {
+    for (model, tokens) in [("shakespeare-char", "64"), ("stories260K", "1024")] {
         let output = assert_cmd::Command::new(&program)
             .current_dir(folder.path())
-            .args(["demo", "--no-board", "--tokens", "64", "--model", model, "--json"])
+            .args(["demo", "--no-board", "--tokens", tokens, "--model", model, "--json"])
             .assert()
             .code(0)
             .get_output()

@@ -9,27 +9,23 @@
 //! with it contains no way to panic.
 #![no_std]
 
-mod generate;
-mod memory;
-mod open;
-mod pointer;
-mod score;
-mod session;
-mod status;
-mod text;
-mod types;
+mod api;
 
-pub use generate::{emberlm_default_settings, emberlm_generate};
-pub use open::{emberlm_inspect, emberlm_open, emberlm_self_test, emberlm_session_bytes};
-pub use score::{emberlm_forward, emberlm_n_past, emberlm_nll, emberlm_reset};
-pub use session::emberlm_session;
-pub use status::{emberlm_status, emberlm_status_text};
-pub use text::{emberlm_decode, emberlm_encode};
-pub use types::{
-    EMBERLM_ALIGNMENT, EMBERLM_KV_F16, EMBERLM_KV_F32, EMBERLM_KV_I8, EMBERLM_LAYER_MAJOR, EMBERLM_NO_TOKEN,
-    EMBERLM_TOKEN_MAJOR, emberlm_listener, emberlm_model, emberlm_nll_listener, emberlm_run, emberlm_score,
-    emberlm_settings,
-};
+use core::cfg_select;
+
+pub use api::*;
+
+cfg_select! {
+    all(target_arch = "arm", feature = "cortex-m-mve") => {
+        pub(crate) use emberlm_core::CortexMMve as Kernel;
+    }
+    all(target_arch = "arm", feature = "cortex-m-dsp") => {
+        pub(crate) use emberlm_core::CortexMDsp as Kernel;
+    }
+    _ => {
+        pub(crate) use emberlm_core::Scalar as Kernel;
+    }
+}
 
 #[cfg(feature = "no-panic")]
 unsafe extern "C" {

@@ -5,12 +5,14 @@
 //! JavaScript has no address.
 #![no_std]
 
+#[path = "../../c-api/src/api/mod.rs"]
+mod api;
+
 use core::ffi::{c_char, c_void};
 use core::ptr;
 
-use emberlm::{
-    emberlm_generate, emberlm_listener, emberlm_nll, emberlm_score, emberlm_session, emberlm_settings, emberlm_status,
-};
+pub use api::*;
+use emberlm_core::Portable as Kernel;
 
 #[link(wasm_import_module = "emberlm")]
 unsafe extern "C" {
@@ -64,4 +66,9 @@ pub unsafe extern "C" fn web_generate(
     let listener = emberlm_listener { context: ptr::null_mut(), token: Some(on_token), text: Some(on_text) };
     // SAFETY: as the caller says.
     unsafe { emberlm_generate(session, prompt, n_prompt, settings, max_tokens, &listener) }
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    core::arch::wasm32::unreachable()
 }

@@ -10,7 +10,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let config = cbindgen::Config::from_file(library.join("cbindgen.toml"))?;
     let builder = cbindgen::Builder::new().with_config(config);
-    let file = |name| library.join("src").join(name).with_extension("rs");
+    let file = |name| library.join("src/api").join(name).with_extension("rs");
     let header = SOURCES.into_iter().fold(builder, |builder, name| builder.with_src(file(name))).generate()?;
     header.write(std::io::stdout());
     Ok(())

@@ -2,8 +2,8 @@
 
 use emberlm_core::{Config, CrossEntropy, Need, Run, TokenId};
 
-use crate::session::emberlm_session;
-use crate::types::EMBERLM_ALIGNMENT;
+use super::session::emberlm_session;
+use super::types::EMBERLM_ALIGNMENT;
 
 /// Where each part lies behind the block's beginning, in bytes; `usize::MAX` of what no memory has.
 pub(crate) struct Layout {

@@ -6,10 +6,10 @@ use core::fmt;
 use emberlm_core::Decoder;
 use emberlm_core::tokenizer::EncodeError;
 
-use crate::pointer::{place, slice, slice_mut};
-use crate::session::{Parts, emberlm_session};
-use crate::status::emberlm_status::{EMBERLM_NO_TOKENIZER, EMBERLM_TOO_SMALL};
-use crate::status::{emberlm_status, failed};
+use super::pointer::{place, slice, slice_mut};
+use super::session::{Parts, emberlm_session};
+use super::status::emberlm_status::{EMBERLM_NO_TOKENIZER, EMBERLM_TOO_SMALL};
+use super::status::{emberlm_status, failed};
 
 /// Makes tokens of a text: the one that texts begin with first, where the tokenizer asks for it. `*n` is how many they are;
 /// of `EMBERLM_TOO_SMALL` it is how many there must be room for to get further. Room for a token a byte and one more is

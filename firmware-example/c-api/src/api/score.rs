@@ -5,11 +5,11 @@ use core::ffi::c_void;
 use emberlm_core::sink::Dense;
 use emberlm_core::{Score, score_window};
 
-use crate::pointer::{place, slice, slice_mut};
-use crate::session::{Parts, emberlm_session};
-use crate::status::emberlm_status::{EMBERLM_EMPTY, EMBERLM_TOO_SMALL};
-use crate::status::{emberlm_status, failed};
-use crate::types::{emberlm_nll_listener, emberlm_score};
+use super::pointer::{place, slice, slice_mut};
+use super::session::{Parts, emberlm_session};
+use super::status::emberlm_status::{EMBERLM_EMPTY, EMBERLM_TOO_SMALL};
+use super::status::{emberlm_status, failed};
+use super::types::{emberlm_nll_listener, emberlm_score};
 
 /// Takes tokens on from where the session is, and writes the logits of the last one, `n_vocab` of them; `logits` may be
 /// null, with `n_logits` 0, where they are not wanted. After an error the session may have taken some of the tokens:

@@ -4,11 +4,11 @@ use core::fmt;
 
 use emberlm_core::{Decoder, Generation, Order, Sampler, Settings, WhenFull};
 
-use crate::pointer::{place, read, slice};
-use crate::session::{Parts, emberlm_session};
-use crate::status::emberlm_status::{EMBERLM_CANNOT_CONTINUE, EMBERLM_STOPPED};
-use crate::status::{emberlm_status, failed};
-use crate::types::{emberlm_listener, emberlm_settings};
+use super::pointer::{place, read, slice};
+use super::session::{Parts, emberlm_session};
+use super::status::emberlm_status::{EMBERLM_CANNOT_CONTINUE, EMBERLM_STOPPED};
+use super::status::{emberlm_status, failed};
+use super::types::{emberlm_listener, emberlm_settings};
 
 /// Writes what programs start from: a temperature of 0.8 and no limit, with seed 0.
 ///

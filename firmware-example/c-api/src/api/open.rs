@@ -4,15 +4,17 @@ use core::ffi::c_void;
 
 use emberlm_core::{KvType, Mapped, Model, Order, Run, SelfTestOutcome, Session, run_self_test};
 
-use crate::memory::{Layout, part};
-use crate::pointer::{place, read};
-use crate::session::{Kernel, Parts, emberlm_session};
-use crate::status::emberlm_status::{
+use crate::Kernel;
+
+use super::memory::{Layout, part};
+use super::pointer::{place, read};
+use super::session::{Parts, emberlm_session};
+use super::status::emberlm_status::{
     EMBERLM_BAD_VALUE, EMBERLM_MISALIGNED, EMBERLM_NOT_TESTED, EMBERLM_NULL, EMBERLM_SELF_TEST_FAILED,
     EMBERLM_TOO_SMALL,
 };
-use crate::status::{emberlm_status, failed};
-use crate::types::{
+use super::status::{emberlm_status, failed};
+use super::types::{
     EMBERLM_ALIGNMENT, EMBERLM_KV_F16, EMBERLM_KV_F32, EMBERLM_KV_I8, EMBERLM_LAYER_MAJOR, EMBERLM_TOKEN_MAJOR,
     emberlm_model, emberlm_run,
 };

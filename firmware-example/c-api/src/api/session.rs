@@ -1,24 +1,12 @@
 //! The handle, and how a call gets at what is behind it.
 
-use core::cfg_select;
-
 use emberlm_core::blob::TextTokens;
 use emberlm_core::{CrossEntropy, Mapped, Order, Session, TokenId, Tokenizer};
 
-use crate::status::emberlm_status;
-use crate::status::emberlm_status::{EMBERLM_MISALIGNED, EMBERLM_NOT_OPEN, EMBERLM_NULL};
+use crate::Kernel;
 
-cfg_select! {
-    all(target_arch = "arm", feature = "cortex-m-mve") => {
-        pub(crate) use emberlm_core::CortexMMve as Kernel;
-    }
-    all(target_arch = "arm", feature = "cortex-m-dsp") => {
-        pub(crate) use emberlm_core::CortexMDsp as Kernel;
-    }
-    _ => {
-        pub(crate) use emberlm_core::Scalar as Kernel;
-    }
-}
+use super::status::emberlm_status;
+use super::status::emberlm_status::{EMBERLM_MISALIGNED, EMBERLM_NOT_OPEN, EMBERLM_NULL};
 
 /// In the first word of a handle that is open, and of one that a call is at work on.
 const OPEN: u32 = 0x6c6d_2b31;

@@ -1,7 +1,7 @@
 //! What a C program's pointers are checked for.
 
-use crate::status::emberlm_status;
-use crate::status::emberlm_status::{EMBERLM_BAD_VALUE, EMBERLM_MISALIGNED, EMBERLM_NULL};
+use super::status::emberlm_status;
+use super::status::emberlm_status::{EMBERLM_BAD_VALUE, EMBERLM_MISALIGNED, EMBERLM_NULL};
 
 /// A place for an answer that is neither null nor misaligned.
 pub(crate) fn place<T>(place: *mut T) -> Result<*mut T, emberlm_status> {
