@@ -12,7 +12,7 @@ use core::ffi::{c_char, c_void};
 use core::ptr;
 
 pub use api::*;
-use emberlm_core::Portable as Kernel;
+use emberlm_core::Scalar as Kernel;
 
 #[link(wasm_import_module = "emberlm")]
 unsafe extern "C" {

@@ -101,7 +101,10 @@ fn is_the_hosts(blob: &Path, page: &Path) {
         assert_eq!(kind["nll_bits"], host["nll_bits"], "{} with {kv}", blob.display());
         assert_eq!(kind["n"], host["tokens_scored"], "{kv}");
         assert_eq!(kind["text"], TEXT, "{kv}");
-        assert_eq!(kind["scored_bytes"], host["bytes_scored"], "{kv}");
+        // What bits a byte are of.
+        let bytes = host["loss"].as_f64().unwrap() * kind["n"].as_f64().unwrap()
+            / (std::f64::consts::LN_2 * host["bits_per_byte"].as_f64().unwrap());
+        assert_eq!(kind["scored_bytes"], bytes.round() as u64, "{kv}");
         assert_eq!(kind["self_test"], "ok", "{kv}");
     }
     let how = ["--seed", "7", "--max-tokens", "30"];
@@ -110,31 +113,26 @@ fn is_the_hosts(blob: &Path, page: &Path) {
     assert!(said["refused"].as_str().is_some_and(|error| !error.is_empty()) || said["model"]["n_vocab"] == 512);
 }
 
-/// In a browser without a head: the page as somebody sees it once it is loaded.
+/// In a browser without a head, as wide as a desk's and as a phone's.
 #[test]
 fn chromium_shows_the_hosts_bits() {
     let folder = tempfile::tempdir().unwrap();
-    for (blob, page) in pages(&folder) {
-        let profile = folder.path().join("profile");
-        let output = Command::new("chromium")
-            .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0"])
-            .args(["--virtual-time-budget=60000", "--dump-dom"])
-            .arg(format!("--user-data-dir={}", profile.display()))
-            .arg(format!("file://{}", page.display()))
-            .output()
-            .unwrap();
-        let (dom, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(!log.contains("CONSOLE"), "{log}");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/chromium.mjs");
+    for ((blob, page), width) in pages(&folder).into_iter().zip(["1000", "390", "1000"]) {
+        let mut node = Command::new("node");
+        node.arg(&script).arg(&page).arg(folder.path().join("profile"));
+        let output = node.arg(folder.path().join("picture.png")).args([width, "dark"]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
         let host = common::run("eval", 0, &["eval", word(&blob), "--prompt", TEXT]);
-        let bits = host["nll_bits"].as_str().unwrap();
-        assert!(dom.contains(&format!("<dd id=\"nll-bits\">{bits}</dd>")), "{bits} is not in {}", shown(&dom));
-        assert!(dom.contains("data-state=\"ready\""), "{}", shown(&dom));
+        assert_eq!(seen["state"], "ready", "{seen}");
+        assert_eq!(seen["shown"]["nll-bits"], host["nll_bits"], "{}", blob.display());
+        assert_eq!(seen["shown"]["scored"], host["tokens_scored"].to_string());
+        assert_eq!(seen["shown"]["loss"], format!("{:.6}", host["loss"].as_f64().unwrap()));
+        assert_eq!(seen["shown"]["heat"], TEXT);
+        assert_eq!(seen["said"].as_array().unwrap().len(), 0, "{seen}");
+        assert_eq!(seen["overflow"], 0, "{seen}");
     }
-}
-
-/// The page without what is inside it.
-fn shown(dom: &str) -> &str {
-    dom.split("<script").next().unwrap_or(dom)
 }
 
 fn base64(bytes: &[u8]) -> String {
