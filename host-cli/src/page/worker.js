@@ -114,7 +114,14 @@ function score(text) {
       all_bytes = spelt.length;
     }
     const sum = nlls.reduce((sum, nll) => sum + nll, 0);
-    const scored_bytes = all_bytes - first_bytes;
+    // A space that stands before a text and is not shown counts with the token that it belongs to.
+    let hidden = 0;
+    if (model.adds_bos && n > 1) {
+      const [twice, first] = [room(8), view().getUint32(tokens + 4, true)];
+      [0, 4].forEach((at) => view().setUint32(twice + at, first, true));
+      hidden = decode(twice, 2).length - 2 * decode(twice, 1).length;
+    }
+    const scored_bytes = all_bytes - first_bytes + hidden;
     return { pieces, nlls, sum, nll_bits: hex(sum), scored_bytes, seconds };
   } finally {
     top = mark;
