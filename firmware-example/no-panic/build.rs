@@ -3,5 +3,6 @@
 fn main() {
     println!("cargo::rustc-link-arg-bins=--entry=score");
     println!("cargo::rustc-link-arg-bins=--undefined=to_tokens_and_back");
+    println!("cargo::rustc-link-arg-bins=--undefined=over_a_cable");
     println!("cargo::rerun-if-changed=build.rs");
 }

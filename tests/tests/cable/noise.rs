@@ -79,7 +79,7 @@ struct DeviceWire {
 struct Reset;
 struct Done;
 
-impl Wire for &mut DeviceWire {
+impl Wire for DeviceWire {
     fn read(&mut self) -> Option<u8> {
         if self.is_done.load(Ordering::Relaxed) {
             resume_unwind(Box::new(Done));

@@ -11,6 +11,16 @@ pub trait Wire {
     fn write(&mut self, bytes: &[u8]);
 }
 
+impl<W: Wire + ?Sized> Wire for &mut W {
+    fn read(&mut self) -> Option<u8> {
+        (**self).read()
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        (**self).write(bytes);
+    }
+}
+
 /// The session is over: the host began another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed;
@@ -220,9 +230,10 @@ impl Output {
     /// Forgets what the host has: `taken` bytes of the whole stream.
     fn confirm(&mut self, taken: u32) {
         let n = taken.wrapping_sub(self.at) as usize;
-        // What is no more than was printed; else it is from before.
-        if n <= self.len {
-            self.bytes.copy_within(n..self.len, 0);
+        let Some(held) = self.bytes.get_mut(..self.len) else { return };
+        // More than is held is from before.
+        if n <= held.len() {
+            held.rotate_left(n);
             self.len -= n;
             self.at = taken;
         }

@@ -2,6 +2,7 @@
 
 use core::mem;
 
+use cobs::{DecodeResult, DecoderState};
 use emberlm_core::crc::crc32;
 use serde::{Deserialize, Serialize};
 
@@ -108,28 +109,35 @@ impl Frame<'_> {
 /// Finds frames among the bytes that come.
 #[derive(Debug)]
 pub struct Deframer {
-    bytes: [u8; FRAME_BYTES],
-    /// Bytes since the last 0, of which no more are kept than may be a frame.
+    decoder: DecoderState,
+    bytes: [u8; CHECKED_BYTES],
+    /// Bytes of the frame under way, of which no more are kept than a frame may have.
     len: usize,
 }
 
 impl Deframer {
     /// Nothing has come.
     pub const fn new() -> Self {
-        Self { bytes: [0; _], len: 0 }
+        Self { decoder: DecoderState::Idle, bytes: [0; _], len: 0 }
     }
 
     /// Takes in the next byte, and returns the frame that it completes.
     pub fn push(&mut self, byte: u8) -> Option<Frame<'_>> {
-        if byte != 0 {
-            if let Some(place) = self.bytes.get_mut(self.len) {
-                *place = byte;
+        match self.decoder.feed(byte) {
+            Ok(DecodeResult::DataContinue(byte)) => {
+                if let Some(place) = self.bytes.get_mut(self.len) {
+                    *place = byte;
+                }
+                self.len = self.len.saturating_add(1);
+                None
             }
-            self.len = self.len.saturating_add(1);
-            return None;
+            Ok(DecodeResult::NoData) => None,
+            Ok(DecodeResult::DataComplete) => decode(self.bytes.get(..mem::take(&mut self.len))?),
+            Err(_) => {
+                self.len = 0;
+                None
+            }
         }
-        let len = mem::take(&mut self.len);
-        decode(self.bytes.get_mut(..len)?)
     }
 }
 
@@ -139,9 +147,8 @@ impl Default for Deframer {
     }
 }
 
-fn decode(bytes: &mut [u8]) -> Option<Frame<'_>> {
-    let len = cobs::decode_in_place(bytes).ok()?;
-    let (message, crc) = bytes.get(..len)?.split_last_chunk()?;
+fn decode(bytes: &[u8]) -> Option<Frame<'_>> {
+    let (message, crc) = bytes.split_last_chunk()?;
     if crc32(message) != u32::from_le_bytes(*crc) {
         return None;
     }
