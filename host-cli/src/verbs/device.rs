@@ -275,7 +275,7 @@ impl Report for Scored {
             writeln!(text, "{name:<15} {value}").expect("a string can be written to");
         };
         let device = &self.device;
-        line("board", device.board.clone());
+        line("board", shown::value(&device.board).to_string());
         let per_token = device.instructions / self.loss.tokens_scored.max(1);
         line("instructions", format!("{} ({per_token} a token)", device.instructions));
         let (kv, scratch) = (device.kv_bytes, device.scratch_bytes);

@@ -55,8 +55,11 @@ impl AtPort {
         });
         let (end, n) = (terminal.end.try_clone().unwrap(), n_sent.clone());
         thread::spawn(move || {
-            let read =
-                |bytes: &mut [u8]| from_board.read(bytes).inspect(|&more| drop(n.fetch_add(more, Ordering::Relaxed)));
+            let read = |bytes: &mut [u8]| {
+                let more = from_board.read(bytes)?;
+                n.fetch_add(more, Ordering::Relaxed);
+                Ok(more)
+            };
             carry(read, to_host, |bytes| end.write_all(bytes));
         });
         Self { emulator, terminal, n_sent }
@@ -82,7 +85,7 @@ impl AtPort {
     pub fn score(&self, blob: &Path, schema: &str, code: i32, more: &[&str]) -> Value {
         let args = ["device", "score", blob.to_str().unwrap(), "--port", self.port(), "--check", "--timeout", "600"];
         let text = ["--prompt", TEXT];
-        run(schema, code, &[&args, if more.is_empty() { &text[..] } else { more }].concat())
+        run(schema, code, &[&args[..], if more.is_empty() { &text[..] } else { more }].concat())
     }
 
     /// What the console shows of these lines.

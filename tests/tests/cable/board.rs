@@ -72,9 +72,10 @@ fn over_a_line_that_damages_what_goes_over_it_too() {
 fn a_reset_is_an_error_and_then_the_board_serves_again() {
     let folder = tempfile::tempdir().unwrap();
     let (char, other) = (blob(&folder, "shakespeare-char"), blob(&folder, "shakespeare-bpe512"));
-    let (at, mut monitor) = start_well(&char);
-    // Behind the greeting, within the report.
-    at.after(150, move || monitor.write_all(b"system_reset\n").unwrap());
+    let (at, monitor) = start_well(&char);
+    // Behind the greeting, within the report. The monitor forgets what whoever has gone away asked for.
+    let mut button = monitor.try_clone().unwrap();
+    at.after(150, move || button.write_all(b"system_reset\n").unwrap());
     let error = at.score(&char, "error", 1, &[]);
     assert_eq!(error["error"]["kind"], "began_anew", "{error}");
     at.scores(&char, BOARD);
