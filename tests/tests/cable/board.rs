@@ -58,6 +58,15 @@ fn a_board_at_a_port_gives_the_hosts_bits_and_text() {
 }
 
 #[test]
+fn risc_v_too() {
+    let (folder, board) = (tempfile::tempdir().unwrap(), "virt-rv32imac");
+    let blob = blob(&folder, "shakespeare-char");
+    let (at, _monitor) = start(board, &blob, Damage::default(), Damage::default());
+    at.scores(&blob, board);
+    at.writes(&blob, 8, "f32");
+}
+
+#[test]
 fn over_a_line_that_damages_what_goes_over_it_too() {
     let folder = tempfile::tempdir().unwrap();
     let blob = blob(&folder, "shakespeare-char");

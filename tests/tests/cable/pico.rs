@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use emberlm::device::{Board, Family, Region, firmware};
 
 use crate::at_port::{AtPort, blob};
-use crate::common::command;
+use crate::common::{command, run};
 use crate::damage::Damage;
 
 const BOARD: Board = Board {
@@ -76,6 +76,16 @@ fn a_pico_scores_to_the_hosts_bits() {
     let Some(at) = start(&blob) else { return };
     let report = at.score(&blob, "device_score", 0, &["--tokens", tokens.to_str().unwrap()]);
     assert_eq!((&report["equals_host"], &report["board"]), (&true.into(), &BOARD.name.into()), "{report}");
+}
+
+#[test]
+fn a_pico_that_takes_too_long_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let blob = blob(&folder, "shakespeare-char");
+    let Some(at) = start(&blob) else { return };
+    let args = ["device", "score", blob.to_str().unwrap(), "--port", at.port(), "--prompt", "ROMEO:", "--timeout", "1"];
+    let error = run("error", 2, &args);
+    assert_eq!(error["error"]["kind"], "time_out", "{error}");
 }
 
 #[test]
