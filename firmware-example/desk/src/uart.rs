@@ -45,8 +45,9 @@ impl Uart {
             chip.IO_BANK0.gpio(pin).gpio_ctrl().write(|w| w.funcsel().uart());
         }
         let uart = chip.UART0;
-        // SAFETY: both fit their fields: 16 and 6 bits.
+        // SAFETY: the whole part fits its field of 16 bits.
         uart.uartibrd().write(|w| unsafe { w.baud_divint().bits((BAUD_DIVIDER / 64) as u16) });
+        // SAFETY: 64ths fit theirs of 6.
         uart.uartfbrd().write(|w| unsafe { w.baud_divfrac().bits((BAUD_DIVIDER % 64) as u8) });
         // SAFETY: words of 8 bits.
         uart.uartlcr_h().write(|w| unsafe { w.wlen().bits(0b11).fen().set_bit() });
