@@ -1,6 +1,6 @@
 //! Boards at a serial port, which have model and program in their flash: [`score`] and [`talk`].
 //!
-//! [`session`] is the host's end of what [`emberlm_request::cable`] says, over any [`Line`]; [`port`] is one.
+//! [`Session`] is the host's end of what [`emberlm_request::cable`] says, over any [`Line`]; a [`Port`] is one.
 
 mod error;
 mod port;
