@@ -17,7 +17,7 @@ use elf::endian::LittleEndian;
 use emberlm::checkpoint::{Checkpoint, Options as Opening};
 use emberlm::convert::formats::Formats;
 use emberlm::convert::{Beside, Options, convert};
-use emberlm::device::{self, BOARDS, Board, Job, Medium, firmware};
+use emberlm::device::{self, BOARDS, Board, Emulated, Job, Link, Medium, firmware};
 use emberlm::ground::files::output::is_blob;
 use emberlm::ground::files::{Output, Permit};
 use emberlm::plan::boards;
@@ -109,8 +109,8 @@ fn measure(
         for kv_type in KvType::ALL.into_iter().filter(|&kv_type| index == 0 || kv_type == KvType::F32) {
             let header = Header { n_ctx, convention: Convention::Disjoint, kv_type, n_bytes: None };
             let timeout = Duration::from_secs(600);
-            let job =
-                Job { board, blob, medium: Medium::Memory, header, rows: &rows, firmware: Some(program), timeout };
+            let emulated = Emulated { board, blob, medium: Medium::Memory, firmware: Some(program) };
+            let job = Job { link: Link::Emulator(emulated), header, rows: &rows, timeout };
             let report = device::score(&job, |_| {})?;
             let run = Run { batch: sample.batch, ..Run::new(Order::LayerMajor, kv_type, n_ctx) };
             statics = report.ram_bytes - Need::new(config, run).bytes() as u64;

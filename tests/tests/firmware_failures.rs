@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::run;
-use emberlm::device::{Board, DeviceError, DeviceReport, Job, Medium, firmware, score};
+use emberlm::device::{Board, DeviceError, DeviceReport, Emulated, Job, Link, Medium, firmware, score};
 use emberlm_core::config::TokenId;
 use emberlm_core::kv_cache::KvType;
 use emberlm_core::window::Convention;
@@ -43,10 +43,8 @@ impl Tiny {
     /// The board's answer to a request for `rows` with a context of `n_ctx`.
     fn score(&self, blob: &Path, rows: &[&[TokenId]], n_ctx: usize) -> Result<DeviceReport, DeviceError> {
         let header = Header { n_ctx, convention: Convention::Disjoint, kv_type: KvType::F32, n_bytes: None };
-        score(
-            &Job { board: board(), blob, medium: Medium::Memory, header, rows, firmware: None, timeout: PATIENT },
-            |_| {},
-        )
+        let emulated = Emulated { board: board(), blob, medium: Medium::Memory, firmware: None };
+        score(&Job { link: Link::Emulator(emulated), header, rows, timeout: PATIENT }, |_| {})
     }
 
     /// What the board says of the model after `change`.

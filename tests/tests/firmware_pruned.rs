@@ -147,15 +147,8 @@ fn scores_and_writes(board: &'static Board) {
     let (blob, window) = (stories.blob(), stories.window());
     let header = Header { n_ctx: 256, convention: Convention::Disjoint, kv_type: KvType::I8, n_bytes: None };
     let rows = [window.as_slice()];
-    let job = device::Job {
-        board,
-        blob: &blob,
-        medium: Medium::Memory,
-        header,
-        rows: &rows,
-        firmware: None,
-        timeout: PATIENT,
-    };
+    let emulated = device::Emulated { board, blob: &blob, medium: Medium::Memory, firmware: None };
+    let job = device::Job { link: device::Link::Emulator(emulated), header, rows: &rows, timeout: PATIENT };
     let report = device::score(&job, |_| ()).unwrap();
     let tokens = folder.path().join("tokens.json");
     fs::write(&tokens, json!([window]).to_string()).unwrap();

@@ -1,10 +1,11 @@
 //! The program that talks: prompts in, what follows them out.
 
 use emberlm_core::blob::{ARITHMETIC, OpenError, TextTokens};
-use emberlm_core::config::TokenId;
+use emberlm_core::config::{Config, TokenId};
 use emberlm_core::generate::{GenerateError, Generation, WhenFull};
 use emberlm_core::kernel::Kernel;
 use emberlm_core::kv_cache::KvType;
+use emberlm_core::model::Model;
 use emberlm_core::planner::{Need, Order, Run};
 use emberlm_core::sample::{Drawn, Sampler, Settings, SettingsError};
 use emberlm_core::session::Session;
@@ -17,9 +18,6 @@ use crate::report::print_end;
 use crate::scoring::Scoring;
 use crate::self_test::tested_model;
 use crate::{Board, Buffers, Input, MAX_LINE, ProgramError};
-
-/// How keys and values are stored, as `emberlm generate` does by default.
-const KV_TYPE: KvType = KvType::F32;
 
 /// What lines that start with a colon change.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +40,7 @@ enum Refusal {
 /// well. A line that cannot be served is answered with the reason.
 ///
 /// Each prompt starts a text of its own with the seed's first random number: the text is the one that `emberlm generate`
-/// writes.
+/// writes for keys and values of the same type: the largest of which every layer's have room.
 pub fn console<B: Board + Input>(board: &mut B, model: &[u8], buffers: Buffers<'_>) -> bool {
     let result = run(board, model, buffers);
     print_end(board, result)
@@ -51,16 +49,15 @@ pub fn console<B: Board + Input>(board: &mut B, model: &[u8], buffers: Buffers<'
 fn run<B: Board + Input>(board: &mut B, model: &[u8], mut buffers: Buffers<'_>) -> Result<(), ProgramError> {
     board.line(key::BOARD, B::NAME)?;
     let other_bytes = board.static_bytes() - buffers.bytes();
-    let model = tested_model(board, Mapped::new(model)?, &[KV_TYPE], buffers.reborrow())?;
+    let config = *Model::open(Mapped::new(model)?)?.config();
+    let run = run_in(&buffers, &config);
+    let need = console_need(&config, run);
+    let mut model = tested_model(board, Mapped::new(model)?, &[run.kv_type], buffers.reborrow())?;
     let tokenizer = model.tokenizer()?.ok_or(ProgramError::NoTokenizer)?;
-    let mut model = model;
     let text_tokens = model.text_tokens().map_err(OpenError::from)?;
-    let config = *model.config();
-    let n_ctx = config.n_ctx as usize;
-    let run = Run { batch: buffers.sinks.len(), ..Run::new(Order::TokenMajor, KV_TYPE, n_ctx) };
-    // A prompt may have a token for each byte, one for a space that is not its own, and one that texts begin with.
-    let need = Need { tokens: n_ctx + MAX_LINE + 2, ..Need::new(&config, run) };
+    let n_ctx = run.n_ctx;
     board.line(key::ARITHMETIC, ARITHMETIC)?;
+    board.line(key::KV, run.kv_type.name())?;
     if let Some(pruned) = text_tokens.pruned(config.n_vocab) {
         board.line(key::VOCABULARY, pruned)?;
     }
@@ -109,6 +106,20 @@ fn run<B: Board + Input>(board: &mut B, model: &[u8], mut buffers: Buffers<'_>) 
     Ok(())
 }
 
+/// A run over the whole context, with the largest keys and values that the buffers have room for.
+fn run_in(buffers: &Buffers<'_>, config: &Config) -> Run {
+    let of =
+        |kv_type| Run { batch: buffers.sinks.len(), ..Run::new(Order::TokenMajor, kv_type, config.n_ctx as usize) };
+    let fits = |run: &Run| Need::new(config, *run).kv_words <= buffers.kv.len();
+    KvType::ALL.into_iter().map(of).find(fits).unwrap_or(of(KvType::I8))
+}
+
+/// What [`console`] takes in such a run.
+pub const fn console_need(config: &Config, run: Run) -> Need {
+    // A prompt may have a token for each byte, one for a space that is not its own, and one that texts begin with.
+    Need { tokens: run.n_ctx + MAX_LINE + 2, ..Need::new(config, run) }
+}
+
 impl Dialogue {
     /// A setting's name, a space and its value.
     fn command(&mut self, command: &[u8]) -> Result<(), Refusal> {
@@ -136,7 +147,7 @@ struct Text<'t, 'b, K> {
 
 impl<K: Kernel> Text<'_, '_, K> {
     /// Writes what follows `prompt`, and a line on it.
-    fn write<B: Board>(
+    fn write<B: Board + Input>(
         self,
         board: &mut B,
         dialogue: &Dialogue,
@@ -182,6 +193,7 @@ impl<K: Kernel> Text<'_, '_, K> {
                     other => other.map_err(|_| ProgramError::Console)?,
                 },
             }
+            board.show()?;
         }
         let last = board.ticks();
         if !dialogue.tells_bits {

@@ -9,6 +9,14 @@ pub trait Input {
     /// # Errors
     /// The console failed.
     fn read_byte(&mut self) -> Result<Option<u8>, fmt::Error>;
+
+    /// Has all that was written seen, where it would wait for more.
+    ///
+    /// # Errors
+    /// The console failed.
+    fn show(&mut self) -> fmt::Result {
+        Ok(())
+    }
 }
 
 /// Bytes of a line, at most, its end excluded.

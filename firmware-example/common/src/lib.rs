@@ -7,6 +7,8 @@
 //! [`score`] serves a request; [`self_test`] and [`steps`] need none. [`score_copied`], [`self_test_copied`] and
 //! [`steps_copied`] do the same with a model that is not in memory. `kernels` and `profile`, which need a heap, count
 //! instructions, the first without a model.
+//!
+//! [`serve`] is [`score`] and [`console`], as often as a host asks for them over a cable.
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -16,6 +18,7 @@ extern crate alloc;
 mod board;
 mod buffers;
 mod bundled;
+mod cable;
 mod console;
 #[cfg(feature = "heap")]
 mod counting;
@@ -44,7 +47,8 @@ mod tokens;
 pub use board::Board;
 pub use buffers::{BATCH, Buffers};
 pub use bundled::{SHAKESPEARE_CHAR, TINY};
-pub use console::console;
+pub use cable::serve;
+pub use console::{console, console_need};
 pub use error::ProgramError;
 pub use input::{Input, MAX_LINE};
 #[cfg(feature = "heap")]

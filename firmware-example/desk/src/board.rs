@@ -15,9 +15,9 @@ pub type Kernel = emberlm_core::kernel::Scalar;
 #[cfg(not(feature = "rp2040"))]
 pub type Kernel = emberlm_core::kernel::CortexMDsp;
 
-/// A running board whose console is the debug probe's channel.
+/// A running board, whose console is the debug probe's channel if it has one.
 pub struct Desk {
-    console: UpChannel,
+    console: Option<UpChannel>,
     clock: Clock,
 }
 
@@ -27,16 +27,21 @@ impl Desk {
     ///
     /// What is printed waits until the probe has read it.
     pub fn take() -> Option<(Self, Buffers<'static>)> {
-        memory::stack().paint();
-        let (buffers, clock) = (buffers::take()?, Clock::start()?);
+        let (board, buffers) = (Self::take_silent()?, buffers::take()?);
         let channels = rtt_init! { up: { 0: { size: 1024, mode: ChannelMode::BlockIfFull, name: "Terminal" } } };
-        Some((Self { console: channels.up.0, clock }, buffers))
+        Some((Self { console: Some(channels.up.0), ..board }, buffers))
+    }
+
+    /// The same without console and buffers, for programs that have others.
+    pub fn take_silent() -> Option<Self> {
+        memory::stack().paint();
+        Some(Self { console: None, clock: Clock::start()? })
     }
 }
 
 impl fmt::Write for Desk {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.console.write_str(text)
+        self.console.as_mut().ok_or(fmt::Error)?.write_str(text)
     }
 }
 

@@ -2,9 +2,11 @@
 #![no_std]
 
 mod board;
+mod uart;
 
 pub use emberlm_semihosted::memory::{model_partition, request_partition};
 pub use emberlm_semihosted::{HostFile, exit};
+pub use uart::Uart;
 
 use emberlm_firmware::{BATCH, Buffers, StaticBuffers};
 use emberlm_semihosted::{Machine, Semihosted, SysTick};
@@ -25,4 +27,9 @@ impl Machine for Mps {
 /// The running board and its buffers; `None` when called a second time, or without a debugger.
 pub fn take() -> Option<(Semihosted<Mps>, Buffers<'static>)> {
     Semihosted::take(&BUFFERS)
+}
+
+/// The same without a console, and without a debugger.
+pub fn take_silent() -> Option<(Semihosted<Mps>, Buffers<'static>)> {
+    Semihosted::take_silent(&BUFFERS)
 }

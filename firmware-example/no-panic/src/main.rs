@@ -1,8 +1,8 @@
-//! Core, linked without a way to panic.
+//! Core and the device's end of a cable, linked without a way to panic.
 //!
-//! The panic handler calls a function that does not exist. The linker leaves out whatever [`score`], [`go_on`] and
-//! [`to_tokens_and_back`] cannot reach, and fails as soon as anything that they can reach may panic, in core or in a crate
-//! that core uses.
+//! The panic handler calls a function that does not exist. The linker leaves out whatever [`score`], [`go_on`],
+//! [`to_tokens_and_back`] and [`over_a_cable`] cannot reach, and fails as soon as anything that they can reach may panic, in
+//! core or in a crate that core uses.
 #![no_std]
 #![no_main]
 #![allow(unsafe_code)]
@@ -23,6 +23,7 @@ use emberlm_core::session::Session;
 use emberlm_core::source::{Copying, Mapped, Source};
 use emberlm_core::team::Team;
 use emberlm_core::tokenizer::{Decoder, Tokenizer};
+use emberlm_request::cable::{Closed, Device, Wire};
 use emberlm_two_cores::TwoCores;
 
 cfg_select! {
@@ -121,6 +122,17 @@ pub fn to_tokens_and_back(
         decoder.push(token, out).ok()?;
     }
     decoder.finish(out).ok()
+}
+
+/// Serves a session: what the host types comes back to it.
+#[unsafe(no_mangle)]
+pub fn over_a_cable(device: &mut Device<&'static mut dyn Wire>) -> Result<(), Closed> {
+    device.accept();
+    while let Some(byte) = device.read()? {
+        device.write(&[byte])?;
+    }
+    device.end();
+    Ok(())
 }
 
 /// What the second core does, for ever.

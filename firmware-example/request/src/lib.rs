@@ -1,4 +1,4 @@
-//! What host and device say to each other: the request, and the [`report`] that answers it.
+//! What host and device say to each other: the request, the [`report`] that answers it, and the [`cable`] that takes both.
 //!
 //! A request is what a host asks a device to score.
 //! The host lays it into a memory region (an emulator's loader, a debugger, a flash partition), the device reads it in place.
@@ -19,6 +19,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod cable;
 mod decode;
 mod encode;
 mod error;

@@ -4,9 +4,11 @@
 
 mod board;
 mod fault;
+mod uart;
 
 pub use emberlm_semihosted::memory::{model_partition, request_partition};
 pub use emberlm_semihosted::{HostFile, exit};
+pub use uart::Uart;
 
 use emberlm_firmware::{BATCH, Buffers, StaticBuffers};
 use emberlm_semihosted::{Clock, Machine, Semihosted};
@@ -43,4 +45,9 @@ impl Clock for Minstret {
 /// The running board and its buffers; `None` when called a second time, or without a debugger.
 pub fn take() -> Option<(Semihosted<Virt>, Buffers<'static>)> {
     Semihosted::take(&BUFFERS)
+}
+
+/// The same without a console, and without a debugger.
+pub fn take_silent() -> Option<(Semihosted<Virt>, Buffers<'static>)> {
+    Semihosted::take_silent(&BUFFERS)
 }

@@ -37,7 +37,7 @@ pub trait Clock {
 /// A running board.
 #[derive(Debug)]
 pub struct Semihosted<M> {
-    console: Console,
+    console: Option<Console>,
     machine: PhantomData<M>,
 }
 
@@ -47,24 +47,38 @@ impl<M: Machine> Semihosted<M> {
     pub fn take<const KV: usize, const FLOATS: usize, const WORDS: usize, const TOKENS: usize, const BATCH: usize>(
         buffers: &'static StaticBuffers<KV, FLOATS, WORDS, TOKENS, BATCH>,
     ) -> Option<(Self, Buffers<'static>)> {
+        let (board, buffers) = Self::take_silent(buffers)?;
+        Some((Self { console: Some(Console::open()?), ..board }, buffers))
+    }
+
+    /// The same without the console, and so without a debugger: for programs that have another.
+    pub fn take_silent<
+        const KV: usize,
+        const FLOATS: usize,
+        const WORDS: usize,
+        const TOKENS: usize,
+        const BATCH: usize,
+    >(
+        buffers: &'static StaticBuffers<KV, FLOATS, WORDS, TOKENS, BATCH>,
+    ) -> Option<(Self, Buffers<'static>)> {
         memory::stack().paint();
         let buffers = buffers.take()?;
         #[cfg(feature = "heap")]
         heap::init();
         M::Clock::start()?;
-        Some((Self { console: Console::open()?, machine: PhantomData }, buffers))
+        Some((Self { console: None, machine: PhantomData }, buffers))
     }
 }
 
 impl<M> fmt::Write for Semihosted<M> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.console.write_str(text)
+        self.console.as_mut().ok_or(fmt::Error)?.write_str(text)
     }
 }
 
 impl<M> Input for Semihosted<M> {
     fn read_byte(&mut self) -> Result<Option<u8>, fmt::Error> {
-        self.console.read_byte()
+        self.console.as_mut().ok_or(fmt::Error)?.read_byte()
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use emberlm_request::RequestError;
 
+use super::cable::CableError;
 use crate::ground::files::FileError;
 use crate::ground::shown;
 
@@ -117,6 +118,14 @@ pub enum DeviceError {
     /// The program reported an error.
     #[error("the firmware reports: {}", shown::message(.0))]
     Reported(String),
+    /// The board does not serve over a cable.
+    #[error("{}: {source}", shown::path(port))]
+    Cable {
+        /// The port.
+        port: PathBuf,
+        /// Why.
+        source: CableError,
+    },
     /// The output is not a complete report.
     #[error("the board's output is no report: {}", shown::message(.0))]
     Output(String),
@@ -139,12 +148,17 @@ impl DeviceError {
             Self::Panic(_) => "panic",
             Self::Fault(_) => "fault",
             Self::Reported(_) => "device",
+            Self::Cable { source, .. } => source.kind(),
             Self::Output(_) => "device_output",
         }
     }
 
     /// Whether the board ran and failed, which is a failed check, and not an error before it.
     pub const fn is_failed_run(&self) -> bool {
-        matches!(self, Self::TimeOut { .. } | Self::Panic(_) | Self::Fault(_) | Self::Reported(_) | Self::Output(_))
+        match self {
+            Self::TimeOut { .. } | Self::Panic(_) | Self::Fault(_) | Self::Reported(_) | Self::Output(_) => true,
+            Self::Cable { source, .. } => matches!(source, CableError::BeganAnew),
+            _ => false,
+        }
     }
 }

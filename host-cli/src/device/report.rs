@@ -116,14 +116,28 @@ impl DeviceReport {
     }
 }
 
-/// Reads a whole report, of which nothing may be missing, doubled or unknown.
+/// Reads a whole report, of which nothing may be missing, doubled or unknown, as the emulator printed it.
 ///
 /// # Errors
-/// The program reported an error, panicked or faulted, or what it printed is no report.
+/// Those of [`read`], or the emulator ended badly.
 pub fn parse(run: &Run, board: &Board, medium: Medium) -> Result<DeviceReport, DeviceError> {
-    let mut fields = Fields::read(&run.lines)?;
+    let end = format!("({}) {}", run.status, run.stderr);
+    let report = read(&run.lines, end.trim_end(), board.name, medium)?;
+    if !run.status.success() {
+        return Err(DeviceError::Output(format!("it is complete, but the emulator ended with {}", run.status)));
+    }
+    Ok(report)
+}
+
+/// Reads a whole report, of which nothing may be missing, doubled or unknown; `end` is what is to be said of the end of one
+/// that is not.
+///
+/// # Errors
+/// The program reported an error, panicked or faulted, or what it printed is no report of that board.
+pub fn read(lines: &[String], end: &str, board: &str, medium: Medium) -> Result<DeviceReport, DeviceError> {
+    let mut fields = Fields::read(lines)?;
     if fields.0.is_empty() {
-        return Err(DeviceError::Output(format!("it is empty ({}) {}", run.status, run.stderr).trim_end().into()));
+        return Err(DeviceError::Output(format!("it is empty {end}")));
     }
     if let Some(message) = fields.0.remove(key::PANIC) {
         return Err(DeviceError::Panic(message.into()));
@@ -134,16 +148,13 @@ pub fn parse(run: &Run, board: &Board, medium: Medium) -> Result<DeviceReport, D
     if let Some(message) = fields.0.remove(key::ERROR) {
         return Err(DeviceError::Reported(message.into()));
     }
-    if run.lines.last().and_then(|line| report::parse(line)) != Some((key::DONE, report::OK)) {
-        let reason = format!("it does not end with done: ok ({}) {}", run.status, run.stderr);
-        return Err(DeviceError::Output(reason.trim_end().into()));
-    }
-    if !run.status.success() {
-        return Err(DeviceError::Output(format!("it is complete, but the emulator ended with {}", run.status)));
+    if lines.last().and_then(|line| report::parse(line)) != Some((key::DONE, report::OK)) {
+        return Err(DeviceError::Output(format!("it does not end with done: ok {end}")));
     }
     let report = fields.report(medium)?;
-    if report.board != board.name {
-        return Err(DeviceError::Output(format!("it is from {}, not {}", shown::value(&report.board), board.name)));
+    if report.board != board {
+        let (have, need) = (shown::value(&report.board), shown::value(board));
+        return Err(DeviceError::Output(format!("it is from {have}, not {need}")));
     }
     Ok(report)
 }

@@ -26,7 +26,7 @@ use super::verify::{BlobResult, Tolerances};
 use crate::checkpoint::{self, Checkpoint};
 use crate::convert::formats::Formats;
 use crate::convert::{self, Beside, convert};
-use crate::device::{Board, DeviceReport, Medium, emulator, firmware};
+use crate::device::{Board, DeviceReport, Emulated, Link, Medium, emulator, firmware};
 use crate::engine::Blob;
 use crate::engine::generation::{Request, Writer};
 use crate::ground::files::output::is_blob;
@@ -313,12 +313,13 @@ fn make_blob(checkpoint: &Checkpoint, tokenizer: &Tokenizer, path: &Path) -> Res
 fn score_by_firmware(args: &RawArgs, blob: &Blob, task: &Task, console: Console) -> Result<OnBoard, Error> {
     let board = Board::named(BOARD).ok_or_else(|| Error::Usage(format!("no board {BOARD}")))?;
     console.tell(format!("4. device: firmware on {}, emulated by {}", board.about, board.family.emulator))?;
-    let run = Run {
+    let link = Link::Emulator(Emulated {
         board,
+        blob: &blob.path,
         medium: Medium::Memory,
         firmware: args.firmware.as_deref(),
-        timeout: Duration::from_secs(args.timeout),
-    };
+    });
+    let run = Run { link, timeout: Duration::from_secs(args.timeout) };
     let (loss, device) = score_on_board(&run, blob, KV_TYPE, task, console)?;
     let per_token = device.instructions / loss.tokens_scored.max(1);
     let ram = device.ram_bytes + device.stack_bytes;

@@ -1,8 +1,10 @@
 //! `emberlm device`: firmware on a board, which scores with a blob or talks.
 
 use std::fmt::Write;
-use std::io::{self, IsTerminal};
+use std::io::{self, BufRead, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
@@ -19,14 +21,19 @@ use super::options::kv::RawKv;
 use super::options::model::Limits;
 use super::options::task::RawTask;
 use super::outcome::Outcome;
-use crate::device::{self, BOARDS, Board, DeviceReport, Medium, Progress, emulator, firmware};
+use crate::device::cable::{self, Port};
+use crate::device::{
+    self, BOARDS, Board, DeviceError, DeviceReport, Emulated, Link, Medium, Progress, emulator, firmware,
+};
 use crate::engine::Blob;
+use crate::ground::shown;
 use crate::report::Report;
 use crate::report::{self, LossReport};
 use crate::score::Job;
 use crate::score::Task;
 use crate::score::Windowing;
 use crate::score::evaluate::{Pass, score_blob};
+use crate::text::stream::TextStream;
 
 /// The words after `device`.
 #[derive(Args, Debug)]
@@ -46,14 +53,29 @@ enum Verb {
 /// The words after `device console`.
 #[derive(Args, Debug)]
 struct ConsoleArgs {
-    /// The blob
-    blob: PathBuf,
-    /// The board
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(BOARDS.iter().map(|board| board.name)))]
-    board: String,
+    /// The blob; with --port, the one that the board is to hold
+    #[arg(required_unless_present = "port")]
+    blob: Option<PathBuf>,
+    #[command(flatten)]
+    link: RawLink,
+}
+
+/// How a board is reached.
+#[derive(Args, Debug)]
+struct RawLink {
+    /// The board to emulate
+    #[arg(long, value_name = "NAME", required_unless_present = "port", conflicts_with = "port",
+        value_parser = PossibleValuesParser::new(BOARDS.iter().map(|board| board.name)))]
+    board: Option<String>,
     /// The board's program [default: built from the source of this checkout]
-    #[arg(long, value_name = "ELF")]
+    #[arg(long, value_name = "ELF", conflicts_with = "port")]
     firmware: Option<PathBuf>,
+    /// The serial port of a board that has the program `cable` and the blob in its flash
+    #[arg(long, value_name = "PATH")]
+    port: Option<PathBuf>,
+    /// Bits a second over the port
+    #[arg(long, value_name = "N", default_value_t = 115_200, value_parser = clap::value_parser!(u32).range(1..))]
+    baud: u32,
 }
 
 /// The words after `device score`.
@@ -61,15 +83,14 @@ struct ConsoleArgs {
 struct ScoreArgs {
     /// The blob
     blob: PathBuf,
-    /// The board
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(BOARDS.iter().map(|board| board.name)))]
-    board: String,
+    #[command(flatten)]
+    link: RawLink,
     #[command(flatten)]
     task: RawTask,
     #[command(flatten)]
     kv: RawKv,
     /// Let the board read the model in blocks from a file, as from a card, instead of finding it in its memory
-    #[arg(long)]
+    #[arg(long, conflicts_with = "port")]
     card: bool,
     /// Compare with the host's bits
     #[arg(long)]
@@ -77,9 +98,6 @@ struct ScoreArgs {
     /// How long the board may take
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
-    /// The board's program [default: built from the source of this checkout]
-    #[arg(long, value_name = "ELF")]
-    firmware: Option<PathBuf>,
 }
 
 /// Runs the verb.
@@ -93,8 +111,26 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     }
 }
 
-fn board_named(name: &str) -> Result<&'static Board, Error> {
-    Board::named(name).ok_or_else(|| Error::Usage(format!("no board {name}")))
+impl RawLink {
+    /// The emulated board, where it is one.
+    fn emulated<'a>(&'a self, blob: &'a Path, medium: Medium) -> Result<Option<Emulated<'a>>, Error> {
+        let Some(name) = &self.board else { return Ok(None) };
+        let board = Board::named(name).ok_or_else(|| Error::Usage(format!("no board {name}")))?;
+        let firmware = self.firmware.as_deref();
+        if let Some(program) = firmware {
+            firmware::check(program, board)?;
+        }
+        if medium == Medium::Memory {
+            board.check_blob(blob)?;
+        }
+        Ok(Some(Emulated { board, blob, medium, firmware }))
+    }
+
+    /// The port of a board that is to hold the model of that CRC-32.
+    fn port<'a>(&'a self, model_crc32: Option<&'a str>) -> Result<Port<'a>, Error> {
+        let path = self.port.as_ref().ok_or_else(|| Error::Usage("neither --board nor --port".into()))?;
+        Ok(Port { path, baud: self.baud, model_crc32 })
+    }
 }
 
 /// The board's console becomes this program's.
@@ -102,38 +138,64 @@ fn talk(args: &ConsoleArgs, console: Console) -> Result<Outcome, Error> {
     if console.json {
         return Err(Error::Usage("--json gives one object: it does not go with a console".into()));
     }
-    let board = board_named(&args.board)?;
-    if let Some(program) = &args.firmware {
-        firmware::check(program, board)?;
-    }
-    board.check_blob(&args.blob)?;
-    Blob::open(&args.blob)?;
-    let program = match &args.firmware {
-        Some(program) => program.clone(),
-        None => {
-            console.note("building the firmware");
-            firmware::build(board, firmware::CONSOLE)?
-        }
-    };
-    let command = emulator::command(board, &program, &[(&args.blob, board.model.address)])?;
     let (out, err) = (io::stdout(), io::stderr());
-    let (out, err) = (out.is_terminal().then_some(out), err.is_terminal().then_some(err));
-    Ok(Outcome::from_check(emulator::run_attached(command, out, err)?.success()))
+    let is_well = if let Some(path) = &args.blob
+        && let Some(Emulated { board, blob, firmware, .. }) = args.link.emulated(path, Medium::Memory)?
+    {
+        Blob::open(blob)?;
+        let program = match firmware {
+            Some(program) => program.to_owned(),
+            None => {
+                console.note("building the firmware");
+                firmware::build(board, firmware::CONSOLE)?
+            }
+        };
+        let command = emulator::command(board, &program, &[(blob, board.model.address)])?;
+        let (out, err) = (out.is_terminal().then_some(out), err.is_terminal().then_some(err));
+        emulator::run_attached(command, out, err)?.success()
+    } else {
+        let model_crc32 = args.blob.as_deref().map(|blob| Blob::open(blob)?.crc32()).transpose()?;
+        let port = args.link.port(model_crc32.as_deref())?;
+        let (is_terminal, mut stream) = (out.is_terminal(), TextStream::default());
+        let show = |bytes: &[u8]| {
+            let mut out = out.lock();
+            match is_terminal {
+                true => out.write_all(shown::lines(&stream.push(bytes)).as_bytes())?,
+                false => out.write_all(bytes)?,
+            }
+            out.flush()
+        };
+        let talk = cable::talk(&port, &typed_lines(), show);
+        talk.map_err(|source| DeviceError::Cable { port: port.path.into(), source })?
+    };
+    Ok(Outcome::from_check(is_well))
+}
+
+/// What comes on standard input, line by line.
+fn typed_lines() -> Receiver<Vec<u8>> {
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        let mut line = Vec::new();
+        // An error, or nobody who listens, is the end.
+        while io::stdin().lock().read_until(b'\n', &mut line).is_ok_and(|n| n > 0)
+            && sender.send(std::mem::take(&mut line)).is_ok()
+        {}
+    });
+    lines
 }
 
 fn score(args: ScoreArgs, console: Console) -> Result<Outcome, Error> {
-    let board = board_named(&args.board)?;
-    if let Some(program) = &args.firmware {
-        firmware::check(program, board)?;
-    }
     let medium = if args.card { Medium::Card } else { Medium::Memory };
-    if medium == Medium::Memory {
-        board.check_blob(&args.blob)?;
-    }
+    let emulated = args.link.emulated(&args.blob, medium)?;
     let blob = Blob::open(&args.blob)?;
+    let model_crc32 = blob.crc32()?;
+    let link = match emulated {
+        Some(emulated) => Link::Emulator(emulated),
+        None => Link::Port(args.link.port(Some(&model_crc32))?),
+    };
     let task = args.task.resolve(Limits::of_blob(&blob)?, None, blob.section()?, console)?;
     let kv_type = args.kv.resolve();
-    let run = Run { board, medium, firmware: args.firmware.as_deref(), timeout: Duration::from_secs(args.timeout) };
+    let run = Run { link, timeout: Duration::from_secs(args.timeout) };
     let (mut loss, device) = score_on_board(&run, &blob, kv_type, &task, console)?;
     if loss.tokens_scored == 0 {
         loss.error = Some(report::nothing_to_score(&task));
@@ -149,11 +211,7 @@ fn score(args: ScoreArgs, console: Console) -> Result<Outcome, Error> {
 /// Where a blob is to be scored.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run<'a> {
-    pub board: &'static Board,
-    /// Where it finds the model.
-    pub medium: Medium,
-    /// The board's program, where it is not to be built.
-    pub firmware: Option<&'a Path>,
+    pub link: Link<'a>,
     pub timeout: Duration,
 }
 
@@ -168,14 +226,17 @@ pub(super) fn score_on_board(
     let Windowing { convention, n_ctx, .. } = task.windowing;
     let rows: Vec<&[TokenId]> = task.input.rows().iter().map(|row| row.tokens.as_slice()).collect();
     let header = Header { n_ctx, convention, kv_type, n_bytes: task.bytes() };
-    let &Run { board, medium, firmware, timeout } = run;
-    let job = device::Job { board, blob: &blob.path, medium, header, rows: &rows, firmware, timeout };
+    let &Run { link, timeout } = run;
+    let job = device::Job { link, header, rows: &rows, timeout };
+    let name = match link {
+        Link::Emulator(emulated) => emulated.board.name.to_owned(),
+        Link::Port(port) => shown::path(port.path).to_string(),
+    };
     let mut bar: Option<(Bar, u64)> = None;
     let report = device::score(&job, |progress| match progress {
-        Progress::Building => console.detail(|| format!("building the firmware of {}", board.name)),
-        Progress::Running => console.detail(|| format!("running {}", board.family.emulator)),
+        Progress::Building => console.detail(|| format!("building the firmware of {name}")),
+        Progress::Running => console.detail(|| format!("running on {name}")),
         Progress::Scored { done, total } => {
-            let name = board.name;
             let (bar, shown) = bar.get_or_insert_with(|| (console.progress(total, format!("scoring on {name}")), 0));
             bar.advance(done.saturating_sub(*shown));
             *shown = done;
@@ -214,7 +275,7 @@ impl Report for Scored {
             writeln!(text, "{name:<15} {value}").expect("a string can be written to");
         };
         let device = &self.device;
-        line("board", device.board.clone());
+        line("board", shown::value(&device.board).to_string());
         let per_token = device.instructions / self.loss.tokens_scored.max(1);
         line("instructions", format!("{} ({per_token} a token)", device.instructions));
         let (kv, scratch) = (device.kv_bytes, device.scratch_bytes);
