@@ -82,23 +82,66 @@ fn packages_hold_their_licences_and_what_they_need() {
     }
 }
 
-/// A copy of the program far from any checkout tells the demonstration.
-#[test]
-fn the_program_brings_the_bundled_models() {
+/// A copy of the program far from any checkout.
+fn installed() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("emberlm");
     fs::copy(env!("CARGO_BIN_EXE_emberlm-under-test"), &program).unwrap();
+    (folder, program)
+}
+
+/// It tells the demonstration with the models and the board's programs that it brings.
+#[test]
+fn the_program_brings_the_bundled_models_and_programs() {
+    let (folder, program) = installed();
     for (model, tokens) in [("shakespeare-char", "64"), ("stories260K", "1024")] {
         let output = assert_cmd::Command::new(&program)
             .current_dir(folder.path())
-            .args(["demo", "--no-board", "--tokens", tokens, "--model", model, "--json"])
+            .args(["demo", "--tokens", tokens, "--model", model, "--json"])
             .assert()
             .code(0)
             .get_output()
             .clone();
         let told: Value = serde_json::from_slice(&output.stdout).unwrap();
         common::check("demo", &told);
-        assert!(told["blob"]["nll_bits"].is_string(), "{told}");
+        assert_eq!(told["equals_host"], true, "{told}");
+        assert_eq!(told["device"]["nll_bits"], told["blob"]["nll_bits"]);
+        assert_eq!(told["story"].is_string(), model == "stories260K");
+    }
+    let blob = root().join("firmware-example/start/model.blob");
+    let refused = assert_cmd::Command::new(&program)
+        .current_dir(folder.path())
+        .args([
+            "device",
+            "score",
+            blob.to_str().unwrap(),
+            "--board",
+            "mps2-an500",
+            "--prompt",
+            "all the world",
+            "--json",
+        ])
+        .assert()
+        .code(2)
+        .get_output()
+        .clone();
+    let refused: Value = serde_json::from_slice(&refused.stdout).unwrap();
+    assert!(refused["error"]["message"].as_str().unwrap().contains("--firmware"), "{refused}");
+}
+
+/// The scoring program that is inside says what one does that is built here, but for what its code takes.
+#[test]
+fn the_bundled_firmware_does_what_a_new_one_does() {
+    let bundled = root().join("host-cli/bundled/mps2-an386-score.elf");
+    let blob = root().join("firmware-example/start/model.blob");
+    let score = |firmware: &[&str]| {
+        let how = ["device", "score", blob.to_str().unwrap(), "--board", "mps2-an386", "--prompt", "all the world"];
+        common::run("device_score", 0, &[&how[..], firmware].concat())
+    };
+    let (old, new) = (score(&["--firmware", bundled.to_str().unwrap()]), score(&[]));
+    for key in ["nll_bits", "tokens_scored", "model_crc32", "ram_bytes", "kv"] {
+        assert!(!old[key].is_null(), "{key} of {old}");
+        assert_eq!(old[key], new[key], "{key}: run scripts/bundle");
     }
 }
 

@@ -28,8 +28,8 @@ pub(super) fn score(
         Some(program) => program,
         None => {
             progress(Progress::Building);
-            built = firmware::build(board, medium.program())?;
-            &built
+            built = firmware::find(board, medium.program())?;
+            built.path()
         }
     };
     let request = (request.as_path(), board.request.address);

@@ -66,8 +66,8 @@ pub enum DeviceError {
     PathNotUtf8(PathBuf),
     /// There is neither a program nor its source.
     #[error(
-        "no firmware: --firmware names none, and no folder above the current one has firmware-example/{package}; \
-         run in a checkout of the project or name the program"
+        "no firmware: --firmware names none, no folder above the current one has firmware-example/{package}, and only the \
+         mps2-an386's is inside this program; run in a checkout of the project or name the program"
     )]
     NoFirmware {
         /// The package's folder.

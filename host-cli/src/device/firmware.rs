@@ -1,7 +1,8 @@
-//! Finding the firmware's source and building it.
+//! Finding the firmware: its source, to be built, or a program that is inside this one.
 
 use std::env;
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -13,10 +14,55 @@ use serde::Deserialize;
 
 use super::{Board, DeviceError, processor};
 use crate::ground::checkout;
+use crate::ground::files::temporary::TemporaryFolder;
 use crate::ground::files::{Fault, FileError, Kind, Wanted, mapped};
 
 /// The program that writes what follows a prompt.
 pub const CONSOLE: &str = "console";
+
+/// Those that are inside this program, by their boards and names.
+const BUNDLED: [(&str, &str, &[u8]); 2] = [
+    ("mps2-an386", "score", include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/bundled/mps2-an386-score.elf"))),
+    ("mps2-an386", CONSOLE, include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/bundled/mps2-an386-console.elf"))),
+];
+
+/// A program for a board, as a file.
+#[derive(Debug)]
+pub enum Program {
+    /// Where it was built.
+    Built(PathBuf),
+    /// Where it was unpacked, until this is dropped.
+    Unpacked(PathBuf, TemporaryFolder),
+}
+
+impl Program {
+    /// The ELF file.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Built(path) | Self::Unpacked(path, _) => path,
+        }
+    }
+}
+
+/// Whether this program is in a checkout that has the board's package, to be built there.
+pub fn has_source(board: &Board) -> bool {
+    checkout::find(Path::new("firmware-example").join(board.family.package)).is_some()
+}
+
+/// Builds a program of the board's package; outside of a checkout, unpacks the one that is inside this program.
+///
+/// # Errors
+/// There is neither, or it does not build.
+pub fn find(board: &Board, program: &str) -> Result<Program, DeviceError> {
+    let bundled = BUNDLED.iter().find(|(of, name, _)| (*of, *name) == (board.name, program));
+    let Some((_, _, bytes)) = bundled.filter(|_| !has_source(board)) else {
+        return build(board, program).map(Program::Built);
+    };
+    let folder = TemporaryFolder::new().map_err(DeviceError::Request)?;
+    let path = folder.path().join(program);
+    fs::write(&path, bytes).map_err(DeviceError::Request)?;
+    Ok(Program::Unpacked(path, folder))
+}
 
 /// Builds a program of the board's package and returns the ELF file. Quick when nothing has changed.
 ///

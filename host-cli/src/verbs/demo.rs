@@ -113,7 +113,7 @@ pub struct RawArgs {
     /// Leave the board out
     #[arg(long)]
     no_board: bool,
-    /// The board's program [default: built from the source of this checkout]
+    /// The board's program [default: built from the source of this checkout, and outside of one that in this program]
     #[arg(long, value_name = "ELF")]
     firmware: Option<PathBuf>,
     /// How long the board may take
@@ -286,8 +286,8 @@ fn told_by_firmware(
     let typed = folder.join("typed");
     let io = |error: std::io::Error| Error::Convert { path: typed.clone(), source: error.into() };
     std::fs::write(&typed, format!(":temperature 0\n:max-tokens {STORY_TOKENS}\n{prompt}\n")).map_err(io)?;
-    let program = firmware::build(board, firmware::CONSOLE)?;
-    let command = emulator::command(board, &program, &[(&blob.path, board.model.address)])?;
+    let program = firmware::find(board, firmware::CONSOLE)?;
+    let command = emulator::command(board, program.path(), &[(&blob.path, board.model.address)])?;
     let keys = std::fs::File::open(&typed).map_err(io)?;
     let run = emulator::run_typed(command, keys.into(), patience, |_| {})?;
     let shown = run.lines.join("\n");

@@ -143,14 +143,18 @@ fn talk(args: &ConsoleArgs, console: Console) -> Result<Outcome, Error> {
         && let Some(Emulated { board, blob, firmware, .. }) = args.link.emulated(path, Medium::Memory)?
     {
         Blob::open(blob)?;
+        let found;
         let program = match firmware {
-            Some(program) => program.to_owned(),
+            Some(program) => program,
             None => {
-                console.note("building the firmware");
-                firmware::build(board, firmware::CONSOLE)?
+                if firmware::has_source(board) {
+                    console.note("building the firmware");
+                }
+                found = firmware::find(board, firmware::CONSOLE)?;
+                found.path()
             }
         };
-        let command = emulator::command(board, &program, &[(blob, board.model.address)])?;
+        let command = emulator::command(board, program, &[(blob, board.model.address)])?;
         let (out, err) = (out.is_terminal().then_some(out), err.is_terminal().then_some(err));
         emulator::run_attached(command, out, err)?.success()
     } else {
