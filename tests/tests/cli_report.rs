@@ -175,10 +175,10 @@ fn a_report_says_what_the_other_verbs_say() {
         let of_blobs =
             |key: &str| [0, 1].map(|index| figures::figure(number(&value["blobs"][index]["divergence"], key)));
         let [of_q8, of_q4] = of_blobs("kl_mean");
-        assert_eq!(row(&page, "KL divergence, mean"), ["–", &of_q8, &of_q4]);
+        assert_eq!(row(&page, "KL divergence, mean, nats"), ["–", &of_q8, &of_q4]);
         let [of_q8, of_q4] = [0, 1].map(|index| value["blobs"][index]["evaluation"]["nll_bits"].as_str().unwrap());
         assert_eq!(row(&page, "nll bits"), ["–", of_q8, of_q4]);
-        assert_eq!(row(&page, "loss")[0], figures::figure(number(&value["reference"], "loss")));
+        assert_eq!(row(&page, "loss, nats a token")[0], figures::figure(number(&value["reference"], "loss")));
         assert_eq!(row(&page, "formats of matrices"), ["float", "q8", "q4, q8"]);
     }
 }

@@ -1,4 +1,4 @@
-//! A checkpoint, blobs that were made from it, and the text that all of them score: what `verify` and `report` begin with.
+//! A checkpoint, blobs that were made from it, and the text that all of them score: `verify` and `report` begin with them.
 
 use std::path::PathBuf;
 

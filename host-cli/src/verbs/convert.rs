@@ -221,7 +221,12 @@ impl Converted {
         }
         let adjusted = of(Change::Adjusted).count();
         if adjusted > 0 {
-            let _ = writeln!(text, "{:<10} {adjusted} biases, to make up for what rounded matrices lack", "adjusted");
+            let _ = writeln!(
+                text,
+                "{:<10} {adjusted} biases, to make up for what rounded matrices lack; calibration trades errors of weights for \
+                 smaller ones of outputs",
+                "adjusted"
+            );
         }
     }
 }

@@ -11,7 +11,6 @@ use crate::report::study::{BoardFit, Room, Study};
 pub fn boards(study: &Study) -> Markup {
     let table = html! {
         table.boards {
-            caption { "A bar is what is needed of what there is; red is more than there is, and the stroke in it where the memory ends." }
             thead {
                 tr {
                     th.word scope="col" { "board" }

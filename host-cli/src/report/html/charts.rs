@@ -36,17 +36,23 @@ pub fn lines(spans: &[PositionSpan], lines: &[Line<'_>], y: Axis, label: &str) -
     let (from, to) = ends.map_or((0.0, 1.0), |(first, last)| (first.first as f64, last.last as f64));
     let plot = Plot { x: Axis::between("tokens that a target is predicted from", from, to), y, label };
     let middle = |span: &PositionSpan| (span.first + span.last) as f64 / 2.0;
+    let place = |(span, value): (&PositionSpan, &Option<f64>)| plot.point(middle(span), (*value)?);
+    // The checkpoint's line is wide and pale, so that others on it are seen.
+    let radius = |line: &Line<'_>| if line.index == 0 { 2 } else { 3 };
     let marks = html! {
         @for line in lines {
-            @let points: Vec<_> = spans.iter().zip(&line.values).map(|(span, value)| (span, *value, value.and_then(|value| plot.point(middle(span), value)))).collect();
-            @for run in points.split(|(.., point)| point.is_none()).filter(|run| run.len() > 1) {
-                @let path: Vec<String> = run.iter().filter_map(|(.., point)| point.map(|(x, y)| format!("{x:.1},{y:.1}"))).collect();
-                polyline.line.(series(line.index)) points=(path.join(" ")) {}
+            @let points: Vec<Option<(f64, f64)>> = spans.iter().zip(&line.values).map(place).collect();
+            @for run in points.split(Option::is_none).filter(|run| run.len() > 1) {
+                @let path = run.iter().flatten().map(|(x, y)| format!("{x:.1},{y:.1}")).collect::<Vec<_>>().join(" ");
+                polyline.line.(series(line.index)) points=(path) {}
             }
-            @for (span, value, point) in &points {
+            @for ((span, value), point) in spans.iter().zip(&line.values).zip(&points) {
                 @if let Some((x, y)) = point {
-                    circle.fill.(series(line.index)) cx=(pixels(*x)) cy=(pixels(*y)) r="3" {
-                        title { (short(line.name)) ", " (span.first) " to " (span.last) ": " (figure(*value)) ", " (count(span.tokens)) " targets" }
+                    circle.fill.(series(line.index)) cx=(pixels(*x)) cy=(pixels(*y)) r=(radius(line)) {
+                        title {
+                            (short(line.name)) ", " (span.first) " to " (span.last) ": " (figure(*value)) ", "
+                            (count(span.tokens)) " targets"
+                        }
                     }
                 }
             }
@@ -69,8 +75,11 @@ pub fn histogram(bins: &[DivergenceBin], blob: usize, label: &str) -> Markup {
     };
     let marks = html! {
         @for bin in bins {
-            @if let (Some(left), Some(right), Some(top)) = (plot.across(from_of(bin)), plot.across(bin.to), plot.up(bin.counts[blob] as f64)) {
-                rect.fill.(series(blob + 1)) x=(pixels(left + 0.5)) y=(pixels(top)) width=(pixels((right - left - 1.0).max(1.0))) height=(pixels(Plot::FLOOR - top)) {
+            @let sides = plot.across(from_of(bin)).zip(plot.across(bin.to));
+            @if let Some(((left, right), top)) = sides.zip(plot.up(bin.counts[blob] as f64)) {
+                @let (width, height) = ((right - left - 1.0).max(1.0), Plot::FLOOR - top);
+                @let (x, width, height) = (pixels(left + 0.5), pixels(width), pixels(height));
+                rect.fill.(series(blob + 1)) x=(x) y=(pixels(top)) width=(width) height=(height) {
                     title { (figure(bin.from)) " to " (figure(bin.to)) " nats: " (count(bin.counts[blob])) " targets" }
                 }
             }

@@ -6,7 +6,7 @@ use super::page::{Section, facts, page, scrolling};
 use super::scatter::{Point, scatter};
 use super::words::Words;
 
-/// A comparison, one file of HTML: what it is about, the chart, and the table, of which the first `words` columns are words.
+/// A comparison, one file of HTML: what it is about, the chart, and the table, whose first `words` columns are words.
 pub fn comparison(
     title: &str,
     about: &[(&str, String)],
@@ -16,7 +16,6 @@ pub fn comparison(
 ) -> String {
     let table = html! {
         table {
-            caption { "Differences of the loss and divergences in nats a token." }
             thead {
                 tr {
                     @for (column, heading) in headings.iter().enumerate() {
@@ -28,7 +27,11 @@ pub fn comparison(
                 @for row in rows {
                     tr {
                         @for (column, cell) in row.iter().enumerate() {
-                            @if column == 0 { th scope="row" { (Words(cell)) } } @else { td .word[column < words] { (Words(cell)) } }
+                            @if column == 0 {
+                                th scope="row" { (Words(cell)) }
+                            } @else {
+                                td .word[column < words] { (Words(cell)) }
+                            }
                         }
                     }
                 }
@@ -39,9 +42,13 @@ pub fn comparison(
         p { "Fewer bits a weight cost divergence; lower and further left is better." }
         (scatter(points))
     };
+    let numbers = html! {
+        p { "Differences of the loss and divergences in nats a token." }
+        (scrolling("What each choice costs", &table))
+    };
     let sections = [
-        Section { id: "formats", heading: "What bits buy", body: chart },
-        Section { id: "numbers", heading: "Numbers", body: scrolling("What each choice costs", &table) },
+        Section { id: "formats", heading: "Bits a weight and divergence", body: chart },
+        Section { id: "numbers", heading: "Numbers", body: numbers },
     ];
     let about: Vec<_> = about.iter().map(|(name, value)| (*name, html! { (Words(value)) })).collect();
     page(title, &facts(&about), &sections)

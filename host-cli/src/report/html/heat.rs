@@ -16,20 +16,19 @@ const DIFFERS: f64 = 0.5;
 pub fn passage(study: &Study, passage: &Passage) -> Markup {
     html! {
         p {
-            "The first " (passage.tokens.len()) " tokens of " (Words(&passage.name)) ", in the colours of how many bits each of them took: "
-            "minus the base-2 logarithm of its probability. Underlined is what took a blob over half a bit more or less than the checkpoint; "
-            "hold the pointer over a token for its numbers, which the table below has too."
+            "The first " (passage.tokens.len()) " tokens of " (Words(&passage.name)) ", in the colours of how many bits "
+            "each of them took: minus the base-2 logarithm of its probability. Underlined is what took a blob over half a "
+            "bit more or less than the checkpoint; hold the pointer over a token for its numbers, which the table below "
+            "has too."
         }
         p.legend {
             "Bits: "
             @for level in 0..LEVELS { span class=(class(level)) { (range(level)) } " " }
             span.none { "not scored" }
         }
-        div.row {
-            (map("checkpoint, float reference", passage, |token| token.bits_checkpoint, |token| title_of_checkpoint(study, token), |_| false))
-            @for (index, blob) in study.blobs.iter().enumerate() {
-                (map(&blob.name, passage, |token| token.bits[index], |token| title_of_blob(&blob.name, index, token), |token| differs(index, token)))
-            }
+        div.maps {
+            (map("checkpoint", passage, &of_checkpoint(study)))
+            @for (index, blob) in study.blobs.iter().enumerate() { (map(&blob.name, passage, &of_blob(&blob.name, index))) }
         }
         (details("Every token's numbers", &scrolling("Every token's numbers", &table(study, passage))))
     }
@@ -43,20 +42,26 @@ fn differs(blob: usize, token: &PassageToken) -> bool {
     token.bits[blob].zip(token.bits_checkpoint).is_some_and(|(bits, reference)| (bits - reference).abs() >= DIFFERS)
 }
 
-fn map(
-    name: &str,
-    passage: &Passage,
-    bits: impl Fn(&PassageToken) -> Option<f64>,
-    title: impl Fn(&PassageToken) -> String,
-    is_off: impl Fn(&PassageToken) -> bool,
-) -> Markup {
+/// A token's bits, its title, and whether it is underlined.
+type Seen<'s> = dyn Fn(&PassageToken) -> (Option<f64>, String, bool) + 's;
+
+fn of_checkpoint(study: &Study) -> Box<Seen<'_>> {
+    Box::new(|token| (token.bits_checkpoint, title_of_checkpoint(study, token), false))
+}
+
+fn of_blob(name: &str, blob: usize) -> Box<Seen<'_>> {
+    Box::new(move |token| (token.bits[blob], title_of_blob(name, blob, token), differs(blob, token)))
+}
+
+fn map(name: &str, passage: &Passage, seen: &Seen<'_>) -> Markup {
     html! {
         figure {
             figcaption { (Words(name)) }
             p.map {
                 @for token in &passage.tokens {
-                    @let class = bits(token).map_or_else(|| "none".into(), |bits| class(level(bits)));
-                    span.(class).off[is_off(token)] title=(title(token)) { (text(token)) }
+                    @let (bits, title, is_off) = seen(token);
+                    @let class = bits.map_or_else(|| "none".into(), |bits| class(level(bits)));
+                    span.(class).off[is_off] title=(title) { (text(token)) }
                 }
             }
         }
@@ -122,7 +127,10 @@ fn table(study: &Study, passage: &Passage) -> Markup {
                             td.soft colspan=(1 + 2 * study.blobs.len()) { "not scored" }
                         } @else {
                             td { (figure(token.bits_checkpoint)) }
-                            @for (bits, kl) in token.bits.iter().zip(&token.kl) { td { (figure(*bits)) } td { (figure(*kl)) } }
+                            @for (bits, kl) in token.bits.iter().zip(&token.kl) {
+                                td { (figure(*bits)) }
+                                td { (figure(*kl)) }
+                            }
                         }
                     }
                 }

@@ -1,8 +1,9 @@
 //! Reports as pages: each one file of HTML that needs nothing else, no network, no scripts.
 //!
-//! [`study`] is what `emberlm report` writes, [`comparison`] what `emberlm compare --html` does. `page` is the frame of both,
-//! `style` its looks, `words` how text and numbers from outside come in; `plot` is the frame of a chart with its `axis`,
-//! `charts` and [`scatter`] what is drawn in it. Every number is of the data that JSON is made of.
+//! [`study`](mod@study) is what `emberlm report` writes, [`comparison`](mod@comparison) what `emberlm compare --html` does.
+//! `page` is the frame of both, `style` its looks, `words` how text and numbers from outside come in; `plot` is the frame of
+//! a chart with its `axis`, `charts` and [`scatter`](mod@scatter) what is drawn in it. Every number is of the data that JSON
+//! is made of.
 
 mod axis;
 mod boards;

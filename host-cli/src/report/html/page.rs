@@ -5,6 +5,9 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::style::STYLE;
 use super::words::Words;
 
+/// What a page may load: its own style, and an icon that is none.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+
 /// A part of a page.
 pub struct Section {
     /// Its name in links.
@@ -15,7 +18,7 @@ pub struct Section {
     pub body: Markup,
 }
 
-/// A page of sections, which the first lines link to. What browsers may load is forbidden: there is nothing.
+/// A page of sections, which the first lines link to.
 pub fn page(title: &str, about: &Markup, sections: &[Section]) -> String {
     let markup = html! {
         (DOCTYPE)
@@ -24,7 +27,7 @@ pub fn page(title: &str, about: &Markup, sections: &[Section]) -> String {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
                 title { (Words(title)) }
                 link rel="icon" href="data:,";
                 style { (PreEscaped(STYLE)) }

@@ -42,7 +42,9 @@ pub fn scatter(points: &[Point]) -> Markup {
     let marks = html! {
         @for ((index, point, (x, y)), label) in dots.iter().zip(labels) {
             circle.fill.(series(index + 1)) cx=(pixels(*x)) cy=(pixels(*y)) r="5" {
-                title { (Words(&point.name)) ": " (figure(point.bits_per_weight)) " bits a weight, " (figure(point.kl_mean)) " nats" }
+                title {
+                    (Words(&point.name)) ": " (figure(point.bits_per_weight)) " bits a weight, " (figure(point.kl_mean)) " nats"
+                }
             }
             @if let Some((x, y)) = label {
                 text x=(pixels(x)) y=(pixels(y + 4.5)) { (short(&point.name)) }

@@ -9,23 +9,23 @@ use super::heat::passage;
 use super::page::{Section, details, facts, page};
 use super::scatter::{Point, scatter};
 use super::tables;
-use super::words::{Words, count, figure};
+use super::words::{Words, count, figure, short};
 use super::worst::worst;
 use crate::report::study::{BlobStudy, Study};
 
 /// All that was found out, one file of HTML.
 pub fn study(study: &Study) -> String {
     let section = |id, heading, body| Section { id, heading, body };
-    let mut sections = vec![section("crosscheck", "Beside the checkpoint", crosscheck(study))];
+    let mut sections = vec![section("crosscheck", "Cross-check", crosscheck(study))];
     if let Some(of) = &study.passage {
-        sections.push(section("passage", "What surprised them", passage(study, of)));
+        sections.push(section("passage", "Surprisal of a passage", passage(study, of)));
     }
-    sections.push(section("positions", "By position", positions(study)));
-    sections.push(section("divergence", "How far they diverge", divergence(study)));
-    sections.push(section("worst", "Where they diverge most", worst_targets(study)));
+    sections.push(section("positions", "Loss by position", positions(study)));
+    sections.push(section("divergence", "KL divergence", divergence(study)));
+    sections.push(section("worst", "The worst targets", worst_targets(study)));
     sections.push(section("parts", "Where the error arises", parts(study)));
-    sections.push(section("formats", "What bits buy", formats(study)));
-    sections.push(section("boards", "What fits where", fits(study)));
+    sections.push(section("formats", "Bits a weight and divergence", formats(study)));
+    sections.push(section("boards", "Flash and RAM", fits(study)));
     page(&format!("{} and its blobs", name_of(&study.checkpoint)), &about(study), &sections)
 }
 
@@ -36,7 +36,8 @@ fn name_of(path: &str) -> &str {
 
 fn about(study: &Study) -> Markup {
     let windows = html! {
-        (study.convention) ", n_ctx " (count(study.n_ctx as u64)) ", stride " (count(study.stride as u64)) ", bos " (study.bos)
+        (study.convention) ", n_ctx " (count(study.n_ctx as u64)) ", stride " (count(study.stride as u64))
+        ", bos " (study.bos)
     };
     let tokens = html! { (count(study.tokens_scored)) " scored, " (count(study.tokens_skipped)) " skipped" };
     let text = study.texts.join(", ");
@@ -55,7 +56,8 @@ fn vocabulary(study: &Study) -> Markup {
     html! {
         @match (study.pruned, study.softmax) {
             (Some(pruned), Some(softmax)) => {
-                "pruned from " (count(pruned.from.into())) " to " (count(pruned.to.into())) " tokens; the checkpoint's softmax is " (softmax)
+                "pruned from " (count(pruned.from.into())) " to " (count(pruned.to.into())) " tokens; the checkpoint's "
+                "softmax is " (softmax)
             },
             _ => "whole",
         }
@@ -65,46 +67,42 @@ fn vocabulary(study: &Study) -> Markup {
 fn crosscheck(study: &Study) -> Markup {
     html! {
         p {
-            "The same tokens through the checkpoint, in floats, and through each blob, in the arithmetic that devices have too: "
-            "a board that scores them as here gives the same nll bits."
+            "The same tokens through the checkpoint, in floats, and through each blob, in the arithmetic that devices have "
+            "too: a board that scores them as here gives the same nll bits. Divergences are of a blob's distribution from the "
+            "checkpoint's."
         }
         (tables::crosscheck(study))
     }
 }
 
 fn positions(study: &Study) -> Markup {
-    let loss = [Line {
-        index: 0,
-        name: "checkpoint",
-        values: study.positions.iter().map(|span| span.loss_checkpoint).collect(),
-    }];
+    let reference = study.positions.iter().map(|span| span.loss_checkpoint);
+    let reference = [Line { index: 0, name: "checkpoint", values: reference.collect() }];
     let of_blobs = study.blobs.iter().enumerate().map(|(blob, of)| Line {
         index: blob + 1,
         name: &of.name,
         values: study.positions.iter().map(|span| span.losses[blob]).collect(),
     });
-    let losses: Vec<Line<'_>> = of_blobs.chain(loss).collect();
-    let divergences: Vec<Line<'_>> = losses
-        .iter()
-        .filter(|line| line.index > 0)
-        .map(|line| Line {
-            values: study.positions.iter().map(|span| span.kl_means[line.index - 1]).collect(),
-            ..*line
-        })
-        .collect();
+    let losses: Vec<Line<'_>> = reference.into_iter().chain(of_blobs).collect();
+    let divergences = study.blobs.iter().enumerate().map(|(blob, of)| Line {
+        index: blob + 1,
+        name: &of.name,
+        values: study.positions.iter().map(|span| span.kl_means[blob]).collect(),
+    });
+    let divergences: Vec<Line<'_>> = divergences.collect();
     let values =
-        |lines: &[Line<'_>]| lines.iter().flat_map(|line| line.values.iter().copied().flatten()).collect::<Vec<_>>();
-    let names = study.blobs.iter().enumerate().map(|(blob, of)| (blob + 1, of.name.as_str()));
+        |lines: &[Line<'_>]| -> Vec<f64> { lines.iter().flat_map(|line| &line.values).flatten().copied().collect() };
+    let loss = Axis::linear("loss, nats a token", values(&losses).into_iter());
+    let kl = Axis::log("mean divergence, nats", values(&divergences).into_iter());
     html! {
-        p { "A target that is predicted from more tokens of its window takes less. How much a blob loses may depend on that too." }
-        (key([(0, "checkpoint")].into_iter().chain(names)))
+        p {
+            "A target that is predicted from more tokens of its window takes less. How much a blob loses may depend on that "
+            "too."
+        }
+        (key(losses.iter().map(|line| (line.index, line.name))))
         div.row {
-            figure {
-                (lines(&study.positions, &losses, Axis::linear("loss, nats a token", values(&losses).into_iter()), "Mean loss by tokens that a target is predicted from"))
-            }
-            figure {
-                (lines(&study.positions, &divergences, Axis::log("mean divergence, nats", values(&divergences).into_iter()), "Mean divergence by tokens that a target is predicted from"))
-            }
+            figure { (lines(&study.positions, &losses, loss, "Mean loss by tokens that a target is predicted from")) }
+            figure { (lines(&study.positions, &divergences, kl, "Mean divergence by tokens that a target is predicted from")) }
         }
         (details("Numbers", &tables::positions(study)))
     }
@@ -131,16 +129,16 @@ fn divergence(study: &Study) -> Markup {
 fn worst_targets(study: &Study) -> Markup {
     html! {
         p { "The targets that diverge most, at most ten a blob, marked in the tokens around them." }
-        @for blob in &study.blobs { (worst(blob)) }
+        div.row { @for blob in &study.blobs { (worst(blob)) } }
     }
 }
 
 fn parts(study: &Study) -> Markup {
     html! {
         p {
-            "What the weights of each part cost alone: mean divergence of the checkpoint with the blob's weights in that part, and its own "
-            "in all others, over the first positions of the text, in floats. Activations and cache are not rounded here, so that "
-            "this is the weights' share of the divergence above. Each chart has a scale of its own."
+            "What the weights of each part cost alone: mean divergence of the checkpoint with the blob's weights in that "
+            "part, and its own in all others, over the first positions of the text, in floats. Activations and cache are not "
+            "rounded here, so that this is the weights' share of the divergence above. Each chart has a scale of its own."
         }
         div.row {
             @for (blob, of) in study.blobs.iter().enumerate() {
@@ -148,24 +146,29 @@ fn parts(study: &Study) -> Markup {
                     figcaption {
                         (Words(&of.name))
                         @match &of.stages {
-                            Some(report) => { ": all weights together " (figure(report.kl_all)) " nats, over " (count(report.positions)) " positions" },
-                            None => { ": its head is tied and the checkpoint's is not, or the other way round, so that its parts cannot be exchanged" },
+                            Some(report) => {
+                                ": all weights together " (figure(report.kl_all)) " nats, over " (count(report.positions))
+                                " positions"
+                            },
+                            None => {
+                                ": its head is tied and the checkpoint's is not, or the other way round, so that its parts "
+                                "cannot be exchanged"
+                            },
                         }
                     }
-                    @if let Some(report) = &of.stages { (stages(report, blob, "Divergence by the weights of each part alone")) }
+                    @if let Some(report) = &of.stages {
+                        (stages(report, blob, "Divergence by the weights of each part alone"))
+                    }
                 }
             }
         }
         p {
-            "Behind each part, the error of the residual stream over the stream, root mean squares, where this part and all before it "
-            "have the blob's weights; and each tensor beside the checkpoint's. "
-            code { "adjusted" } " is a vector that calibration moved to make up for what rounded matrices lack: a difference that is no error."
+            "Behind each part, the error of the residual stream over the stream, root mean squares, where this part and all "
+            "before it have the blob's weights; and each tensor beside the checkpoint's. " code { "adjusted" }
+            " is a vector that calibration moved to make up for what rounded matrices lack: a difference that is no error."
         }
-        @for of in &study.blobs {
-            h3 { (Words(&of.name)) }
-            (tables::stages(of))
-            (details("Tensors", &tables::tensors(of)))
-        }
+        div.row { @for of in &study.blobs { div { h3 { (Words(&of.name)) } (tables::stages(of)) } } }
+        @for of in &study.blobs { (details(&format!("Tensors of {}", short(&of.name)), &tables::tensors(of))) }
     }
 }
 
@@ -185,7 +188,8 @@ fn fits(study: &Study) -> Markup {
     html! {
         p {
             "The scoring program with each blob, as scored here: KV cache " (study.kv) ", n_ctx " (count(study.n_ctx as u64))
-            ", one layer's cache at a time, batches of 8. " code { "emberlm plan --fit" } " looks for other ways."
+            ", one layer's cache at a time, batches of 8. " code { "emberlm plan --fit" } " looks for other ways. "
+            "A bar is what is needed of what there is; red is more than that, and the stroke in it is where the memory ends."
         }
         (boards(study))
     }

@@ -30,23 +30,23 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; mar
 dt { color: var(--soft); }
 dd { margin: 0; min-width: 0; }
 code, .map, .quote { font-family: ui-monospace, 'DejaVu Sans Mono', monospace; font-size: .85em; }
-.soft, figcaption, caption { color: var(--soft); }
+.soft, figcaption { color: var(--soft); }
 .unknown { color: var(--soft); font-style: italic; }
 .bad { color: var(--bad); font-weight: 600; }
 .scroll { overflow-x: auto; max-width: 100%; }
 .scroll:focus-visible { outline: 2px solid var(--link); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
-caption { text-align: left; padding-bottom: .25rem; }
 th, td { padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
 th { font-weight: 600; }
 thead th { vertical-align: bottom; }
 th[scope=row], .word { text-align: left; }
-th[scope=row] { font-weight: 400; }
+th[scope=row] { font-weight: 400; min-width: 5.5rem; position: sticky; left: 0; background: var(--page); }
 td.word { overflow-wrap: anywhere; min-width: 7rem; }
 details { margin: .75rem 0; }
 summary { cursor: pointer; color: var(--link); }
 figure { margin: 1rem 0 0; min-width: 0; }
 figcaption { font-size: .9rem; }
+.maps { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 0 1.5rem; }
 .row { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem 2rem; }
 svg { display: block; width: 100%; height: auto; max-width: 40rem; }
 svg text { font: 13px system-ui, sans-serif; fill: var(--ink); }
@@ -57,9 +57,12 @@ svg .line { fill: none; stroke-width: 2; }
 .s3 { --s: var(--s3); } .s4 { --s: var(--s4); } .s5 { --s: var(--s5); }
 svg .line { stroke: var(--s); }
 svg .fill { fill: var(--s); }
-svg .line.s0 { stroke-dasharray: 5 4; }
+svg .line.s0 { stroke-width: 7; stroke-linejoin: round; opacity: .4; }
 .key { display: flex; flex-wrap: wrap; gap: .1rem 1.25rem; margin: .25rem 0 0; padding: 0; list-style: none; font-size: .9rem; }
-.key li::before { content: ''; display: inline-block; width: 1.2em; height: .25em; margin-right: .4em; vertical-align: .25em; background: var(--s); }
+.key li::before {
+  content: ''; display: inline-block; width: 1.2em; height: .25em; margin-right: .4em; vertical-align: .25em;
+  background: var(--s);
+}
 .map { white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.65; margin: .25rem 0 0; max-width: none; }
 .map span { border-radius: 2px; }
 .none { color: var(--soft); }
@@ -68,6 +71,7 @@ svg .line.s0 { stroke-dasharray: 5 4; }
 .off { text-decoration: underline 2px; text-underline-offset: 3px; }
 .legend span { padding: 0 .4em; border-radius: 2px; white-space: nowrap; }
 .worst { padding: 0; margin: .5rem 0; list-style: none; counter-reset: worst; }
+.worst p { font-size: .85rem; margin: .25rem 0; max-width: none; }
 .worst li { padding: .5rem 0; border-bottom: 1px solid var(--line); }
 .quote { overflow-wrap: anywhere; margin: 0; max-width: none; }
 .quote mark { background: var(--h4); color: var(--on-h4); border-radius: 2px; padding: 0 .1em; }
@@ -76,7 +80,8 @@ svg .line.s0 { stroke-dasharray: 5 4; }
 .bar .fill { fill: var(--s1); stroke: none; }
 .bar .over { fill: var(--bad); stroke: none; }
 .bar line { stroke: var(--ink); stroke-width: 2; }
-.boards td { text-align: left; font-size: .85rem; }
+.boards th[scope=row] { max-width: 16rem; }
+.boards td { text-align: left; min-width: 8.5rem; font-size: .85rem; }
 .boards small { display: block; color: var(--soft); font-size: .8rem; }
 @media (max-width: 40rem) {
   body { padding: 1rem .75rem 3rem; }

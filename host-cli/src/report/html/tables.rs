@@ -11,11 +11,10 @@ pub fn crosscheck(study: &Study) -> Markup {
     let reference = &study.reference;
     let table = html! {
         table {
-            caption { "Losses in nats a token; divergences of a blob's distribution from the checkpoint's, in nats." }
             thead {
                 tr {
                     td {}
-                    th scope="col" { "checkpoint, float reference" }
+                    th scope="col" { "checkpoint" }
                     @for blob in &study.blobs { th scope="col" { (Words(&blob.name)) } }
                 }
             }
@@ -23,24 +22,26 @@ pub fn crosscheck(study: &Study) -> Markup {
                 (row("formats of matrices", study, &html! { "float" }, |blob| html! { (blob.formats.join(", ")) }))
                 (row("bits a weight", study, &none(), |blob| figure(blob.bits_per_weight)))
                 (row("bytes", study, &none(), |blob| count(blob.bytes)))
-                (row("loss", study, &figure(reference.loss), |blob| figure(blob.evaluation.loss)))
-                (row("its standard error", study, &figure(reference.loss_stderr), |blob| figure(blob.evaluation.loss_stderr)))
+                (row("loss, nats a token", study, &figure(reference.loss), |blob| figure(blob.evaluation.loss)))
+                (row("loss, standard error", study, &figure(reference.loss_stderr), |blob| figure(blob.evaluation.loss_stderr)))
                 (row("perplexity", study, &figure(reference.perplexity), |blob| figure(blob.evaluation.perplexity)))
                 (row("bits per token", study, &figure(reference.bits_per_token), |blob| figure(blob.evaluation.bits_per_token)))
                 (row("bits per byte", study, &figure(reference.bits_per_byte), |blob| figure(blob.evaluation.bits_per_byte)))
-                (row("loss against the checkpoint", study, &none(), |blob| figure(blob.divergence.delta_nll)))
-                (row("its standard error", study, &none(), |blob| figure(blob.divergence.delta_nll_stderr)))
-                (row("KL divergence, mean", study, &none(), |blob| figure(blob.divergence.kl_mean)))
-                (row("at most, 50 % of targets", study, &none(), |blob| figure(blob.divergence.kl_p50)))
-                (row("at most, 90 %", study, &none(), |blob| figure(blob.divergence.kl_p90)))
-                (row("at most, 99 %", study, &none(), |blob| figure(blob.divergence.kl_p99)))
-                (row("largest", study, &none(), |blob| figure(blob.divergence.kl_max)))
+                (row("loss less the checkpoint's", study, &none(), |blob| figure(blob.divergence.delta_nll)))
+                (row("the same, standard error", study, &none(), |blob| figure(blob.divergence.delta_nll_stderr)))
+                (row("KL divergence, mean, nats", study, &none(), |blob| figure(blob.divergence.kl_mean)))
+                (row("KL of 50 % of targets, at most", study, &none(), |blob| figure(blob.divergence.kl_p50)))
+                (row("KL of 90 %, at most", study, &none(), |blob| figure(blob.divergence.kl_p90)))
+                (row("KL of 99 %, at most", study, &none(), |blob| figure(blob.divergence.kl_p99)))
+                (row("KL, largest", study, &none(), |blob| figure(blob.divergence.kl_max)))
                 (row("top-1 agreement", study, &none(), |blob| figure(blob.divergence.top1_agreement)))
                 (row("largest difference of a logit", study, &none(), |blob| figure(blob.divergence.max_logit_error)))
-                (row("probability of the target, RMS difference", study, &none(), |blob| figure(blob.divergence.target_probability_rms)))
-                (row("nll bits", study, &none(), |blob| word(blob.evaluation.nll_bits.as_deref())))
+                (row("probability of the target, RMS difference", study, &none(), |blob| {
+                    figure(blob.divergence.target_probability_rms)
+                }))
+                (row("nll bits", study, &none(), |blob| halves(blob.evaluation.nll_bits.as_deref())))
                 (row("activations", study, &none(), |blob| word(blob.evaluation.activations)))
-                (row("arithmetic, version", study, &none(), |blob| html! { @if let Some(version) = blob.evaluation.arithmetic { (count(version.into())) } }))
+                (row("arithmetic, version", study, &none(), |blob| version(blob.evaluation.arithmetic)))
                 (row("model crc32", study, &none(), |blob| word(blob.evaluation.model_crc32.as_deref())))
             }
         }
@@ -67,6 +68,16 @@ fn word(word: Option<&str>) -> Markup {
     html! { @if let Some(word) = word { code { (Words(word)) } } }
 }
 
+fn version(version: Option<u16>) -> Markup {
+    html! { @if let Some(version) = version { (count(version.into())) } }
+}
+
+/// A word that may break in its middle.
+fn halves(word: Option<&str>) -> Markup {
+    let halves = word.and_then(|word| word.split_at_checked(word.len() / 2));
+    html! { @if let Some((first, second)) = halves { code { (first) wbr; (second) } } }
+}
+
 /// The numbers behind the lines over positions.
 pub fn positions(study: &Study) -> Markup {
     let table = html! {
@@ -88,7 +99,10 @@ pub fn positions(study: &Study) -> Markup {
                         th scope="row" { (count(span.first as u64)) " to " (count(span.last as u64)) }
                         td { (count(span.tokens)) }
                         td { (figure(span.loss_checkpoint)) }
-                        @for (loss, kl) in span.losses.iter().zip(&span.kl_means) { td { (figure(*loss)) } td { (figure(*kl)) } }
+                        @for (loss, kl) in span.losses.iter().zip(&span.kl_means) {
+                            td { (figure(*loss)) }
+                            td { (figure(*kl)) }
+                        }
                     }
                 }
             }
@@ -122,7 +136,7 @@ pub fn divergences(study: &Study) -> Markup {
 
 /// What each part of a blob costs, and the error of the stream behind it.
 pub fn stages(blob: &BlobStudy) -> Markup {
-    html! {
+    let table = html! {
         @if let Some(report) = &blob.stages {
             table {
                 thead {
@@ -144,7 +158,8 @@ pub fn stages(blob: &BlobStudy) -> Markup {
                 }
             }
         }
-    }
+    };
+    scrolling("What each part costs", &table)
 }
 
 /// A blob's tensors beside the checkpoint's.

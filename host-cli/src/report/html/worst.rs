@@ -9,8 +9,10 @@ use crate::report::study::{BlobStudy, Worst};
 /// The list of one blob's.
 pub fn worst(blob: &BlobStudy) -> Markup {
     html! {
-        h3 { (Words(&blob.name)) }
-        ol.worst { @for target in &blob.worst { li { (one(&blob.name, target)) } } }
+        div {
+            h3 { (Words(&blob.name)) }
+            ol.worst { @for target in &blob.worst { li { (one(&blob.name, target)) } } }
+        }
     }
 }
 
@@ -21,7 +23,8 @@ fn one(blob: &str, target: &Worst) -> Markup {
             "Divergence " (figure(target.kl)) " nats. It took the checkpoint " (figure(target.bits_checkpoint)) " bits and "
             (Words(blob)) " " (figure(target.bits)) ". Most likely to the checkpoint: "
             code { "“" (Words(&target.top_checkpoint)) "”" } ", to the blob: " code { "“" (Words(&target.top)) "”" }
-            ". Token " (count(target.token as u64)) " (id " (count(target.id.into())) ") of " (Words(&target.row)) ", after " (count(target.seen as u64)) " of its window."
+            ". Token " (count(target.token as u64)) " (id " (count(target.id.into())) ") of " (Words(&target.row)) ", after "
+            (count(target.seen as u64)) " of its window."
         }
     }
 }

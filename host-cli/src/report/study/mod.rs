@@ -1,5 +1,5 @@
-//! A checkpoint and blobs that were made from it, looked at from all sides: what `emberlm report` finds out, as data, of which
-//! JSON and page are made.
+//! A checkpoint and blobs that were made from it, looked at from all sides: what `emberlm report` finds out, as data, of
+//! which JSON and page are made.
 
 mod passage;
 mod subject;
