@@ -12,7 +12,7 @@ use serde_json::Value;
 
 /// What it says, and what it says to machines.
 fn convert(weights: &str, more: &[&str]) -> (String, Value, String) {
-    let (folder, model) = (tempfile::tempdir().unwrap(), fixtures::bundled("shakespeare-char"));
+    let (folder, model) = (tempfile::tempdir().unwrap(), fixtures::path("hf-tied"));
     let (model, blob) = (model.to_str().unwrap(), folder.path().join("model.blob"));
     let blob = blob.to_str().unwrap();
     let args = [&["convert", model, "-o", blob, "--weights", weights], more].concat();
