@@ -23,13 +23,16 @@ pub struct Point {
 const HALF_LINE: f64 = 8.0;
 const CHARACTER: f64 = 7.0;
 
+/// A label that is further above or below its dot has a line to it.
+const AWAY: f64 = 16.0;
+
 /// A rectangle: left, top, right, bottom.
 type Box4 = [f64; 4];
 
 /// The chart, and below it what has no place in it.
 pub fn scatter(points: &[Point]) -> Markup {
     let plot = Plot {
-        x: Axis::linear("bits a weight", points.iter().map(|point| point.bits_per_weight).chain([0.0])),
+        x: Axis::linear("bits a weight", points.iter().map(|point| point.bits_per_weight)),
         y: Axis::log("mean divergence, nats", points.iter().filter_map(|point| point.kl_mean)),
         label: "Bits a weight against mean divergence; the table has the numbers",
     };
@@ -46,8 +49,11 @@ pub fn scatter(points: &[Point]) -> Markup {
                     (Words(&point.name)) ": " (figure(point.bits_per_weight)) " bits a weight, " (figure(point.kl_mean)) " nats"
                 }
             }
-            @if let Some((x, y)) = label {
-                text x=(pixels(x)) y=(pixels(y + 4.5)) { (short(&point.name)) }
+            @if let Some((start, middle)) = label {
+                @if (middle - y).abs() > AWAY {
+                    line.grid x1=(pixels(*x)) y1=(pixels(*y)) x2=(pixels(start - 2.0)) y2=(pixels(middle)) {}
+                }
+                text x=(pixels(start)) y=(pixels(middle + 4.5)) { (short(&point.name)) }
             }
         }
     };
@@ -73,14 +79,9 @@ pub fn scatter(points: &[Point]) -> Markup {
 fn place(label: &str, (x, y): (f64, f64), taken: &mut Vec<Box4>) -> Option<(f64, f64)> {
     let (width, (left, right)) = (CHARACTER * label.chars().count() as f64, Plot::SIDES);
     let middle = (x - width / 2.0).clamp(left, (right - width).max(left));
-    let starts = [
-        (x + 9.0, y),
-        (x - 9.0 - width, y),
-        (middle, y - 15.0),
-        (middle, y + 15.0),
-        (middle, y - 30.0),
-        (middle, y + 30.0),
-    ];
+    let beside = [(x + 9.0, y), (x - 9.0 - width, y), (middle, y - 15.0), (middle, y + 15.0)];
+    let away = [30.0, -30.0, 50.0, -50.0, 70.0, -70.0].map(|rows| (x + 22.0, y + rows));
+    let starts = beside.into_iter().chain(away);
     let box_of = |(x, y): (f64, f64)| [x, y - HALF_LINE, x + width, y + HALF_LINE];
     let is_free = |&start: &(f64, f64)| {
         let [x0, y0, x1, y1] = box_of(start);
