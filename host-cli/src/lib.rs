@@ -12,7 +12,7 @@
 //! | [`reference`](mod@reference), [`engine`] | a checkpoint in floats; core on a blob, with this processor's [kernel](engine::kernel) |
 //! | [`convert`](mod@convert) | a checkpoint's matrices rounded and written to a blob |
 //! | [`score`] | the losses of windows, by either or side by side |
-//! | [`report`] | what is reported of losses and blobs |
+//! | [`report`] | what is reported of losses and blobs, as data and as [pages](report::html) |
 //! | [`plan`], [`device`] | what a model takes of a board; a board that scores |
 //! | [`page`](mod@page) | a page for browsers, with a model inside |
 //! | [`pack`] | a blob or a program as a file that a board's own boot loader takes |
@@ -31,6 +31,8 @@
 //!   [`Reference`](reference::Reference); a [`LossReport`](report::LossReport) says what that came to.
 //! * To a loss from several machines: each scores a [`Shard`](score::Shard) of the jobs and keeps their losses as
 //!   [`records`](score::records); [`merge`](fn@score::merge::merge) takes the one sum of all.
+//! * To a page: [`score_beside`](score::crosscheck::score_beside) scores each target by a checkpoint's reference and its blobs;
+//!   a [`Study`](report::study::Study) puts together what follows, of which JSON and [`html`](report::html) are made.
 //! * To a board: [`device::score`] hands blob and ids to firmware and reads its report back as the same `LossReport`.
 //! * To a text: a [`Writer`](engine::generation::Writer) has core go on with a prompt.
 #![deny(unsafe_code)]

@@ -2,12 +2,13 @@
 //!
 //! A matrix of integers is rounded `row` by row (`round`, on a `grid` of steps, then `descent`), by the moments of what it
 //! is multiplied by on a text ([`calibrate`], with `linalg`); [`mod@quantize`] does it, [`quantized`] holds what that comes
-//! to, `pack` lays rows out, and [`writer`] writes the blob. Which formats: [`finder`], by [`formats`] that the user names
-//! or a [`budget`].
+//! to, `pack` lays rows out, and [`writer`] writes the blob, of which [`unpack`] reads weights back. Which formats: [`finder`],
+//! by [`formats`] that the user names or a [`budget`].
 
 pub mod auto;
 pub mod budget;
 pub mod calibrate;
+pub mod change;
 mod descent;
 pub mod finder;
 pub mod formats;
@@ -21,6 +22,7 @@ mod round;
 mod row;
 mod spelling;
 pub mod trial;
+pub mod unpack;
 pub mod writer;
 
 pub use pack::RoundingError;

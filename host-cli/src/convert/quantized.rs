@@ -6,14 +6,14 @@ use std::sync::Arc;
 use emberlm_core::blob::Slot;
 use emberlm_core::config::Config;
 use emberlm_core::format::{Format, Packing};
-use emberlm_core::kernel::{PackedRow, signed_bytes};
-use half::f16;
 use rayon::prelude::*;
 
+use super::change::Change;
 use super::formats::Formats;
 use super::pack::{RoundingError, append_floats, append_integers, stored_float};
 use super::round::{SHARE, in_shares};
 use super::row::RoundedRow;
+use super::unpack::{decode_floats, decode_row};
 use crate::checkpoint::{Checkpoint, Orientation, StoredMatrix};
 use crate::ground::memory::MemoryError;
 
@@ -38,6 +38,8 @@ pub struct StoredTensor<'a> {
     pub bytes: Cow<'a, [u8]>,
     /// Against the checkpoint's weights.
     pub error: RoundingError,
+    /// What became of them.
+    pub change: Change,
 }
 
 /// A checkpoint's tensors as a blob stores them.
@@ -119,7 +121,8 @@ impl<'c> QuantizedModel<'c> {
     /// A tensor's bytes; those of floats are made anew by each call. Nothing for a tensor that the model lacks.
     pub fn tensor(&self, slot: Slot) -> StoredTensor<'_> {
         if let Some(tensor) = &self.changed.0[slot.index()] {
-            return StoredTensor { bytes: Cow::Borrowed(&tensor.bytes), error: tensor.error };
+            let StoredTensor { ref bytes, error, change } = **tensor;
+            return StoredTensor { bytes: Cow::Borrowed(bytes), error, change };
         }
         let mut stored = StoredTensor::default();
         let tensor = self.format(slot).and_then(|format| Some((format, self.checkpoint.tensor(slot)?)));
@@ -129,6 +132,7 @@ impl<'c> QuantizedModel<'c> {
                 append_floats(&mut bytes, row, format, &mut stored.error);
             }
             stored.bytes = Cow::Owned(bytes);
+            stored.change = rounded(&stored.error);
         }
         stored
     }
@@ -198,33 +202,19 @@ pub(super) fn stored_matrix(
         all.extend(bytes);
         error.merge(&of_share);
     }
-    StoredTensor { bytes: all.into(), error }
+    StoredTensor { bytes: all.into(), error, change: rounded(&error) }
+}
+
+/// Of a tensor of which every number went to the nearest that there is.
+fn rounded(error: &RoundingError) -> Change {
+    if error.max() == 0.0 { Change::Kept } else { Change::Rounded }
 }
 
 /// A vector of floats that stands for `weights`.
 pub(super) fn stored_vector(format: Format, vector: &[f32], weights: &[f32]) -> StoredTensor<'static> {
     let (mut bytes, mut error) = (Vec::new(), RoundingError::default());
     append_floats(&mut bytes, vector, format, &mut RoundingError::default());
-    let stored = vector.iter().map(|&x| stored_float(x, format));
-    stored.zip(weights).for_each(|(stored, &weight)| error.push(weight, stored.into()));
-    StoredTensor { bytes: bytes.into(), error }
-}
-
-fn decode_floats(bytes: &[u8], format: Format, n: usize) -> Vec<f32> {
-    if format == Format::F16 {
-        return bytes.chunks_exact(2).take(n).map(|x| f16::from_le_bytes([x[0], x[1]]).to_f32()).collect();
-    }
-    bytes.chunks_exact(4).take(n).map(|x| f32::from_le_bytes([x[0], x[1], x[2], x[3]])).collect()
-}
-
-fn decode_row(row: &[u8], packing: Packing, n_in: usize) -> Vec<f64> {
-    let view = PackedRow::new(row, packing, n_in);
-    let mut weights = Vec::with_capacity(n_in);
-    for (bytes, scale) in view.groups(packing) {
-        let mut buffer = [0; 32];
-        let step = f64::from(view.row_scale) * f64::from(scale);
-        let width = packing.group.min(n_in - weights.len());
-        weights.extend(signed_bytes(packing, bytes, width, &mut buffer).iter().map(|&q| step * f64::from(q as i8)));
-    }
-    weights
+    let stored = || vector.iter().map(|&x| stored_float(x, format));
+    stored().zip(weights).for_each(|(stored, &weight)| error.push(weight, stored.into()));
+    StoredTensor { bytes: bytes.into(), error, change: Change::of(format, weights, stored()) }
 }

@@ -1,6 +1,7 @@
 //! Writing a blob: the sections stream to a temporary file, the header goes in front once they are known, and the file
 //! takes its name when its self-test has run.
 
+use super::change::Change;
 use super::pack::RoundingError;
 use super::quantized::QuantizedModel;
 use emberlm_core::blob::preamble::MAGIC;
@@ -26,6 +27,8 @@ pub struct WrittenTensor {
     pub bytes: u64,
     /// What rounding did to it.
     pub error: RoundingError,
+    /// What became of it.
+    pub change: Change,
 }
 
 /// A blob being written: where everything goes is settled before the first byte.
@@ -91,7 +94,14 @@ impl<F: Write + Seek> Writer<F> {
             let tensor = model.tensor(*slot);
             sections.write(&tensor.bytes)?;
             let (shape, bytes) = ((descriptor.rows, descriptor.cols), tensor.bytes.len() as u64);
-            written.push(WrittenTensor { slot: *slot, format, shape, bytes, error: tensor.error });
+            written.push(WrittenTensor {
+                slot: *slot,
+                format,
+                shape,
+                bytes,
+                error: tensor.error,
+                change: tensor.change,
+            });
         }
         sections.pad()?;
         for turns in model.checkpoint().architecture().turns() {

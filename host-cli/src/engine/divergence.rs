@@ -9,12 +9,19 @@ pub struct Difference {
     pub nll: f64,
     /// Kullback-Leibler divergence of the other distribution from the reference's, in nats.
     pub kl: f64,
-    /// Whether both find the same token most likely, the first of several.
-    pub same_top: bool,
+    /// The token that each finds most likely, the first of several: the reference, and the other.
+    pub tops: [TokenId; 2],
     /// The largest difference of a logit.
     pub max_logit_error: f64,
     /// The other distribution's probability of the target minus the reference's.
     pub target_probability: f64,
+}
+
+impl Difference {
+    /// Whether both find the same token most likely.
+    pub const fn same_top(&self) -> bool {
+        self.tops[0] == self.tops[1]
+    }
 }
 
 /// The difference of two distributions, under way.
@@ -103,7 +110,7 @@ impl Divergence {
             nll,
             // Rounding can take it below the least value that it has.
             kl: kl.max(0.0),
-            same_top: self.reference.top == self.other.top,
+            tops: [self.reference.top, self.other.top],
             max_logit_error: self.max_logit_error,
             target_probability,
         })
@@ -153,9 +160,10 @@ mod tests {
         let reference = [1.0, 3.0, 2.0];
         let other = reference.map(|logit| logit - 0.5);
         let difference = streamed(&reference, &other, 0, 2).unwrap();
-        assert!(difference.kl < 1e-15 && difference.same_top);
+        assert!(difference.kl < 1e-15 && difference.same_top() && difference.tops == [1, 1]);
         assert_eq!(difference.max_logit_error, 0.5);
-        assert!(!streamed(&reference, &[3.0, 1.0, 2.0], 0, 2).unwrap().same_top);
+        let other = streamed(&reference, &[3.0, 1.0, 2.0], 0, 2).unwrap();
+        assert_eq!((other.tops, other.same_top()), ([1, 0], false));
     }
 
     #[test]

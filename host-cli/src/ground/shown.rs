@@ -26,6 +26,11 @@ pub const fn value(text: &str) -> Shown<'_> {
     Shown { bytes: Cow::Borrowed(text.as_bytes()), most: VALUE }
 }
 
+/// All of a text from outside, on one line.
+pub const fn whole(text: &str) -> Shown<'_> {
+    Shown { bytes: Cow::Borrowed(text.as_bytes()), most: usize::MAX }
+}
+
 /// A value in quotation marks.
 pub fn quoted(text: &str) -> String {
     format!("\"{}\"", value(text))

@@ -179,21 +179,29 @@ impl<'a> Reference<'a> {
     /// The window is empty or longer than `n_ctx`, or a token is outside the vocabulary.
     pub fn hidden(&self, tokens: &[TokenId]) -> Result<Vec<f32>, ReferenceError> {
         self.check_window(tokens)?;
-        let embeddings = tokens.iter().enumerate().flat_map(|(position, &token)| self.embedding(token, position));
-        let mut x: Vec<f64> = embeddings.collect();
-        for (layer, block) in (0..).zip(&self.blocks) {
-            let qkv = block.qkv.apply(&block.ln_1.apply(&x));
-            let attended = block.of_attention(block.attn_proj.apply(&self.attend(layer, qkv)));
-            if !self.architecture.parallel {
-                ops::add(&mut x, &attended);
-            }
-            let hidden = self.activate(block.fc.apply(&block.ln_2.apply(&x)));
-            ops::add(&mut x, &block.of_mlp(block.mlp_proj.apply(&hidden)));
-            if self.architecture.parallel {
-                ops::add(&mut x, &attended);
-            }
-        }
+        let mut x = self.embed(tokens);
+        (0..self.architecture.n_layer).for_each(|layer| self.advance(layer, &mut x));
         Ok(self.ln_f.apply(&x))
+    }
+
+    /// The first block's input for one window, `[tokens.len(), n_embd]`.
+    pub(crate) fn embed(&self, tokens: &[TokenId]) -> Vec<f64> {
+        tokens.iter().enumerate().flat_map(|(position, &token)| self.embedding(token, position)).collect()
+    }
+
+    /// Takes the residual stream `x` of one window, `[t, n_embd]`, through a block.
+    pub(crate) fn advance(&self, layer: u32, x: &mut [f64]) {
+        let block = &self.blocks[layer as usize];
+        let qkv = block.qkv.apply(&block.ln_1.apply(x));
+        let attended = block.of_attention(block.attn_proj.apply(&self.attend(layer, qkv)));
+        if !self.architecture.parallel {
+            ops::add(x, &attended);
+        }
+        let hidden = self.activate(block.fc.apply(&block.ln_2.apply(x)));
+        ops::add(x, &block.of_mlp(block.mlp_proj.apply(&hidden)));
+        if self.architecture.parallel {
+            ops::add(x, &attended);
+        }
     }
 
     /// A layer's attention of one window: queries, keys and values as their projection gives them, to `[t, n_head head_dim]`.

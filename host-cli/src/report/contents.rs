@@ -180,6 +180,19 @@ pub fn bits_per_weight(tensors: &[TensorContents]) -> f64 {
     8.0 * bytes as f64 / weights as f64
 }
 
+/// The formats of matrices and embeddings, those with most weights first.
+pub fn formats(tensors: &[TensorContents]) -> Vec<&'static str> {
+    let mut weights: Vec<(&'static str, u64)> = Vec::new();
+    for tensor in tensors.iter().filter(|tensor| tensor.is_matrix) {
+        match weights.iter_mut().find(|(format, _)| *format == tensor.format) {
+            Some((_, n)) => *n += tensor.weights(),
+            None => weights.push((tensor.format, tensor.weights())),
+        }
+    }
+    weights.sort_by_key(|&(_, n)| std::cmp::Reverse(n));
+    weights.into_iter().map(|(format, _)| format).collect()
+}
+
 /// Reads all that `blob` says of itself.
 ///
 /// # Errors

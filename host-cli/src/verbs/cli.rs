@@ -11,7 +11,7 @@ use super::error::Error;
 use super::outcome::Outcome;
 use super::{
     bench, compare, completions, convert, demo, device, eval, examples, generate, init, inspect, man, merge, pack,
-    page, plan, surprisal, tokenize, verify,
+    page, plan, report, surprisal, tokenize, verify,
 };
 use crate::ground::shown;
 
@@ -67,6 +67,8 @@ enum Verb {
     Verify(verify::RawArgs),
     /// Measure what formats of weights, activations and KV cache cost
     Compare(compare::RawArgs),
+    /// Draw how blobs differ from their checkpoint and why, as one page of HTML
+    Report(report::RawArgs),
     /// Time a blob's passes on this machine
     Bench(bench::RawArgs),
     /// Run firmware on a board
@@ -127,6 +129,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Generate(args) => generate::run(args, console),
         Verb::Verify(args) => verify::run(args, console),
         Verb::Compare(args) => compare::run(args, console),
+        Verb::Report(args) => report::run(&args, console),
         Verb::Bench(args) => bench::run(&args, console),
         Verb::Inspect(args) => inspect::run(&args, console),
         Verb::Plan(args) => plan::run(&args, console),
@@ -144,7 +147,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Outcome::Failed) => CHECK_FAILED,
         Err(error) if error.is_broken_pipe() => OK,
         Err(Error::Reported(_)) if console.json => ERROR,
-        Err(error) => report(console, &error),
+        Err(error) => say(console, &error),
     })
 }
 
@@ -163,7 +166,7 @@ fn bytes(text: &str) -> Result<u64, String> {
 /// Help and version end well; everything else that clap says is an error.
 fn usage(error: clap::Error, json: bool) -> ExitCode {
     if json && error.use_stderr() {
-        return ExitCode::from(report(Console { json, verbose: false, max_input: 0 }, &Error::Usage(one_line(&error))));
+        return ExitCode::from(say(Console { json, verbose: false, max_input: 0 }, &Error::Usage(one_line(&error))));
     }
     if error.use_stderr() {
         let _ = error.print();
@@ -171,9 +174,7 @@ fn usage(error: clap::Error, json: bool) -> ExitCode {
     }
     let console = Console { json: false, verbose: false, max_input: 0 };
     let printed = error.print().map_err(Error::Output);
-    ExitCode::from(
-        printed.map_or_else(|error| if error.is_broken_pipe() { OK } else { report(console, &error) }, |()| OK),
-    )
+    ExitCode::from(printed.map_or_else(|error| if error.is_broken_pipe() { OK } else { say(console, &error) }, |()| OK))
 }
 
 /// The same error, with the words of the user's that it repeats as they may be shown.
@@ -203,7 +204,7 @@ fn one_line(error: &clap::Error) -> String {
 }
 
 /// Says what went wrong, and returns the exit code.
-fn report(console: Console, error: &Error) -> u8 {
+fn say(console: Console, error: &Error) -> u8 {
     // Where standard output is what went wrong, standard error is left.
     let people = Console { json: false, ..console };
     let console = if matches!(error, Error::Output(_)) { people } else { console };

@@ -17,6 +17,7 @@ use super::options::calibration::{Calibration, RawCalibration};
 use super::options::kv;
 use super::options::model::{Limits, RawCheckpoint};
 use super::options::prune::RawPrune;
+use super::options::replacing::RawReplacing;
 use super::options::task::{RawTask, note_tokenizer};
 use super::options::threads::RawThreads;
 use super::outcome::Outcome;
@@ -24,12 +25,16 @@ use super::vocabulary::{Vocabulary, tokenizer_for_blob};
 use crate::convert::finder::{Finder, have_integers};
 use crate::convert::formats::Choice;
 use crate::convert::quantized::{n_weights, n_weights_of};
+use crate::ground::files::{Inputs, Output};
 use crate::ground::named;
 use crate::ground::shown;
 use crate::reference::Reference;
 use crate::report;
 use crate::report::Fault;
 use crate::report::Report;
+use crate::report::html;
+use crate::report::html::comparison::comparison;
+use crate::report::html::scatter::Point;
 use crate::report::table;
 use crate::score::Job;
 use crate::score::Windowing;
@@ -68,6 +73,11 @@ pub struct RawArgs {
     /// Print the table as CSV, with the keys of --json
     #[arg(long, conflicts_with = "json")]
     csv: bool,
+    /// Write table and chart to this file too, a page of HTML that needs neither network nor scripts
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    #[command(flatten)]
+    replacing: RawReplacing,
 }
 
 fn parse_activations(name: &str) -> Result<Activations, String> {
@@ -75,6 +85,20 @@ fn parse_activations(name: &str) -> Result<Activations, String> {
 }
 
 impl RawArgs {
+    /// Begins the page, if there is to be one.
+    ///
+    /// # Errors
+    /// It may not be written, or there is none to be forced.
+    fn page(&self) -> Result<Option<Output>, Error> {
+        let files = [self.layout.files(), self.calibration.files(), self.prune.files()].concat().into_iter();
+        let inputs = files.fold(self.task.inputs().with_model(&self.checkpoint), Inputs::with_file);
+        match &self.html {
+            Some(path) => Ok(Some(Output::begin(path, &self.replacing.permit(inputs), html::is_page)?)),
+            None if self.replacing.is_forced() => Err(Error::Usage("--force is for the file of --html".into())),
+            None => Ok(None),
+        }
+    }
+
     /// What is to be compared.
     ///
     /// # Errors
@@ -171,6 +195,20 @@ const COLUMNS: [&str; 12] = [
 const WORDS: usize = 3;
 
 impl Row {
+    /// Where it lies among `all`, by as many words as tell it from the others.
+    fn point(&self, all: &[Self]) -> Point {
+        let mut name = self.weights.clone();
+        for (word, same) in [
+            (self.activations, all.iter().all(|row| row.activations == self.activations)),
+            (self.kv, all.iter().all(|row| row.kv == self.kv)),
+        ] {
+            if !same {
+                name = format!("{name} {word}");
+            }
+        }
+        Point { name, bits_per_weight: self.bits_per_weight, kl_mean: self.kl_mean }
+    }
+
     fn cells(&self) -> [String; COLUMNS.len()] {
         let scientific = |value: Option<f64>| value.map_or_else(|| "unknown".into(), |value| format!("{value:.2e}"));
         [
@@ -190,21 +228,38 @@ impl Row {
     }
 }
 
+impl Comparison {
+    fn tokens(&self) -> String {
+        format!("{} tokens scored, {} skipped", self.tokens_scored, self.tokens_skipped)
+    }
+
+    fn windows(&self) -> String {
+        let Windowing { convention, n_ctx, bos } = self.windowing;
+        format!("{}, n_ctx {n_ctx}, stride {}{}", convention.name(), self.windowing.stride(), bos.clause())
+    }
+
+    /// The same as a page.
+    fn page(&self) -> String {
+        let mut about =
+            vec![("checkpoint", self.checkpoint.clone()), ("tokens", self.tokens()), ("windows", self.windows())];
+        about.extend(self.pruned.map(|pruned| ("vocabulary", pruned.to_string())));
+        let points: Vec<Point> = self.results.iter().map(|row| row.point(&self.results)).collect();
+        let rows = self.results.iter().map(|row| row.cells().to_vec());
+        comparison("What formats cost", &about, &points, (&COLUMNS, WORDS), rows)
+    }
+}
+
 impl Report for Comparison {
     fn text(&self) -> String {
         if self.csv {
             return table::csv(&self.results);
         }
-        let Windowing { convention, n_ctx, bos } = self.windowing;
         let vocabulary = self.pruned.map_or_else(String::new, |pruned| format!("; {pruned}"));
         let heading = format!(
-            "{}: {} tokens scored, {} skipped; {}, n_ctx {n_ctx}, stride {}{}{vocabulary}; delta nll and kl divergence in nats a token\n",
+            "{}: {}; {}{vocabulary}; delta nll and kl divergence in nats a token\n",
             shown::message(&self.checkpoint),
-            self.tokens_scored,
-            self.tokens_skipped,
-            convention.name(),
-            self.windowing.stride(),
-            bos.clause()
+            self.tokens(),
+            self.windows()
         );
         heading + &table::aligned(&COLUMNS, WORDS, self.results.iter().map(Row::cells))
     }
@@ -216,6 +271,7 @@ impl Report for Comparison {
 /// Checkpoint, tokenizer or input cannot be had, a blob cannot be made of the checkpoint, or there is nothing to compare.
 pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let (choices, threads) = (args.choices()?, args.threads.settle());
+    let page = args.page()?;
     let checkpoint = args.layout.open(&args.checkpoint, console)?;
     let limits = Limits::of_checkpoint(&checkpoint);
     let section =
@@ -244,7 +300,7 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     };
     // That of the blobs is named already.
     found.iter().filter(|_| section.is_none()).for_each(|found| note_tokenizer(found, console));
-    let task = args.task.read(limits, found, console)?;
+    let task = args.task.read(limits, found.as_ref().map(|found| &found.tokenizer), console)?;
     let jobs = task.jobs();
     let tokens_scored = Job::n_scored(&jobs);
     let tokenizer_bytes = section.as_ref().map_or(0, |parts| section::encode(parts).len());
@@ -275,6 +331,9 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
         tokens_skipped: task.input.n_tokens() as u64 - tokens_scored,
         csv: args.csv,
     };
+    if let (Some(output), None) = (page, &comparison.error) {
+        html::write(output, &comparison.page())?;
+    }
     console.print(&comparison)?;
     error::check(comparison.error.as_ref())?;
     Ok(Outcome::Passed)

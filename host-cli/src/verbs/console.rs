@@ -1,15 +1,18 @@
 //! Where a verb's words go: its report to standard output, notes and progress to standard error.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde::Serialize;
 
 use super::closed;
 use super::error::Error;
+use super::estimate::Estimate;
 use crate::ground::shown;
 use crate::report::Report;
 
@@ -91,12 +94,22 @@ impl Console {
 
     /// A bar for `len` steps of work, which shows once the work takes over a second and standard error is a terminal.
     pub fn progress(&self, len: u64, what: impl Into<Cow<'static, str>>) -> Progress {
+        let (started, estimate) = (Instant::now(), Arc::<Mutex<Estimate>>::default());
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(len), ProgressDrawTarget::hidden());
-            let style = ProgressStyle::with_template("{msg} {wide_bar} {percent:>3}% {eta:>4}");
-            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(what)
+            let style = ProgressStyle::with_template("{msg} {wide_bar} {percent:>3}% {left}");
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+            let (estimate, started) = (Arc::clone(&estimate), started);
+            let left = move |_: &ProgressState, out: &mut dyn fmt::Write| {
+                let estimate = *estimate.lock().unwrap_or_else(PoisonError::into_inner);
+                let _ = match estimate.left(started.elapsed()) {
+                    Some(left) => write!(out, "{:>4}", format!("{:#}", HumanDuration(left))),
+                    None => write!(out, "{:>4}", ""),
+                };
+            };
+            bar.with_style(style.with_key("left", left)).with_message(what)
         });
-        Progress { bar, started: Instant::now(), shown: AtomicBool::new(false) }
+        Progress { bar, started, estimate, shown: AtomicBool::new(false) }
     }
 }
 
@@ -105,6 +118,7 @@ impl Console {
 pub struct Progress {
     bar: Option<ProgressBar>,
     started: Instant,
+    estimate: Arc<Mutex<Estimate>>,
     shown: AtomicBool,
 }
 
@@ -121,8 +135,11 @@ impl Progress {
         let Some(bar) = &self.bar else { return };
         if self.started.elapsed() >= SHORT && !self.shown.swap(true, Ordering::Relaxed) {
             bar.set_draw_target(ProgressDrawTarget::stderr());
+            bar.enable_steady_tick(SHORT);
         }
         bar.inc(steps);
+        let mut estimate = self.estimate.lock().unwrap_or_else(PoisonError::into_inner);
+        estimate.update(self.started.elapsed(), bar.position(), bar.length().unwrap_or(0));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use emberlm_core::blob::{ARITHMETIC, SelfTest};
@@ -20,6 +21,7 @@ use super::outcome::Outcome;
 use super::vocabulary::{Cut, Vocabulary, tokenizer_for_blob};
 use crate::checkpoint::Checkpoint;
 use crate::convert::auto::parts;
+use crate::convert::change::Change;
 use crate::convert::finder::{Finder, FormatsError, have_integers};
 use crate::convert::formats::{Choice, Formats};
 use crate::convert::quantized::{n_weights, n_weights_of};
@@ -31,6 +33,7 @@ use crate::ground::files::{Inputs, Output};
 use crate::ground::named;
 use crate::ground::shown;
 use crate::report::Report;
+use crate::report::figures::count;
 use crate::text::tokenizer::section;
 use crate::text::tokenizer::select::Search;
 
@@ -97,6 +100,11 @@ struct Converted {
     pruned: Option<Cut>,
     tensors: Vec<ConvertedTensor>,
     self_test: SelfTestRecord,
+    /// Whether people want a line a tensor.
+    #[serde(skip)]
+    verbose: bool,
+    #[serde(skip)]
+    took: Duration,
 }
 
 #[derive(Serialize)]
@@ -113,6 +121,8 @@ struct ConvertedTensor {
     rms_error: f64,
     /// The largest error.
     max_error: f64,
+    /// `kept`, `rounded`, or `adjusted`: a vector that calibration moved to make up for what rounded matrices lack.
+    change: &'static str,
 }
 
 #[derive(Serialize)]
@@ -126,7 +136,13 @@ struct SelfTestRecord {
 }
 
 impl Converted {
-    fn new(args: &RawArgs, vocabulary: &Vocabulary, conversion: &Conversion, model_crc32: String) -> Self {
+    fn new(
+        args: &RawArgs,
+        vocabulary: &Vocabulary,
+        conversion: &Conversion,
+        model_crc32: String,
+        (verbose, took): (bool, Duration),
+    ) -> Self {
         let Vocabulary { checkpoint, cut, .. } = vocabulary;
         let tensor = |tensor: &WrittenTensor| ConvertedTensor {
             name: tensor.slot.to_string(),
@@ -137,6 +153,7 @@ impl Converted {
             relative_error: tensor.error.relative(),
             rms_error: tensor.error.rms(),
             max_error: tensor.error.max(),
+            change: tensor.change.name(),
         };
         let (SelfTest { tokens, known }, long) = (&conversion.self_test, conversion.long_self_test);
         let bits = |kv_type: KvType, bits: u64| (kv_type.name(), format!("{bits:016x}"));
@@ -160,40 +177,83 @@ impl Converted {
                 long_tokens: long.n_tokens,
                 long_nll_bits: if long.n_tokens > 0 { long_bits.collect() } else { Vec::new() },
             },
+            verbose,
+            took,
+        }
+    }
+
+    /// A line a tensor.
+    fn table(&self) -> String {
+        let mut text = String::from(
+            "tensor                     format         shape      bytes  what became of it     rms  of weights   largest\n",
+        );
+        for tensor in &self.tensors {
+            let shape = format!("{}x{}", tensor.rows, tensor.cols);
+            // What was moved on purpose is no share of an error.
+            let share = if tensor.change == Change::Rounded.name() {
+                format!("{:.3}%", 100.0 * tensor.relative_error)
+            } else {
+                "-".into()
+            };
+            let _ = writeln!(
+                text,
+                "{:<26} {:<6} {shape:>13} {:>10}  {:<15} {:>10.2e} {share:>11} {:>9.2e}",
+                tensor.name, tensor.format, tensor.bytes, tensor.change, tensor.rms_error, tensor.max_error
+            );
+        }
+        text + "Differences are those of stored numbers from the checkpoint's.\n\n"
+    }
+
+    /// The matrices that lost most, and what calibration moved.
+    fn changes(&self, text: &mut String) {
+        const MOST: usize = 3;
+        let of = |change: Change| self.tensors.iter().filter(move |tensor| tensor.change == change.name());
+        let mut rounded: Vec<&ConvertedTensor> = of(Change::Rounded).collect();
+        rounded.sort_by(|a, b| b.relative_error.total_cmp(&a.relative_error));
+        for (index, tensor) in rounded.iter().take(MOST).enumerate() {
+            let name = if index == 0 { "errors" } else { "" };
+            let share = format!("{:.3} %", 100.0 * tensor.relative_error);
+            let _ = writeln!(
+                text,
+                "{name:<10} {share:>9} of the weights' root mean square in {} ({})",
+                tensor.name, tensor.format
+            );
+        }
+        if rounded.len() > MOST {
+            let _ =
+                writeln!(text, "{:<10} and less in {} more tensors; -v has a line for each", "", rounded.len() - MOST);
+        }
+        let adjusted = of(Change::Adjusted).count();
+        if adjusted > 0 {
+            let _ = writeln!(
+                text,
+                "{:<10} {adjusted} biases, to make up for what rounded matrices lack; calibration trades errors of weights for \
+                 smaller ones of outputs",
+                "adjusted"
+            );
         }
     }
 }
 
 impl Report for Converted {
     fn text(&self) -> String {
-        let mut text = String::from(
-            "tensor                     format         shape      bytes  rms error  of weights   largest\n",
-        );
-        for tensor in &self.tensors {
-            let shape = format!("{}x{}", tensor.rows, tensor.cols);
-            let _ = writeln!(
-                text,
-                "{:<26} {:<6} {shape:>13} {:>10} {:>10.2e} {:>10.3}% {:>9.2e}",
-                tensor.name,
-                tensor.format,
-                tensor.bytes,
-                tensor.rms_error,
-                100.0 * tensor.relative_error,
-                tensor.max_error
-            );
-        }
+        let mut text = if self.verbose { self.table() } else { String::new() };
+        let mut line = |name: &str, value: String| {
+            let _ = writeln!(text, "{name:<10} {value}");
+        };
+        let blob = shown::message(&self.blob);
+        line("blob", format!("{blob}: {} bytes, of them tokenizer {}", count(self.bytes), count(self.tokenizer_bytes)));
+        let bits = format!("{:.2} bits a weight in matrices and embeddings", self.bits_per_weight);
+        line("weights", format!("{}, {bits}, activations {}", self.weights, self.activations));
         if let Some(cut) = &self.pruned {
-            let _ = writeln!(text, "The vocabulary is {}.", cut.text());
+            line("vocabulary", cut.text());
         }
-        let _ = writeln!(
-            text,
-            "Errors are those of weights against the checkpoint's.\n{}: {} bytes, {:.2} bits a weight in matrices and embeddings, tokenizer {} bytes, crc32 {}",
-            shown::message(&self.blob),
-            self.bytes,
-            self.bits_per_weight,
-            self.tokenizer_bytes,
-            self.model_crc32
-        );
+        line("crc32", self.model_crc32.clone());
+        self.changes(&mut text);
+        let checkpoint = shown::message(&self.checkpoint);
+        let _ = writeln!(text, "{:<10} {:.1} s", "took", self.took.as_secs_f64());
+        let _ = writeln!(text, "{:<10} emberlm verify {checkpoint} {blob} --text TEXT", "next");
+        let _ = writeln!(text, "{:<10} emberlm plan {blob} --board all", "");
         text
     }
 }
@@ -203,6 +263,7 @@ impl Report for Converted {
 /// # Errors
 /// The checkpoint is refused, its tokenizer cannot live in a blob, or the blob cannot be written.
 pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
+    let started = Instant::now();
     args.threads.settle();
     let permit = args.replacing.permit(args.inputs());
     if args.layout_template {
@@ -243,7 +304,8 @@ pub fn run(args: &RawArgs, console: Console) -> Result<Outcome, Error> {
     drop(bar);
     let conversion = converted.map_err(|source| Error::of_convert(&args.output, source))?;
     let crc32 = Blob::open(&args.output)?.crc32()?;
-    console.print(&Converted::new(args, &vocabulary, &conversion, crc32))?;
+    let how = (console.verbose, started.elapsed());
+    console.print(&Converted::new(args, &vocabulary, &conversion, crc32, how))?;
     Ok(Outcome::Passed)
 }
 

@@ -20,6 +20,7 @@ use super::running::RunningLoss;
 use crate::ground::shown;
 use crate::reference::Reference;
 use crate::report::Report;
+use crate::report::surprise::{LEVELS, level, range};
 use crate::report::{self, LossReport};
 use crate::score::Job;
 use crate::score::Task;
@@ -168,22 +169,17 @@ fn coloured(row: &RowOfTokens) -> String {
     text + &shown::lines(&stream.finish()) + "\n"
 }
 
-/// Upper bounds in bits, and the colour of less.
-const COLOURS: [(f64, u8); 5] = [(1.0, 28), (3.0, 70), (6.0, 178), (10.0, 208), (f64::INFINITY, 160)];
+/// The colour of each level of surprise.
+const COLOURS: [u8; LEVELS] = [28, 70, 178, 208, 160];
 
 fn style(bits: Option<f64>) -> Style {
-    let Some(bits) = bits else { return Style::new().dim() };
-    let colour = COLOURS.iter().find(|&&(bound, _)| bits < bound).map_or(160, |&(_, colour)| colour);
-    Style::new().color256(colour)
+    bits.map_or_else(|| Style::new().dim(), |bits| Style::new().color256(COLOURS[level(bits)]))
 }
 
 fn legend() -> String {
     let mut text = String::from("bits:");
-    let mut from = 0.0;
-    for (bound, colour) in COLOURS {
-        let range = if bound.is_finite() { format!("{from}-{bound}") } else { format!("over {from}") };
-        write!(text, " {}", Style::new().color256(colour).apply_to(range)).expect("a string can be written to");
-        from = bound;
+    for (level, colour) in COLOURS.into_iter().enumerate() {
+        write!(text, " {}", Style::new().color256(colour).apply_to(range(level))).expect("a string can be written to");
     }
     text
 }

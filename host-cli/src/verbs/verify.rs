@@ -2,21 +2,17 @@
 
 use std::fmt::Write;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 
 use clap::Args;
 use emberlm_core::blob::PrunedVocabulary;
 use serde::Serialize;
 
+use super::against::{Against, RawAgainst};
 use super::console::Console;
 use super::error::{self, Error};
 use super::options::kv::RawKv;
-use super::options::model::{Limits, RawCheckpoint};
-use super::options::task::{RawTask, note_tokenizer};
 use super::options::threads::RawThreads;
 use super::outcome::Outcome;
-use super::vocabulary::Vocabulary;
-use crate::checkpoint::Checkpoint;
 use crate::engine::Blob;
 use crate::ground::shown;
 use crate::reference::Reference;
@@ -24,24 +20,16 @@ use crate::report;
 use crate::report::Fault;
 use crate::report::Report;
 use crate::report::contents;
+use crate::report::figures::figure;
 use crate::score::Job;
 use crate::score::Windowing;
 use crate::score::crosscheck::{Candidate, Summary, crosscheck};
-use crate::text::tokenizer::SectionParts;
-use crate::text::tokenizer::select::Search;
 
 /// The words after `verify`.
 #[derive(Args, Debug)]
 pub struct RawArgs {
-    /// The checkpoint: a folder, a .safetensors file, what PyTorch saved, an index of shards, or a file of llama2.c
-    checkpoint: PathBuf,
-    /// Blobs that were made from it
-    #[arg(required = true)]
-    blobs: Vec<PathBuf>,
     #[command(flatten)]
-    task: RawTask,
-    #[command(flatten)]
-    layout: RawCheckpoint,
+    against: RawAgainst,
     #[command(flatten)]
     kv: RawKv,
     #[command(flatten)]
@@ -144,14 +132,14 @@ impl BlobResult {
             let _ = writeln!(text, "  {name:<16} {value}");
         };
         let summary = &self.summary;
-        let losses = (number(summary.loss_checkpoint), number(summary.loss_blob));
+        let losses = (figure(summary.loss_checkpoint), figure(summary.loss_blob));
         line("loss", format!("{} checkpoint, {} blob", losses.0, losses.1));
-        let delta = (number(summary.delta_nll), number(summary.delta_nll_stderr));
+        let delta = (figure(summary.delta_nll), figure(summary.delta_nll_stderr));
         line("delta nll", format!("{} ± {}", delta.0, delta.1));
-        let kl = (number(summary.kl_mean), number(summary.kl_p99), number(summary.kl_max));
+        let kl = (figure(summary.kl_mean), figure(summary.kl_p99), figure(summary.kl_max));
         line("kl divergence", format!("{} mean, {} at 99 %, {} largest", kl.0, kl.1, kl.2));
-        line("top-1 agreement", number(summary.top1_agreement));
-        line("max logit error", number(summary.max_logit_error));
+        line("top-1 agreement", figure(summary.top1_agreement));
+        line("max logit error", figure(summary.max_logit_error));
         line("", if self.passed { "passed" } else { "FAILED" }.into());
         text
     }
@@ -194,42 +182,13 @@ impl Report for Verification {
     }
 }
 
-/// A number for people: what six decimals would hide is in scientific notation.
-fn number(value: Option<f64>) -> String {
-    match value {
-        None => "unknown".into(),
-        Some(value) if value != 0.0 && value.abs() < 1e-3 => format!("{value:.2e}"),
-        Some(value) => format!("{value:.6}"),
-    }
-}
-
 /// Runs the verb.
 ///
 /// # Errors
 /// Models, tokenizer or input cannot be had, or do not belong together, or there is nothing to compare.
 pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let threads = args.threads.settle();
-    let checkpoint = args.layout.open(&args.checkpoint, console)?;
-    let blobs = args.blobs.iter().map(|path| Blob::open(path)).collect::<Result<Vec<_>, _>>()?;
-    let pruned = blobs.iter().find_map(|blob| blob.pruned().transpose()).transpose()?;
-    let (checkpoint, left) = args.with_tokens_of(&blobs, pruned, checkpoint, console)?;
-    let config = *checkpoint.config();
-    for blob in &blobs {
-        if *blob.model()?.config() != config {
-            return Err(Error::Usage(format!("{} is a blob of another model's shape", shown::path(&blob.path))));
-        }
-    }
-    let (limits, found) = match left {
-        Some(section) => {
-            (Limits::of_blob(&blobs[0])?, Some(Search { section: Some(section), ..Search::default() }.find()?))
-        }
-        None => {
-            let limits = Limits::of_checkpoint(&checkpoint);
-            (limits, args.task.find_tokenizer(limits, Some(&args.checkpoint), blobs[0].section()?)?)
-        }
-    };
-    found.iter().for_each(|found| note_tokenizer(found, console));
-    let task = args.task.read(limits, found, console)?;
+    let Against { checkpoint, blobs, pruned, task, .. } = args.against.open(console)?;
     let jobs = task.jobs();
     let tokens_scored = Job::n_scored(&jobs);
     let bar = console.progress(tokens_scored * blobs.len() as u64, "comparing");
@@ -241,7 +200,7 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     let results = results.collect::<Result<Vec<_>, _>>()?;
     let passed = results.iter().all(|result| result.passed);
     let verification = Verification {
-        checkpoint: args.checkpoint.display().to_string(),
+        checkpoint: args.against.checkpoint.display().to_string(),
         tokens_scored,
         bos: task.windowing.bos.name(),
         kv: kv_type.name(),
@@ -257,25 +216,4 @@ pub fn run(args: RawArgs, console: Console) -> Result<Outcome, Error> {
     console.print(&verification)?;
     error::check(verification.error.as_ref())?;
     Ok(Outcome::from_check(passed))
-}
-
-impl RawArgs {
-    /// The checkpoint over the tokens that the blobs have, and where their vocabulary was cut what their tokenizer is.
-    fn with_tokens_of(
-        &self,
-        blobs: &[Blob],
-        pruned: Option<PrunedVocabulary>,
-        checkpoint: Checkpoint,
-        console: Console,
-    ) -> Result<(Checkpoint, Option<SectionParts>), Error> {
-        if pruned.is_none() {
-            return Ok((checkpoint, None));
-        }
-        let found = self.task.search(Limits::of_checkpoint(&checkpoint), &self.checkpoint).find()?;
-        let (tokenizer, _) = found.tokenizer.for_blob(checkpoint.config().n_vocab)?;
-        let config = self.layout.options().config;
-        let whole = Vocabulary::whole(checkpoint, config.as_deref(), Some(tokenizer), console)?;
-        let Vocabulary { checkpoint, tokenizer, .. } = whole.as_in(blobs)?;
-        Ok((checkpoint, tokenizer))
-    }
 }

@@ -15,6 +15,7 @@ type Magic = (&'static [u8], Kind);
 const MAGICS: &[Magic] = &[
     (&MAGIC, Kind::Blob),
     (RECORDS, Kind::Records),
+    (PAGE.as_bytes(), Kind::Page),
     (b"GGUF", Kind::Gguf),
     (b"tjgg", Kind::Gguf),
     (b"fmgg", Kind::Gguf),
@@ -38,6 +39,9 @@ const UF2_PAYLOAD: usize = 32;
 
 /// What the header of a file of records begins with, before the version.
 pub const RECORDS: &[u8] = b"{\"emberlm_records\":";
+
+/// What a report as a page begins with.
+pub const PAGE: &str = "<!DOCTYPE html><!-- emberlm report -->";
 
 /// Where a safetensors header begins, after its length.
 const HEADER: usize = size_of::<u64>();
@@ -212,6 +216,7 @@ mod tests {
     fn models_are_told_by_their_first_bytes() {
         assert_eq!(of(b"EMBERLM\0\x01\0"), Kind::Blob);
         assert_eq!(of(b"{\"emberlm_records\":1,\"run\":{"), Kind::Records);
+        assert_eq!(of(format!("{PAGE}<html>").as_bytes()), Kind::Page);
         assert_eq!(of(&safetensors(r#"{"wte.weight": 1}"#)), Kind::Safetensors);
         // Its length looks like a pickle's protocol.
         assert_eq!(of(&safetensors(&format!("{{{}}}", " ".repeat(0x27e)))), Kind::Safetensors);

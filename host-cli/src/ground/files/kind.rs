@@ -47,6 +47,8 @@ pub enum Kind {
     NameMap,
     /// Losses, target by target.
     Records,
+    /// A report of this program's as a page.
+    Page,
     /// Other JSON.
     Json,
     /// Text in an encoding that is not UTF-8.
@@ -115,6 +117,7 @@ impl Kind {
             Self::Tokens => "a list of token ids",
             Self::NameMap => "a name map",
             Self::Records => "a file of records",
+            Self::Page => "a report as a page",
             Self::Json => "JSON of no known kind",
             Self::OtherText(_) => "text that is not UTF-8",
             Self::Text => "plain text",
@@ -134,7 +137,7 @@ impl Kind {
             // Any UTF-8 may be a text to score, a pointer's excepted: nobody wants that.
             Wanted::Text => matches!(
                 self,
-                Text | Json | Config | Tokenizer | Chars | Tokens | NameMap | ShardIndex | WebPage | Empty
+                Text | Json | Config | Tokenizer | Chars | Tokens | NameMap | ShardIndex | WebPage | Page | Empty
             ),
             Wanted::Tokens => matches!(self, Tokens | Json),
             Wanted::Tokenizer => matches!(self, Tokenizer | Chars | Json | Text | CheckpointFolder),

@@ -25,7 +25,7 @@ pub mod read;
 mod recognise;
 pub mod temporary;
 
-pub use content::{RECORDS, is_of_adapter};
+pub use content::{PAGE, RECORDS, is_of_adapter};
 pub use error::{Fault, FileError};
 pub use identity::Inputs;
 pub use kind::{Kind, Wanted};

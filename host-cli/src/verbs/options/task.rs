@@ -82,7 +82,7 @@ impl RawTask {
     ) -> Result<Task, Error> {
         let found = self.find_tokenizer(limits, checkpoint, section)?;
         found.iter().for_each(|found| note_tokenizer(found, console));
-        self.read(limits, found, console)
+        self.read(limits, found.as_ref().map(|found| &found.tokenizer), console)
     }
 
     /// Finds the tokenizer for rows of text, or of ids where it only serves to count their bytes: then one that is not
@@ -104,20 +104,19 @@ impl RawTask {
         }
     }
 
-    /// Reads the rows for a model and the tokenizer that was found.
+    /// Reads the rows for a model and its tokenizer.
     ///
     /// # Errors
     /// The input cannot be read or is not of the model, or the windows make no sense.
-    pub fn read(self, limits: Limits, found: Option<Found>, console: Console) -> Result<Task, Error> {
+    pub fn read(self, limits: Limits, tokenizer: Option<&Tokenizer>, console: Console) -> Result<Task, Error> {
         let mut windowing = self.windowing.resolve(limits.n_ctx)?;
         let source = self.input.source(self.concat)?;
-        let tokenizer = found.map(|found| found.tokenizer);
-        let mut input = source.read(tokenizer.as_ref(), limits.n_vocab, console.max_input)?;
+        let mut input = source.read(tokenizer, limits.n_vocab, console.max_input)?;
         input.notes().iter().for_each(|note| console.note(note));
         if !source.is_text() && !self.windowing.is_named() {
             input.check_one_window(windowing.n_ctx)?;
         }
-        let (bos, token) = self.bos.resolve(limits.bos, tokenizer.as_ref(), source.is_text())?;
+        let (bos, token) = self.bos.resolve(limits.bos, tokenizer, source.is_text())?;
         if bos == Bos::Window && windowing.convention != Convention::Disjoint {
             let why = "--bos window goes with --convention disjoint: the windows of others share their tokens";
             return Err(Error::Usage(why.into()));
@@ -127,7 +126,7 @@ impl RawTask {
         if let Some(n_windows) = self.max_windows {
             windowing.keep_first(&mut input, n_windows as usize);
         }
-        let window_bytes = tokenizer.and_then(|tokenizer| windowing.scored_bytes(&input, &tokenizer));
+        let window_bytes = tokenizer.and_then(|tokenizer| windowing.scored_bytes(&input, tokenizer));
         Ok(Task { input, windowing, window_bytes })
     }
 }
