@@ -69,7 +69,7 @@ mod tests {
             },
         };
         let all = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0].map(scored).to_vec();
-        let spans = by_position(&places, &[all.clone()], 66);
+        let spans = by_position(&places, std::slice::from_ref(&all), 66);
         let ranges: Vec<_> = spans.iter().map(|span| (span.first, span.last, span.tokens)).collect();
         assert_eq!(ranges, [(1, 3, 4), (4, 6, 2), (64, 66, 1)]);
         assert_eq!((spans[0].losses[0], spans[0].loss_checkpoint, spans[0].kl_means[0]), (3.5, 3.0, 3.5 / 8.0));
