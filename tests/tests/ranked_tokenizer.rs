@@ -287,7 +287,7 @@ fn the_documented_sizes() {
     for row in tokenizer_sizes::rows() {
         assert!(page.contains(&row), "docs/memory.md does not have the row {row}");
     }
-    assert!(readme.contains("1,000 bytes of the bundled play") && tokenizer_sizes::TEXT_BYTES == 1000);
+    assert!(page.contains("1,000 bytes of the bundled play") && tokenizer_sizes::TEXT_BYTES == 1000);
 }
 
 /// FORMAT.md's table of rules, and its pattern.

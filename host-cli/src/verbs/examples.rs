@@ -32,7 +32,11 @@ emberlm generate model.blob -p \"Once upon a time\" --temperature 0 --stats",
 emberlm verify checkpoint model.blob --text book.txt --max-kl 0.01 --min-top1 0.95",
     ),
     ("compare", "emberlm compare checkpoint --weights q8,q4,q4+head=q8 --kv f32,i8 --text book.txt"),
-    ("report", "emberlm report checkpoint q8.blob q4.blob --text book.txt -o report.html"),
+    (
+        "report",
+        "emberlm report checkpoint q8.blob q4.blob --text book.txt -o report.html
+emberlm report checkpoint q4.blob --text book.txt --max-windows 64 --kv i8 -o report.html",
+    ),
     (
         "bench",
         "emberlm bench model.blob

@@ -35,10 +35,6 @@ use crate::score::stages::{n_steps, sample, stages};
 
 /// The words after `report`.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  emberlm report path/to/checkpoint q8.blob q4.blob --text book.txt -o report.html
-  emberlm report path/to/checkpoint q4.blob --text book.txt --max-windows 64 --kv i8 -o report.html
-  emberlm report path/to/checkpoint q4.blob --prompt \"All the world's a stage\" -o report.html --json")]
 pub struct RawArgs {
     #[command(flatten)]
     against: RawAgainst,
