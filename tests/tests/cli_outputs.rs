@@ -310,19 +310,22 @@ fn every_verb_that_writes_spells_force_alike() {
         let lines = from.lines().take_while(|line| !line.trim_start().starts_with('-'));
         lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
     };
-    assert_eq!(["init", "eval", "pack"].map(words), [(); 3].map(|()| words("convert")));
+    for verb in ["init", "eval", "pack", "page", "report", "compare"] {
+        assert_eq!(words(verb), words("convert"), "{verb}");
+    }
     for verb in [
         "bench",
         "merge",
         "surprisal",
         "generate",
         "verify",
-        "compare",
         "device",
         "inspect",
         "plan",
         "demo",
         "tokenize",
+        "completions",
+        "man",
     ] {
         let help = help(verb);
         assert!(!help.contains("--force") && !help.contains("--output"), "{verb} writes: {help}");
