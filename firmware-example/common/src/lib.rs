@@ -18,6 +18,7 @@ extern crate alloc;
 mod board;
 mod buffers;
 mod bundled;
+#[cfg(feature = "cable")]
 mod cable;
 mod console;
 #[cfg(feature = "heap")]
@@ -47,6 +48,7 @@ mod tokens;
 pub use board::Board;
 pub use buffers::{BATCH, Buffers};
 pub use bundled::{SHAKESPEARE_CHAR, TINY};
+#[cfg(feature = "cable")]
 pub use cable::serve;
 pub use console::{console, console_need};
 pub use error::ProgramError;

@@ -19,6 +19,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "cable")]
 pub mod cable;
 mod decode;
 mod encode;
